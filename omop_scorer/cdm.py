@@ -1,0 +1,221 @@
+"""The parts of the CDM that are read, and how the tables of a site are found and exposed.
+
+Whatever the site's schema, letter case and types are, the queries see the logical schemas `cdm`
+and `vocab` with lower-case names and the types declared here. Columns are the same in CDM 5.3
+and 5.4.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from omop_scorer.errors import CdmError
+
+if TYPE_CHECKING:
+    from omop_scorer.engines.base import Engine
+
+Kind = Literal["integer", "double", "date", "timestamp", "text"]
+LogicalSchema = Literal["cdm", "vocab"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as the queries need it."""
+
+    name: str
+    kind: Kind
+    is_required: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CDM table as the queries need it; without a required one no run is possible."""
+
+    name: str
+    schema: LogicalSchema
+    is_required: bool
+    columns: tuple[Column, ...]
+    without_it: str = ""
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    columns = []
+    for word in text.split():
+        name, kind = word.removeprefix("?").split(":")
+        columns.append(Column(name, kind, not word.startswith("?")))  # type: ignore[arg-type]
+    return tuple(columns)
+
+
+#: Every table read. A leading ? marks a column that a site may lack.
+TABLES: tuple[Table, ...] = (
+    Table(
+        "person",
+        "cdm",
+        True,
+        _columns(
+            "person_id:integer gender_concept_id:integer year_of_birth:integer "
+            "?month_of_birth:integer ?day_of_birth:integer"
+        ),
+    ),
+    Table(
+        "condition_occurrence",
+        "cdm",
+        True,
+        _columns(
+            "condition_occurrence_id:integer person_id:integer condition_concept_id:integer "
+            "condition_start_date:date"
+        ),
+    ),
+    Table(
+        "drug_exposure",
+        "cdm",
+        True,
+        _columns(
+            "drug_exposure_id:integer person_id:integer drug_concept_id:integer "
+            "drug_exposure_start_date:date ?drug_exposure_end_date:date ?days_supply:integer "
+            "?route_concept_id:integer"
+        ),
+    ),
+    Table(
+        "measurement",
+        "cdm",
+        True,
+        _columns(
+            "measurement_id:integer person_id:integer measurement_concept_id:integer "
+            "measurement_date:date ?measurement_datetime:timestamp ?operator_concept_id:integer "
+            "value_as_number:double ?unit_concept_id:integer ?unit_source_value:text"
+        ),
+    ),
+    Table(
+        "observation",
+        "cdm",
+        False,
+        _columns(
+            "observation_id:integer person_id:integer observation_concept_id:integer "
+            "observation_date:date ?observation_datetime:timestamp "
+            "?value_as_number:double ?unit_concept_id:integer ?unit_source_value:text"
+        ),
+        "values kept as observations are not seen",
+    ),
+    Table(
+        "death",
+        "cdm",
+        False,
+        _columns("person_id:integer death_date:date"),
+        "nobody counts as deceased",
+    ),
+    Table(
+        "cdm_source",
+        "cdm",
+        False,
+        _columns(
+            "?cdm_source_name:text ?cdm_version:text ?cdm_release_date:date "
+            "?vocabulary_version:text"
+        ),
+        "the run cannot say which release of the CDM it read",
+    ),
+    Table(
+        "concept",
+        "vocab",
+        False,
+        _columns(
+            "concept_id:integer concept_name:text ?domain_id:text ?vocabulary_id:text "
+            "?concept_class_id:text ?standard_concept:text ?concept_code:text ?invalid_reason:text"
+        ),
+        "concepts given by code or name are not found, and ids cannot be checked",
+    ),
+    Table(
+        "concept_ancestor",
+        "vocab",
+        False,
+        _columns("ancestor_concept_id:integer descendant_concept_id:integer"),
+        "descendants of concepts are not found: only the ids listed in the concept sets count",
+    ),
+    Table(
+        "concept_relationship",
+        "vocab",
+        False,
+        _columns(
+            "concept_id_1:integer concept_id_2:integer relationship_id:text ?invalid_reason:text"
+        ),
+        "dose forms are not known: corticosteroids are judged by their route alone",
+    ),
+    Table(
+        "vocabulary",
+        "vocab",
+        False,
+        _columns("vocabulary_id:text ?vocabulary_version:text"),
+        "the vocabulary version is known only from cdm_source",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class SiteTable:
+    """A table as a site has it: where (an engine's own words), and native type by column.
+
+    Keys of `columns` are lower-case; `names` gives each column's name as the site writes it.
+    """
+
+    relation: str
+    columns: Mapping[str, str]
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """What exposing the tables found: warnings, and values that could not be cast, by column."""
+
+    warnings: tuple[str, ...]
+    uncastable: Mapping[str, int]
+
+
+def expose(engine: "Engine") -> Exposed:
+    """Find every table at the site and expose it to the queries.
+
+    Raises
+    ------
+    CdmError
+        A required table or column is missing; all of them are named at once.
+    """
+    found = {table.name: engine.find_table(table) for table in TABLES}
+    problems, warnings = assess(found)
+    if problems:
+        raise CdmError(*problems)
+    uncastable: dict[str, int] = {}
+    for table in TABLES:
+        for column, n in engine.expose(table, found[table.name]).items():
+            uncastable[f"{table.name}.{column}"] = n
+            if n:
+                warnings.append(
+                    f"{table.name}.{column}: {n} value(s) could not be read as "
+                    f"{_kind(table, column)} and count as missing"
+                )
+    return Exposed(tuple(warnings), uncastable)
+
+
+def assess(found: Mapping[str, SiteTable | None]) -> tuple[list[str], list[str]]:
+    """Return what prevents a run, and what only limits it, of the tables found."""
+    problems: list[str] = []
+    warnings: list[str] = []
+    for table in TABLES:
+        site = found[table.name]
+        if site is None:
+            if table.is_required:
+                problems.append(f"table {table.name} is missing from the CDM; a run needs it")
+            else:
+                warnings.append(f"table {table.name} is missing: {table.without_it}")
+            continue
+        for column in table.columns:
+            if column.name not in site.columns:
+                text = f"column {table.name}.{column.name} is missing"
+                if column.is_required:
+                    problems.append(f"{text}; a run needs it")
+                else:
+                    warnings.append(f"{text}: it counts as empty")
+    return problems, warnings
+
+
+def _kind(table: Table, column: str) -> str:
+    kind = next(c.kind for c in table.columns if c.name == column)
+    return {"integer": "a whole number", "double": "a number"}.get(kind, f"a {kind}")

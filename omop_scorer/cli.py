@@ -1,0 +1,318 @@
+"""Commands and exit codes: parse, call, print."""
+
+import signal
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from omop_scorer import __version__, sql
+from omop_scorer.config import RunConfig, load, shipped_run_file
+from omop_scorer.errors import OmopScorerError
+
+app = typer.Typer(
+    name="omop-scorer",
+    help="Score the Crohn's disease patients of an OMOP CDM with published models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+class Uncertainty(StrEnum):
+    """Ways to the standard error."""
+
+    bootstrap = "bootstrap"
+    analytic = "analytic"
+
+
+class LogFormat(StrEnum):
+    """Ways to follow a run."""
+
+    auto = "auto"
+    text = "text"
+    json = "json"
+
+
+class Dialect(StrEnum):
+    """SQL dialects."""
+
+    duckdb = "duckdb"
+    postgres = "postgres"
+    spark = "spark"
+
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", help="The run file.", show_default=False)
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Set a key of the run file, as in results.schema=scores."),
+]
+AsOfOption = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Read no record after this date."),
+]
+LogOption = Annotated[
+    LogFormat, typer.Option("--log-format", help="A bar on a terminal, or lines of text or JSON.")
+]
+
+
+def _config(path: Path, overrides: list[str] | None, as_of: datetime | None) -> RunConfig:
+    settings = list(overrides or [])
+    if as_of is not None:
+        settings.append(f"as_of_date={as_of:%Y-%m-%d}")
+    return load(path, settings)
+
+
+@app.command()
+def run(
+    config: ConfigOption,
+    as_of: AsOfOption = None,
+    settings: SetOption = None,
+    log_format: LogOption = LogFormat.auto,
+) -> None:
+    """Score every patient of the CDM and publish the answer to the results schema."""
+    _run(_config(config, settings, as_of), log_format)
+
+
+def _run(config: RunConfig, log_format: LogFormat) -> None:
+    from omop_scorer.journal import open_journal  # noqa: PLC0415
+    from omop_scorer.rules import load_rules  # noqa: PLC0415
+    from omop_scorer.run import execute, n_steps  # noqa: PLC0415
+    from omop_scorer.summary import print_summary  # noqa: PLC0415
+
+    rules = load_rules(config)
+    journal = open_journal(log_format.value, n_steps(rules))
+    try:
+        summary = execute(rules, journal)
+    finally:
+        journal.close()
+    names = [covariate.name for covariate in rules.model.card.covariates]
+    print_summary(Console(), summary, journal.steps, names)
+
+
+@app.command()
+def check(
+    config: ConfigOption,
+    as_of: AsOfOption = None,
+    settings: SetOption = None,
+    log_format: LogOption = LogFormat.auto,
+) -> None:
+    """Find everything that could spoil a night: files, tables, rights, concepts, units."""
+    from omop_scorer.check import check as look  # noqa: PLC0415
+    from omop_scorer.journal import open_journal  # noqa: PLC0415
+
+    journal = open_journal(log_format.value, 30)
+    try:
+        report = look(_config(config, settings, as_of), journal)
+    finally:
+        journal.close()
+    console = Console()
+    colours = {"error": "bold red", "warning": "yellow", "note": "green"}
+    for finding in report.worst_first():
+        console.print(
+            Text(f"{finding.severity:<8}", style=colours[finding.severity]) + Text(finding.message)
+        )
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demonstration is kept.")] = Path("demo"),
+    persons: Annotated[int, typer.Option(min=1, help="Persons in the made-up CDM.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the made-up CDM.")] = 1,
+    log_format: LogOption = LogFormat.auto,
+) -> None:
+    """Make up a CDM, run the main job on it, and say where the answer is."""
+    from omop_scorer import synthetic  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    cdm, results = folder / "cdm.duckdb", folder / "results.duckdb"
+    synthetic.write(cdm, persons, seed, overwrite=True)
+    config = load(
+        shipped_run_file(),
+        [
+            f"cdm.url={cdm}",
+            f"results.url={results}",
+            f"as_of_date={synthetic.AS_OF}",
+            f"covariates.cdai.concept_ids={list(synthetic.CDAI_CONCEPT_IDS)}",
+        ],
+    )
+    _run(config, log_format)
+    Console().print(
+        f"\nThe CDM is {cdm}, the answer {results}. Look at it, for example, with:\n"
+        f"  duckdb {results} 'FROM omop_scorer.latest_score LIMIT 5'",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def score(
+    input_file: Annotated[
+        Path | None, typer.Argument(help="A CSV of patients; none: one patient from options.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The CSV to write.")] = None,
+    age: Annotated[str | None, typer.Option(help="Completed years, 18-99.")] = None,
+    sex: Annotated[str | None, typer.Option(help="male or female.")] = None,
+    bmi: Annotated[str | None, typer.Option(help="Body mass index, kg/m2.")] = None,
+    crp: Annotated[str | None, typer.Option(help="C-reactive protein, mg/L.")] = None,
+    cdai: Annotated[str | None, typer.Option(help="CDAI, points.")] = None,
+    prior_anti_tnf: Annotated[str | None, typer.Option(help="yes or no.")] = None,
+    steroid: Annotated[str | None, typer.Option(help="yes or no.")] = None,
+    immunomodulator: Annotated[str | None, typer.Option(help="yes or no.")] = None,
+    ileal: Annotated[str | None, typer.Option(help="yes or no.")] = None,
+    uncertainty: Annotated[
+        Uncertainty, typer.Option(help="The paper's subgroups, or the web calculator.")
+    ] = Uncertainty.bootstrap,
+    exclude_class: Annotated[
+        list[str] | None, typer.Option(help="A class the patients cannot have, by its key.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A model card.")] = "crohns_srs_2025",
+) -> None:
+    """Score one patient from options, or a CSV of patients to a CSV."""
+    from omop_scorer import score as scoring  # noqa: PLC0415
+    from omop_scorer.model import load_model  # noqa: PLC0415
+
+    card = load_model(model)
+    given = {
+        "age": age,
+        "sex": sex,
+        "bmi": bmi,
+        "crp": crp,
+        "cdai": cdai,
+        "prior_anti_tnf": prior_anti_tnf,
+        "steroid": steroid,
+        "immunomodulator": immunomodulator,
+        "ileal": ileal,
+    }
+    excluded = frozenset(exclude_class or ())
+    _ = (scoring, card, given, excluded, input_file, output, uncertainty)
+
+
+@app.command()
+def render(
+    name: Annotated[
+        str | None, typer.Argument(help="A SQL file, for example crp; none: list them.")
+    ] = None,
+    dialect: Annotated[Dialect, typer.Option(help="The dialect to print.")] = Dialect.duckdb,
+) -> None:
+    """Print the SQL that would run."""
+    if name is None:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for known in sql.names():
+            table.add_row(known, sql.find(known).header["Title"])
+        Console().print(table)
+        return
+    for statement in sql.find(name).render(dialect.value):
+        typer.echo(f"{statement};")
+
+
+@app.command()
+def covariates(config: ConfigOption, settings: SetOption = None) -> None:
+    """List the covariates of the model with the rules that a run file gives them."""
+    from omop_scorer.rules import covariate_rules, load_rules  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("covariate", "unit", "looked for in", "window", "if none"):
+        table.add_column(heading)
+    for row in covariate_rules(load_rules(_config(config, settings, None))):
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Option(help="A .duckdb file, or a folder for Parquet files.")],
+    persons: Annotated[int, typer.Option(min=1, help="Persons in the CDM.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Same seed, same CDM.")] = 1,
+    crohns_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of persons with Crohn's disease.")
+    ] = 0.3,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], help="The night of the truth."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace what is there.")] = False,
+) -> None:
+    """Make up a CDM, with the truth per patient beside it."""
+    from omop_scorer import synthetic  # noqa: PLC0415
+
+    night: date = synthetic.AS_OF if as_of is None else as_of.date()
+    summary = synthetic.write(
+        out, persons, seed, as_of=night, crohns_share=crohns_share, overwrite=overwrite
+    )
+    typer.echo(str(summary))
+
+
+@app.command("import-concept-set")
+def import_concept_set(
+    file: Annotated[Path, typer.Argument(help="JSON exported from ATLAS, or Circe.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The YAML to write; none: print it.")
+    ] = None,
+) -> None:
+    """Turn an ATLAS concept set into the YAML of a concept-set folder."""
+    from omop_scorer.concepts import atlas_to_yaml  # noqa: PLC0415
+
+    text = atlas_to_yaml(file)
+    if output is None:
+        typer.echo(text)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(143)
+
+
+def main() -> None:
+    """Run a command; a failure prints what, where and what to do next, and no stack trace."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_guarded(app))
+
+
+def _guarded(command: Callable[..., Any]) -> int:
+    try:
+        command()
+    except OmopScorerError as error:
+        for problem in error.problems:
+            Console(stderr=True).print(
+                Text("error: ", style="bold red") + Text(problem), soft_wrap=True
+            )
+        return error.exit_code
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    except Exception as error:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        file = Path(trace.tb_frame.f_code.co_filename).name if trace else "unknown"
+        line = trace.tb_lineno if trace else 0
+        # The text of an unforeseen error may quote a patient's value, so it is not printed.
+        typer.echo(
+            f"error: unforeseen {type(error).__name__} at {file}:{line}; please report it so",
+            err=True,
+        )
+        return 1
+    return 0

@@ -1,0 +1,238 @@
+"""The run file as frozen models; every fault reported at once, before any database is touched."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from omop_scorer.documents import ConceptId, Frozen, faults_of, read_yaml
+from omop_scorer.errors import ConfigurationError
+from omop_scorer.resources import shipped
+
+#: "Ever" as a number of days: two hundred years, longer than any record.
+EVER_DAYS = 73_000
+
+Days = Annotated[int, Field(ge=0, le=EVER_DAYS)]
+Table = Literal["measurement", "observation"]
+
+
+class Cdm(Frozen):
+    """Where the patients are."""
+
+    url: str
+    schema_: str | None = Field(default=None, alias="schema")
+    vocabulary_url: str | None = None
+    vocabulary_schema: str | None = None
+    tables: Mapping[str, str] = {}
+    date_formats: tuple[str, ...] = ()
+    null_text: tuple[str, ...] = ("",)
+
+    @field_validator("date_formats")
+    @classmethod
+    def _formats_are_dates(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        for text in formats:
+            if "%d" not in text or not re.search("%[mbB]", text) or not re.search("%[yY]", text):
+                raise ValueError("each format needs a day, a month and a year, as in %m/%d/%Y")
+        return formats
+
+
+class Results(Frozen):
+    """Where the answers go."""
+
+    url: str
+    schema_: str = Field(default="omop_scorer", alias="schema", min_length=1)
+
+
+class Cohort(Frozen):
+    """Who is in, and who of them is scored."""
+
+    concept_ids: tuple[ConceptId, ...] = Field(default=(201606,), min_length=1)
+    extra_concept_ids: tuple[ConceptId, ...] = ()
+    minimum_distinct_days: int = Field(default=1, ge=1)
+    exclude_concept_sets: tuple[str, ...] = ()
+    age_rule: Literal["date", "year"] = "date"
+    age_minimum: int = Field(default=18, ge=0)
+    age_maximum: int = Field(default=99, le=150)
+
+    @model_validator(mode="after")
+    def _ages_in_order(self) -> "Cohort":
+        if self.age_minimum > self.age_maximum:
+            raise ValueError("age_minimum is above age_maximum: nobody would be scored")
+        return self
+
+
+class Measured(Frozen):
+    """A measured quantity: where it is looked for, how far back, and what is plausible."""
+
+    concept_ids: tuple[ConceptId, ...] = ()
+    measurement_concept_sets: tuple[str, ...] = ()
+    observation_concept_sets: tuple[str, ...] = ()
+    lookback_days: Days
+    minimum: float
+    maximum: float
+    minimum_age: int = Field(default=0, ge=0)
+    imputed_value: float | None = None
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> "Measured":
+        if self.minimum > self.maximum:
+            raise ValueError("minimum is above maximum: every value would be rejected")
+        if self.imputed_value is not None and not (
+            self.minimum <= self.imputed_value <= self.maximum
+        ):
+            raise ValueError("imputed_value lies outside minimum and maximum")
+        return self
+
+
+class Exposure(Frozen):
+    """A yes or no from drug exposures."""
+
+    lookback_days: Days
+
+
+class Location(Frozen):
+    """Disease location, from the whole history."""
+
+    imputed_value: float | None = Field(default=None, ge=0, le=1)
+
+
+class Covariates(Frozen):
+    """The rules of covariates.md, one section a covariate or quantity."""
+
+    crp: Measured = Measured(
+        measurement_concept_sets=("crp", "crp_moles"),
+        observation_concept_sets=("crp_observation_table",),
+        lookback_days=180,
+        minimum=0,
+        maximum=500,
+    )
+    cdai: Measured = Measured(lookback_days=90, minimum=0, maximum=750)
+    bmi: Measured = Measured(
+        measurement_concept_sets=("bmi",), lookback_days=730, minimum=10, maximum=80
+    )
+    body_weight: Measured = Measured(
+        measurement_concept_sets=("body_weight",), lookback_days=730, minimum=25, maximum=350
+    )
+    body_height: Measured = Measured(
+        measurement_concept_sets=("body_height",),
+        lookback_days=EVER_DAYS,
+        minimum=120,
+        maximum=230,
+        minimum_age=18,
+    )
+    prior_anti_tnf: Exposure = Exposure(lookback_days=EVER_DAYS)
+    steroid: Exposure = Exposure(lookback_days=30)
+    immunomodulator: Exposure = Exposure(lookback_days=90)
+    ileal: Location = Location()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_left_out_take_their_default(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        merged = dict(given)
+        for name, field in cls.model_fields.items():
+            if isinstance(merged.get(name), dict):
+                merged[name] = {**field.default.model_dump(), **merged[name]}
+        return merged
+
+    def quantities(self) -> dict[str, Measured]:
+        """Return the measured quantities by name."""
+        return {name: rule for name, rule in self if isinstance(rule, Measured)}
+
+
+class RunConfig(Frozen):
+    """Everything a run depends on besides the data."""
+
+    engine: Literal["duckdb"] = "duckdb"
+    cdm: Cdm
+    results: Results
+    as_of_date: date | None = None
+    uncertainty: Literal["bootstrap", "analytic"] = "bootstrap"
+    model: str = "crohns_srs_2025"
+    concept_sets: str | None = None
+    units: str | None = None
+    treatment_lines: str | None = None
+    impute: Literal["calculator", "training_mean", "cohort_median"] = "calculator"
+    batch_size: int = Field(default=100_000, ge=1, le=10_000_000)
+    threads: int | None = Field(default=None, ge=1)
+    memory_limit: str | None = None
+    minimum_cell_count: int = Field(default=5, ge=1)
+    cohort: Cohort = Cohort()
+    covariates: Covariates = Covariates()
+
+    @model_validator(mode="after")
+    def _results_apart(self) -> "RunConfig":
+        cdm, results = Path(self.cdm.url), Path(self.results.url)
+        if cdm.absolute() == results.absolute():
+            raise ValueError("results.url is the CDM itself: the CDM is never written to")
+        if results.stem == self.results.schema_:
+            raise ValueError(
+                "results.url: the file may not be called like results.schema, "
+                "because DuckDB could not tell the two apart in a query"
+            )
+        return self
+
+    def to_json(self) -> str:
+        """Return the configuration as canonical JSON, as stored with every run."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run file and apply `key=value` overrides (dotted keys, YAML values).
+
+    Raises
+    ------
+    ConfigurationError
+        With every fault found: file, key, what was found and what is allowed.
+    """
+    document = read_yaml(path)
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path}: expected keys and values, found something else")
+    problems = [problem for text in overrides if (problem := _override(document, text))]
+    try:
+        config = RunConfig.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError(*problems, *faults_of(path, error, RunConfig)) from None
+    if problems:
+        raise ConfigurationError(*problems)
+    return config
+
+
+def shipped_run_file() -> Path:
+    """Return the commented run file with every default."""
+    return shipped("configs") / "nightly.yaml"
+
+
+def _override(document: dict[str, Any], text: str) -> str | None:
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        return f"--set {key}: expected key=value, for example results.schema=scores"
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return f"--set {key}: the value is not valid YAML"
+    *sections, last = key.strip().split(".")
+    target = document
+    for section in sections:
+        inner = target.setdefault(section, {})
+        if inner is None:
+            inner = target[section] = {}
+        if not isinstance(inner, dict):
+            return f"--set {key}: {section} is a single value, not a section"
+        target = inner
+    target[last] = parsed
+    return None

@@ -1,0 +1,78 @@
+"""The seam to a database: what every engine does, and nothing else."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
+import pyarrow as pa
+from sqlglot import exp
+
+from omop_scorer.cdm import SiteTable, Table
+from omop_scorer.sql import Schemas
+
+Parameters = Mapping[str, object]
+
+
+class Engine(ABC):
+    """One open connection to a CDM and, for a run, to its results.
+
+    Queries are sqlglot trees over the logical schemas; the engine renames the schemas and renders
+    its dialect. A query that fails raises SqlError, which never repeats a patient's value.
+    """
+
+    name: ClassVar[str]
+    dialect: ClassVar[str]
+    schemas: Schemas
+
+    @abstractmethod
+    def find_table(self, table: Table) -> SiteTable | None:
+        """Return the site's table of that name, in any letter case, or None."""
+
+    @abstractmethod
+    def expose(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
+        """Give the queries `table` with lower-case names and declared types.
+
+        Columns whose site type differs from the declared one are cast safely. Returns, for
+        those alone, how many values could not be cast. A table that is missing is empty.
+        """
+
+    @abstractmethod
+    def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
+        """Create `work.<table>` from a query, or append to it; return the rows it now holds."""
+
+    @abstractmethod
+    def load(self, table: str, rows: pa.Table) -> None:
+        """Create `work.<table>` from a small Arrow table."""
+
+    @abstractmethod
+    def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
+        """Return all rows of a query that gives few."""
+
+    @abstractmethod
+    def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
+        """Yield a query's rows in batches; other statements may run in between."""
+
+    @abstractmethod
+    def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
+        """Run a statement on the results schema."""
+
+    @abstractmethod
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Append an Arrow table to `results.<table>`, columns by name."""
+
+    @abstractmethod
+    def has_results(self) -> bool:
+        """Tell whether the results schema has been created."""
+
+    @abstractmethod
+    def create_results_schema(self) -> None:
+        """Create the results schema, empty."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[None]:
+        """Everything written to the results inside is kept whole, or not at all."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the connection, its locks and its work area."""

@@ -1,0 +1,474 @@
+"""Counterfactual effects, their contrasts, subgroups and response, for arrays of patients.
+
+Plain arithmetic on arrays: no database, no disease, no number of classes is known here. Every
+number of a patient is computed by elementwise operations in a fixed order of terms, so a patient
+gets the same bits alone, in any batch and at any place in it; that is why no matrix product runs
+over patients.
+
+Source of the formulas: Rudrapatna et al., npj Digital Medicine 2025;8:327
+(doi 10.1038/s41746-025-01627-w).
+"""
+
+import math
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from itertools import combinations, product
+from operator import itemgetter
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from omop_scorer.errors import ScoringError
+
+Floats: TypeAlias = NDArray[np.float64]
+Uncertainty: TypeAlias = Literal["bootstrap", "analytic"]
+
+UNCERTAINTIES: tuple[Uncertainty, ...] = ("bootstrap", "analytic")
+MAXIMUM_CLASSES = 5
+
+WITHIN, OUTSIDE, UNKNOWN = 1, 0, -1
+"""The three answers of `within_trial_range`."""
+
+# Few enough patients for a block's rows to stay in a core's cache, enough to hide numpy's calls.
+_BLOCK = 8192
+
+# Hill's expansion of t as a normal deviate z = u (1 + (3 + u^2) / b - (855 + ...) / 10 b^2 + ...)
+# with u^2 = a log(1 + t^2 / df), a = df - 1/2, b = 48 a^2: each order's divisor and powers of u^2.
+_HILL = (
+    (1.0, (1.0,)),
+    (1.0, (3.0, 1.0)),
+    (-10.0, (855.0, 240.0, 33.0, 4.0)),
+    (210.0, (1788885.0, 543375.0, 89775.0, 9801.0, 788.0, 64.0)),
+)
+_HILL_DEGREES_OF_FREEDOM = 500
+
+
+@dataclass(frozen=True, eq=False)
+class ClassArrays:
+    """One drug class: two sets of moments of its k + 1 coefficients, intercept first."""
+
+    key: str
+    label: str
+    coefficients: Floats
+    covariance: Floats
+    bootstrap_mean: Floats
+    bootstrap_covariance: Floats
+    prediction_variance: float
+    """Trial variance + residual variance."""
+    degrees_of_freedom: float
+
+
+@dataclass(frozen=True, eq=False)
+class ModelArrays:
+    """A model card as arrays. The k covariates stand in the order of the design vector."""
+
+    covariates: tuple[str, ...]
+    centre: Floats
+    placebo_coefficients: Floats
+    classes: tuple[ClassArrays, ...]
+    response_threshold: float
+    alpha: float
+    trial_low: Floats
+    trial_high: Floats
+    activity_covariate: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What is known of n patients under c classes; arrays are (n,) or (n, c), card order.
+
+    Effects and errors have the outcome's unit. A class that was excluded keeps its effects; it has
+    preference_rank 0 and no place in `ranking` (-1) or in any contrast (NaN). Where fewer classes
+    are ranked than a p-value needs, it is NaN.
+    """
+
+    placebo_effect: Floats
+    attributable_effect: Floats
+    standard_error: Floats
+    expected_reduction: Floats
+    response_probability: Floats
+    preference_rank: NDArray[np.int8]
+    """1 = best; 0 = excluded."""
+    ranking: NDArray[np.int8]
+    """Index of the class at each place, best first; -1 = no class."""
+    contrast_p_value: Floats
+    """(n, c (c - 1) / 2): every pair of classes, (0, 1), (0, 2), ..., (1, 2), ..."""
+    p_first_second: Floats
+    p_second_third: Floats
+    p_first_third: Floats
+    worst_class_ruled_out: NDArray[np.bool_]
+    label: NDArray[np.int16]
+    """Index into `labels`; -1 = no class left."""
+    recommended: NDArray[np.bool_]
+    """(n, c): the classes joined with the first of the ranking by `=`."""
+    recommended_response_probability: Floats
+    """Mean response probability of the recommended classes; NaN = no class left."""
+    labels: tuple[str, ...]
+    """`label_set` of the classes that were not excluded."""
+
+    @property
+    def has_class_left(self) -> bool:
+        """Whether any class was left to rank."""
+        return bool(self.labels)
+
+    def subgroups(self) -> NDArray[np.object_]:
+        """Return the label of each patient's subgroup, None where no class is left."""
+        return np.array([*self.labels, None], dtype=object)[self.label]
+
+
+def label_set(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return every subgroup of the classes with these short names, given in the card's order.
+
+    Two classes make 3 labels, three 13, four 75, five 541: all ways to put classes in an order
+    with ties. Strict orders come first, "all equal" last.
+
+    Raises
+    ------
+    ValueError
+        More than five classes.
+    """
+    return tuple(
+        " > ".join(_group_label([labels[i] for i in members]) for members in _members(group))
+        for group in _groupings(len(labels))
+    )
+
+
+def _group_label(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"({' = '.join(names)})"
+
+
+def two_sided_p_value(
+    squared_ratio: Floats, degrees_of_freedom: float, out: Floats | None = None
+) -> Floats:
+    """Return P(|T| >= |t|) of Student's t.
+
+    Parameters
+    ----------
+    squared_ratio
+        t squared over the degrees of freedom, any shape.
+    degrees_of_freedom
+        Of T.
+    out
+        Where to put the answer; may be squared_ratio itself.
+
+    Notes
+    -----
+    From 500 degrees of freedom on this is Hill's normal expansion to the third order (Comm. ACM
+    1970;13:617), about ten times as fast as the incomplete beta function and equal to it to 1e-15.
+    Which of the two is used hangs on the model alone, never on a patient.
+    """
+    square = np.empty_like(squared_ratio) if out is None else out
+    if degrees_of_freedom < _HILL_DEGREES_OF_FREEDOM:
+        t = np.sqrt(squared_ratio * degrees_of_freedom)
+        return np.multiply(special.stdtr(degrees_of_freedom, -t), 2.0, out=square)
+    a = degrees_of_freedom - 0.5
+    b = 48.0 * a * a
+    series = [
+        sum(terms[i] / (divisor * b**k) for k, (divisor, terms) in enumerate(_HILL) if terms[i:])
+        for i in range(len(_HILL[-1][1]))
+    ]
+    special.log1p(squared_ratio, out=square)
+    square *= a
+    factor = np.full_like(square, series[-1])
+    for coefficient in reversed(series[:-1]):
+        factor *= square
+        factor += coefficient
+    np.sqrt(square, out=square)
+    square *= factor
+    square *= math.sqrt(0.5)
+    special.erfc(square, out=square)
+    return square
+
+
+def within_trial_range(
+    values: Floats, recorded: NDArray[np.bool_], model: ModelArrays
+) -> NDArray[np.int8]:
+    """Say whether each patient is like the trials' participants: WITHIN, OUTSIDE or UNKNOWN.
+
+    OUTSIDE when any recorded value lies beyond the 1st to 99th percentile of the training
+    population; else WITHIN when the covariate that tells disease activity was recorded; else
+    UNKNOWN.
+
+    Parameters
+    ----------
+    values
+        (n, k) in the card's order and natural units.
+    recorded
+        (n, k): True where the value was observed or computed, not imputed or assumed.
+    model
+        Gives the ranges.
+    """
+    outside = recorded & ((values < model.trial_low) | (values > model.trial_high))
+    if model.activity_covariate is None:
+        is_active_known = np.ones(len(values), dtype=bool)
+    else:
+        is_active_known = recorded[:, model.covariates.index(model.activity_covariate)]
+    answer = np.where(is_active_known, WITHIN, UNKNOWN)
+    return np.where(outside.any(axis=1), OUTSIDE, answer).astype(np.int8)
+
+
+def score(
+    covariates: Floats,
+    model: ModelArrays,
+    uncertainty: Uncertainty = "bootstrap",
+    excluded: Set[str] = frozenset(),
+) -> Scores:
+    """Score n patients.
+
+    Parameters
+    ----------
+    covariates
+        (n, k) in the card's order and natural units, nothing missing.
+    model
+        The model card's numbers.
+    uncertainty
+        `bootstrap`: the paper's subgroups. `analytic`: the published web calculator.
+    excluded
+        Keys of the classes that the patients cannot have: taken out of the ranking.
+
+    Raises
+    ------
+    ScoringError
+        A value is not finite, a result came out not finite, the shape does not fit the model, or
+        an unknown class or way of uncertainty. Counts only, no patient's value.
+    """
+    values = np.asarray(covariates, dtype=np.float64)
+    _refuse_bad_arguments(values, model, uncertainty, excluded)
+    n, c = len(values), len(model.classes)
+    ranked = [i for i, drug_class in enumerate(model.classes) if drug_class.key not in excluded]
+    n_pairs = c * (c - 1) // 2
+    # Filled by class and returned transposed: a column of a result is then contiguous.
+    by_class = Scores(
+        placebo_effect=np.empty(n),
+        attributable_effect=np.empty((c, n)),
+        standard_error=np.empty((c, n)),
+        expected_reduction=np.empty((c, n)),
+        response_probability=np.empty((c, n)),
+        preference_rank=np.zeros((c, n), np.int8),
+        ranking=np.full((c, n), -1, np.int8),
+        contrast_p_value=np.full((n_pairs, n), np.nan),
+        p_first_second=np.full(n, np.nan),
+        p_second_third=np.full(n, np.nan),
+        p_first_third=np.full(n, np.nan),
+        worst_class_ruled_out=np.zeros(n, np.bool_),
+        label=np.full(n, -1, np.int16),
+        recommended=np.zeros((c, n), np.bool_),
+        recommended_response_probability=np.full(n, np.nan),
+        labels=label_set([model.classes[i].label for i in ranked]),
+    )
+    forms = _forms(model, uncertainty)
+    n_bad_inputs = n_bad_results = 0
+    # What overflows is counted below, with the inputs that are not finite.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for start in range(0, n, _BLOCK):
+            patients = slice(start, start + _BLOCK)
+            part = _map(by_class, itemgetter((..., patients)))
+            bad_inputs, bad_results = _counterfactuals(values[patients], model, forms, part)
+            n_bad_inputs += bad_inputs
+            n_bad_results += bad_results
+            if ranked and not (n_bad_inputs or n_bad_results):
+                _rank(part, model, ranked)
+    if n_bad_inputs or n_bad_results:
+        raise ScoringError(
+            f"{n_bad_inputs} of {n} patients have a covariate that is not a finite number, and for "
+            f"{n_bad_results} the score is not finite; nothing was scored"
+        )
+    return _map(by_class, np.transpose)
+
+
+def _refuse_bad_arguments(
+    values: Floats, model: ModelArrays, uncertainty: str, excluded: Set[str]
+) -> None:
+    problems = []
+    k = len(model.covariates)
+    if values.ndim != 2 or values.shape[1] != k:
+        names = ", ".join(model.covariates)
+        problems.append(f"covariates have shape {values.shape}; allowed: (n, {k}), {names}")
+    if uncertainty not in UNCERTAINTIES:
+        problems.append(f"uncertainty {uncertainty!r}; allowed: {', '.join(UNCERTAINTIES)}")
+    keys = [drug_class.key for drug_class in model.classes]
+    if unknown := sorted(set(excluded).difference(keys)):
+        problems.append(f"excluded class {', '.join(unknown)}; allowed: {', '.join(keys)}")
+    if problems:
+        raise ScoringError(*problems)
+
+
+_Form: TypeAlias = tuple[Floats, Floats]
+"""A mean of the coefficients and the lower triangular factor L of their covariance LL'."""
+
+
+def _forms(model: ModelArrays, uncertainty: Uncertainty) -> list[tuple[_Form, _Form]]:
+    """Return for each class the form that ranks it and the fitted one that gives the response."""
+    forms = []
+    for drug_class in model.classes:
+        # x'Cx = |L'x|^2 is a sum of squares: no variance can come out negative.
+        fitted = drug_class.coefficients, _factor(drug_class.covariance)
+        if uncertainty == "bootstrap":
+            ranking = drug_class.bootstrap_mean, _factor(drug_class.bootstrap_covariance)
+        else:
+            ranking = fitted
+        forms.append((ranking, fitted))
+    return forms
+
+
+def _factor(covariance: Floats) -> Floats:
+    return np.linalg.cholesky(covariance).astype(np.float64)
+
+
+def _counterfactuals(
+    block: Floats, model: ModelArrays, forms: list[tuple[_Form, _Form]], out: Scores
+) -> tuple[int, int]:
+    """Fill the effects, errors and probabilities; return the numbers of bad inputs and results."""
+    n, k = block.shape
+    design = np.empty((k + 1, n))
+    design[0] = 1.0
+    np.subtract(block.T, model.centre[:, None], out=design[1:])
+    is_finite = np.isfinite(design).all(axis=0)
+    total, variance, term, column = np.empty((4, n))
+    is_sound = is_finite.copy()
+
+    _linear(model.placebo_coefficients, design, out.placebo_effect, term)
+    for i, (drug_class, (ranking, fitted)) in enumerate(zip(model.classes, forms, strict=True)):
+        effect, error = out.attributable_effect[i], out.standard_error[i]
+        _linear(ranking[0], design, effect, term)
+        _quadratic(ranking[1], design, variance, column, term)
+        np.sqrt(variance, out=error)
+        if fitted is ranking:
+            total[:] = effect
+        else:
+            _linear(fitted[0], design, total, term)
+            _quadratic(fitted[1], design, variance, column, term)
+        np.add(out.placebo_effect, effect, out=out.expected_reduction[i])
+
+        # P(total reduction >= threshold) = Phi((placebo + x.beta - threshold) / s).
+        total += out.placebo_effect
+        total -= model.response_threshold
+        variance += drug_class.prediction_variance
+        np.sqrt(variance, out=variance)
+        total /= variance
+        special.ndtr(total, out=out.response_probability[i])
+        for result in (out.expected_reduction[i], error, variance):
+            is_sound &= np.isfinite(result)
+    n_sound, n_finite = int(is_sound.sum()), int(is_finite.sum())
+    return n - n_finite, n_finite - n_sound
+
+
+def _linear(weights: Floats, rows: Floats, out: Floats, term: Floats) -> None:
+    """Fill out with the sum of weight times row, in the order of the rows."""
+    np.multiply(rows[0], weights[0], out=out)
+    for weight, row in zip(weights[1:], rows[1:], strict=True):
+        np.multiply(row, weight, out=term)
+        np.add(out, term, out=out)
+
+
+def _quadratic(factor: Floats, design: Floats, out: Floats, column: Floats, term: Floats) -> None:
+    """Fill out with x'LL'x for the lower triangular factor L."""
+    for j in range(len(factor)):
+        _linear(factor[j:, j], design[j:], column, term)
+        if j == 0:
+            np.multiply(column, column, out=out)
+        else:
+            np.multiply(column, column, out=column)
+            np.add(out, column, out=out)
+
+
+def _rank(out: Scores, model: ModelArrays, ranked: list[int]) -> None:
+    """Fill ranking, contrasts, labels and recommendation of the classes that are ranked."""
+    r, n = len(ranked), out.placebo_effect.shape[0]
+    patients = np.arange(n)
+    all_pairs = list(combinations(range(len(model.classes)), 2))
+    place = np.zeros((r, n), np.intp)
+    p_values = np.empty((r, r, n))
+    for (i, a), (j, b) in combinations(enumerate(ranked), 2):
+        # A tie goes to the class that the card names first.
+        is_first_better = out.attributable_effect[a] >= out.attributable_effect[b]
+        place[i] += ~is_first_better
+        place[j] += is_first_better
+        _contrast(out, model, a, b, p_values[i, j])
+        p_values[j, i] = p_values[i, j]
+        out.contrast_p_value[all_pairs.index((a, b))] = p_values[i, j]
+    order = np.empty_like(place)
+    for i in range(r):
+        order[place[i], patients] = i
+
+    # Neighbours that do not differ share a group; groups are counted from the best.
+    group_at_place = np.zeros_like(place)
+    for i in range(1, r):
+        p_value = p_values[order[i - 1], order[i], patients]
+        group_at_place[i] = group_at_place[i - 1] + (p_value < model.alpha)
+        if i <= 2:
+            (out.p_first_second, out.p_second_third)[i - 1][:] = p_value
+    if r >= 3:
+        out.p_first_third[:] = p_values[order[0], order[2], patients]
+        p_first_last = p_values[order[0], order[-1], patients]
+        is_one_group = group_at_place[-1] == 0
+        np.logical_and(p_first_last < model.alpha, is_one_group, out=out.worst_class_ruled_out)
+
+    group = np.take_along_axis(group_at_place, place, axis=0)
+    code = group[0].copy()
+    for row in group[1:]:
+        code *= r
+        code += row
+    out.label[:] = _label_of_code(r).take(code)
+    out.ranking[:r] = np.array(ranked).take(order)
+    out.preference_rank[ranked] = place + 1
+    out.recommended[ranked] = group == 0
+    mean = np.zeros(n)
+    for a in ranked:
+        mean += np.where(out.recommended[a], out.response_probability[a], 0.0)
+    np.divide(mean, (group == 0).sum(axis=0), out=out.recommended_response_probability)
+
+
+def _contrast(out: Scores, model: ModelArrays, a: int, b: int, p_value: Floats) -> None:
+    """Fill the p-value of two independent estimates being different."""
+    degrees_of_freedom = model.classes[a].degrees_of_freedom + model.classes[b].degrees_of_freedom
+    difference = out.attributable_effect[a] - out.attributable_effect[b]
+    difference *= difference
+    variance = out.standard_error[a] * out.standard_error[a]
+    variance += out.standard_error[b] * out.standard_error[b]
+    variance *= degrees_of_freedom
+    difference /= variance
+    two_sided_p_value(difference, degrees_of_freedom, out=p_value)
+
+
+@lru_cache
+def _groupings(r: int) -> tuple[tuple[int, ...], ...]:
+    """Every order with ties of r classes, as the group of each class counted from the best.
+
+    Those with the most groups come first; among them small groups before large, then the card's
+    order.
+    """
+    if r > MAXIMUM_CLASSES:
+        raise ValueError(f"{r} classes; allowed: at most {MAXIMUM_CLASSES}")
+    found = [
+        group
+        for group in product(range(r), repeat=r)
+        if group and set(group) == {*range(max(group) + 1)}
+    ]
+    return tuple(
+        sorted(found, key=lambda group: (-max(group), *map(len, _members(group)), _members(group)))
+    )
+
+
+def _members(group: Sequence[int]) -> list[list[int]]:
+    """Return the classes of each group, the best group first, each in the card's order."""
+    return [[i for i, g in enumerate(group) if g == wanted] for wanted in range(max(group) + 1)]
+
+
+@lru_cache
+def _label_of_code(r: int) -> NDArray[np.int16]:
+    """Return the label of each grouping, at the number that its groups write in base r."""
+    table = np.full(r**r, -1, np.int16)
+    for label, group in enumerate(_groupings(r)):
+        table[sum(g * r**power for power, g in enumerate(reversed(group)))] = label
+    return table
+
+
+def _map(scores: Scores, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Scores:
+    """Apply a function to every array of the scores."""
+    values: dict[str, Any] = {field.name: getattr(scores, field.name) for field in fields(scores)}
+    labels = values.pop("labels")
+    return Scores(labels=labels, **{name: function(value) for name, value in values.items()})

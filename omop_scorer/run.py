@@ -1,0 +1,215 @@
+"""The nightly run, in order."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+
+from omop_scorer import __version__, cdm, covariates, results
+from omop_scorer.cohort import AttritionStep, stage_cohort, stage_concept_sets
+from omop_scorer.covariates import Quality, matrix_query
+from omop_scorer.engines import open_engine
+from omop_scorer.engines.base import Engine
+from omop_scorer.errors import OmopScorerError, ScoringError
+from omop_scorer.journal import Journal
+from omop_scorer.rules import Rules
+from omop_scorer.scoring import Tally, score_batch
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a finished run has to say: counts, never patients."""
+
+    run_id: int
+    as_of: date
+    uncertainty: str
+    attrition: tuple[AttritionStep, ...]
+    quality: Quality
+    subgroups: dict[str, int]
+    n_worst_class_ruled_out: int
+    trial_range: dict[str, int]
+    warnings: tuple[str, ...]
+
+    @property
+    def n_cohort(self) -> int:
+        """Persons of the cohort."""
+        return self.attrition[0].n_persons
+
+    @property
+    def n_scored(self) -> int:
+        """Persons scored."""
+        return self.attrition[-1].n_persons
+
+
+def n_steps(rules: Rules) -> int:
+    """How many steps a run under these rules has."""
+    return 18 + len(rules.model.card.covariates)
+
+
+def execute(rules: Rules, journal: Journal) -> RunSummary:
+    """Score every patient of a CDM and publish the answer.
+
+    Readers of the results see the run when it is COMPLETE, or nothing of it.
+
+    Raises
+    ------
+    OmopScorerError
+        One class per cause; the run is then recorded as FAILED wherever it can be.
+    """
+    as_of = rules.config.as_of_date or date.today()
+    with journal.step("connect"):
+        engine = open_engine(rules.config, with_results=True)
+    try:
+        with journal.step("results schema"):
+            results.migrate(engine)
+            for run_id in results.clear_unfinished(engine):
+                journal.warn(f"run {run_id} was interrupted before its end; its rows are removed")
+        return _run(engine, rules, as_of, journal)
+    finally:
+        engine.close()
+
+
+def _run(engine: Engine, rules: Rules, as_of: date, journal: Journal) -> RunSummary:
+    with journal.step("CDM"):
+        exposed = cdm.expose(engine)
+        release, doubts = results.cdm_release(engine)
+    for warning in (*exposed.warnings, *doubts):
+        journal.warn(warning)
+    run_id = _begin(engine, rules, as_of, release)
+    try:
+        attrition, quality = _stage(engine, rules, as_of, journal)
+        quality |= {("input", f"n_uncastable:{name}"): n for name, n in exposed.uncastable.items()}
+        return _publish(engine, rules, run_id, as_of, attrition, quality, journal)
+    except BaseException as error:
+        message = str(error) if isinstance(error, OmopScorerError) else type(error).__name__
+        results.record_status(engine, run_id, "FAILED", message=message)
+        raise
+
+
+def _begin(engine: Engine, rules: Rules, as_of: date, release: dict[str, object]) -> int:
+    config = rules.config
+    started_at = datetime.now(UTC).replace(tzinfo=None)
+    run_id = results.new_run_id(engine, started_at)
+    with engine.transaction():
+        results.record_run(
+            engine,
+            {
+                "run_id": run_id,
+                "as_of_date": as_of,
+                "started_at": started_at,
+                "tool_version": __version__,
+                "engine": engine.name,
+                "model_id": rules.model.card.id,
+                "model_sha256": rules.model.sha256,
+                "config_sha256": config.sha256,
+                "concept_sets_sha256": rules.concept_sets_sha256,
+                "uncertainty": config.uncertainty,
+                **release,
+                "config_json": config.to_json(),
+            },
+        )
+        results.record_status(engine, run_id, "RUNNING")
+    return run_id
+
+
+def _stage(
+    engine: Engine, rules: Rules, as_of: date, journal: Journal
+) -> tuple[list[AttritionStep], Quality]:
+    config = rules.config
+    with journal.step("concept sets") as step:
+        step.rows, warnings = stage_concept_sets(engine, config, rules.concept_sets, as_of)
+    for warning in warnings:
+        journal.warn(warning)
+    attrition = stage_cohort(engine, config, as_of, journal)
+    if attrition[0].n_persons == 0:
+        journal.warn(
+            "the cohort is empty: no condition record of "
+            f"{', '.join(map(str, config.cohort.concept_ids))} or a descendant up to {as_of}"
+        )
+    covariates.stage_covariates(
+        engine, config, rules.model, rules.units, rules.lines, as_of, journal
+    )
+    with journal.step("quality"):
+        quality = covariates.quality(engine, config, rules.model, as_of)
+    return attrition, quality
+
+
+def _publish(
+    engine: Engine,
+    rules: Rules,
+    run_id: int,
+    as_of: date,
+    attrition: list[AttritionStep],
+    quality: Quality,
+    journal: Journal,
+) -> RunSummary:
+    """Score and write everything in one transaction, check it, and say COMPLETE."""
+    tally = Tally(rules.model)
+    n_scored = attrition[-1].n_persons
+    with engine.transaction():
+        with journal.step("score") as step:
+            for batch in engine.stream(matrix_query(rules.model), rules.config.batch_size):
+                for table, rows in score_batch(
+                    batch, rules.model, rules.config.uncertainty, run_id, tally
+                ):
+                    engine.append(table, rows)
+                journal.advance(tally.n, n_scored)
+            step.rows = tally.n
+        with journal.step("write"):
+            for table in (
+                "attrition",
+                "patient_covariate",
+                "treatment_line",
+                "concept_set_member",
+            ):
+                results.append_staged(engine, table, run_id)
+            engine.append("covariate_quality", _quality_rows(run_id, quality))
+        with journal.step("publish"):
+            _refuse_what_does_not_add_up(attrition, tally, quality, rules)
+            results.record_status(
+                engine,
+                run_id,
+                "COMPLETE",
+                n_cohort=attrition[0].n_persons,
+                n_scored=tally.n,
+                message="; ".join(journal.warnings) or None,
+            )
+    return RunSummary(
+        run_id=run_id,
+        as_of=as_of,
+        uncertainty=rules.config.uncertainty,
+        attrition=tuple(attrition),
+        quality=quality,
+        subgroups=tally.subgroups(),
+        n_worst_class_ruled_out=tally.n_worst_class_ruled_out,
+        trial_range=tally.trial_range,
+        warnings=tuple(journal.warnings),
+    )
+
+
+def _quality_rows(run_id: int, quality: Quality) -> pa.Table:
+    rows = [
+        {"run_id": run_id, "covariate": covariate, "measure": measure, "n": n}
+        for (covariate, measure), n in sorted(quality.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=results.arrow_schema("covariate_quality"))
+
+
+def _refuse_what_does_not_add_up(
+    attrition: list[AttritionStep], tally: Tally, quality: Quality, rules: Rules
+) -> None:
+    n_cohort = attrition[0].n_persons
+    n_left_out = sum(step.n_excluded for step in attrition)
+    problems = []
+    if tally.n + n_left_out != n_cohort:
+        problems.append(
+            f"{tally.n} scored and {n_left_out} left out do not add up to a cohort of {n_cohort}"
+        )
+    if sum(tally.subgroups().values()) != tally.n:
+        problems.append(f"the subgroups do not add up to the {tally.n} scored")
+    for covariate in rules.model.card.covariates:
+        n = sum(quality[covariate.name, f"n_{status}"] for status in covariates.STATUSES)
+        if n != tally.n:
+            problems.append(f"{covariate.name}: the states of {n} patients, {tally.n} were scored")
+    if problems:
+        raise ScoringError(*problems)

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +26,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+DEFAULT_MODEL = "crohns_srs_2025"
+_YES_NO_OPTIONS = ("--prior-anti-tnf", "--steroid", "--immunomodulator", "--ileal")
 
 
 class Uncertainty(StrEnum):
@@ -81,7 +85,7 @@ def run(
     settings: SetOption = None,
     log_format: LogOption = LogFormat.auto,
 ) -> None:
-    """Score every patient of the CDM and publish the answer to the results schema."""
+    """Score every patient of the CDM; publish the answer."""
     _run(_config(config, settings, as_of), log_format)
 
 
@@ -108,7 +112,7 @@ def check(
     settings: SetOption = None,
     log_format: LogOption = LogFormat.auto,
 ) -> None:
-    """Find everything that could spoil a night: files, tables, rights, concepts, units."""
+    """Find what could spoil a night, and all at once."""
     from omop_scorer.check import check as look  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415
 
@@ -134,7 +138,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the made-up CDM.")] = 1,
     log_format: LogOption = LogFormat.auto,
 ) -> None:
-    """Make up a CDM, run the main job on it, and say where the answer is."""
+    """Make up a CDM and run the main job on it."""
     from omop_scorer import synthetic  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -158,35 +162,47 @@ def demo(
     )
 
 
+YesNo = Annotated[bool | None, typer.Option(show_default=False)]
+
+
 @app.command()
 def score(
     input_file: Annotated[
-        Path | None, typer.Argument(help="A CSV of patients; none: one patient from options.")
+        Path | None,
+        typer.Argument(metavar="INPUT", help="A CSV of patients; none: one patient, by options."),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The CSV to write.")] = None,
-    age: Annotated[str | None, typer.Option(help="Completed years, 18-99.")] = None,
+    output_file: Annotated[
+        Path | None, typer.Argument(metavar="OUTPUT", help="The CSV to write.")
+    ] = None,
+    given_input: Annotated[Path | None, typer.Option("--input", "-i", help="As INPUT.")] = None,
+    given_output: Annotated[Path | None, typer.Option("--output", "-o", help="As OUTPUT.")] = None,
+    age: Annotated[str | None, typer.Option(help="Completed years.")] = None,
     sex: Annotated[str | None, typer.Option(help="male or female.")] = None,
     bmi: Annotated[str | None, typer.Option(help="Body mass index, kg/m2.")] = None,
     crp: Annotated[str | None, typer.Option(help="C-reactive protein, mg/L.")] = None,
-    cdai: Annotated[str | None, typer.Option(help="CDAI, points.")] = None,
-    prior_anti_tnf: Annotated[str | None, typer.Option(help="yes or no.")] = None,
-    steroid: Annotated[str | None, typer.Option(help="yes or no.")] = None,
-    immunomodulator: Annotated[str | None, typer.Option(help="yes or no.")] = None,
-    ileal: Annotated[str | None, typer.Option(help="yes or no.")] = None,
+    cdai: Annotated[str | None, typer.Option(help="Crohn's disease activity, points.")] = None,
+    prior_anti_tnf: YesNo = None,
+    steroid: YesNo = None,
+    immunomodulator: YesNo = None,
+    ileal: YesNo = None,
     uncertainty: Annotated[
-        Uncertainty, typer.Option(help="The paper's subgroups, or the web calculator.")
+        Uncertainty, typer.Option(help="The paper's subgroups, or the web calculator's.")
     ] = Uncertainty.bootstrap,
     exclude_class: Annotated[
-        list[str] | None, typer.Option(help="A class the patients cannot have, by its key.")
+        list[str] | None, typer.Option(help="A class that cannot be had, by its key; repeatable.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A model card.")] = "crohns_srs_2025",
+    model: Annotated[str, typer.Option(help="A shipped model card, or a path.")] = DEFAULT_MODEL,
 ) -> None:
-    """Score one patient from options, or a CSV of patients to a CSV."""
-    from omop_scorer import score as scoring  # noqa: PLC0415
+    """Score one patient, or a CSV of patients."""
     from omop_scorer.model import load_model  # noqa: PLC0415
+    from omop_scorer.score import render_patient, score_csv, score_patient  # noqa: PLC0415
 
     card = load_model(model)
-    given = {
+    excluded = frozenset(exclude_class or ())
+    keys = [drug_class.key for drug_class in card.card.classes]
+    if unknown := sorted(excluded - set(keys)):
+        raise typer.BadParameter(f"{', '.join(unknown)}; classes of the model: {', '.join(keys)}")
+    answers = {
         "age": age,
         "sex": sex,
         "bmi": bmi,
@@ -197,8 +213,18 @@ def score(
         "immunomodulator": immunomodulator,
         "ileal": ileal,
     }
-    excluded = frozenset(exclude_class or ())
-    _ = (scoring, card, given, excluded, input_file, output, uncertainty)
+    patient = {name: answer for name, answer in answers.items() if answer is not None}
+    source, target = input_file or given_input, output_file or given_output
+    if source is None and target is None:
+        if not patient:
+            raise typer.BadParameter("give a CSV, or one patient by --age, --sex and the others")
+        scored = score_patient(patient, card, uncertainty.value, excluded)
+        render_patient(scored, card, Console())
+    elif source is None or target is None or patient:
+        raise typer.BadParameter("a CSV needs an input and an output, and no patient's options")
+    else:
+        n_scored = score_csv(source, target, card, uncertainty.value, excluded)
+        typer.echo(f"{n_scored:,} patients scored to {target}")
 
 
 @app.command()
@@ -221,7 +247,7 @@ def render(
 
 @app.command()
 def covariates(config: ConfigOption, settings: SetOption = None) -> None:
-    """List the covariates of the model with the rules that a run file gives them."""
+    """List the covariates and their rules."""
     from omop_scorer.rules import covariate_rules, load_rules  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -246,7 +272,7 @@ def synth(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace what is there.")] = False,
 ) -> None:
-    """Make up a CDM, with the truth per patient beside it."""
+    """Make up a CDM, the truth beside it."""
     from omop_scorer import synthetic  # noqa: PLC0415
 
     night: date = synthetic.AS_OF if as_of is None else as_of.date()
@@ -263,7 +289,7 @@ def import_concept_set(
         Path | None, typer.Option("--output", "-o", help="The YAML to write; none: print it.")
     ] = None,
 ) -> None:
-    """Turn an ATLAS concept set into the YAML of a concept-set folder."""
+    """Turn an ATLAS concept set into YAML."""
     from omop_scorer.concepts import atlas_to_yaml  # noqa: PLC0415
 
     text = atlas_to_yaml(file)
@@ -286,10 +312,25 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(143)
 
 
+def _with_yes_no_words(arguments: Sequence[str]) -> list[str]:
+    """Let `--steroid yes` and `--steroid=no` stand for `--steroid` and `--no-steroid`."""
+    words = {"yes": "", "true": "", "1": "", "no": "no-", "false": "no-", "0": "no-"}
+    out: list[str] = []
+    for argument in arguments:
+        option, has_value, value = argument.partition("=")
+        if has_value and option in _YES_NO_OPTIONS and value.lower() in words:
+            out.append(f"--{words[value.lower()]}{option[2:]}")
+        elif out and out[-1] in _YES_NO_OPTIONS and argument.lower() in words:
+            out[-1] = f"--{words[argument.lower()]}{out[-1][2:]}"
+        else:
+            out.append(argument)
+    return out
+
+
 def main() -> None:
     """Run a command; a failure prints what, where and what to do next, and no stack trace."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_guarded(app))
+    sys.exit(_guarded(lambda: app(_with_yes_no_words(sys.argv[1:]))))
 
 
 def _guarded(command: Callable[..., Any]) -> int:

@@ -77,7 +77,10 @@ def stage_covariates(
 ) -> None:
     """Stage `work.patient_covariate` (every covariate of every scored patient) and the lines."""
     _load_rules(engine, config, units, lines)
-    parameters: dict[str, object] = {"as_of_date": as_of}
+    parameters: dict[str, object] = {
+        "as_of_date": as_of,
+        "year_only": int(config.cohort.age_rule == "year"),
+    }
     for name in ("measurement_record", "measurement_value", "measurement_latest", "drug_record"):
         with journal.step(name) as step:
             step.rows = run_file(engine, f"covariates/{name}", name, parameters)

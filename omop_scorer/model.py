@@ -293,7 +293,7 @@ def _describe(fault: ErrorDetails, raw: Any) -> str:
         return f"{where}: {fault['ctx']['error']}"
     # Pydantic speaks of Python; the writer of a card knows YAML.
     rule = re.sub(r"^\w+ should ", "it should ", fault["msg"])
-    rule = re.sub(r" or instance of \w+", "", rule).replace("tuple", "list")
+    rule = re.sub(r"dictionary or instance of \w+", "mapping", rule).replace("tuple", "list")
     return f"{where}: found {_found(fault['input'])}; {rule}"
 
 

@@ -419,7 +419,7 @@ def render_patient(patient: PatientScore, model: Model, console: Console) -> Non
     table.add_column("")
     table.add_column("class", no_wrap=True, overflow="ellipsis", max_width=20)
     table.add_column("effect", justify="right")
-    table.add_column("± se")
+    table.add_column("se", justify="right")
     table.add_column("total", justify="right")
     table.add_column("", no_wrap=True, width=_BAR_WIDTH)
     table.add_column("response", justify="right")
@@ -429,7 +429,7 @@ def render_patient(patient: PatientScore, model: Model, console: Console) -> Non
             str(each.preference_rank or "-"),
             Text(f"{each.label} {each.title}"),
             f"{each.attributable_effect:.1f}",
-            f"± {each.standard_error:.1f}",
+            f"{each.standard_error:.1f}",
             f"{each.expected_reduction:.1f}",
             Text(full * width, style="green" if each.is_recommended else "dim"),
             f"{each.response_probability:.0%}",

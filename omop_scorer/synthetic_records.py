@@ -1,4 +1,4 @@
-"""How the charts of made-up persons are written: good records, and the dirt around them.
+"""How the charts of made-up persons are written: measurements, conditions, visits.
 
 Every method is told the truth, writes rows that express it with dirt that must not change it, and
 returns which row is the evidence. Days are counted back from a person's last day: 0 is that day.
@@ -13,8 +13,14 @@ from omop_scorer.synthetic_tables import NOTHING, NULL, Array, Rows
 from omop_scorer.synthetic_vocabulary import Pool, World
 
 EPOCH = date(1970, 1, 1).toordinal()
-_MICRO = 1_000_000
-_CAREER_DAYS = 5500
+MICRO = 1_000_000
+CAREER_DAYS = 5500
+
+
+def days_since_1970(year: Array, month: Array, day: Array) -> Array:
+    """Return dates as days since 1970-01-01; a 29 February of a common year is 1 March."""
+    months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    return months.astype("datetime64[D]").astype(np.int64) + day - 1
 
 
 def latest(n: int, who: Array, day: Array, row_id: Array) -> Array:
@@ -64,8 +70,6 @@ class Charts:
     def add(self, table: str, who: Array, **values: Any) -> Array:
         """Add one row for each of these persons and return the row ids."""
         return self.rows.add(table, len(who), person_id=self.person_id[who], **values)
-
-    # ---- measurements -------------------------------------------------------------------------
 
     def measure(
         self, quantity: str, has: Array, value: Array, window: Array
@@ -133,7 +137,7 @@ class Charts:
             write(self.some(mask, share), later, number, way=(unusable, way))
         # Before the window: a height of childhood, a result of years ago.
         before = window + np.where(g.random(n) < 0.15, 1, g.integers(1, 700, n))
-        write(self.some(~has & (window >= 0) & (window < 6000), 0.35), before, usable)
+        write(self.some(~has & (window >= 0) & (window < 6000), 0.5), before, usable)
         # From the future.
         write(self.some(True, 0.03), -g.integers(1, 60, n), usable)
         return recorded * good["factor"][form], (good["table"][form], ids)
@@ -164,7 +168,7 @@ class Charts:
                     f"{table}_concept_id": pool["concept"][f],
                     f"{table}_date": day,
                     f"{table}_datetime": np.where(
-                        time == NULL, NULL, (day * 86_400 + time) * _MICRO
+                        time == NULL, NULL, (day * 86_400 + time) * MICRO
                     ),
                 },
                 value_as_number=number[here],
@@ -174,162 +178,6 @@ class Charts:
                 operator_concept_id=operator[here],
             )
         return ids
-
-    # ---- drugs --------------------------------------------------------------------------------
-
-    def expose(
-        self, who: Array, days: Array, length: Array, concept: Array, route: Array, **more: Any
-    ) -> Array:
-        """Write exposures that last `length` days, in the ways in which sites write an end."""
-        g, n = self.g, len(who)
-        start = self.day(who, days)
-        end = start + length - 1
-        way = g.integers(6, size=n)
-        stated_end = np.select([way == 2, way == 3], [start, start - g.integers(1, 30, n)], end)
-        supply = np.select(
-            [way == 0, way == 4, way == 5],
-            [NULL, g.choice([0, -1], n), np.maximum(length // 2, 1)],
-            length,
-        )
-        return self.add(
-            "drug_exposure",
-            who,
-            drug_concept_id=concept,
-            drug_exposure_start_date=start,
-            drug_exposure_start_datetime=np.where(g.random(n) < 0.5, start * 86_400 * _MICRO, NULL),
-            drug_exposure_end_date=stated_end,
-            days_supply=supply,
-            route_concept_id=route,
-            **more,
-        )
-
-    def take(self, drugs: str, positive: Array, window: int) -> Array:
-        """Write courses of drugs: those of `positive` reach the window, all others do not count.
-
-        Returns the row id of the latest course that counts, NULL where none does.
-        """
-        g, n = self.g, self.n
-        pool = self.world.courses[drugs]
-        injected, counts = pool["how"] == "injected", np.isin(pool["how"], ["oral", "injected"])
-
-        def write(who: Array, among: Array, ended: Array, length: Array, *, brief: bool) -> Any:
-            form = pool.pick(g, len(who), among)
-            # A course that counts outlasts a day if injected; one that must not count is a day's.
-            is_injected = injected[form]
-            length = np.where(is_injected, 1 if brief else np.maximum(length, 2), length)
-            days = np.maximum(ended[who] + length - 1, 0)
-            length = np.where(is_injected & brief, 1, days - ended[who] + 1)
-            return days, self.expose(who, days, length, pool["concept"][form], pool["route"][form])
-
-        support: list[tuple[Array, Array, Array]] = []
-        for share in (1.0, 0.4):
-            who = self.some(positive, share)
-            ended = np.where(g.random(n) < 0.1, window, g.integers(-20, window + 1, n))
-            length = np.where(g.random(n) < 0.15, 1, g.integers(2, 90, n))[who]
-            days, ids = write(who, counts, ended, length, brief=False)
-            support.append((who, -days, ids))
-        who = self.some(True, 0.15)  # over before the window
-        ended = window + 1 + np.where(g.random(n) < 0.15, 0, g.integers(0, 900, n))
-        write(who, np.full(len(counts), True), ended, g.integers(1, 90, len(who)), brief=False)
-        who = self.some(True, 0.15)  # in time, but local, unclassified, not listed or a single day
-        ended = g.integers(-20, window + 1, n)
-        write(who, ~counts | injected, ended, g.integers(1, 60, len(who)), brief=True)
-        who = self.some(True, 0.03)  # not yet begun
-        form = pool.pick(g, len(who), counts)
-        to_come, length = -g.integers(1, 60, len(who)), g.integers(1, 60, len(who))
-        self.expose(who, to_come, length, pool["concept"][form], pool["route"][form])
-        return latest(n, *(np.concatenate(part) for part in zip(*support, strict=True)))
-
-    def treat(self, prior_anti_tnf: Array, has_others: Array) -> tuple[Array, Array, Array, Array]:
-        """Draw treatment histories and write their exposures.
-
-        Who has `prior_anti_tnf` began one before the last day; nobody else did, but may have begun
-        something else, or an anti-TNF on that very day.
-
-        Returns
-        -------
-        tuple
-            Of each line the person's position, the drug's position in the list and the start date;
-            and per person the row id of the latest anti-TNF exposure before the last day.
-        """
-        g, n, drugs = self.g, self.n, self.world.biologics
-        is_tnf = drugs["drug_class"] == "anti_tnf"
-        approved = np.array([day.toordinal() - EPOCH for day in drugs["approved"]])
-        on_market = self.last[:, None] - approved
-        infliximab = on_market[:, drugs["name"].tolist().index("infliximab")]
-        most = np.maximum(np.minimum(np.minimum(self.age_days, _CAREER_DAYS), infliximab), 1)
-        first = 1 + np.floor(g.random(n) * most).astype(np.int64)
-        first = np.where(~prior_anti_tnf & (g.random(n) < 0.05), 0, np.minimum(first, most))
-        used = np.zeros(on_market.shape, dtype=bool)
-        lines: list[tuple[Array, Array, Array]] = []
-
-        def begin(who: Array, days: Array, allowed: Array) -> None:
-            score = np.log(drugs.weight) + g.gumbel(size=used.shape)
-            possible = allowed & ~used & (on_market >= days[:, None])
-            drug = np.where(possible, score, -np.inf).argmax(axis=1)
-            started = np.flatnonzero(who & possible.any(axis=1) & (days <= self.age_days))
-            used[started, drug[started]] = True
-            lines.append((started, drug[started], days[started]))
-
-        # Anti-TNFs are open to whom the truth says so, and to anybody on the last day.
-        def open_to(days: Array) -> Array:
-            is_open: Array = ~is_tnf | (prior_anti_tnf | (days == 0))[:, None]
-            return is_open
-
-        begin(
-            prior_anti_tnf & (g.random(n) < 0.1),
-            first + g.integers(30, 400, n),
-            np.broadcast_to(~is_tnf, used.shape),
-        )
-        begin(prior_anti_tnf, first, np.broadcast_to(is_tnf, used.shape))
-        begin(has_others & ~prior_anti_tnf, first, open_to(first))
-        goes_on, days = prior_anti_tnf | has_others, first
-        for _ in range(3):
-            goes_on = goes_on & (g.random(n) < 0.5)
-            draw = g.random(n)
-            gap = 30 + np.floor(g.exponential(500, n)).astype(np.int64)
-            days = days - np.select([draw < 0.05, draw > 0.95], [0, days], gap)
-            goes_on &= days >= 0
-            begin(goes_on, days, open_to(days))
-        who, drug, days = (np.concatenate(part) for part in zip(*lines, strict=True))
-        return who, drug, self.day(who, days), self._treat_on(who, drug, days, is_tnf)
-
-    def _treat_on(self, who: Array, drug: Array, days: Array, is_tnf: Array) -> Array:
-        """Write the first and some later exposures of lines; return the latest of an anti-TNF."""
-        g, drugs = self.g, self.world.biologics
-        products = [np.array(ids) for ids in drugs["products"]]
-        start = np.cumsum([0, *map(len, products[:-1])])
-        size = np.array([len(ids) for ids in products])
-
-        def write(who: Array, drug: Array, days: Array) -> Array:
-            which = start[drug] + np.floor(g.random(len(who)) * size[drug]).astype(np.int64)
-            concept = np.concatenate(products)[which]
-            # A code of the HCPCS is recorded as the source of a RxNorm product.
-            is_j1745 = concept == 937369
-            return self.expose(
-                who,
-                days,
-                g.choice([1, 28, 56], len(who)),
-                concept,
-                g.choice([NULL, 0, 4171047, 4142048], len(who)),
-                drug_source_concept_id=np.where(is_j1745, 2718445, 0),
-                drug_source_value=np.where(is_j1745, "J1745", None),  # type: ignore[call-overload]
-            )
-
-        support = [(who, -days, write(who, drug, days), drug, days)]
-        for _ in range(4):
-            days = days - g.integers(14, 70, len(days))
-            kept = g.random(len(days)) < np.where(days >= 0, 0.75, 0.1)
-            who, drug, days = who[kept], drug[kept], days[kept]
-            support.append((who, -days, write(who, drug, days), drug, days))
-        planned = self.some(True, 0.02)  # an anti-TNF that lies in the future
-        any_tnf = g.choice(np.flatnonzero(is_tnf), len(planned))
-        write(planned, any_tnf, -g.integers(1, 60, len(planned)))
-        who, order, ids, drug, days = (np.concatenate(part) for part in zip(*support, strict=True))
-        counts = is_tnf[drug] & (days > 0)
-        return latest(self.n, who[counts], order[counts], ids[counts])
-
-    # ---- conditions ---------------------------------------------------------------------------
 
     def diagnose(self, has_crohns: Array, location: Array) -> Array:
         """Write conditions: Crohn's disease where it is, and what else people have.
@@ -360,7 +208,7 @@ class Charts:
             support.append((who[told], day[told], ids[told]))
 
         def ever() -> Array:
-            days = np.floor(g.random(n) * np.minimum(self.age_days + 1, _CAREER_DAYS))
+            days = np.floor(g.random(n) * np.minimum(self.age_days + 1, CAREER_DAYS))
             return np.where(g.random(n) < 0.03, 0, days).astype(np.int64)
 
         for where in ("ileal", "colon", "elsewhere"):
@@ -385,10 +233,8 @@ class Charts:
             )
         return latest(n, *(np.concatenate(part) for part in zip(*support, strict=True)))
 
-    # ---- everything else ----------------------------------------------------------------------
-
     def visit(self, recorded_death: Array, no_period: float) -> None:
-        """Write visits, observation periods, deaths, and records that nobody asks for."""
+        """Write visits, observation periods, deaths, and a measurement that nobody asks for."""
         g, n, records = self.g, self.n, self.world.records
         dead = np.flatnonzero(recorded_death != NULL)
         self.add("death", dead, death_date=recorded_death[dead])
@@ -420,8 +266,3 @@ class Charts:
             value_as_number=np.round(g.normal(13.5, 1.5, len(who)), 1),
             unit_source_value="g/dL",
         )
-        who = self.some(True, 0.3)
-        concept = g.choice(records["other_drug_concepts"], len(who))
-        length, days = g.integers(1, 90, len(who)), g.integers(0, 1000, len(who))
-        unmapped = np.where(concept == 0, "INFLIXIMAB 100MG (local)", NOTHING)
-        self.expose(who, days, length, concept, np.full(len(who), NULL), drug_source_value=unmapped)

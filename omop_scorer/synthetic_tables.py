@@ -3,6 +3,7 @@
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
+from omop_scorer.errors import ConfigurationError
 from omop_scorer.resources import shipped
 
 Array = NDArray[Any]
@@ -157,6 +159,16 @@ class Rows:
             array: Array = np.asarray(missing if value is None else value, dtype=kind)
             filled.append(np.broadcast_to(array, n))
         return column.array(np.concatenate(filled))
+
+
+@contextmanager
+def faults_named(path: Path) -> Iterator[None]:
+    """Turn the refusal of a disk or a file system into a message that names the path."""
+    try:
+        yield
+    except (OSError, duckdb.IOException) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else str(fault)
+        raise ConfigurationError(f"cannot write the made-up CDM {path}: {reason}") from fault
 
 
 class CdmWriter(Protocol):

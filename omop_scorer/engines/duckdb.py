@@ -175,7 +175,7 @@ class DuckDBEngine(Engine):
                 cast: exp.Expr = _cast(exp.Null(), column.kind)
             else:
                 raw = exp.column(exp.to_identifier(site.names[column.name], quoted=True))
-                given = self._present(raw, native)
+                given = self._present(raw, native, column.kind)
                 cast, is_exact = self._safe_cast(given, native, column)
                 if not is_exact:
                     lossy[column.name] = (given, cast)
@@ -201,15 +201,15 @@ class DuckDBEngine(Engine):
         (row,) = self._run(self._work, counting, {}, table.name)
         return dict(zip(lossy, (int(str(n)) for n in row), strict=True))
 
-    def _present(self, raw: exp.Expr, native: str) -> exp.Expr:
-        """Turn the texts that mean missing into NULL."""
+    def _present(self, raw: exp.Expr, native: str, kind: Kind) -> exp.Expr:
+        """Turn the texts that mean missing into NULL; text that stays text, only if asked to."""
         if _family(native) != "text":
             return raw
-        texts = [exp.Literal.string(text) for text in {"", *self._config.cdm.null_text}]
-        texts.sort(key=lambda literal: literal.this)
-        if texts == [exp.Literal.string("")]:
-            return exp.func("NULLIF", raw, exp.Literal.string(""), dialect="duckdb")
-        return exp.case().when(exp.In(this=raw.copy(), expressions=texts), exp.Null()).else_(raw)
+        texts = set(self._config.cdm.null_text)
+        if kind == "text" and texts <= {""}:
+            return raw
+        literals = [exp.Literal.string(text) for text in sorted({"", *texts})]
+        return exp.case().when(exp.In(this=raw.copy(), expressions=literals), exp.Null()).else_(raw)
 
     def _safe_cast(self, given: exp.Expr, native: str, column: Column) -> tuple[exp.Expr, bool]:
         family = _family(native)

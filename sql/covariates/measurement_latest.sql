@@ -11,8 +11,8 @@ WITH ranked AS (
     ROW_NUMBER() OVER (
       PARTITION BY person_id, quantity
       ORDER BY
-        source_date DESC NULLS LAST, source_datetime DESC NULLS LAST, source_table ASC NULLS LAST,
-        source_id DESC NULLS LAST, covariate_value DESC NULLS LAST, source_unit DESC NULLS LAST
+        source_date DESC NULLS LAST, source_datetime DESC NULLS LAST, source_id DESC NULLS LAST,
+        source_table ASC NULLS LAST, covariate_value DESC NULLS LAST, source_unit DESC NULLS LAST
     ) AS recency
   FROM work.measurement_value
   WHERE verdict = 'usable'

@@ -4,7 +4,7 @@
 -- Window: index date - lookback_days of the quantity <= date <= index date; quantities of adults only from
 --         the 18th birthday on, which an unknown month or day of birth places as for the age
 -- Missing: a record without number or unit is kept here and judged in measurement_value
--- Parameters: as_of_date
+-- Parameters: as_of_date, year_only (1: age = year - year of birth)
 WITH source AS (
   SELECT DISTINCT q.quantity, q.source_table, s.concept_id
   FROM work.quantity_set AS q
@@ -51,6 +51,7 @@ WHERE
   AND (
     q.minimum_age = 0
     OR EXTRACT(YEAR FROM r.source_date) - p.year_of_birth - CASE
+      WHEN :year_only = 1 THEN 0
       WHEN
         EXTRACT(MONTH FROM r.source_date) * 100 + EXTRACT(DAY FROM r.source_date)
         < p.month_of_birth * 100 + p.day_of_birth THEN 1

@@ -34,12 +34,13 @@ recognised AS (
 SELECT
   person_id, quantity, source_table, source_id, source_concept_id, source_date, source_datetime,
   source_value, source_unit, unit_source, factor, is_censored,
-  source_value * factor AS covariate_value,
+  CASE WHEN source_value BETWEEN -1e15 AND 1e15 THEN source_value * factor END AS covariate_value,
   CASE
     WHEN source_value IS NULL THEN 'rejected_value'
-    WHEN NOT source_value BETWEEN CAST(-1e300 AS DOUBLE) AND CAST(1e300 AS DOUBLE) THEN 'rejected_value'
+    WHEN NOT source_value BETWEEN CAST(-1.7976931348623157e308 AS DOUBLE) AND CAST(1.7976931348623157e308 AS DOUBLE)
+      THEN 'rejected_value'
     WHEN unit_source IS NULL THEN 'rejected_unit'
-    WHEN source_value * factor BETWEEN minimum AND maximum THEN 'usable'
+    WHEN source_value BETWEEN -1e15 AND 1e15 AND source_value * factor BETWEEN minimum AND maximum THEN 'usable'
     ELSE 'rejected_limit'
   END AS verdict
 FROM recognised

@@ -30,7 +30,9 @@ def compare(truth_path: Path, results: Mapping[str, pd.DataFrame]) -> list[str]:
     """
     truth_path = Path(truth_path)
     truth = pd.read_parquet(truth_path)
-    lines = pd.read_parquet(truth_path.with_name(truth_path.name.replace(".truth.", ".truth_lines.")))
+    lines = pd.read_parquet(
+        truth_path.with_name(truth_path.name.replace(".truth.", ".truth_lines."))
+    )
     several = [
         f"{name} holds {table['run_id'].nunique()} runs; pass the rows of one"
         for name, table in results.items()

@@ -6,7 +6,7 @@ difference. The length is the concept ids and units, written out here a second t
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -69,7 +69,7 @@ UNIT_TEXTS: dict[str, dict[str, float]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     """Every number and list of the rules, with the shipped defaults."""
 
@@ -177,6 +177,12 @@ class Settings:
         ("tofacitinib", "other_advanced", (42904205,)),
         ("upadacitinib", "other_advanced", (1361580,)),
     )
+
+    def __repr__(self) -> str:
+        default = Settings()
+        named = {f.name: getattr(self, f.name) for f in fields(self)}
+        other = [f"{n}={v!r}" for n, v in named.items() if v != getattr(default, n)]
+        return f"Settings({', '.join(other)})"
 
 
 @dataclass

@@ -24,6 +24,34 @@ TABLES = (
     *("concept", "concept_ancestor", "concept_relationship"),
 )
 
+
+class TinyCdm(dict[str, list[Row]]):
+    """A CDM whose repr stays readable: filled columns, and of the vocabulary only what varies."""
+
+    def __repr__(self) -> str:
+        lines = []
+        for table, rows in self.items():
+            if table == "concept":
+                continue
+            if table == "concept_ancestor":
+                present = {tuple(row.values())[:2] for row in rows}
+                usual = {*CONDITION_LINKS, *DRUG_LINKS}
+                lines.append(f"{table}: without {usual - present}, with {present - usual}")
+                continue
+            lines += [
+                f"{table}: " + ", ".join(f"{n}={v}" for n, v in row.items() if v is not None)
+                for row in rows
+            ]
+        return "\n".join(("", *lines))
+
+
+class Scenario(tuple[Settings, Cdm]):
+    """Settings and CDM; Hypothesis would print every field of a dataclass by itself."""
+
+    def __repr__(self) -> str:
+        return f"{self[0]!r}{self[1]!r}"
+
+
 AS_OF_DATES = (
     *(date(2026, 1, 1), date(2024, 2, 29), date(2025, 2, 28), date(2025, 3, 1)),
     *(date(2024, 12, 31), date(2023, 6, 15), date(2020, 2, 28), date(2020, 3, 1)),
@@ -192,18 +220,23 @@ class Builder:
     settings: Settings
     id_base: int
     id_step: int
-    cdm: Cdm = field(default_factory=lambda: {table: [] for table in TABLES})
+    cdm: TinyCdm = field(default_factory=lambda: TinyCdm({table: [] for table in TABLES}))
     last: date | None = None
+    same_day: bool = False
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def add(self, table: str, **columns: Any) -> None:
-        key = f"{table}_id"
-        number = len(self.cdm[table])
-        # Ids of two tables collide on purpose; a falling id sets the order of rows against the ids.
-        self.cdm[table].append({key: self.id_base + self.id_step * number, **columns})
+        # A falling id sets the order of rows against the ids. An observation takes the id of the
+        # measurement before it where it can.
+        number = self.numbers.get(table, 0)
+        if table == "observation":
+            number = max(number, self.numbers.get("measurement", 0) - 1)
+        self.numbers[table] = number + 1
+        self.cdm[table].append({f"{table}_id": self.id_base + self.id_step * number, **columns})
 
     def day(self, trait: int) -> date | None:
         """A day near an edge of a window; a quarter of the days repeat the one before."""
-        if trait >= 192 and self.last is not None:
+        if (trait >= 192 or self.same_day) and self.last is not None:
             return self.last
         if trait in (189, 190, 191):
             return FAR_DATES[trait - 189]
@@ -390,11 +423,12 @@ def add_person(builder: Builder, number: int, traits: bytes, events: list[bytes]
         record = event
         if theme and event[0] < 170:
             record = bytes((theme[0], pick(theme[1:] or (event[1],), event[1]))) + event[2:]
-        if event[11] >= 220 and before is not None:
-            # The record before once more, with another value or unit and the next id.
-            record = before[:5] + event[5:]
+        if event[11] >= 192 and before is not None:
+            # Of the same kind and day as the record before, so that the tie rules decide.
+            record = before[:3] + event[3:]
+            builder.same_day = True
         pick(ADD_EVENT, record[0])(builder, person_id, record, birth)
-        before = record
+        before, builder.same_day = record, False
 
 
 def add_vocabulary(builder: Builder, missing: set[int], products: list[bytes]) -> None:
@@ -524,7 +558,7 @@ def tiny_cdms(draw: st.DrawFn, settings: Settings, max_persons: int = 25) -> Cdm
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, max_persons: int = 25) -> tuple[Settings, Cdm]:
+def scenarios(draw: st.DrawFn, max_persons: int = 25) -> Scenario:
     """Settings of a run and a CDM around its as-of date."""
     settings = draw(settings_of_runs())
-    return settings, draw(tiny_cdms(settings, max_persons))
+    return Scenario((settings, draw(tiny_cdms(settings, max_persons))))

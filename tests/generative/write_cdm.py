@@ -1,6 +1,7 @@
-"""Write a CDM given as rows into a DuckDB file with CDM 5.4 types, or into a folder of CSV files."""
+"""Write a CDM given as rows: a DuckDB file with the types of CDM 5.4, or a folder of CSV files."""
 
 import csv
+import functools
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -170,12 +171,21 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 
 
+@functools.cache
+def writer() -> duckdb.DuckDBPyConnection:
+    """One connection for all files: opening and closing one takes longer than a tiny CDM."""
+    return duckdb.connect()
+
+
 def write_duckdb(cdm: Cdm, path: Path, schema: str = "main") -> None:
     """Write the tables of the CDM, empty ones too, into a schema of a DuckDB file."""
-    with duckdb.connect() as connection:
-        # Under an alias, for a schema may bear the name of the file.
-        connection.execute(f"ATTACH '{path}' AS tiny_cdm_file")
-        target = f'tiny_cdm_file."{schema}"'
+    connection = writer()
+    # Under an alias, for a schema may bear the name of the file.
+    connection.execute(f"ATTACH '{path}' AS tiny_cdm_file")
+    target = f'tiny_cdm_file."{schema}"'
+    try:
+        # One transaction, for each commit waits for the disk.
+        connection.begin()
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {target}")
         for table, rows in cdm.items():
             columns = COLUMNS[table]
@@ -185,6 +195,12 @@ def write_duckdb(cdm: Cdm, path: Path, schema: str = "main") -> None:
                 connection.register("incoming", as_arrow(columns, rows))
                 connection.execute(f"INSERT INTO {target}.{table} SELECT * FROM incoming")
                 connection.unregister("incoming")
+        connection.commit()
+    except duckdb.Error:
+        connection.rollback()
+        raise
+    finally:
+        connection.execute("DETACH tiny_cdm_file")
 
 
 def as_arrow(columns: dict[str, str], rows: list[Row]) -> pa.Table:
@@ -201,10 +217,8 @@ def write_csv_folder(cdm: Cdm, folder: Path, *, upper_case: bool = False) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     for table, rows in cdm.items():
         header = list(COLUMNS[table])
-        name = f"{table}.csv"
-        with (folder / (name.upper() if upper_case else name)).open(
-            "w", encoding="utf-8", newline=""
-        ) as file:
+        name = table.upper() if upper_case else table
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow([column.upper() if upper_case else column for column in header])
             writer.writerows([as_text(row.get(column)) for column in header] for row in rows)

@@ -1,6 +1,7 @@
 """The kernel by hand-worked cases, on cards so small that the answer can be read off."""
 
 import math
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from itertools import permutations
 
@@ -396,3 +397,11 @@ def test_within_trial_range(values, recorded, answer):
     answers = within_trial_range(np.array([values], float), np.array([recorded]), tiny_model())
     assert answers.tolist() == [answer]
     assert answers.dtype == np.int8
+
+
+def test_within_trial_range_of_a_card_without_an_activity_covariate():
+    model = replace(tiny_model(), activity_covariate=None)
+    values = np.array([[0, 5.5, 0], [0, 7, 0], [0, 7, 0]])
+    recorded = np.array([[False] * 3, [False] * 3, [True] * 3])
+    answers = within_trial_range(values, recorded, model)
+    assert answers.tolist() == [kernel.WITHIN, kernel.WITHIN, kernel.OUTSIDE]

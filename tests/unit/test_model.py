@@ -85,7 +85,6 @@ def load(tmp_path):
         try:
             return load_model(path)
         except ConfigurationError as error:
-            assert all(str(path) in problem for problem in error.problems)
             return [problem.replace(str(path), "card") for problem in error.problems]
 
     return load_text
@@ -120,9 +119,8 @@ def test_the_shipped_card_is_consistent_with_its_training_population():
             assert covariate.within_trial_range == first_to_99th
         else:
             assert covariate.within_trial_range is None
-    assert {name for name in ("age", "male")} == {
-        covariate.name for covariate in card.covariates if covariate.imputed_value is None
-    }
+    never_imputed = [each.name for each in card.covariates if each.imputed_value is None]
+    assert never_imputed == ["age", "male"]
     # The terms round to the paper's Table 2.
     assert card.classes[0].beta[0] == 54.9572325934766
     assert card.classes[1].covariance[1][2] == 0.00106960425203376
@@ -272,7 +270,7 @@ def test_yaml_that_is_no_card(load, text, found):
 def test_a_file_of_the_wrong_shape_is_a_list_of_faults_not_a_crash(load):
     problems = load("covariates: [3, {name: [a]}]\nclasses: {a: b}\nplacebo: [1]\n1: 2\n")
     assert "card: classes: found a mapping of 1; it should be a valid list" in problems
-    assert any("placebo: found a list of 1; it should be a valid dictionary" in p for p in problems)
+    assert any("placebo: found a list of 1; it should be a valid mapping" in p for p in problems)
 
 
 def test_text_that_is_not_utf8_names_the_line(tmp_path):
@@ -280,6 +278,10 @@ def test_text_that_is_not_utf8_names_the_line(tmp_path):
     path.write_bytes(b"id: tiny\ntitle: \xff\n")
     with pytest.raises(ConfigurationError, match=r"card\.yaml, line 2: not UTF-8 text"):
         load_model(path)
+
+
+def test_characters_that_yaml_does_not_allow(load):
+    assert load("id: a\x07b\n")[0].startswith("card: not YAML: unacceptable character")
 
 
 def test_a_card_that_is_not_there(tmp_path):

@@ -1,0 +1,109 @@
+"""The SQL and the brute-force extractor give the same rows on generated CDMs."""
+
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from extractor import Cdm, Extraction, Settings, extract
+from hypothesis import HealthCheck, given, settings
+from tiny_cdm import scenarios
+from write_cdm import as_read_from_csv, write_csv_folder, write_duckdb
+
+from tests.conftest import Outcome, run_on
+
+TABLES = {
+    "attrition": "step, reason, n_persons, n_excluded",
+    "patient_covariate": "person_id, covariate, covariate_value, status, source_table, source_id, "
+    "source_concept_id, source_date, source_value, source_unit",
+    "treatment_line": "person_id, line_number, drug, drug_class, start_date",
+    "covariate_quality": "covariate, measure, n",
+}
+
+
+def sections(rules: Settings) -> dict[str, Any]:
+    """Say in the words of the run file what the extractor's settings say."""
+    return {
+        "as_of_date": rules.as_of_date,
+        "cohort": {
+            "concept_ids": rules.cohort_concept_ids,
+            "extra_concept_ids": rules.extra_cohort_concept_ids,
+            "minimum_distinct_days": rules.minimum_distinct_days,
+            "age_rule": rules.age_rule,
+        },
+        "covariates": {"cdai": {"concept_ids": rules.cdai_concept_ids}},
+    }
+
+
+def rows_of(outcome: Outcome, table: str) -> list[tuple[Any, ...]]:
+    query = f"SELECT {TABLES[table]} FROM omop_scorer.latest_{table}"
+    if table == "covariate_quality":
+        query += " WHERE covariate NOT IN ('input', 'crohns_disease')"
+    return sorted(outcome.rows(query))
+
+
+def differences(expected: Extraction, outcome: Outcome) -> list[str]:
+    found = []
+    for table in TABLES:
+        left, right = expected.rows(table), rows_of(outcome, table)
+        if len(left) != len(right):
+            found.append(f"{table}: {len(left)} rows expected, {len(right)} found")
+        found += [
+            f"{table}: expected {a}, found {b}"
+            for a, b in zip(left, right, strict=False)
+            if not same(a, b)
+        ]
+    return found
+
+
+def same(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
+    return all(
+        math.isclose(a, b, rel_tol=1e-12) if isinstance(a, float) and b is not None else a == b
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+def compare(rules: Settings, cdm: Cdm, write: Callable[[Cdm, Path], None], name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        write(cdm, path)
+        outcome = run_on(path, Path(folder) / "results.duckdb", sections(rules))
+        assert differences(extract(cdm, rules), outcome) == []
+        colitis = outcome.rows(
+            "SELECT n FROM omop_scorer.covariate_quality WHERE measure = 'n_with_ulcerative_colitis'"
+        )
+        assert colitis == [(extract(cdm, rules).n_also_ulcerative_colitis,)]
+
+
+GENERATED = settings(
+    max_examples=120,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_duckdb_file_agrees(part: int) -> None:
+    @GENERATED
+    @given(scenario=scenarios())
+    def agree(scenario: tuple[Settings, Cdm]) -> None:
+        compare(*scenario, write_duckdb, "cdm.duckdb")
+
+    agree.hypothesis.inner_test.__qualname__ += str(part)  # another part, other examples
+    agree()
+
+
+@settings(GENERATED, max_examples=60)
+@given(scenario=scenarios())
+def test_folder_of_text_agrees(scenario: tuple[Settings, Cdm]) -> None:
+    rules, cdm = scenario
+    compare(
+        rules,
+        as_read_from_csv(cdm),
+        lambda c, path: write_csv_folder(c, path, upper_case=True),
+        "cdm",
+    )

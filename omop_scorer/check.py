@@ -134,25 +134,24 @@ def _concepts(engine: Engine, rules: Rules, as_of: date, report: Report) -> None
     rows = fetch_file(engine, "cohort/concept_check")
     report.add("note", f"concepts: {len(rows)} ids given, {n_members} members with descendants")
     tables = dict(_tables_by_set(rules))
-    doubts: dict[tuple[str, str], list[str]] = {}
+    doubts: dict[str, list[str]] = {}
     for concept_set, concept_id, is_known, is_standard, is_invalid, domain, n_below in rows:
-        name = str(concept_set)
-        expected = tables.get(name, ())
+        expected = tables.get(str(concept_set), ())
         if not is_known:
             doubt = "not in the vocabulary, so that only records of the id itself count"
         elif is_invalid:
             doubt = "no longer valid in this vocabulary"
         elif not is_standard and expected:
-            doubt = "not standard, so that records rarely carry it"
+            doubt = "not standard, so that records rarely carry them"
         elif domain and expected and domain not in expected:
             doubt = f"of domain {domain}, but looked for in {' and '.join(expected)}"
         elif n_below == 0:
             doubt = "asked for with descendants, but without any"
         else:
             continue
-        doubts.setdefault((name, doubt), []).append(str(concept_id))
-    for (name, doubt), ids in doubts.items():
-        report.add("warning", f"concept set {name}: {doubt}: {', '.join(ids)}")
+        doubts.setdefault(doubt, []).append(f"{concept_id} ({concept_set})")
+    for doubt, names in doubts.items():
+        report.add("warning", f"concepts {doubt}: {', '.join(names)}")
 
 
 _DOMAINS = {

@@ -15,7 +15,6 @@ from omop_scorer.journal import Journal
 
 COHORT_SET = "crohns_disease"
 REASONS = ("year_of_birth_unknown", "sex_unknown", "deceased", "age_out_of_range")
-EXCLUDED_CONDITION = "excluded_condition"
 
 _ITEM = pa.schema(
     [
@@ -183,12 +182,13 @@ def stage_cohort(
     }
     excluded = pa.table({"concept_set": pa.array(rule.exclude_concept_sets, pa.string())})
     engine.load("excluded_set", excluded)
-    reasons = [COHORT_SET, *REASONS, *([EXCLUDED_CONDITION] if rule.exclude_concept_sets else [])]
+    reasons = [COHORT_SET, *REASONS]
     engine.load(
         "attrition_step",
         pa.table({"step": pa.array(range(1, len(reasons) + 1), pa.int32()), "reason": reasons}),
     )
     with journal.step("cohort") as step:
+        run_file(engine, "cohort/disease", "disease", parameters)
         step.rows = run_file(engine, "cohort/cohort", "cohort", parameters)
     (duplicates,) = fetch_file(engine, "cohort/duplicate_person")
     if duplicates[0]:

@@ -38,6 +38,7 @@ STEROID_MEASURES = (
     "n_unclassified",
     "n_unclassified_persons",
 )
+COHORT_MEASURES = ("n_with_ulcerative_colitis", "n_excluded_condition")
 _DRUG_SETS = ("biologic_anti_tnf", "immunomodulator", "systemic_corticosteroid")
 
 Quality = dict[tuple[str, str], int]
@@ -237,6 +238,7 @@ def quality(engine: Engine, config: RunConfig, model: Model, as_of: date) -> Qua
     (steroid,) = fetch_file(engine, "covariates/quality_steroid")
     for measure, n in zip(STEROID_MEASURES, steroid, strict=True):
         counts["steroid", measure] = int(str(n))
-    (colitis,) = fetch_file(engine, "cohort/ulcerative_colitis", {"as_of_date": as_of})
-    counts[COHORT_SET, "n_with_ulcerative_colitis"] = int(str(colitis[0]))
+    (cohort,) = fetch_file(engine, "cohort/quality_cohort", {"as_of_date": as_of})
+    for measure, n in zip(COHORT_MEASURES, cohort, strict=True):
+        counts[COHORT_SET, measure] = int(str(n))
     return counts

@@ -1,21 +1,12 @@
 -- Title: Persons with the disease, with age, sex and death
 -- Returns: one row per person: index_date; age (completed years, NULL when the year of birth is unknown);
 --          is_male (TRUE, FALSE, NULL when unknown); death_date (the earliest)
--- Tables: cdm.condition_occurrence, cdm.person, cdm.death, work.concept_set
--- Window: any condition record up to the as-of date
+-- Tables: work.disease, cdm.person, cdm.death, work.concept_set
+-- Window: that of disease; age and death on the as-of date
 -- Missing: unknown month of birth = 15 June whatever the day says; unknown day alone = the 1st;
 --          a person without a person row stays in the cohort with nothing known
--- Parameters: as_of_date, minimum_distinct_days, year_only (1: age = year - year of birth)
-WITH disease AS (
-  SELECT c.person_id
-  FROM cdm.condition_occurrence AS c
-  INNER JOIN work.concept_set AS s ON s.concept_id = c.condition_concept_id AND s.concept_set = 'crohns_disease'
-  WHERE c.condition_start_date <= :as_of_date AND c.person_id IS NOT NULL
-  GROUP BY c.person_id
-  HAVING COUNT(DISTINCT c.condition_start_date) >= :minimum_distinct_days
-),
-
-death AS (
+-- Parameters: as_of_date, year_only (1: age = year - year of birth)
+WITH death AS (
   SELECT person_id, MIN(death_date) AS death_date FROM cdm.death
   GROUP BY person_id
 ),
@@ -51,7 +42,8 @@ SELECT
     END AS INTEGER
   ) AS age,
   x.death_date
-FROM disease AS d
+FROM work.disease AS d
 LEFT JOIN birth AS b ON b.person_id = d.person_id
 LEFT JOIN work.concept_set AS g ON g.concept_id = b.gender_concept_id AND g.concept_set IN ('sex_male', 'sex_female')
 LEFT JOIN death AS x ON x.person_id = d.person_id
+WHERE NOT d.is_excluded

@@ -1,4 +1,4 @@
--- Title: What the vocabulary says of every concept id that the concept sets give
+-- Title: What the vocabulary says of every concept id that the concept sets include
 -- Returns: one row per set and id: is_known, is_standard, is_invalid (0, 1), domain_id,
 --          n_below (descendants besides itself; NULL when descendants are not asked for)
 -- Tables: work.concept_set_item, vocab.concept, vocab.concept_ancestor
@@ -9,7 +9,7 @@ WITH item AS (
   SELECT
     concept_set, concept_id, MAX(CASE WHEN include_descendants THEN 1 ELSE 0 END) AS wants_descendants
   FROM work.concept_set_item
-  WHERE concept_id IS NOT NULL
+  WHERE concept_id IS NOT NULL AND NOT is_excluded
   GROUP BY concept_set, concept_id
 ),
 

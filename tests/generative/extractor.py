@@ -55,17 +55,18 @@ UNIT_TEXTS: dict[str, dict[str, float]] = {
     "body_weight": {
         **dict.fromkeys(("kg", "kgs", "kilogram", "kilograms"), 1.0),
         **dict.fromkeys(("lb", "lbs", "pound", "pounds", "[lb_av]", "pound force"), 0.45359237),
-        **dict.fromkeys(("oz", "ounce", "ounces"), 0.028349523125),
+        **dict.fromkeys(("[lb_us]", "[lbf_av]"), 0.45359237),
+        **dict.fromkeys(("oz", "ounce", "ounces", "[oz_av]"), 0.028349523125),
         **dict.fromkeys(("g", "gram", "grams", "gm"), 0.001),
     },
     "body_height": {
         **dict.fromkeys(("cm", "centimeter", "centimetre"), 1.0),
-        **dict.fromkeys(("in", "inch", "inches", '"'), 2.54),
+        **dict.fromkeys(("in", "inch", "inches", '"', "[in_us]", "[in_i]"), 2.54),
         **dict.fromkeys(("m", "meter", "metre"), 100.0),
-        **dict.fromkeys(("ft", "foot", "feet"), 30.48),
+        **dict.fromkeys(("ft", "foot", "feet", "[ft_i]", "[ft_us]"), 30.48),
         "mm": 0.1,
     },
-    "cdai": dict.fromkeys(("score", "points"), 1.0),
+    "cdai": dict.fromkeys(("score", "points", "[score]"), 1.0),
 }
 
 
@@ -400,7 +401,7 @@ def imputed(settings: Settings, covariate: str) -> tuple[Any, ...]:
 
 
 def without_blanks(text: str) -> str:
-    for blank in (" ", "\t", "\n", "\u00a0"):
+    for blank in (" ", "\t", "\n", "\r", "\u00a0"):
         text = text.replace(blank, "")
     return text.lower()
 

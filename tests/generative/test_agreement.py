@@ -72,7 +72,8 @@ def compare(rules: Settings, cdm: Cdm, write: Callable[[Cdm, Path], None], name:
         outcome = run_on(path, Path(folder) / "results.duckdb", sections(rules))
         assert differences(extract(cdm, rules), outcome) == []
         colitis = outcome.rows(
-            "SELECT n FROM omop_scorer.covariate_quality WHERE measure = 'n_with_ulcerative_colitis'"
+            "SELECT n FROM omop_scorer.latest_covariate_quality "
+            "WHERE measure = 'n_with_ulcerative_colitis'"
         )
         assert colitis == [(extract(cdm, rules).n_also_ulcerative_colitis,)]
 

@@ -187,14 +187,15 @@ TEXTS = {
     "body_weight": (
         *("kg", "lb", "kgs", "kilogram", "kilograms", "lbs", "pound", "pounds", "[lb_av]"),
         *("pound force", "oz", "ounce", "ounces", "g", "gram", "grams", "gm", "stone"),
+        *("[lb_us]", "[lbf_av]", "[oz_av]"),
     ),
     "body_height": (
         *("cm", "in", "centimeter", "centimetre", "inch", "inches", '"', "m", "meter", "metre"),
-        *("mm", "ft", "foot", "feet", "'"),
+        *("mm", "ft", "foot", "feet", "'", "[in_us]", "[in_i]", "[ft_i]", "[ft_us]"),
     ),
     "cdai": ("score", "points", "pts"),
 }
-NO_TEXTS = (None, "", " ", "\t", NBSP, f" \n{NBSP}\t")
+NO_TEXTS = (None, "", " ", "\t", NBSP, f" \n{NBSP}\t\r")
 QUANTITIES = ("bmi", "crp", "body_weight", "body_height", "cdai")
 OPERATORS = (None, 4172703, 4171756, 4171754, 4172704, 4171755, 0)
 
@@ -207,7 +208,7 @@ def as_written(text: str, style: int) -> str:
         f" {text}\t",
         f"{NBSP}{text}",
         text.replace("/", f" /{NBSP}"),
-        text.title() + "\n",
+        text.title() + "\r\n",
         "\t".join(text),
         text.swapcase().replace(" ", "  "),
     )[style % 8]

@@ -1,0 +1,80 @@
+"""How a site keeps its CDM: types, letter case, schemas, and which columns its release has."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from write_cdm import COLUMNS
+
+VOCABULARY = ("concept", "concept_ancestor", "concept_relationship")
+#: Columns that came with CDM 5.4.
+SINCE_5_4 = {
+    "unit_source_concept_id",
+    "measurement_event_id",
+    "meas_event_field_concept_id",
+    "value_source_value",
+    "observation_event_id",
+    "obs_event_field_concept_id",
+}
+_SOURCE = {"cdm_source_name": "VARCHAR", "cdm_version": "VARCHAR", "cdm_release_date": "DATE"}
+TYPES = {**COLUMNS, "cdm_source": {**_SOURCE, "vocabulary_version": "VARCHAR"}}
+
+Rows = Sequence[Mapping[str, str | None]]
+
+
+def write_duckdb(
+    tables: Mapping[str, Rows],
+    folder: Path,
+    *,
+    types: Mapping[str, str] | None = None,
+    version: str = "5.4",
+    upper_case: bool = False,
+    schema: str = "main",
+    vocabulary_schema: str | None = None,
+    vocabulary_file: bool = False,
+) -> dict[str, str]:
+    """Write a CDM as DuckDB files; return the settings of `cdm` that lead to it.
+
+    `types` overrides the types of CDM 5.4 by "table.column", or by type for all its columns.
+    """
+    cdm_file, own_file = folder / "cdm.duckdb", folder / "vocabulary.duckdb"
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{cdm_file}' AS cdm")
+        if vocabulary_file:
+            connection.execute(f"ATTACH '{own_file}' AS vocabulary")
+        connection.begin()
+        for table, columns in TYPES.items():
+            is_vocabulary = table in VOCABULARY
+            database = "vocabulary" if vocabulary_file and is_vocabulary else "cdm"
+            home = vocabulary_schema if vocabulary_schema and is_vocabulary else schema
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {database}.{home}")
+            connection.register("given", _as_text(list(columns), tables.get(table, ())))
+            selected = ", ".join(
+                f"CAST({name} AS {_type(types or {}, table, name, kind)}) "
+                f'AS "{name.upper() if upper_case else name}"'
+                for name, kind in columns.items()
+                if version == "5.4" or name not in SINCE_5_4
+            )
+            name = table.upper() if upper_case else table
+            connection.execute(
+                f'CREATE TABLE {database}.{home}."{name}" AS SELECT {selected} FROM given'
+            )
+            connection.unregister("given")
+            if database == "vocabulary":  # a transaction writes to one file
+                connection.commit()
+                connection.begin()
+        connection.commit()
+    settings = {"url": str(cdm_file)}
+    if vocabulary_file:
+        settings["vocabulary_url"] = str(own_file)
+    return settings
+
+
+def _type(types: Mapping[str, str], table: str, column: str, kind: str) -> str:
+    return types.get(f"{table}.{column}", types.get(kind, kind))
+
+
+def _as_text(columns: Sequence[str], rows: Rows) -> pa.Table:
+    given = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in columns}
+    return pa.table(given)

@@ -1,0 +1,29 @@
+/* Title: How many persons each reason leaves out, counted on what the reason before left */
+/* Returns: one row per step: step, reason, n_persons (left after the step), n_excluded (persons) */
+/* Tables: work.cohort_member, work.attrition_step */
+/* Window: the index date */
+/* Missing: a reason that leaves nobody out is a row with n_excluded 0 */
+/* Parameters: none */
+WITH reason AS (
+  SELECT
+    left_out_reason AS reason,
+    COUNT(*) AS n_excluded
+  FROM work.cohort_member
+  WHERE
+    NOT left_out_reason IS NULL
+  GROUP BY
+    left_out_reason
+), total AS (
+  SELECT
+    COUNT(*) AS n_persons
+  FROM work.cohort_member
+)
+SELECT
+  s.step,
+  s.reason,
+  CAST(t.n_persons - SUM(COALESCE(r.n_excluded, 0)) OVER (ORDER BY s.step) AS BIGINT) AS n_persons,
+  CAST(COALESCE(r.n_excluded, 0) AS BIGINT) AS n_excluded
+FROM work.attrition_step AS s
+CROSS JOIN total AS t
+LEFT JOIN reason AS r
+  ON r.reason = s.reason;

@@ -1,0 +1,86 @@
+/* Title: The verdict on every candidate record: usable after conversion, or why not */
+/* Returns: one row per record and quantity: covariate_value (in the quantity's unit), verdict (usable, */
+/*          rejected_value, rejected_unit, rejected_limit), unit_source (concept, text, missing), factor, is_censored */
+/* Tables: work.measurement_record, work.quantity, work.unit_concept, work.unit_text, work.concept_set */
+/* Window: that of measurement_record */
+/* Missing: no number = rejected_value; no unit = accepted only for the quantities that say so */
+/* Parameters: none */
+WITH spelled AS (
+  SELECT
+    person_id,
+    quantity,
+    source_table,
+    source_id,
+    source_concept_id,
+    source_date,
+    source_datetime,
+    source_value,
+    unit_concept_id,
+    source_unit,
+    operator_concept_id,
+    TRANSLATE(
+      LOWER(COALESCE(source_unit, '')),
+      ' ' || CHR(9) || CHR(10) || CHR(13) || CHR(160),
+      ''
+    ) AS unit_text
+  FROM work.measurement_record
+), recognised AS (
+  SELECT
+    r.person_id,
+    r.quantity,
+    r.source_table,
+    r.source_id,
+    r.source_concept_id,
+    r.source_date,
+    r.source_datetime,
+    r.source_value,
+    r.source_unit,
+    q.minimum,
+    q.maximum,
+    CASE
+      WHEN NOT c.factor IS NULL
+      THEN 'concept'
+      WHEN NOT t.factor IS NULL
+      THEN 'text'
+      WHEN q.accepts_missing_unit AND COALESCE(r.unit_concept_id, 0) = 0 AND r.unit_text = ''
+      THEN 'missing'
+    END AS unit_source,
+    COALESCE(c.factor, t.factor, CAST(1 AS DOUBLE)) AS factor,
+    CASE WHEN o.concept_id IS NULL THEN FALSE ELSE TRUE END AS is_censored
+  FROM spelled AS r
+  INNER JOIN work.quantity AS q
+    ON q.quantity = r.quantity
+  LEFT JOIN work.unit_concept AS c
+    ON c.quantity = r.quantity AND c.unit_concept_id = r.unit_concept_id
+  LEFT JOIN work.unit_text AS t
+    ON t.quantity = r.quantity AND t.unit_text = r.unit_text
+  LEFT JOIN work.concept_set AS o
+    ON o.concept_id = r.operator_concept_id AND o.concept_set = 'operator_censored'
+)
+SELECT
+  person_id,
+  quantity,
+  source_table,
+  source_id,
+  source_concept_id,
+  source_date,
+  source_datetime,
+  source_value,
+  source_unit,
+  unit_source,
+  factor,
+  is_censored,
+  CASE WHEN source_value BETWEEN -1e15 AND 1e15 THEN source_value * factor END AS covariate_value,
+  CASE
+    WHEN source_value IS NULL
+    THEN 'rejected_value'
+    WHEN NOT source_value BETWEEN CAST(-1.7976931348623157e308 AS DOUBLE) AND CAST(1.7976931348623157e308 AS DOUBLE)
+    THEN 'rejected_value'
+    WHEN unit_source IS NULL
+    THEN 'rejected_unit'
+    WHEN source_value BETWEEN -1e15 AND 1e15
+    AND source_value * factor BETWEEN minimum AND maximum
+    THEN 'usable'
+    ELSE 'rejected_limit'
+  END AS verdict
+FROM recognised;

@@ -1,0 +1,20 @@
+/* Title: C-reactive protein, the latest usable value */
+/* Returns: at most one row per person: covariate_value (mg/L) and its record */
+/* Tables: work.measurement_latest */
+/* Window: index date - lookback_days of crp <= date <= index date */
+/* Missing: no row; patient_covariate imputes and says so */
+/* Parameters: none */
+SELECT
+  person_id,
+  'crp' AS covariate,
+  covariate_value,
+  'observed' AS status,
+  source_table,
+  source_id,
+  source_concept_id,
+  source_date,
+  source_value,
+  source_unit
+FROM work.measurement_latest
+WHERE
+  quantity = 'crp';

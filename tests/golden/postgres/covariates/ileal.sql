@@ -1,0 +1,49 @@
+/* Title: Ileal involvement: ever an ileal location 1, else ever a colonic location 0 */
+/* Returns: at most one row per person: covariate_value (1, 0) and the latest record that says so */
+/* Tables: cdm.condition_occurrence, work.patient, work.concept_set */
+/* Window: any record up to the index date; exact concepts, no descendants */
+/* Missing: neither location on record gives no row; patient_covariate imputes and says so */
+/* Parameters: as_of_date */
+WITH location AS (
+  SELECT
+    c.person_id,
+    c.condition_occurrence_id,
+    c.condition_concept_id,
+    c.condition_start_date,
+    CASE WHEN s.concept_set = 'cd_not_ileal_colon' THEN 0 ELSE 1 END AS is_ileal
+  FROM cdm.condition_occurrence AS c
+  INNER JOIN work.concept_set AS s
+    ON s.concept_id = c.condition_concept_id
+    AND s.concept_set IN ('cd_ileal_definite', 'cd_ileal_probable', 'cd_not_ileal_colon')
+  INNER JOIN work.patient AS p
+    ON p.person_id = c.person_id
+  WHERE
+    c.condition_start_date <= %(as_of_date)s
+    AND c.condition_start_date <= p.index_date
+), ranked AS (
+  SELECT
+    person_id,
+    condition_occurrence_id,
+    condition_concept_id,
+    condition_start_date,
+    is_ileal,
+    ROW_NUMBER() OVER (
+      PARTITION BY person_id
+      ORDER BY is_ileal DESC NULLS LAST, condition_start_date DESC NULLS LAST, condition_occurrence_id DESC NULLS LAST, condition_concept_id DESC NULLS LAST
+    ) AS precedence
+  FROM location
+)
+SELECT
+  person_id,
+  'ileal' AS covariate,
+  CAST(is_ileal AS DOUBLE PRECISION) AS covariate_value,
+  'observed' AS status,
+  'condition_occurrence' AS source_table,
+  condition_occurrence_id AS source_id,
+  condition_concept_id AS source_concept_id,
+  condition_start_date AS source_date,
+  CAST(NULL AS DOUBLE PRECISION) AS source_value,
+  CAST(NULL AS TEXT) AS source_unit
+FROM ranked
+WHERE
+  precedence = 1;

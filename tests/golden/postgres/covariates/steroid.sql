@@ -1,0 +1,34 @@
+/* Title: On a systemic corticosteroid */
+/* Returns: one row per person with an oral, or a longer than one-day injected, exposure: covariate_value 1, the latest */
+/* Tables: work.steroid_record */
+/* Window: that of steroid_record */
+/* Missing: no row; patient_covariate says absent. Local and unclassified exposures never count */
+/* Parameters: none */
+WITH ranked AS (
+  SELECT
+    person_id,
+    drug_exposure_id,
+    drug_concept_id,
+    start_date,
+    ROW_NUMBER() OVER (
+      PARTITION BY person_id
+      ORDER BY start_date DESC NULLS LAST, drug_exposure_id DESC NULLS LAST, drug_concept_id DESC NULLS LAST
+    ) AS recency
+  FROM work.steroid_record
+  WHERE
+    taken IN ('oral', 'injected')
+)
+SELECT
+  person_id,
+  'steroid' AS covariate,
+  CAST(1 AS DOUBLE PRECISION) AS covariate_value,
+  'observed' AS status,
+  'drug_exposure' AS source_table,
+  drug_exposure_id AS source_id,
+  drug_concept_id AS source_concept_id,
+  start_date AS source_date,
+  CAST(NULL AS DOUBLE PRECISION) AS source_value,
+  CAST(NULL AS TEXT) AS source_unit
+FROM ranked
+WHERE
+  recency = 1;

@@ -1,0 +1,54 @@
+/* Title: Persons with the disease, with age, sex and death */
+/* Returns: one row per person: index_date; age (completed years, NULL when the year of birth is unknown); */
+/*          is_male (TRUE, FALSE, NULL when unknown); death_date (the earliest) */
+/* Tables: work.disease, cdm.person, cdm.death, work.concept_set */
+/* Window: that of disease; age and death on the as-of date */
+/* Missing: unknown month of birth = 15 June whatever the day says; unknown day alone = the 1st; */
+/*          a person without a person row stays in the cohort with nothing known */
+/* Parameters: as_of_date, year_only (1: age = year - year of birth) */
+WITH death AS (
+  SELECT
+    person_id,
+    MIN(death_date) AS death_date
+  FROM cdm.death
+  GROUP BY
+    person_id
+), birth AS (
+  SELECT
+    person_id,
+    gender_concept_id,
+    year_of_birth,
+    CASE WHEN month_of_birth BETWEEN 1 AND 12 THEN month_of_birth ELSE 6 END AS month_of_birth,
+    CASE
+      WHEN month_of_birth BETWEEN 1 AND 12
+      THEN CASE WHEN day_of_birth BETWEEN 1 AND 31 THEN day_of_birth ELSE 1 END
+      ELSE 15
+    END AS day_of_birth
+  FROM cdm.person
+)
+SELECT
+  d.person_id,
+  CAST(:as_of_date AS DATE) AS index_date,
+  b.gender_concept_id,
+  CASE g.concept_set WHEN 'sex_male' THEN TRUE WHEN 'sex_female' THEN FALSE END AS is_male,
+  b.year_of_birth,
+  b.month_of_birth,
+  b.day_of_birth,
+  CAST(EXTRACT(YEAR FROM CAST(:as_of_date AS DATE)) - b.year_of_birth - CASE
+    WHEN :year_only = 1
+    THEN 0
+    WHEN EXTRACT(MONTH FROM CAST(:as_of_date AS DATE)) * 100 + EXTRACT(DAY FROM CAST(:as_of_date AS DATE)) < b.month_of_birth * 100 + b.day_of_birth
+    THEN 1
+    ELSE 0
+  END AS INT) AS age,
+  x.death_date
+FROM work.disease AS d
+LEFT JOIN birth AS b
+  ON b.person_id = d.person_id
+LEFT JOIN work.concept_set AS g
+  ON g.concept_id = b.gender_concept_id
+  AND g.concept_set IN ('sex_male', 'sex_female')
+LEFT JOIN death AS x
+  ON x.person_id = d.person_id
+WHERE
+  NOT d.is_excluded;

@@ -1,0 +1,50 @@
+/* Title: What the vocabulary says of every concept id that the concept sets include */
+/* Returns: one row per set and id: is_known, is_standard, is_invalid (0, 1), domain_id, */
+/*          n_below (descendants besides itself; NULL when descendants are not asked for) */
+/* Tables: work.concept_set_item, vocab.concept, vocab.concept_ancestor */
+/* Window: none */
+/* Missing: an id that the vocabulary does not know has is_known 0 */
+/* Parameters: none */
+WITH item AS (
+  SELECT
+    concept_set,
+    concept_id,
+    MAX(CASE WHEN include_descendants THEN 1 ELSE 0 END) AS wants_descendants
+  FROM work.concept_set_item
+  WHERE
+    NOT concept_id IS NULL AND NOT is_excluded
+  GROUP BY
+    concept_set,
+    concept_id
+), below AS (
+  SELECT
+    a.ancestor_concept_id,
+    COUNT(DISTINCT a.descendant_concept_id) AS n_below
+  FROM vocab.concept_ancestor AS a
+  INNER JOIN (
+    SELECT DISTINCT
+      concept_id
+    FROM item
+  ) AS i
+    ON i.concept_id = a.ancestor_concept_id
+  WHERE
+    a.descendant_concept_id <> a.ancestor_concept_id
+  GROUP BY
+    a.ancestor_concept_id
+)
+SELECT
+  i.concept_set,
+  i.concept_id,
+  CASE WHEN c.concept_id IS NULL THEN 0 ELSE 1 END AS is_known,
+  CASE WHEN c.standard_concept = 'S' THEN 1 ELSE 0 END AS is_standard,
+  CASE WHEN COALESCE(c.invalid_reason, '') = '' THEN 0 ELSE 1 END AS is_invalid,
+  c.domain_id,
+  CASE WHEN i.wants_descendants = 1 THEN COALESCE(b.n_below, 0) END AS n_below
+FROM item AS i
+LEFT JOIN vocab.concept AS c
+  ON c.concept_id = i.concept_id
+LEFT JOIN below AS b
+  ON b.ancestor_concept_id = i.concept_id
+ORDER BY
+  i.concept_set NULLS LAST,
+  i.concept_id NULLS LAST;

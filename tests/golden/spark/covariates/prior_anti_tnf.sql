@@ -1,0 +1,37 @@
+/* Title: Ever treated with an anti-TNF before the index date */
+/* Returns: one row per person with such an exposure: covariate_value 1 and the latest exposure */
+/* Tables: work.drug_record, work.patient */
+/* Window: 1 to lookback_days days before the index date: what starts on the index date is not history */
+/* Missing: no row; patient_covariate says absent */
+/* Parameters: lookback_days */
+WITH ranked AS (
+  SELECT
+    r.person_id,
+    r.drug_exposure_id,
+    r.drug_concept_id,
+    r.start_date,
+    ROW_NUMBER() OVER (
+      PARTITION BY r.person_id
+      ORDER BY r.start_date DESC, r.drug_exposure_id DESC, r.drug_concept_id DESC
+    ) AS recency
+  FROM work.drug_record AS r
+  INNER JOIN work.patient AS p
+    ON p.person_id = r.person_id
+  WHERE
+    r.concept_set = 'biologic_anti_tnf'
+    AND DATEDIFF(DAY, r.start_date, p.index_date) BETWEEN 1 AND :lookback_days
+)
+SELECT
+  person_id,
+  'prior_anti_tnf' AS covariate,
+  CAST(1 AS DOUBLE) AS covariate_value,
+  'observed' AS status,
+  'drug_exposure' AS source_table,
+  drug_exposure_id AS source_id,
+  drug_concept_id AS source_concept_id,
+  start_date AS source_date,
+  CAST(NULL AS DOUBLE) AS source_value,
+  CAST(NULL AS STRING) AS source_unit
+FROM ranked
+WHERE
+  recency = 1;

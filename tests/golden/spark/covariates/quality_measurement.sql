@@ -1,0 +1,19 @@
+/* Title: What became of the candidate records of each measured quantity */
+/* Returns: one row per quantity with records: counts of records by verdict, and how the usable ones were read */
+/* Tables: work.measurement_value */
+/* Window: that of measurement_record */
+/* Missing: a quantity without a record has no row; the program writes zeros */
+/* Parameters: none */
+SELECT
+  quantity,
+  COUNT(*) AS n_records,
+  SUM(CASE WHEN verdict = 'rejected_value' THEN 1 ELSE 0 END) AS n_rejected_value,
+  SUM(CASE WHEN verdict = 'rejected_unit' THEN 1 ELSE 0 END) AS n_rejected_unit,
+  SUM(CASE WHEN verdict = 'rejected_limit' THEN 1 ELSE 0 END) AS n_rejected_limit,
+  SUM(CASE WHEN verdict = 'usable' AND factor <> 1 THEN 1 ELSE 0 END) AS n_converted,
+  SUM(CASE WHEN verdict = 'usable' AND is_censored THEN 1 ELSE 0 END) AS n_censored,
+  SUM(CASE WHEN verdict = 'usable' AND unit_source = 'text' THEN 1 ELSE 0 END) AS n_unit_from_text,
+  SUM(CASE WHEN verdict = 'usable' AND unit_source = 'missing' THEN 1 ELSE 0 END) AS n_unit_missing
+FROM work.measurement_value
+GROUP BY
+  quantity;

@@ -1,0 +1,69 @@
+/* Title: Current corticosteroid exposures of the scored, and how each was taken */
+/* Returns: one row per exposure: taken (oral, injected, injected_one_day, local, unclassified) */
+/* Tables: work.drug_record, work.patient, work.steroid_form, work.concept_set */
+/* Window: started by the index date, and its interval reaches index date - lookback_days or later */
+/* Missing: without dose form and route: oral for the always systemic ingredients, else unclassified */
+/* Parameters: lookback_days */
+WITH current_exposure AS (
+  SELECT
+    r.person_id,
+    r.drug_exposure_id,
+    r.drug_concept_id,
+    r.start_date,
+    r.n_days_after_start,
+    r.route_concept_id
+  FROM work.drug_record AS r
+  INNER JOIN work.patient AS p
+    ON p.person_id = r.person_id
+  WHERE
+    r.concept_set = 'systemic_corticosteroid'
+    AND DATEDIFF(DAY, r.start_date, p.index_date) - r.n_days_after_start <= :lookback_days
+), route AS (
+  SELECT
+    concept_id,
+    MIN(concept_set) AS concept_set
+  FROM work.concept_set
+  WHERE
+    concept_set IN ('route_oral', 'route_injected', 'route_local')
+  GROUP BY
+    concept_id
+), classified AS (
+  SELECT
+    e.person_id,
+    e.drug_exposure_id,
+    e.drug_concept_id,
+    e.start_date,
+    e.n_days_after_start,
+    CASE
+      WHEN NOT f.taken IS NULL
+      THEN f.taken
+      WHEN t.concept_set = 'route_oral'
+      THEN 'oral'
+      WHEN t.concept_set = 'route_injected'
+      THEN 'injected'
+      WHEN t.concept_set = 'route_local'
+      THEN 'local'
+      WHEN NOT a.concept_id IS NULL
+      THEN 'oral'
+      ELSE 'unclassified'
+    END AS taken
+  FROM current_exposure AS e
+  LEFT JOIN work.steroid_form AS f
+    ON f.drug_concept_id = e.drug_concept_id
+  LEFT JOIN route AS t
+    ON t.concept_id = e.route_concept_id
+  LEFT JOIN work.concept_set AS a
+    ON a.concept_id = e.drug_concept_id
+    AND a.concept_set = 'corticosteroid_always_systemic'
+)
+SELECT
+  person_id,
+  drug_exposure_id,
+  drug_concept_id,
+  start_date,
+  CASE
+    WHEN taken = 'injected' AND n_days_after_start = 0
+    THEN 'injected_one_day'
+    ELSE taken
+  END AS taken
+FROM classified;

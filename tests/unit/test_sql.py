@@ -1,0 +1,216 @@
+"""Every SQL file keeps the rules that make it mean the same on every engine."""
+
+import re
+from pathlib import Path
+
+import pytest
+from sqlglot import exp, parse_one
+
+from omop_scorer import sql
+from omop_scorer.errors import ConfigurationError
+from omop_scorer.sql import HEADER_FIELDS, LOGICAL_SCHEMAS, SqlFile
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+LINES_OF_A_SCREEN = 66
+NAMES = sql.names()
+QUERIES = [name for name in NAMES if not name.startswith("results/")]
+
+FORBIDDEN_FUNCTIONS = {
+    "isfinite", "isnan", "isinf", "regexp_replace", "arg_max", "argmax", "arg_min", "max_by",
+    "min_by", "ln", "log", "log10", "log2", "exp", "pow", "power", "sqrt", "round", "age", "range",
+    "quantile_cont", "quantile", "median", "percentile_cont", "date_sub", "date_add", "date_trunc",
+    "now", "today", "current_date", "current_timestamp", "random", "any_value", "first", "list",
+}  # fmt: skip
+
+
+def forbidden(query: exp.Expr) -> list[str]:  # noqa: PLR0912
+    """Name every forbidden idiom of a parsed query."""
+    found = []
+    for node in query.walk():
+        if isinstance(node, exp.Func):
+            names = {name.lower() for name in node.sql_names()}
+            names |= {node.name.lower()} if isinstance(node, exp.Anonymous) else set()
+            found += [f"function {name}" for name in names & FORBIDDEN_FUNCTIONS]
+        if isinstance(node, exp.DateDiff) and str(node.args.get("unit")).upper() != "DAY":
+            found.append("DATE_DIFF of another unit than day")
+        if isinstance(node, exp.Interval):
+            found.append("INTERVAL")
+        if isinstance(node, exp.Group) and node.args.get("all"):
+            found.append("GROUP BY ALL")
+        if isinstance(node, exp.Like | exp.ILike):
+            found.append("LIKE")
+        if isinstance(node, exp.Sub | exp.Add) and any(is_date(side) for side in operands(node)):
+            found.append("arithmetic on dates")
+        if isinstance(node, exp.In) and any(
+            isinstance(e, exp.Placeholder) for e in node.expressions
+        ):
+            found.append("IN with a parameter")
+        if isinstance(node, exp.Cast) and isinstance(node.this, exp.Boolean):
+            found.append("CAST of a boolean")
+        if isinstance(node, exp.Literal) and not node.is_string:
+            if re.fullmatch(r"\d+\.\d+", node.name) and not isinstance(node.parent, exp.Cast):
+                found.append("decimal literal")
+            if node.is_int and int(node.name) >= 1000:
+                found.append("concept id")
+        if isinstance(node, exp.Div) and any(
+            side.find(exp.Count, exp.Sum) for side in operands(node)
+        ):
+            found.append("division of counts")
+        if isinstance(node, exp.Window) and node.args.get("order") is None and is_ranking(node):
+            found.append("ranking without an order")
+        if isinstance(node, exp.Select):
+            found += reused(node)
+        if isinstance(node, exp.Table) and node.db and node.db not in LOGICAL_SCHEMAS:
+            found.append(f"schema {node.db}")
+    return found
+
+
+def operands(node: exp.Expr) -> list[exp.Expr]:
+    return [side for side in (node.args.get("this"), node.args.get("expression")) if side]
+
+
+def is_date(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Column):
+        return node.name.endswith(("_date", "date"))
+    return isinstance(node, exp.Cast) and node.to.this is exp.DataType.Type.DATE
+
+
+def is_ranking(window: exp.Expr) -> bool:
+    return isinstance(window.this, exp.RowNumber | exp.Rank | exp.DenseRank)
+
+
+def reused(select: exp.Select) -> list[str]:
+    """Name aliases of a select list that the same list uses again (one dialect allows it)."""
+    own = [
+        column.name
+        for expression in select.expressions
+        for column in expression.find_all(exp.Column)
+        if not column.table and column.find_ancestor(exp.Select) is select
+    ]
+    sources = select.find_all(exp.Table, exp.Subquery)
+    is_single = sum(1 for s in sources if s.find_ancestor(exp.Select) is select) <= 1
+    defined = {
+        each.alias
+        for each in select.expressions
+        if isinstance(each, exp.Alias)
+        and not (isinstance(each.this, exp.Column) and each.this.name == each.alias)
+    }
+    return [] if is_single else [f"alias {name} used again" for name in own if name in defined]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_header(name: str) -> None:
+    file = sql.find(name)
+    assert list(file.header) == list(HEADER_FIELDS)
+    assert all(file.header.values())
+    declared = set(re.findall(r"[a-z][a-z_]+", re.sub(r"\(.*?\)", "", file.header["Parameters"])))
+    assert declared - {"none"} == set(file.parameters)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_header_names_every_table_read(name: str) -> None:
+    file = sql.find(name)
+    if name.startswith("results/"):
+        return
+    read = {
+        f"{table.db}.{table.name}"
+        for tree in file.statements()
+        for table in tree.find_all(exp.Table)
+        if table.db
+    }
+    assert set(re.findall(r"\w+\.\w+", file.header["Tables"])) == read
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_is_one_query_of_one_screen(name: str) -> None:
+    file = sql.find(name)
+    (query,) = file.statements()
+    assert isinstance(query, exp.Query)
+    assert len(file.text.splitlines()) <= LINES_OF_A_SCREEN
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_has_no_forbidden_idiom(name: str) -> None:
+    assert [idiom for tree in sql.find(name).statements() for idiom in forbidden(tree)] == []
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_rankings_say_where_nulls_go_and_end_in_an_id(name: str) -> None:
+    text = sql.find(name).text
+    rankings = re.findall(r"ROW_NUMBER\(\)\s+OVER \((.*?)\)\s+AS", text, flags=re.DOTALL)
+    assert len(rankings) == text.count("ROW_NUMBER()")
+    for ranking in rankings:
+        keys = ranking.partition("ORDER BY")[2].split(",")
+        assert all(key.strip().endswith("NULLS LAST") for key in keys)
+        assert any(re.search("_id |drug_order|drug_exposure_id", key) for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("query", "idiom"),
+    [
+        (
+            "SELECT DATE_DIFF('year', a.x, a.y) FROM cdm.t AS a",
+            "DATE_DIFF of another unit than day",
+        ),
+        ("SELECT a.start_date - a.end_date FROM cdm.t AS a", "arithmetic on dates"),
+        ("SELECT CAST(a.x AS DATE) + 1 FROM cdm.t AS a", "arithmetic on dates"),
+        ("SELECT a.x FROM cdm.t AS a GROUP BY ALL", "GROUP BY ALL"),
+        ("SELECT LN(a.x) FROM cdm.t AS a", "function ln"),
+        ("SELECT ROUND(a.x) FROM cdm.t AS a", "function round"),
+        ("SELECT ARG_MAX(a.x, a.y) FROM cdm.t AS a", "function arg_max"),
+        ("SELECT REGEXP_REPLACE(a.x, 'a', 'b') FROM cdm.t AS a", "function regexp_replace"),
+        ("SELECT ISFINITE(a.x) FROM cdm.t AS a", "function isfinite"),
+        ("SELECT CURRENT_DATE FROM cdm.t AS a", "function current_date"),
+        ("SELECT a.x FROM cdm.t AS a WHERE a.x LIKE 'a%'", "LIKE"),
+        ("SELECT a.x FROM cdm.t AS a WHERE a.x IN (:ids)", "IN with a parameter"),
+        ("SELECT a.x * 1.0 FROM cdm.t AS a", "decimal literal"),
+        ("SELECT a.x FROM cdm.t AS a WHERE a.concept_id = 201606", "concept id"),
+        ("SELECT COUNT(*) / SUM(a.x) FROM cdm.t AS a", "division of counts"),
+        ("SELECT a.x FROM hospital.t AS a", "schema hospital"),
+        ("SELECT ROW_NUMBER() OVER (PARTITION BY a.x) FROM cdm.t AS a", "ranking without an order"),
+        ("SELECT CAST(TRUE AS DOUBLE) FROM cdm.t AS a", "CAST of a boolean"),
+        ("SELECT a.d + INTERVAL 1 DAY FROM cdm.t AS a", "INTERVAL"),
+    ],
+)
+def test_forbidden_idioms_are_seen(query: str, idiom: str) -> None:
+    assert idiom in forbidden(parse_one(query, read="duckdb"))
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "spark"])
+@pytest.mark.parametrize("name", NAMES)
+def test_renders_as_agreed(name: str, dialect: str) -> None:
+    """The golden files change only on purpose: `python -m tests.golden` writes them again."""
+    expected = (GOLDEN / dialect / f"{name}.sql").read_text(encoding="utf-8")
+    assert rendered(sql.find(name), dialect) == expected
+
+
+def rendered(file: SqlFile, dialect: str) -> str:
+    return ";\n\n".join(file.render(dialect)) + ";\n"
+
+
+def test_golden_files_are_those_of_the_sql_folder() -> None:
+    golden = {
+        path.relative_to(GOLDEN / "duckdb").with_suffix("").as_posix()
+        for path in (GOLDEN / "duckdb").rglob("*.sql")
+    }
+    assert golden == set(NAMES)
+
+
+def test_schemas_are_renamed_and_quoted() -> None:
+    (query,) = sql.find("steroid").render("duckdb", {"work": ('a"b', "c; DROP TABLE x")})
+    assert 'FROM "a""b"."c; DROP TABLE x".steroid_record' in query
+
+
+def test_names_with_a_catalog_stay() -> None:
+    tree = parse_one("SELECT x FROM site.cdm.person", read="duckdb")
+    sql.place(tree, {"cdm": ("memory", "cdm")})
+    assert tree.sql("duckdb") == "SELECT x FROM site.cdm.person"
+
+
+def test_a_file_is_found_by_its_last_part() -> None:
+    assert sql.find("crp") is sql.find("covariates/crp")
+
+
+def test_an_unknown_file_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match="covariates/crp"):
+        sql.find("no_such_file")

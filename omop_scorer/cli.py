@@ -2,7 +2,8 @@
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -78,6 +79,22 @@ def _config(path: Path, overrides: list[str] | None, as_of: datetime | None) -> 
     return load(path, settings)
 
 
+@contextmanager
+def _errors_as_lines(log_format: LogFormat) -> Iterator[None]:
+    """Say errors in the log's own format, for a scheduler that reads JSON."""
+    from omop_scorer.journal import open_journal  # noqa: PLC0415
+
+    try:
+        yield
+    except OmopScorerError as error:
+        if log_format is not LogFormat.json:
+            raise
+        journal = open_journal(log_format.value, 0)
+        for problem in error.problems:
+            journal.say("error", problem)
+        raise typer.Exit(error.exit_code) from None
+
+
 @app.command()
 def run(
     config: ConfigOption,
@@ -86,7 +103,8 @@ def run(
     log_format: LogOption = LogFormat.auto,
 ) -> None:
     """Score every patient of the CDM; publish the answer."""
-    _run(_config(config, settings, as_of), log_format)
+    with _errors_as_lines(log_format):
+        _run(_config(config, settings, as_of), log_format)
 
 
 def _run(config: RunConfig, log_format: LogFormat) -> None:
@@ -116,11 +134,12 @@ def check(
     from omop_scorer.check import check as look  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415
 
-    journal = open_journal(log_format.value, 30)
-    try:
-        report = look(_config(config, settings, as_of), journal)
-    finally:
-        journal.close()
+    with _errors_as_lines(log_format):
+        journal = open_journal(log_format.value, 30)
+        try:
+            report = look(_config(config, settings, as_of), journal)
+        finally:
+            journal.close()
     console = Console()
     colours = {"error": "bold red", "warning": "yellow", "note": "green"}
     for finding in report.worst_first():

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from omop_scorer.cdm import TABLES
 from omop_scorer.documents import ConceptId, Frozen, faults_of, read_yaml
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.resources import shipped
@@ -32,6 +33,14 @@ class Cdm(Frozen):
     tables: Mapping[str, str] = {}
     date_formats: tuple[str, ...] = ()
     null_text: tuple[str, ...] = ("",)
+
+    @field_validator("tables")
+    @classmethod
+    def _tables_are_read(cls, tables: Mapping[str, str]) -> Mapping[str, str]:
+        known = [table.name for table in TABLES]
+        if unknown := sorted(set(tables) - set(known)):
+            raise ValueError(f"{', '.join(unknown)}: not read; tables read: {', '.join(known)}")
+        return tables
 
     @field_validator("date_formats")
     @classmethod

@@ -32,11 +32,13 @@ class Journal(ABC):
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.warnings: list[str] = []
+        self.current = "start"
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
         """Time a step; set `rows` on what it yields."""
         step = Step(name)
+        self.current = name
         self.begin(step)
         start = time.perf_counter()
         yield step

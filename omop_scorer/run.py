@@ -1,5 +1,6 @@
 """The nightly run, in order."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -82,7 +83,11 @@ def _run(engine: Engine, rules: Rules, as_of: date, journal: Journal) -> RunSumm
         return _publish(engine, rules, run_id, as_of, attrition, quality, journal)
     except BaseException as error:
         message = str(error) if isinstance(error, OmopScorerError) else type(error).__name__
-        results.record_status(engine, run_id, "FAILED", message=message)
+        # Where even that cannot be written, the next run finds this one RUNNING and says FAILED.
+        with suppress(OmopScorerError):
+            results.record_status(
+                engine, run_id, "FAILED", message=f"step {journal.current}: {message}"
+            )
         raise
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -214,7 +215,8 @@ def score(
 ) -> None:
     """Score one patient, or a CSV of patients."""
     from omop_scorer.model import load_model  # noqa: PLC0415
-    from omop_scorer.score import render_patient, score_csv, score_patient  # noqa: PLC0415
+    from omop_scorer.patient_report import render_patient  # noqa: PLC0415
+    from omop_scorer.score import score_csv, score_patient  # noqa: PLC0415
 
     card = load_model(model)
     excluded = frozenset(exclude_class or ())
@@ -295,9 +297,18 @@ def synth(
     from omop_scorer import synthetic  # noqa: PLC0415
 
     night: date = synthetic.AS_OF if as_of is None else as_of.date()
-    summary = synthetic.write(
-        out, persons, seed, as_of=night, crohns_share=crohns_share, overwrite=overwrite
-    )
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("persons", total=persons)
+        summary = synthetic.write(
+            out,
+            persons,
+            seed,
+            as_of=night,
+            crohns_share=crohns_share,
+            overwrite=overwrite,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
     typer.echo(str(summary))
 
 

@@ -22,7 +22,36 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def read_yaml(path: Path) -> object:
+class UniqueKeyLoader(yaml.SafeLoader):
+    """Notes every key that stands twice; YAML's own rule would silently take the last one."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.repeated: list[tuple[int, str]] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Construct a mapping."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    self.repeated.append((key.start_mark.line + 1, key.value))
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+class ExponentLoader(UniqueKeyLoader):
+    """Also reads `1e-05` as a number, which YAML 1.1 takes for text."""
+
+
+ExponentLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
+
+def read_yaml(path: Path, loader_class: type[UniqueKeyLoader] = UniqueKeyLoader) -> object:
     """Return the document of a YAML file, in which no key may stand twice.
 
     Raises
@@ -31,15 +60,28 @@ def read_yaml(path: Path) -> object:
         The file cannot be read or is not YAML; the message names the line.
     """
     try:
-        return _UniqueKeyLoader(path.read_text(encoding="utf-8")).get_single_data()
-    except (OSError, UnicodeDecodeError) as error:
+        loader = loader_class(path.read_text(encoding="utf-8"))
+        document: object = loader.get_single_data()
+    except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigurationError(f"{path}: line {line}: cannot be read: not UTF-8 text") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigurationError(f"{path}: {line}not valid YAML: {error.problem}") from None
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigurationError(f"{path}: {where}not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"{path}: not valid YAML: {reason}") from None
+    if loader.repeated:
+        raise ConfigurationError(
+            *(
+                f"{path}: line {line}: not valid YAML: the key {key!r} stands twice"
+                for line, key in sorted(loader.repeated)
+            )
+        )
+    return document
 
 
 def faults_of(
@@ -51,8 +93,8 @@ def faults_of(
         key = prefix + (".".join(str(part) for part in fault["loc"]) or "the file as a whole")
         found = repr(fault["input"])
         found = found if len(found) <= 60 else f"{found[:57]}..."
-        # Pydantic counts the valid items: a list whose items all have faults is not short.
-        if fault["type"] == "too_short" and fault["input"]:
+        # Pydantic counts the valid items: faults of its items do not make a list too short.
+        if fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]:
             continue
         if fault["type"] == "extra_forbidden":
             allowed = ", ".join(_keys_at(model, fault["loc"][:-1]))
@@ -83,14 +125,3 @@ def _keys_at(model: type[BaseModel], location: Iterable[int | str]) -> list[str]
         else:
             kind = [each for each in get_args(kind) if each not in (Ellipsis, NoneType)][-1]
     return [field.alias or name for name, field in kind.model_fields.items()]
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for i, key in enumerate(keys):
-            if key.value in {earlier.value for earlier in keys[:i]}:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-        return super().construct_mapping(node, deep=deep)

@@ -10,24 +10,23 @@ Source of the formulas: Rudrapatna et al., npj Digital Medicine 2025;8:327
 """
 
 import math
-from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, fields
-from functools import lru_cache
-from itertools import combinations, product
+from collections.abc import Callable, Set
+from dataclasses import dataclass, replace
+from itertools import combinations
 from operator import itemgetter
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from omop_scorer.errors import ScoringError
+from omop_scorer.subgroups import label_numbers, label_set
 
 Floats: TypeAlias = NDArray[np.float64]
 Uncertainty: TypeAlias = Literal["bootstrap", "analytic"]
 
-UNCERTAINTIES: tuple[Uncertainty, ...] = ("bootstrap", "analytic")
-MAXIMUM_CLASSES = 5
+UNCERTAINTIES: tuple[Uncertainty, ...] = get_args(Uncertainty)
 
 WITHIN, OUTSIDE, UNKNOWN = 1, 0, -1
 """The three answers of `within_trial_range`."""
@@ -119,27 +118,6 @@ class Scores:
         return np.array([*self.labels, None], dtype=object)[self.label]
 
 
-def label_set(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return every subgroup of the classes with these short names, given in the card's order.
-
-    Two classes make 3 labels, three 13, four 75, five 541: all ways to put classes in an order
-    with ties. Strict orders come first, "all equal" last.
-
-    Raises
-    ------
-    ValueError
-        More than five classes.
-    """
-    return tuple(
-        " > ".join(_group_label([labels[i] for i in members]) for members in _members(group))
-        for group in _groupings(len(labels))
-    )
-
-
-def _group_label(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"({' = '.join(names)})"
-
-
 def two_sided_p_value(
     squared_ratio: Floats, degrees_of_freedom: float, out: Floats | None = None
 ) -> Floats:
@@ -179,8 +157,7 @@ def two_sided_p_value(
     np.sqrt(square, out=square)
     square *= factor
     square *= math.sqrt(0.5)
-    special.erfc(square, out=square)
-    return square
+    return special.erfc(square, out=square)
 
 
 def within_trial_range(
@@ -202,12 +179,11 @@ def within_trial_range(
         Gives the ranges.
     """
     outside = recorded & ((values < model.trial_low) | (values > model.trial_high))
-    if model.activity_covariate is None:
-        is_active_known = np.ones(len(values), dtype=bool)
-    else:
-        is_active_known = recorded[:, model.covariates.index(model.activity_covariate)]
-    answer = np.where(is_active_known, WITHIN, UNKNOWN)
-    return np.where(outside.any(axis=1), OUTSIDE, answer).astype(np.int8)
+    answer = np.full(len(values), WITHIN, np.int8)
+    if model.activity_covariate is not None:
+        answer[~recorded[:, model.covariates.index(model.activity_covariate)]] = UNKNOWN
+    answer[outside.any(axis=1)] = OUTSIDE
+    return answer
 
 
 def score(
@@ -239,7 +215,6 @@ def score(
     _refuse_bad_arguments(values, model, uncertainty, excluded)
     n, c = len(values), len(model.classes)
     ranked = [i for i, drug_class in enumerate(model.classes) if drug_class.key not in excluded]
-    n_pairs = c * (c - 1) // 2
     # Filled by class and returned transposed: a column of a result is then contiguous.
     by_class = Scores(
         placebo_effect=np.empty(n),
@@ -249,7 +224,7 @@ def score(
         response_probability=np.empty((c, n)),
         preference_rank=np.zeros((c, n), np.int8),
         ranking=np.full((c, n), -1, np.int8),
-        contrast_p_value=np.full((n_pairs, n), np.nan),
+        contrast_p_value=np.full((math.comb(c, 2), n), np.nan),
         p_first_second=np.full(n, np.nan),
         p_second_third=np.full(n, np.nan),
         p_first_third=np.full(n, np.nan),
@@ -259,22 +234,24 @@ def score(
         recommended_response_probability=np.full(n, np.nan),
         labels=label_set([model.classes[i].label for i in ranked]),
     )
-    forms = _forms(model, uncertainty)
-    n_bad_inputs = n_bad_results = 0
-    # What overflows is counted below, with the inputs that are not finite.
+    fitted = ranking = [_form(c.coefficients, c.covariance) for c in model.classes]
+    if uncertainty == "bootstrap":
+        ranking = [_form(c.bootstrap_mean, c.bootstrap_covariance) for c in model.classes]
+    forms = list(zip(model.classes, ranking, fitted, strict=True))
+    n_not_finite = 0
+    # What overflows is counted, with the inputs that are not finite.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for start in range(0, n, _BLOCK):
             patients = slice(start, start + _BLOCK)
             part = _map(by_class, itemgetter((..., patients)))
-            bad_inputs, bad_results = _counterfactuals(values[patients], model, forms, part)
-            n_bad_inputs += bad_inputs
-            n_bad_results += bad_results
-            if ranked and not (n_bad_inputs or n_bad_results):
+            n_not_finite += _counterfactuals(values[patients], model, forms, part)
+            if ranked and not n_not_finite:
                 _rank(part, model, ranked)
-    if n_bad_inputs or n_bad_results:
+    if n_not_finite:
+        n_bad_inputs = int((~np.isfinite(values)).any(axis=1).sum())
         raise ScoringError(
             f"{n_bad_inputs} of {n} patients have a covariate that is not a finite number, and for "
-            f"{n_bad_results} the score is not finite; nothing was scored"
+            f"{n_not_finite - n_bad_inputs} the score is not finite; nothing was scored"
         )
     return _map(by_class, np.transpose)
 
@@ -300,38 +277,27 @@ _Form: TypeAlias = tuple[Floats, Floats]
 """A mean of the coefficients and the lower triangular factor L of their covariance LL'."""
 
 
-def _forms(model: ModelArrays, uncertainty: Uncertainty) -> list[tuple[_Form, _Form]]:
-    """Return for each class the form that ranks it and the fitted one that gives the response."""
-    forms = []
-    for drug_class in model.classes:
-        # x'Cx = |L'x|^2 is a sum of squares: no variance can come out negative.
-        fitted = drug_class.coefficients, _factor(drug_class.covariance)
-        if uncertainty == "bootstrap":
-            ranking = drug_class.bootstrap_mean, _factor(drug_class.bootstrap_covariance)
-        else:
-            ranking = fitted
-        forms.append((ranking, fitted))
-    return forms
-
-
-def _factor(covariance: Floats) -> Floats:
-    return np.linalg.cholesky(covariance).astype(np.float64)
+def _form(mean: Floats, covariance: Floats) -> _Form:
+    # x'Cx = |L'x|^2 is a sum of squares: no variance can come out negative.
+    return mean, np.linalg.cholesky(covariance).astype(np.float64)
 
 
 def _counterfactuals(
-    block: Floats, model: ModelArrays, forms: list[tuple[_Form, _Form]], out: Scores
-) -> tuple[int, int]:
-    """Fill the effects, errors and probabilities; return the numbers of bad inputs and results."""
+    block: Floats, model: ModelArrays, forms: list[tuple[ClassArrays, _Form, _Form]], out: Scores
+) -> int:
+    """Fill effects, errors and probabilities; return how many patients' are not finite.
+
+    Each class comes with the form that ranks it and the fitted one that gives the response.
+    """
     n, k = block.shape
     design = np.empty((k + 1, n))
     design[0] = 1.0
     np.subtract(block.T, model.centre[:, None], out=design[1:])
-    is_finite = np.isfinite(design).all(axis=0)
     total, variance, term, column = np.empty((4, n))
-    is_sound = is_finite.copy()
+    is_finite = np.ones(n, np.bool_)
 
     _linear(model.placebo_coefficients, design, out.placebo_effect, term)
-    for i, (drug_class, (ranking, fitted)) in enumerate(zip(model.classes, forms, strict=True)):
+    for i, (drug_class, ranking, fitted) in enumerate(forms):
         effect, error = out.attributable_effect[i], out.standard_error[i]
         _linear(ranking[0], design, effect, term)
         _quadratic(ranking[1], design, variance, column, term)
@@ -351,28 +317,23 @@ def _counterfactuals(
         total /= variance
         special.ndtr(total, out=out.response_probability[i])
         for result in (out.expected_reduction[i], error, variance):
-            is_sound &= np.isfinite(result)
-    n_sound, n_finite = int(is_sound.sum()), int(is_finite.sum())
-    return n - n_finite, n_finite - n_sound
+            is_finite &= np.isfinite(result)
+    return int(np.count_nonzero(~is_finite))
 
 
 def _linear(weights: Floats, rows: Floats, out: Floats, term: Floats) -> None:
     """Fill out with the sum of weight times row, in the order of the rows."""
     np.multiply(rows[0], weights[0], out=out)
     for weight, row in zip(weights[1:], rows[1:], strict=True):
-        np.multiply(row, weight, out=term)
-        np.add(out, term, out=out)
+        out += np.multiply(row, weight, out=term)
 
 
 def _quadratic(factor: Floats, design: Floats, out: Floats, column: Floats, term: Floats) -> None:
     """Fill out with x'LL'x for the lower triangular factor L."""
+    out.fill(0.0)
     for j in range(len(factor)):
         _linear(factor[j:, j], design[j:], column, term)
-        if j == 0:
-            np.multiply(column, column, out=out)
-        else:
-            np.multiply(column, column, out=column)
-            np.add(out, column, out=out)
+        out += np.square(column, out=column)
 
 
 def _rank(out: Scores, model: ModelArrays, ranked: list[int]) -> None:
@@ -391,35 +352,30 @@ def _rank(out: Scores, model: ModelArrays, ranked: list[int]) -> None:
         p_values[j, i] = p_values[i, j]
         out.contrast_p_value[all_pairs.index((a, b))] = p_values[i, j]
     order = np.empty_like(place)
-    for i in range(r):
-        order[place[i], patients] = i
+    np.put_along_axis(order, place, np.arange(r)[:, None], axis=0)
 
     # Neighbours that do not differ share a group; groups are counted from the best.
+    p_neighbours = p_values[order[:-1], order[1:], patients]
     group_at_place = np.zeros_like(place)
-    for i in range(1, r):
-        p_value = p_values[order[i - 1], order[i], patients]
-        group_at_place[i] = group_at_place[i - 1] + (p_value < model.alpha)
-        if i <= 2:
-            (out.p_first_second, out.p_second_third)[i - 1][:] = p_value
+    np.cumsum(p_neighbours < model.alpha, axis=0, out=group_at_place[1:])
+    if r >= 2:
+        out.p_first_second[:] = p_neighbours[0]
     if r >= 3:
+        out.p_second_third[:] = p_neighbours[1]
         out.p_first_third[:] = p_values[order[0], order[2], patients]
-        p_first_last = p_values[order[0], order[-1], patients]
-        is_one_group = group_at_place[-1] == 0
-        np.logical_and(p_first_last < model.alpha, is_one_group, out=out.worst_class_ruled_out)
+        differs_from_last = p_values[order[0], order[-1], patients] < model.alpha
+        out.worst_class_ruled_out[:] = differs_from_last & (group_at_place[-1] == 0)
 
     group = np.take_along_axis(group_at_place, place, axis=0)
-    code = group[0].copy()
-    for row in group[1:]:
-        code *= r
-        code += row
-    out.label[:] = _label_of_code(r).take(code)
+    is_first = group == 0
+    out.label[:] = label_numbers(group)
     out.ranking[:r] = np.array(ranked).take(order)
     out.preference_rank[ranked] = place + 1
-    out.recommended[ranked] = group == 0
+    out.recommended[ranked] = is_first
     mean = np.zeros(n)
-    for a in ranked:
-        mean += np.where(out.recommended[a], out.response_probability[a], 0.0)
-    np.divide(mean, (group == 0).sum(axis=0), out=out.recommended_response_probability)
+    for i, a in enumerate(ranked):
+        mean += np.where(is_first[i], out.response_probability[a], 0.0)
+    np.divide(mean, is_first.sum(axis=0), out=out.recommended_response_probability)
 
 
 def _contrast(out: Scores, model: ModelArrays, a: int, b: int, p_value: Floats) -> None:
@@ -434,41 +390,9 @@ def _contrast(out: Scores, model: ModelArrays, a: int, b: int, p_value: Floats) 
     two_sided_p_value(difference, degrees_of_freedom, out=p_value)
 
 
-@lru_cache
-def _groupings(r: int) -> tuple[tuple[int, ...], ...]:
-    """Every order with ties of r classes, as the group of each class counted from the best.
-
-    Those with the most groups come first; among them small groups before large, then the card's
-    order.
-    """
-    if r > MAXIMUM_CLASSES:
-        raise ValueError(f"{r} classes; allowed: at most {MAXIMUM_CLASSES}")
-    found = [
-        group
-        for group in product(range(r), repeat=r)
-        if group and set(group) == {*range(max(group) + 1)}
-    ]
-    return tuple(
-        sorted(found, key=lambda group: (-max(group), *map(len, _members(group)), _members(group)))
-    )
-
-
-def _members(group: Sequence[int]) -> list[list[int]]:
-    """Return the classes of each group, the best group first, each in the card's order."""
-    return [[i for i, g in enumerate(group) if g == wanted] for wanted in range(max(group) + 1)]
-
-
-@lru_cache
-def _label_of_code(r: int) -> NDArray[np.int16]:
-    """Return the label of each grouping, at the number that its groups write in base r."""
-    table = np.full(r**r, -1, np.int16)
-    for label, group in enumerate(_groupings(r)):
-        table[sum(g * r**power for power, g in enumerate(reversed(group)))] = label
-    return table
-
-
 def _map(scores: Scores, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Scores:
     """Apply a function to every array of the scores."""
-    values: dict[str, Any] = {field.name: getattr(scores, field.name) for field in fields(scores)}
-    labels = values.pop("labels")
-    return Scores(labels=labels, **{name: function(value) for name, value in values.items()})
+    arrays: dict[str, Any] = {
+        name: function(each) for name, each in vars(scores).items() if isinstance(each, np.ndarray)
+    }
+    return replace(scores, **arrays)

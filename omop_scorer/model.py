@@ -2,21 +2,20 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import numpy as np
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, Field, StrictFloat, StrictInt, StrictStr, ValidationError
 
+from omop_scorer.documents import ExponentLoader, Frozen, faults_of, read_yaml
 from omop_scorer.errors import ConfigurationError
-from omop_scorer.kernel import MAXIMUM_CLASSES, ClassArrays, Floats, ModelArrays
+from omop_scorer.kernel import ClassArrays, Floats, ModelArrays
 from omop_scorer.resources import shipped
+from omop_scorer.subgroups import MAXIMUM_CLASSES
 
 INTERCEPT = "intercept"
 YES_NO_UNIT = "yes/no"
@@ -52,44 +51,42 @@ def _symmetric_positive_definite(matrix: tuple[tuple[float, ...], ...]) -> Any:
     return matrix
 
 
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0)]
-Count = Annotated[int, Field(strict=True, gt=0)]
-Text = Annotated[str, Field(strict=True, pattern=r"\S")]
-Name = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
-Label = Annotated[str, Field(strict=True, pattern=r"^[^\s()=>,]+$")]
-Covariance = Annotated[tuple[tuple[Number, ...], ...], AfterValidator(_symmetric_positive_definite)]
-Bounds = tuple[Number | None, Number | None]
+Positive = Annotated[StrictFloat, Field(gt=0)]
+Count = Annotated[StrictInt, Field(gt=0)]
+Text = Annotated[StrictStr, Field(pattern=r"\S")]
+Name = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Label = Annotated[StrictStr, Field(pattern=r"^[^\s()=>,]+$")]
+Numbers = tuple[StrictFloat, ...]
+Covariance = Annotated[
+    tuple[Numbers, ...], Field(min_length=1), AfterValidator(_symmetric_positive_definite)
+]
+Bounds = tuple[StrictFloat | None, StrictFloat | None]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Section):
+class Source(Frozen):
     """Where the numbers come from."""
 
     citation: Text
-    doi: Annotated[str, Field(strict=True, pattern=r"^10\.\d{4,9}/\S+$")] | None = None
+    doi: Annotated[StrictStr, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
     licence: Text | None = None
     gives: Text
 
 
-class Outcome(_Section):
+class Outcome(Frozen):
     """What the models predict; higher is better."""
 
     title: Text
     unit: Text
 
 
-class Limits(_Section):
+class Limits(Frozen):
     """What the model must not be used for, in one line and in full."""
 
-    line: Annotated[str, Field(strict=True, min_length=1, max_length=78, pattern=r"^[^\n]+$")]
+    line: Annotated[StrictStr, Field(min_length=1, max_length=78, pattern=r"^[^\n]+$")]
     text: Text
 
 
-class Covariate(_Section):
+class Covariate(Frozen):
     """One covariate of a patient, in its natural unit."""
 
     name: Name
@@ -98,8 +95,8 @@ class Covariate(_Section):
     kind: Literal["continuous", "yes_no"]
     column: Name | None = None
     coding: dict[Text, Literal[0, 1]] | None = None
-    centre: Number
-    imputed_value: Number | None
+    centre: StrictFloat
+    imputed_value: StrictFloat | None
     accepted_range: Bounds | None = None
     plausible_range: Bounds | None = None
     within_trial_range: Bounds | None = None
@@ -116,19 +113,19 @@ class Covariate(_Section):
         return {word.lower(): float(value) for word, value in coding.items()}
 
 
-class FixedTerm(_Section):
+class FixedTerm(Frozen):
     """A term with the same value for every patient."""
 
-    value: Number
-    centre: Number = 0.0
+    value: StrictFloat
+    centre: StrictFloat = 0.0
 
 
-class Regression(_Section):
+class Regression(Frozen):
     """A linear mixed model: fixed effects, their covariance, and the variance components."""
 
     fixed_terms: dict[Name, FixedTerm] = Field(default_factory=dict)
     terms: tuple[Name, ...]
-    beta: tuple[Number, ...]
+    beta: Numbers
     covariance: Covariance
     trial_variance: Positive
     residual_variance: Positive
@@ -144,21 +141,21 @@ class DrugClass(Regression):
     title: Text
     drugs: tuple[Text, ...] = Field(min_length=1)
     degrees_of_freedom: Positive
-    bootstrap_mean: tuple[Number, ...]
+    bootstrap_mean: Numbers
     bootstrap_covariance: Covariance
 
 
-class TrainingPopulation(_Section):
+class TrainingPopulation(Frozen):
     """The persons the models were fitted on; `covariance` in the order of the covariates."""
 
     n: Count
-    mean: dict[Name, Number]
+    mean: dict[Name, StrictFloat]
     covariance: Covariance
-    percentiles: dict[Name, dict[int, Number]]
+    percentiles: dict[Name, dict[int, StrictFloat]]
     counts: dict[Name, Count] = Field(default_factory=dict)
 
 
-class ModelCard(_Section):
+class ModelCard(Frozen):
     """The whole card."""
 
     id: Name
@@ -166,8 +163,8 @@ class ModelCard(_Section):
     sources: tuple[Source, ...] = Field(min_length=1)
     credit: Text
     outcome: Outcome
-    response_threshold: Number
-    alpha: Annotated[Number, Field(gt=0, lt=1)]
+    response_threshold: StrictFloat
+    alpha: Annotated[StrictFloat, Field(gt=0, lt=1)]
     limits: Limits
     covariates: tuple[Covariate, ...] = Field(min_length=1)
     activity_covariate: Name | None = None
@@ -202,23 +199,15 @@ def load_model(reference: str | Path) -> Model:
         file, key, what was found and what is allowed.
     """
     path = _find(reference)
+    document = read_yaml(path, ExponentLoader)
+    contradictions = [f"{path}: {each}" for each in _contradictions(document)]
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from None
-    raw, problems = _parse(content, path)
-    if not isinstance(raw, dict):
-        raise ConfigurationError(f"{path}: found {_found(raw)}; allowed: the keys of a model card")
-    card = None
-    try:
-        card = ModelCard.model_validate(raw)
+        card = ModelCard.model_validate(document)
     except ValidationError as error:
-        faults = [fault for fault in error.errors() if not _is_echo(fault)]
-        problems += [f"{path}: {_describe(fault, raw)}" for fault in faults]
-    problems += [f"{path}: {problem}" for problem in _contradictions(raw)]
-    if card is None or problems:
-        raise ConfigurationError(*problems)
-    return Model(card, _arrays(card), hashlib.sha256(content).hexdigest(), path)
+        raise ConfigurationError(*faults_of(path, error, ModelCard), *contradictions) from None
+    if contradictions:
+        raise ConfigurationError(*contradictions)
+    return Model(card, _arrays(card), hashlib.sha256(path.read_bytes()).hexdigest(), path)
 
 
 def shipped_models() -> list[str]:
@@ -236,167 +225,78 @@ def _find(reference: str | Path) -> Path:
     return shipped("configs") / "models" / f"{reference}.yaml"
 
 
-class _CardLoader(yaml.SafeLoader):
-    """YAML 1.1 takes `1e-05` for text and the last of two equal keys; a card needs neither."""
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.repeated: list[tuple[int, str]] = []
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for i, key in enumerate(keys):
-            if any(key.value == earlier.value for earlier in keys[:i]):
-                self.repeated.append((key.start_mark.line + 1, key.value))
-        return super().construct_mapping(node, deep)
+def ends(
+    bounds: object, default: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[float, float]:
+    """Return the ends of a range; one that is open, or no number, is the default's."""
+    given = bounds if isinstance(bounds, list | tuple) and len(bounds) == 2 else (None, None)
+    low, high = (
+        b if isinstance(b, int | float) else d for b, d in zip(given, default, strict=True)
+    )
+    return low, high
 
 
-_CardLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-
-
-def _parse(content: bytes, path: Path) -> tuple[Any, list[str]]:
-    try:
-        loader = _CardLoader(content.decode("utf-8-sig"))
-        raw = loader.get_single_data()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ConfigurationError(f"{path}, line {line}: not UTF-8 text") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise ConfigurationError(f"{path}, line {line}: not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    return raw, [
-        f"{path}, line {line}: found the key {key!r} twice; allowed: once"
-        for line, key in loader.repeated
-    ]
-
-
-def _is_echo(fault: ErrorDetails) -> bool:
-    """Tell a list that is only short because its items were refused, each by a fault of its own."""
-    return fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]
-
-
-def _describe(fault: ErrorDetails, raw: Any) -> str:
-    """Say where, what was found and what is allowed, for one fault that pydantic found."""
-    where = _place(fault["loc"], raw)
-    if fault["type"] == "missing":
-        return f"{where}: found nothing; it is required"
-    if fault["type"] == "extra_forbidden":
-        return f"{where}: unknown key; allowed: {', '.join(_allowed_keys(fault['loc'][:-1]))}"
-    if fault["type"] == "value_error":
-        return f"{where}: {fault['ctx']['error']}"
-    # Pydantic speaks of Python; the writer of a card knows YAML.
-    rule = re.sub(r"^\w+ should ", "it should ", fault["msg"])
-    rule = re.sub(r"dictionary or instance of \w+", "mapping", rule).replace("tuple", "list")
-    return f"{where}: found {_found(fault['input'])}; {rule}"
-
-
-def _place(location: tuple[int | str, ...], raw: Any) -> str:
-    """Write `classes[anti_tnf].beta[3]`: an item by its name or key where it has one."""
-    text = ""
-    for part in location:
-        try:
-            raw = raw[part]
-        except (KeyError, IndexError, TypeError):
-            raw = None
-        if isinstance(part, str):
-            text += f".{part}" if text else part
-        elif isinstance(raw, dict):
-            text += f"[{raw.get('name', raw.get('key', part))}]"
-        else:
-            text += f"[{part}]"
-    return text
-
-
-def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
-    section: type[BaseModel] = ModelCard
-    for part in location:
-        if part in section.model_fields:
-            section = next(_sections(section.model_fields[str(part)].annotation), section)
-    return list(section.model_fields)
-
-
-def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _sections(argument)
-
-
-def _found(value: Any) -> str:
-    if isinstance(value, list | dict):
-        return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
-    text = repr(value) if value is not None else "nothing"
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _contradictions(raw: dict[str, Any]) -> Iterator[str]:
+def _contradictions(document: object) -> Iterator[str]:
     """Check keys against each other on the raw YAML, so that no other fault hides one."""
-    covariates, classes = _mappings(raw.get("covariates")), _mappings(raw.get("classes"))
-    names = [_text(covariate.get("name")) for covariate in covariates]
-    known = ", ".join(map(str, names))
+    covariates, classes = _mappings(document, "covariates"), _mappings(document, "classes")
+    names = _texts([each.get("name") for each in covariates.values()])
+    columns = [each.get("column") or each.get("name") for each in covariates.values()]
     for where, key, values in (
         ("covariates", "name", names),
-        ("covariates", "column", [_text(c.get("column") or c.get("name")) for c in covariates]),
-        ("classes", "key", [_text(c.get("key")) for c in classes]),
-        ("classes", "label", [_text(c.get("label")) for c in classes]),
+        ("covariates", "column", _texts(columns)),
+        ("classes", "key", _texts([each.get("key") for each in classes.values()])),
+        ("classes", "label", _texts([each.get("label") for each in classes.values()])),
     ):
-        for value in sorted({value for value in values if value and values.count(value) > 1}):
+        for value in sorted({value for value in values if values.count(value) > 1}):
             yield f"{where}: found the {key} {value!r} more than once; allowed: once"
         # They name the intercept's term and the placebo effect's column.
         for value in sorted({INTERCEPT, "placebo"}.intersection(values)):
             yield f"{where}: found the {key} {value!r}; allowed: another {key}"
-    activity = raw.get("activity_covariate")
-    if activity is not None and _text(activity) not in names:
-        yield f"activity_covariate: found {_found(activity)}; allowed: one of {known}"
-    for covariate in covariates:
-        where = f"covariates[{covariate.get('name')}]"
+    for where, covariate in covariates.items():
         yield from (f"{where}.{fault}" for fault in _covariate_contradictions(covariate))
-    regressions = [("placebo", placebo) for placebo in _mappings([raw.get("placebo")])]
-    regressions += [(f"classes[{c.get('key')}]", c) for c in classes]
-    for where, regression in regressions:
+    for where, regression in (_mappings(document, "placebo") | classes).items():
         yield from (f"{where}.{fault}" for fault in _regression_contradictions(regression, names))
-    for population in _mappings([raw.get("training_population")]):
-        for key in ("mean", "percentiles"):
-            found = population.get(key)
-            given = {_text(name) for name in found} if isinstance(found, dict) else set(names)
-            for name in sorted(given.difference(names)):
-                yield f"training_population.{key}: found {name!r}; allowed: {known}"
-            for name in sorted(set(names) - given) if key == "mean" else ():
-                yield f"training_population.mean.{name}: found nothing; it is required"
-        rows = population.get("covariance")
-        if isinstance(rows, list) and len(rows) != len(names):
-            where = "training_population.covariance"
-            yield f"{where}: found {len(rows)} rows; allowed: {len(names)}, one a covariate"
+    listed = ", ".join(names)
+    activity = document.get("activity_covariate") if isinstance(document, dict) else None
+    if activity is not None and activity not in names:
+        yield f"activity_covariate: found {activity!r}; allowed: one of {listed}"
+    for where, population in _mappings(document, "training_population").items():
+        mean, rows = population.get("mean"), population.get("covariance")
+        if isinstance(mean, dict) and sorted(_texts(mean)) != sorted(names):
+            yield f"{where}.mean: found {', '.join(_texts(mean))}; allowed: each of {listed} once"
+        if unknown := sorted(set(_texts(population.get("percentiles"))).difference(names)):
+            yield f"{where}.percentiles: found {', '.join(unknown)}; allowed: {listed}"
+        if isinstance(rows, list) and len(rows) != (n := len(names)):
+            yield f"{where}.covariance: found {len(rows)} rows; allowed: {n}, one a covariate"
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+def _mappings(document: object, key: str) -> dict[str, dict[str, Any]]:
+    """Return the mapping under a key, or those of the list there, each by its place."""
+    given = document.get(key) if isinstance(document, dict) else None
+    if isinstance(given, list):
+        places = {f"{key}.{i}": each for i, each in enumerate(given)}
+    else:
+        places = {key: given}
+    return {place: each for place, each in places.items() if isinstance(each, dict)}
 
 
-def _mappings(items: Any) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+def _texts(values: object) -> list[str]:
+    return [v for v in values if isinstance(v, str)] if isinstance(values, list | dict) else []
 
 
 def _covariate_contradictions(covariate: dict[str, Any]) -> Iterator[str]:
     is_yes_no = covariate.get("kind") == "yes_no"
     if is_yes_no != (covariate.get("unit") == YES_NO_UNIT):
         allowed = repr(YES_NO_UNIT) if is_yes_no else "the unit of its values"
-        yield f"unit: found {_found(covariate.get('unit'))}; allowed: {allowed}"
+        yield f"unit: found {covariate.get('unit')!r}; allowed: {allowed}"
     if covariate.get("coding") is not None and not is_yes_no:
         yield "coding: found words for a continuous covariate; allowed: none"
-    plausible = (0.0, 1.0) if is_yes_no else _bounds(covariate.get("plausible_range"))
+    plausible = (0.0, 1.0) if is_yes_no else ends(covariate.get("plausible_range"))
     for key in ("accepted_range", "plausible_range", "within_trial_range"):
-        low, high = _bounds(covariate.get(key))
+        low, high = ends(covariate.get(key))
         if low >= high:
             yield f"{key}: found {low:g} to {high:g}; allowed: low < high"
-    low, high = _bounds(covariate.get("accepted_range"), plausible)
+    low, high = ends(covariate.get("accepted_range"), plausible)
     if low < plausible[0] or high > plausible[1]:
         yield f"accepted_range: found {low:g} to {high:g}; allowed: inside plausible_range"
     value = covariate.get("imputed_value")
@@ -404,22 +304,13 @@ def _covariate_contradictions(covariate: dict[str, Any]) -> Iterator[str]:
         yield f"imputed_value: found {value}; allowed: {plausible[0]:g} to {plausible[1]:g}"
 
 
-def _bounds(raw: Any, default: tuple[float, float] = (-math.inf, math.inf)) -> tuple[float, float]:
-    """Return the bounds of a range; a bound that is no number is the default's."""
-    if not isinstance(raw, list) or len(raw) != 2:
-        return default
-    low, high = (b if isinstance(b, int | float) else d for b, d in zip(raw, default, strict=True))
-    return low, high
-
-
 def _regression_contradictions(regression: dict[str, Any], names: list[str]) -> Iterator[str]:
     terms, fixed = regression.get("terms"), regression.get("fixed_terms")
-    expected = [INTERCEPT, *map(_text, fixed if isinstance(fixed, dict) else ()), *names]
+    expected = [INTERCEPT, *_texts(fixed), *names]
     if isinstance(terms, list):
-        found = [_text(term) for term in terms]
-        if sorted(found) != sorted(expected):
-            listed = ", ".join(expected)
-            yield f"terms: found {', '.join(found)}; allowed: each of {listed} once"
+        if sorted(_texts(terms)) != sorted(expected):
+            found, listed = ", ".join(map(str, terms)), ", ".join(expected)
+            yield f"terms: found {found}; allowed: each of {listed} once"
         for key in ("beta", "bootstrap_mean", "covariance", "bootstrap_covariance"):
             values = regression.get(key)
             if isinstance(values, list) and len(values) != len(terms):
@@ -432,7 +323,7 @@ def _regression_contradictions(regression: dict[str, Any], names: list[str]) -> 
 
 def _arrays(card: ModelCard) -> ModelArrays:
     names = tuple(covariate.name for covariate in card.covariates)
-    ranges = [covariate.within_trial_range or (None, None) for covariate in card.covariates]
+    low, high = zip(*(ends(each.within_trial_range) for each in card.covariates), strict=True)
     return ModelArrays(
         covariates=names,
         centre=np.array([covariate.centre for covariate in card.covariates], dtype=np.float64),
@@ -440,8 +331,8 @@ def _arrays(card: ModelCard) -> ModelArrays:
         classes=tuple(_class_arrays(drug_class, names) for drug_class in card.classes),
         response_threshold=card.response_threshold,
         alpha=card.alpha,
-        trial_low=np.array([-np.inf if low is None else low for low, _ in ranges]),
-        trial_high=np.array([np.inf if high is None else high for _, high in ranges]),
+        trial_low=np.array(low),
+        trial_high=np.array(high),
         activity_covariate=card.activity_covariate,
     )
 

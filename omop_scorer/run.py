@@ -71,9 +71,13 @@ def execute(rules: Rules, journal: Journal) -> RunSummary:
 
 
 def _run(engine: Engine, rules: Rules, as_of: date, journal: Journal) -> RunSummary:
-    with journal.step("CDM"):
-        exposed = cdm.expose(engine)
-        release, doubts = results.cdm_release(engine)
+    try:
+        with journal.step("CDM"):
+            exposed = cdm.expose(engine)
+            release, doubts = results.cdm_release(engine)
+    except OmopScorerError as error:
+        _fail(engine, _begin(engine, rules, as_of, {}), journal, error)
+        raise
     for warning in (*exposed.warnings, *doubts):
         journal.warn(warning)
     run_id = _begin(engine, rules, as_of, release)
@@ -82,13 +86,18 @@ def _run(engine: Engine, rules: Rules, as_of: date, journal: Journal) -> RunSumm
         quality |= {("input", f"n_uncastable:{name}"): n for name, n in exposed.uncastable.items()}
         return _publish(engine, rules, run_id, as_of, attrition, quality, journal)
     except BaseException as error:
-        message = str(error) if isinstance(error, OmopScorerError) else type(error).__name__
-        # Where even that cannot be written, the next run finds this one RUNNING and says FAILED.
-        with suppress(OmopScorerError):
-            results.record_status(
-                engine, run_id, "FAILED", message=f"step {journal.current}: {message}"
-            )
+        _fail(engine, run_id, journal, error)
         raise
+
+
+def _fail(engine: Engine, run_id: int, journal: Journal, error: BaseException) -> None:
+    problems = error.problems if isinstance(error, OmopScorerError) else (type(error).__name__,)
+    message = "; ".join(problems)
+    # Where even that cannot be written, the next run finds this one RUNNING and says FAILED.
+    with suppress(OmopScorerError):
+        results.record_status(
+            engine, run_id, "FAILED", message=f"step {journal.current}: {message}"
+        )
 
 
 def _begin(engine: Engine, rules: Rules, as_of: date, release: dict[str, object]) -> int:

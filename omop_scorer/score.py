@@ -9,29 +9,35 @@ import csv
 import math
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from omop_scorer import kernel
 from omop_scorer.errors import ScoringError
 from omop_scorer.kernel import Floats, Scores, Uncertainty
-from omop_scorer.model import Bounds, Covariate, Model
+from omop_scorer.model import Covariate, Model, ends
+from omop_scorer.subgroups import first_group
 
 NO_CLASS_LEFT = "no class left"
 
+Given: TypeAlias = str | float | bool | None
+Recorded: TypeAlias = NDArray[np.bool_]
+Answers: TypeAlias = Callable[[Floats, Recorded], dict[str, list[Any]]]
+"""From the covariates of a batch to the columns that are written, by name."""
+
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+# What Python reads for a byte that is no UTF-8.
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _BATCH = 10_000
 _MAXIMUM_LISTED = 50
-_BAR_WIDTH = 22
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class PatientScore:
 
 
 def score_patient(
-    given: Mapping[str, str | float | bool | None],
+    given: Mapping[str, Given],
     model: Model,
     uncertainty: Uncertainty = "bootstrap",
     excluded: Set[str] = frozenset(),
@@ -104,17 +110,13 @@ def score_patient(
         for name in given
         if name not in columns
     ]
-    values = np.empty((1, len(covariates)))
-    recorded = np.empty((1, len(covariates)), np.bool_)
-    for i, covariate in enumerate(covariates):
-        try:
-            values[0, i], recorded[0, i] = _read(
-                covariate, given.get(covariate.csv_column), covariate.accepted_range
-            )
-        except ValueError as refusal:
-            problems.append(f"{covariate.csv_column}: {refusal}")
-    if problems:
-        raise ScoringError(*problems)
+    row, is_given, refusals = _read_patient(
+        (covariate, given.get(covariate.csv_column), ends(covariate.accepted_range))
+        for covariate in covariates
+    )
+    if problems or refusals:
+        raise ScoringError(*problems, *refusals)
+    values, recorded = np.array([row]), np.array([is_given])
     scores = kernel.score(values, model.arrays, uncertainty, excluded)
     within = int(kernel.within_trial_range(values, recorded, model.arrays)[0])
     return PatientScore(
@@ -142,9 +144,9 @@ def score_patient(
         recommendation=_recommendations(scores)[0],
         recommended_response_probability=_known(scores.recommended_response_probability)[0],
         imputed={
-            covariate.name: float(values[0, i])
-            for i, covariate in enumerate(covariates)
-            if not recorded[0, i]
+            covariate.name: value
+            for covariate, value, is_recorded in zip(covariates, row, is_given, strict=True)
+            if not is_recorded
         },
         within_trial_range=None if within == kernel.UNKNOWN else within == kernel.WITHIN,
     )
@@ -192,7 +194,8 @@ def score_csv(
             source.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines,
             part.open("x", encoding="utf-8", newline="") as output,
         ):
-            n_scored = _Scoring(source, model, uncertainty, excluded).run(lines, output)
+            answers = partial(_answers, model, uncertainty, excluded)
+            n_scored = _score_rows(source, lines, output, model.card.covariates, answers)
         part.replace(target)
     except OSError as error:
         raise ScoringError(f"{error.filename or target}: {error.strerror}") from None
@@ -202,67 +205,61 @@ def score_csv(
     return n_scored
 
 
-@dataclass(frozen=True)
-class _Scoring:
-    source: Path
-    model: Model
-    uncertainty: Uncertainty
-    excluded: Set[str]
+def _score_rows(
+    source: Path, lines: TextIO, output: TextIO, covariates: Sequence[Covariate], answers: Answers
+) -> int:
+    reader = csv.reader(lines, strict=True)
+    writer = csv.writer(output, lineterminator="\n")
+    no_values = np.empty((0, len(covariates)))
+    new_columns = list(answers(no_values, no_values.astype(np.bool_)))
+    names, places = _header(reader, source, covariates, new_columns)
+    writer.writerow([*names, *new_columns])
+    bad_rows, n_scored = _BadRows(), 0
+    good_rows = _good_rows(reader, len(names), places, bad_rows)
+    while batch := list(islice(good_rows, _BATCH)):
+        # One bad row spoils the file; the rest is read only to name all of them.
+        if not bad_rows.n:
+            records, values, recorded = zip(*batch, strict=True)
+            new_cells = zip(*answers(np.array(values), np.array(recorded)).values(), strict=True)
+            writer.writerows([*r, *new] for r, new in zip(records, new_cells, strict=True))
+            n_scored += len(batch)
+    if bad_rows.n:
+        more = bad_rows.n - len(bad_rows.listed)
+        raise ScoringError(
+            f"{source}: bad rows: {bad_rows.n}; nothing was written",
+            *bad_rows.listed,
+            *([f"and {more} more"] if more else []),
+        )
+    return n_scored
 
-    def run(self, lines: TextIO, output: TextIO) -> int:
-        reader = csv.reader(lines, strict=True)
-        writer = csv.writer(output, lineterminator="\n")
-        no_values = np.empty((0, len(self.model.card.covariates)))
-        new_columns = list(self.answers(no_values, no_values.astype(np.bool_)))
-        header = _header(reader, self.source, self.model.card.covariates, new_columns)
-        writer.writerow([*header.names, *new_columns])
-        bad_rows, n_scored = _BadRows(), 0
-        for records, values, recorded in _batches(reader, header, bad_rows):
-            # One bad row spoils the file; the rest is read only to name all of them.
-            if not bad_rows.n:
-                answers = zip(*self.answers(values, recorded).values(), strict=True)
-                writer.writerows([*r, *a] for r, a in zip(records, answers, strict=True))
-                n_scored += len(records)
-        if bad_rows.n:
-            more = bad_rows.n - len(bad_rows.listed)
-            raise ScoringError(
-                f"{self.source}: bad rows: {bad_rows.n}; nothing was written",
-                *bad_rows.listed,
-                *([f"and {more} more"] if more else []),
-            )
-        return n_scored
 
-    def answers(self, values: Floats, recorded: NDArray[np.bool_]) -> dict[str, list[Any]]:
-        """Return the new columns; csv writes a float with all its digits and None as a blank."""
-        model = self.model
-        scores = kernel.score(values, model.arrays, self.uncertainty, self.excluded)
-        within = kernel.within_trial_range(values, recorded, model.arrays)
-        columns: dict[str, list[Any]] = {"placebo_effect": scores.placebo_effect.tolist()}
-        for i, drug_class in enumerate(model.card.classes):
-            columns |= {
-                f"{drug_class.key}_effect": scores.attributable_effect[:, i].tolist(),
-                f"{drug_class.key}_standard_error": scores.standard_error[:, i].tolist(),
-                f"{drug_class.key}_response_probability": scores.response_probability[
-                    :, i
-                ].tolist(),
-            }
-        keys = np.array([*(c.key for c in model.card.classes), None], dtype=object)
-        yes_no = np.array(["false", "true", None], dtype=object)
-        columns["subgroup"] = scores.subgroups().tolist()
-        for i, place in enumerate(("first_class", "second_class", "third_class")):
-            is_place = i < scores.ranking.shape[1]
-            columns[place] = (
-                keys[scores.ranking[:, i]].tolist() if is_place else [None] * len(values)
-            )
-        return columns | {
-            "p_first_second": _known(scores.p_first_second),
-            "p_second_third": _known(scores.p_second_third),
-            "p_first_third": _known(scores.p_first_third),
-            "worst_class_ruled_out": yes_no[scores.worst_class_ruled_out.astype(np.intp)].tolist(),
-            "n_imputed": (~recorded).sum(axis=1).tolist(),
-            "within_trial_range": yes_no[within].tolist(),
-            "recommendation": _recommendations(scores),
-        }
+def _answers(
+    model: Model, uncertainty: Uncertainty, excluded: Set[str], values: Floats, recorded: Recorded
+) -> dict[str, list[Any]]:
+    """Return the new columns; csv writes a float with all its digits and None as a blank."""
+    scores = kernel.score(values, model.arrays, uncertainty, excluded)
+    within = kernel.within_trial_range(values, recorded, model.arrays)
+    columns: dict[str, list[Any]] = {"placebo_effect": scores.placebo_effect.tolist()}
+    for i, drug_class in enumerate(model.card.classes):
+        key, response = drug_class.key, scores.response_probability
+        columns[f"{key}_effect"] = scores.attributable_effect[:, i].tolist()
+        columns[f"{key}_standard_error"] = scores.standard_error[:, i].tolist()
+        columns[f"{key}_response_probability"] = response[:, i].tolist()
+    columns["subgroup"] = scores.subgroups().tolist()
+    keys = np.array([*(c.key for c in model.card.classes), None], dtype=object)
+    for i, place in enumerate(("first_class", "second_class", "third_class")):
+        is_place = i < scores.ranking.shape[1]
+        columns[place] = keys[scores.ranking[:, i]].tolist() if is_place else [None] * len(values)
+    yes_no = np.array(["false", "true", None], dtype=object)
+    return columns | {
+        "p_first_second": _known(scores.p_first_second),
+        "p_second_third": _known(scores.p_second_third),
+        "p_first_third": _known(scores.p_first_third),
+        "worst_class_ruled_out": yes_no[scores.worst_class_ruled_out.astype(np.intp)].tolist(),
+        "n_imputed": (~recorded).sum(axis=1).tolist(),
+        "within_trial_range": yes_no[within].tolist(),
+        "recommendation": _recommendations(scores),
+    }
 
 
 @dataclass
@@ -276,21 +273,15 @@ class _BadRows:
             self.listed.append(f"line {line}: {'; '.join(reasons)}")
 
 
-@dataclass(frozen=True)
-class _Header:
-    names: list[str]
-    columns: list[tuple[Covariate, int]]
-    """The card's covariates, in its order, and where each stands."""
-
-
 def _header(
     reader: Any, source: Path, covariates: Sequence[Covariate], new_columns: Sequence[str]
-) -> _Header:
+) -> tuple[list[str], list[tuple[Covariate, int]]]:
+    """Return the columns' names, and the card's covariates with the place where each stands."""
     try:
         names: list[str] = next(reader, [])
     except csv.Error as error:
         raise ScoringError(f"{source}: line 1: not CSV: {error}") from None
-    if not _is_utf8(names):
+    if _NOT_UTF8.search("".join(names)):
         raise ScoringError(f"{source}: line 1: not UTF-8 text")
     found = [name.strip().lower() for name in names]
     wanted = [covariate.csv_column for covariate in covariates]
@@ -307,40 +298,27 @@ def _header(
         problems.append(f"column {', '.join(taken)} would be written twice; rename or drop it")
     if problems:
         raise ScoringError(*(f"{source}: {problem}" for problem in problems))
-    return _Header(names, [(c, found.index(c.csv_column)) for c in covariates])
+    return names, [(c, found.index(c.csv_column)) for c in covariates]
 
 
-def _batches(
-    reader: Any, header: _Header, bad_rows: _BadRows
-) -> Iterator[tuple[list[list[str]], Floats, NDArray[np.bool_]]]:
-    """Yield records with their values and what was recorded; note the bad rows on the way."""
-    records: list[list[str]] = []
-    values: list[list[float]] = []
-    recorded: list[list[bool]] = []
+def _good_rows(
+    reader: Any, n_fields: int, places: Sequence[tuple[Covariate, int]], bad_rows: _BadRows
+) -> Iterator[tuple[list[str], list[float], list[bool]]]:
+    """Yield records, their values and what was recorded; note the bad rows on the way."""
+    columns = [(covariate, place, ends(covariate.plausible_range)) for covariate, place in places]
     for line, record in _records(reader, bad_rows):
-        if len(record) != len(header.names):
-            bad_rows.add(line, f"{len(record)} fields; the header has {len(header.names)}")
-            continue
-        if not _is_utf8(record):
+        if len(record) != n_fields:
+            bad_rows.add(line, f"{len(record)} fields; the header has {n_fields}")
+        elif _NOT_UTF8.search("".join(record)):
             bad_rows.add(line, "not UTF-8 text")
-            continue
-        row, reasons = [], []
-        for covariate, position in header.columns:
-            try:
-                row.append(_read(covariate, record[position], covariate.plausible_range))
-            except ValueError as refusal:
-                reasons.append(f"{covariate.csv_column}: {refusal}")
-        if reasons:
-            bad_rows.add(line, *reasons)
-            continue
-        records.append(record)
-        values.append([value for value, _ in row])
-        recorded.append([is_recorded for _, is_recorded in row])
-        if len(records) == _BATCH:
-            yield records, np.array(values), np.array(recorded)
-            records, values, recorded = [], [], []
-    if records:
-        yield records, np.array(values), np.array(recorded)
+        else:
+            values, recorded, refusals = _read_patient(
+                (covariate, record[place], limits) for covariate, place, limits in columns
+            )
+            if refusals:
+                bad_rows.add(line, *refusals)
+            else:
+                yield record, values, recorded
 
 
 def _records(reader: Any, bad_rows: _BadRows) -> Iterator[tuple[int, list[str]]]:
@@ -358,16 +336,23 @@ def _records(reader: Any, bad_rows: _BadRows) -> Iterator[tuple[int, list[str]]]
             yield line, record
 
 
-def _is_utf8(record: Sequence[str]) -> bool:
-    return all(
-        cell.isascii() or not any("\udc80" <= character <= "\udcff" for character in cell)
-        for cell in record
-    )
+def _read_patient(
+    cells: Iterable[tuple[Covariate, Given, tuple[float, float]]],
+) -> tuple[list[float], list[bool], list[str]]:
+    """Return one patient's values, whether each was recorded, and what is refused."""
+    values, recorded, refusals = [], [], []
+    for covariate, given, limits in cells:
+        try:
+            value, is_recorded = _read(covariate, given, *limits)
+        except ValueError as refusal:
+            refusals.append(f"{covariate.csv_column}: {refusal}")
+        else:
+            values.append(value)
+            recorded.append(is_recorded)
+    return values, recorded, refusals
 
 
-def _read(
-    covariate: Covariate, given: str | float | bool | None, allowed: Bounds | None
-) -> tuple[float, bool]:
+def _read(covariate: Covariate, given: Given, low: float, high: float) -> tuple[float, bool]:
     """Return the value and whether it was recorded; a missing one is the card's constant.
 
     Raises
@@ -389,8 +374,6 @@ def _read(
     if isinstance(text, str) and not _NUMBER.fullmatch(text):
         raise ValueError("not a number (blank when missing)")
     value = float(text)
-    low, high = allowed or (None, None)
-    low, high = -math.inf if low is None else low, math.inf if high is None else high
     if not (math.isfinite(value) and low <= value <= high):
         raise ValueError(f"outside {low:g} to {high:g} {covariate.unit}")
     return value, True
@@ -401,82 +384,6 @@ def _known(values: Floats) -> list[float | None]:
 
 
 def _recommendations(scores: Scores) -> list[str]:
-    first_groups = [label.split(" > ")[0].strip("()") for label in scores.labels]
-    table = np.array([*first_groups, NO_CLASS_LEFT], dtype=object)
+    table = np.array([*map(first_group, scores.labels), NO_CLASS_LEFT], dtype=object)
     recommendations: list[str] = table[scores.label].tolist()
     return recommendations
-
-
-def render_patient(patient: PatientScore, model: Model, console: Console) -> None:
-    """Print one patient's scores: a bar per class, then what they mean and do not mean.
-
-    It fits 80 columns, and without colour nothing is lost.
-    """
-    card = model.card
-    full = "█" if console.encoding.lower().startswith("utf") else "#"
-    longest = max(0.0, *(each.expected_reduction for each in patient.classes))
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    table.add_column("")
-    table.add_column("class", no_wrap=True, overflow="ellipsis", max_width=20)
-    table.add_column("effect", justify="right")
-    table.add_column("se", justify="right")
-    table.add_column("total", justify="right")
-    table.add_column("", no_wrap=True, width=_BAR_WIDTH)
-    table.add_column("response", justify="right")
-    for each in sorted(patient.classes, key=lambda each: each.preference_rank or math.inf):
-        width = round(_BAR_WIDTH * max(0.0, each.expected_reduction) / longest) if longest else 0
-        table.add_row(
-            str(each.preference_rank or "-"),
-            Text(f"{each.label} {each.title}"),
-            f"{each.attributable_effect:.1f}",
-            f"{each.standard_error:.1f}",
-            f"{each.expected_reduction:.1f}",
-            Text(full * width, style="green" if each.is_recommended else "dim"),
-            f"{each.response_probability:.0%}",
-        )
-    facts = Table(box=None, padding=(0, 1), pad_edge=False, show_header=False)
-    facts.add_column(style="bold", no_wrap=True)
-    facts.add_column()
-    for name, fact in _facts(patient, model):
-        facts.add_row(name, Text(fact))
-    heading = f"{card.outcome.title}, {card.outcome.unit} ({patient.uncertainty} uncertainty)"
-    for part in (Text(heading, style="bold"), table, facts, Text(card.limits.line, style="italic")):
-        console.print(part)
-
-
-def _facts(patient: PatientScore, model: Model) -> Iterator[tuple[str, str]]:
-    card = model.card
-    unit = card.outcome.unit
-    yield "total", f"effect of the class + effect of placebo, {patient.placebo_effect:.1f} {unit}"
-    yield "response", f"probability of a total of {card.response_threshold:g} {unit} or more"
-    if patient.subgroup is None:
-        yield "recommendation", f"{NO_CLASS_LEFT}: every class is excluded"
-    else:
-        yield "subgroup", patient.subgroup
-        rate = patient.recommended_response_probability
-        yield "recommendation", f"{patient.recommendation}, response {rate:.0%}"
-    p_values = {
-        "first-second": patient.p_first_second,
-        "second-third": patient.p_second_third,
-        "first-third": patient.p_first_third,
-    }
-    if known := [f"{name} {p:.3g}" for name, p in p_values.items() if p is not None]:
-        yield "p-values", ", ".join(known)
-    if patient.worst_class_ruled_out:
-        yield "worst class", "ruled out: it differs from the first, although no neighbours differ"
-    by_name = {covariate.name: covariate for covariate in card.covariates}
-    imputed = [
-        f"{name} {'yes' if value else 'no'}"
-        if by_name[name].kind == "yes_no"
-        else f"{name} {value:g} {by_name[name].unit}"
-        for name, value in patient.imputed.items()
-    ]
-    yield "not given", f"so taken to be: {', '.join(imputed)}" if imputed else "nothing"
-    yield (
-        "trials",
-        {
-            True: "within the range of their participants",
-            False: "outside the range of their participants: the score is an extrapolation",
-            None: f"not known whether like their participants: {card.activity_covariate} not given",
-        }[patient.within_trial_range],
-    )

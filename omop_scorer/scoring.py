@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from omop_scorer import kernel, results
 from omop_scorer.errors import ScoringError
 from omop_scorer.model import Model
+from omop_scorer.subgroups import label_set
 
 
 class Tally:
     """Counts kept while patients stream by."""
 
     def __init__(self, model: Model) -> None:
-        self.labels = kernel.label_set([c.label for c in model.arrays.classes])
+        self.labels = label_set([c.label for c in model.arrays.classes])
         self._by_label = np.zeros(len(self.labels), dtype=np.int64)
         self.n = 0
         self.n_worst_class_ruled_out = 0

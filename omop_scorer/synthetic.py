@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from omop_scorer.engines.duckdb_writer import DuckDBWriter
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.synthetic_population import COVARIATES, Batch
 from omop_scorer.synthetic_tables import (
     CDM_VERSIONS,
     CdmWriter,
-    DuckDBWriter,
     ParquetWriter,
     Rows,
     TruthFile,

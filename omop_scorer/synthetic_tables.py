@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -166,9 +165,10 @@ def faults_named(path: Path) -> Iterator[None]:
     """Turn the refusal of a disk or a file system into a message that names the path."""
     try:
         yield
-    except (OSError, duckdb.IOException) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else str(fault)
-        raise ConfigurationError(f"cannot write the made-up CDM {path}: {reason}") from fault
+    except OSError as fault:
+        raise ConfigurationError(
+            f"cannot write the made-up CDM {path}: {fault.strerror}"
+        ) from fault
 
 
 class CdmWriter(Protocol):
@@ -183,47 +183,6 @@ class CdmWriter(Protocol):
     ) -> None: ...
     def append(self, table: str, rows: Any) -> None:
         """Append an Arrow table to a CDM table."""
-
-
-class DuckDBWriter:
-    """Writes a CDM into the schema `cdm` of a new DuckDB file."""
-
-    def __init__(self, path: Path, columns: Mapping[str, list[Column]]) -> None:
-        self._path = path
-        self._partial = path.with_name(f"{path.name}.partial")
-        self._columns = columns
-
-    def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._partial.unlink(missing_ok=True)
-        # Attached under a name of its own: a file cdm.duckdb would be called cdm like the schema.
-        self._connection = duckdb.connect()
-        path = str(self._partial).replace("'", "''")
-        self._connection.execute(f"ATTACH '{path}' AS made_up")
-        self._connection.execute("CREATE SCHEMA made_up.cdm")
-        for table, columns in self._columns.items():
-            lines = ", ".join(column.sql for column in columns)
-            self._connection.execute(f"CREATE TABLE made_up.cdm.{table} ({lines})")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self._connection.execute("DETACH made_up")
-        self._connection.close()
-        if kind is None:
-            self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
-
-    def append(self, table: str, rows: Any) -> None:
-        """Append an Arrow table to a CDM table."""
-        self._connection.from_arrow(rows).insert_into(f"made_up.cdm.{table}")
 
 
 class ParquetWriter:

@@ -4,97 +4,31 @@ A table has one row a line and `|` between cells. The first column of a clinical
 case; left empty, the row belongs to the case of the line above. Every case is a person of its own:
 unless the tables say otherwise, a woman born on 15 June 1980 with Crohn's disease since 2020. An
 empty cell is NULL, `''` the empty text; a text with blanks at its ends or escapes is written as in
-Python. Cells of concept ids may bear a name of `IDS`. As-of date: 2024-03-01, the day after a leap
+Python. Concept ids may bear a name of `columns.IDS`. As-of date: 2024-03-01, the day after a leap
 day, so 30 days reach to 2024-01-31, 90 to 2023-12-02, 180 to 2023-09-03 and 730 to 2022-03-02.
 """
 
 import ast
+import functools
+import io
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import Outcome, run_on
-from tests.covariates.site import write_duckdb
+from omop_scorer.config import RunConfig
+from omop_scorer.journal import PlainJournal
+from omop_scorer.rules import Rules, load_rules
+from omop_scorer.run import execute
+from tests.conftest import Outcome
+from tests.covariates.columns import IDS, SHORT
+from tests.covariates.layout import write_duckdb
 
 AS_OF = "2024-03-01"
 #: For `@pytest.mark.parametrize("engine", ENGINES)`: how a CDM is written for each engine.
 ENGINES = {"duckdb": write_duckdb}
-
-IDS = {
-    "crohns": 201606,
-    "male": 8507,
-    "female": 8532,
-    "crp": 3020460,
-    "bmi": 3038553,
-    "weight": 3025315,
-    "height": 3036277,
-    "mg/L": 8751,
-    "mg/dL": 8840,
-    "mmol/L": 8753,
-    "kg/m2": 9531,
-    "kg": 9529,
-    "cm": 8582,
-    "adalimumab": 1119119,
-    "infliximab": 937368,
-    "certolizumab": 912263,
-    "ustekinumab": 40161532,
-    "natalizumab": 735843,
-    "vedolizumab": 45774639,
-    "prednisone": 1551099,
-    "hydrocortisone": 975125,
-    "budesonide": 939259,
-    "azathioprine": 19014878,
-    "methotrexate": 1305058,
-}
-
-_BIRTH = {"gender": "gender_concept_id"} | {u: f"{u}_of_birth" for u in ("year", "month", "day")}
-_VALUE = {"value": "value_as_number", "unit": "unit_concept_id", "text": "unit_source_value"}
-#: Full column names by the short names that the tables use.
-SHORT: dict[str, dict[str, str]] = {
-    "person": _BIRTH,
-    "condition_occurrence": {
-        "id": "condition_occurrence_id",
-        "concept": "condition_concept_id",
-        "date": "condition_start_date",
-    },
-    "drug_exposure": {
-        "id": "drug_exposure_id",
-        "concept": "drug_concept_id",
-        "start": "drug_exposure_start_date",
-        "end": "drug_exposure_end_date",
-        "days": "days_supply",
-        "route": "route_concept_id",
-    },
-    "death": {"date": "death_date"},
-    "concept_ancestor": {"above": "ancestor_concept_id", "below": "descendant_concept_id"},
-    "concept_relationship": {
-        "one": "concept_id_1",
-        "relationship": "relationship_id",
-        "two": "concept_id_2",
-        "invalid": "invalid_reason",
-    },
-    "concept": {
-        "id": "concept_id",
-        "name": "concept_name",
-        "vocabulary": "vocabulary_id",
-        "class": "concept_class_id",
-        "standard": "standard_concept",
-        "code": "concept_code",
-    },
-    "cdm_source": {"name": "cdm_source_name", "version": "cdm_version"},
-}
-for _table in ("measurement", "observation"):
-    SHORT[_table] = {
-        **_VALUE,
-        "id": f"{_table}_id",
-        "concept": f"{_table}_concept_id",
-        "date": f"{_table}_date",
-        "datetime": f"{_table}_datetime",
-        "operator": "operator_concept_id",
-    }
 
 Answer = tuple[Any, ...]
 NOTHING: Answer = (None,) * 6
@@ -182,12 +116,23 @@ class Run:
 
     def covariate(self, name: str) -> dict[str, Answer | None]:
         """Value (to 9 decimals), status and evidence of a covariate, by case; None: not scored."""
-        rows = self.by_case(f"SELECT * EXCLUDE run_id FROM patient_covariate WHERE {name=}")
+        query = f"SELECT * EXCLUDE run_id FROM patient_covariate WHERE covariate = '{name}'"
+        rows = self.by_case(query)
         assert all(len(found) <= 1 for found in rows.values())
         return {
             case: (round(rows[case][0][1], 9), *rows[case][0][2:]) if rows[case] else None
             for case in rows
         }
+
+    def numbers(self, covariate: str) -> dict[str, tuple[float, int] | None]:
+        """The recorded number and the id of its record, by case; None where it is imputed."""
+        found = self.covariate(covariate)
+        return {c: None if not a or a[1] == "imputed" else (a[6], a[3]) for c, a in found.items()}
+
+    def uncastable(self) -> dict[str, int]:
+        """How many values of each column could not be read; columns without one are left out."""
+        query = "SELECT measure, n FROM covariate_quality WHERE covariate = 'input' AND n > 0"
+        return {measure.removeprefix("n_uncastable:"): n for measure, n in self.rows(query)}
 
     def by_case(self, query: str) -> dict[str, list[Answer]]:
         """The rows of a query, by case; its first column is person_id and left out."""
@@ -207,7 +152,19 @@ def run(
 ) -> Run:
     """Write the CDM for an engine and run the job on it; `layout` says how the site keeps it."""
     place = Path(tempfile.mkdtemp(dir=folder))
-    connection = ENGINES[engine](cdm.tables, place, **layout)
-    document = {"as_of_date": AS_OF, **(settings or {})}
-    document["cdm"] = {**connection, **document.get("cdm", {})}
-    return Run(cdm, run_on(Path(connection["url"]), place / "results.duckdb", document))
+    results = place / "results.duckdb"
+    document = {"as_of_date": AS_OF, "results": {"url": str(results)}, **(settings or {})}
+    site = ENGINES[engine](cdm.tables, place, **layout)
+    document["cdm"] = {**site, **document.get("cdm", {})}
+    rules = replace(_shipped_rules(), config=RunConfig.model_validate(document))
+    stream = io.StringIO()
+    journal = PlainJournal(stream)
+    summary = execute(rules, journal)
+    return Run(cdm, Outcome(summary, journal, stream.getvalue(), results))
+
+
+@functools.cache
+def _shipped_rules() -> Rules:
+    """Reading the shipped files takes as long as a run on a tiny CDM."""
+    nowhere = {"cdm": {"url": "cdm.duckdb"}, "results": {"url": "results.duckdb"}}
+    return load_rules(RunConfig.model_validate(nowhere))

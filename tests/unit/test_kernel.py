@@ -13,8 +13,9 @@ from scipy import special
 
 from omop_scorer import kernel
 from omop_scorer.errors import ScoringError
-from omop_scorer.kernel import ClassArrays, ModelArrays, label_set, score, within_trial_range
+from omop_scorer.kernel import ClassArrays, ModelArrays, score, within_trial_range
 from omop_scorer.model import load_model
+from omop_scorer.subgroups import label_set
 
 LABELS = ("TNF", "IL", "INT", "JAK", "SIP")
 

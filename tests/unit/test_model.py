@@ -163,32 +163,41 @@ ONE_FAULT = [
     ("alpha: 0.05", "alpha: '5e-2'", "alpha: found '5e-2'; it should be a valid number"),
     ("alpha: 0.05", "alpha: 1.5", "alpha: found 1.5; it should be less than 1"),
     ("alpha: 0.05", "alpha: yes", "alpha: found True; it should be a valid number"),
-    ("alpha: 0.05\n", "", "alpha: found nothing; it is required"),
+    ("alpha: 0.05\n", "", "alpha: missing"),
     ("response_threshold: 10", "response_threshold: .nan", "it should be a finite number"),
     ("response_threshold: 10", "response_threshold: .inf", "it should be a finite number"),
-    ("credit:", "credits: x\ncredit:", "credits: unknown key; allowed: id, title, sources,"),
-    ("gives:", "give: x\n    gives:", "sources[0].give: unknown key; allowed: citation, doi,"),
-    ("doi: 10.1000/nothing", "doi: nothing", "sources[0].doi: found 'nothing'; it should match"),
-    ("unit: mg/L", "unit: yes/no", "covariates[marker].unit: found 'yes/no'; allowed: the unit"),
-    ("unit: mg/L", "unit: ''", "covariates[marker].unit: found ''; it should match"),
-    ("unit: yes/no", "unit: sex", "covariates[male].unit: found 'sex'; allowed: 'yes/no'"),
-    ("kind: yes_no", "kind: binary", "covariates[male].kind: found 'binary'; it should be"),
-    ("m: 1, f: 0", "m: 2, f: 0", "covariates[male].coding.m: found 2; it should be 0 or 1"),
+    ("credit:", "credits: x\ncredit:", "credits: no such key; allowed: id, title, sources,"),
+    ("gives:", "give: x\n    gives:", "sources.0.give: no such key; allowed: citation, doi,"),
+    ("doi: 10.1000/nothing", "doi: nothing", "sources.0.doi: found 'nothing'; it should match"),
+    ("unit: mg/L", "unit: yes/no", "covariates.0.unit: found 'yes/no'; allowed: the unit"),
+    ("unit: mg/L", "unit: ''", "covariates.0.unit: found ''; it should match"),
+    ("unit: yes/no", "unit: sex", "covariates.1.unit: found 'sex'; allowed: 'yes/no'"),
+    ("kind: yes_no", "kind: binary", "covariates.1.kind: found 'binary'; it should be"),
+    ("m: 1, f: 0", "m: 2, f: 0", "covariates.1.coding.m: found 2; it should be 0 or 1"),
     ("imputed_value: 3", "imputed_value: 300", "imputed_value: found 300; allowed: 0 to 100"),
     ("accepted_range: [0, 50]", "accepted_range: [50, 0]", "found 50 to 0; allowed: low < high"),
     ("range: [0, 50]", "range: [0, 200]", "found 0 to 200; allowed: inside plausible_range"),
-    ("range: [0, 50]", "range: [0]", "covariates[marker].accepted_range[1]: found nothing"),
+    ("range: [0, 50]", "range: [0]", "covariates.0.accepted_range.1: missing"),
     ("activity_covariate: marker", "activity_covariate: cdai", "allowed: one of marker, male"),
     ("year, marker, male]", "year, marker]", "placebo.terms: found intercept, year, marker;"),
-    ("[male, dose,", "[male, male,", "classes[second].terms: found male, male, intercept,"),
+    ("[male, dose,", "[male, male,", "classes.1.terms: found male, male, intercept,"),
     ("[1, 2, 3, 4]", "[1, 2, 3]", "placebo.beta: found 3 numbers; allowed: 4, one a term"),
-    ("[1.5, 2.5, 3.5]", "[1.5, 2.5]", "classes[first].bootstrap_mean: found 2 numbers; allowed: 3"),
-    ("[1.5, 2.5, 3.5]", "[1.5, x, 3.5]", "classes[first].bootstrap_mean[1]: found 'x'"),
+    ("[1.5, 2.5, 3.5]", "[1.5, 2.5]", "classes.0.bootstrap_mean: found 2 numbers; allowed: 3"),
+    ("[1.5, 2.5, 3.5]", "[1.5, x, 3.5]", "classes.0.bootstrap_mean.1: found 'x'"),
     ("[[4, 1, 0], [1, 2, 0], ", "[[4, 1, 0], [1, 2], ", "covariance: found 3 rows of 2, 3 numbers"),
-    ("[[4, 1, 0], [1,", "[[4, 1, 0], [1.001,", "[first].covariance: found 1.0 at [0][1] and 1.001"),
-    ("[[4, 1, 0], [1,", "[[4, 9, 0], [9,", "[first].covariance: found a smallest eigenvalue of"),
-    ("[0, 0, 1.5]]", "[0, 0, 0]]", "[first].covariance: found 0.0 at [2][2]; allowed: a variance"),
-    ("[0, 6, 0], [0, 0, 7]]", "[0, 6, 1], [0, 0, 7]]", "[first].bootstrap_covariance: found 1.0"),
+    (
+        "[[4, 1, 0], [1,",
+        "[[4, 1, 0], [1.001,",
+        "classes.0.covariance: found 1.0 at [0][1] and 1.001",
+    ),
+    ("[[4, 1, 0], [1,", "[[4, 9, 0], [9,", "classes.0.covariance: found a smallest eigenvalue of"),
+    (
+        "[0, 0, 1.5]]",
+        "[0, 0, 0]]",
+        "classes.0.covariance: found 0.0 at [2][2]; allowed: a variance",
+    ),
+    ("[[5, 0, 0], [0, 6, 0], [0, 0, 7]]", "[]", "bootstrap_covariance: found []; it should have"),
+    ("[0, 6, 0], [0, 0, 7]]", "[0, 6, 1], [0, 0, 7]]", "classes.0.bootstrap_covariance: found 1.0"),
     ("[[4, 0], [0, 0.25]]", "[[4]]", "training_population.covariance: found 1 rows; allowed: 2"),
     ("trial_variance: 5", "trial_variance: 0", "trial_variance: found 0; it should be greater"),
     ("residual_variance: 6", "residual_variance: -6", "residual_variance: found -6; it should be"),
@@ -196,12 +205,20 @@ ONE_FAULT = [
     ("n_trials: 2", "n_trials: 2.5", "n_trials: found 2.5; it should be a valid integer"),
     ("key: second", "key: first", "classes: found the key 'first' more than once; allowed: once"),
     ("label: B", "label: A", "classes: found the label 'A' more than once; allowed: once"),
-    ("label: B", "label: A = B", "classes[second].label: found 'A = B'; it should match"),
+    ("label: B", "label: A = B", "classes.1.label: found 'A = B'; it should match"),
     ("key: second", "key: placebo", "classes: found the key 'placebo'; allowed: another key"),
     ("column: sex", "column: marker", "covariates: found the column 'marker' more than once"),
-    ("drugs: [one]", "drugs: []", "classes[first].drugs: found a list of 0; it should have at"),
-    ("mean: {marker: 5, ", "mean: {", "training_population.mean.marker: found nothing; it is"),
-    ("{marker: 5,", "{marker: 5, crp: 1,", "training_population.mean: found 'crp'; allowed: mark"),
+    ("drugs: [one]", "drugs: []", "classes.0.drugs: found []; it should have at"),
+    (
+        "mean: {marker: 5, ",
+        "mean: {",
+        "training_population.mean: found male; allowed: each of mark",
+    ),
+    (
+        "{marker: 5,",
+        "{marker: 5, crp: 1,",
+        "training_population.mean: found marker, crp, male; allowed:",
+    ),
     ("line: For tests.", f"line: {'x' * 79}", "limits.line: found 'xxx"),
 ]
 
@@ -231,9 +248,9 @@ def test_every_fault_is_reported_at_once(load):
         text = text.replace(valid, faulty)
     problems = "\n".join(load(text))
     for part in (
-        *("alfa: unknown key", "alpha: found nothing", "covariates[marker].unit"),
-        *("sources[0].doi", "classes[first].covariance", "classes[first].bootstrap_covariance"),
-        *("placebo.residual_variance", "classes[first].residual_variance", "placebo.terms"),
+        *("alfa: no such key", "alpha: missing", "covariates.0.unit"),
+        *("sources.0.doi", "classes.0.covariance", "classes.0.bootstrap_covariance"),
+        *("placebo.residual_variance", "classes.0.residual_variance", "placebo.terms"),
         *("classes: found the label 'A'", "activity_covariate: found 'cdai'"),
     ):
         assert part in problems, part
@@ -246,42 +263,42 @@ def test_two_to_five_classes(load, n_classes):
     card["classes"] = [first | {"key": f"k{i}", "label": f"L{i}"} for i in range(n_classes)]
     problems = load(yaml.safe_dump(card))
     assert len(problems) == 1
-    assert problems[0].startswith(f"card: classes: found a list of {n_classes}; it should have")
+    assert problems[0].startswith("card: classes: found [{")
+    assert problems[0].endswith(f" items after validation, not {n_classes}")
 
 
 def test_malformed_yaml_names_the_line(load):
-    assert load("id: tiny\ntitle: [1, 2\nalpha: 3\n")[0].startswith("card, line 3: not YAML:")
+    assert load("id: tiny\ntitle: [1, 2\nalpha: 3\n")[0].startswith("card: line 3: not valid YAML:")
 
 
 def test_a_key_that_stands_twice_names_the_line(load):
     line = CARD.count("\n") + 1
-    assert load(CARD + "alpha: 0.1\n") == [
-        f"card, line {line}: found the key 'alpha' twice; allowed: once"
+    assert load(CARD + "alpha: 0.1\nid: other\n") == [
+        f"card: line {line}: not valid YAML: the key 'alpha' stands twice",
+        f"card: line {line + 1}: not valid YAML: the key 'id' stands twice",
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "found"), [("", "nothing"), ("- 1\n", "a list of 1"), ("x", "'x'")]
-)
+@pytest.mark.parametrize(("text", "found"), [("", "None"), ("- 1\n", "[1]"), ("x", "'x'")])
 def test_yaml_that_is_no_card(load, text, found):
-    assert load(text) == [f"card: found {found}; allowed: the keys of a model card"]
+    assert load(text) == [f"card: the file as a whole: found {found}; it should be keys and values"]
 
 
 def test_a_file_of_the_wrong_shape_is_a_list_of_faults_not_a_crash(load):
     problems = load("covariates: [3, {name: [a]}]\nclasses: {a: b}\nplacebo: [1]\n1: 2\n")
-    assert "card: classes: found a mapping of 1; it should be a valid list" in problems
-    assert any("placebo: found a list of 1; it should be a valid mapping" in p for p in problems)
+    assert "card: classes: found {'a': 'b'}; it should be a list" in problems
+    assert "card: placebo: found [1]; it should be keys and values" in problems
 
 
 def test_text_that_is_not_utf8_names_the_line(tmp_path):
     path = tmp_path / "card.yaml"
     path.write_bytes(b"id: tiny\ntitle: \xff\n")
-    with pytest.raises(ConfigurationError, match=r"card\.yaml, line 2: not UTF-8 text"):
+    with pytest.raises(ConfigurationError, match=r"card\.yaml: line 2: .*not UTF-8 text"):
         load_model(path)
 
 
 def test_characters_that_yaml_does_not_allow(load):
-    assert load("id: a\x07b\n")[0].startswith("card: not YAML: unacceptable character")
+    assert load("id: a\x07b\n")[0].startswith("card: not valid YAML: unacceptable character")
 
 
 def test_a_card_that_is_not_there(tmp_path):

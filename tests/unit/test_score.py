@@ -11,7 +11,8 @@ from rich.console import Console
 from omop_scorer import kernel
 from omop_scorer.errors import ScoringError
 from omop_scorer.model import load_model
-from omop_scorer.score import render_patient, score_csv, score_patient
+from omop_scorer.patient_report import render_patient
+from omop_scorer.score import score_csv, score_patient
 
 COLUMNS = "age,sex,bmi,crp,cdai,prior_anti_tnf,steroid,immunomodulator,ileal"
 PATIENT = "45,male,25,20,320,0,1,0,1"

@@ -33,8 +33,9 @@ def write_duckdb(
     schema: str = "main",
     vocabulary_schema: str | None = None,
     vocabulary_file: bool = False,
+    files: str | None = None,
 ) -> dict[str, str]:
-    """Write a CDM as DuckDB files; return the settings of `cdm` that lead to it.
+    """Write a CDM as DuckDB files, or a folder of csv or parquet `files`; return where it is.
 
     `types` overrides the types of CDM 5.4 by "table.column", or by type for all its columns.
     """
@@ -43,7 +44,8 @@ def write_duckdb(
         connection.execute(f"ATTACH '{cdm_file}' AS cdm")
         if vocabulary_file:
             connection.execute(f"ATTACH '{own_file}' AS vocabulary")
-        connection.begin()
+        else:  # one transaction, for each commit waits for the disk, but only on one file
+            connection.begin()
         for table, columns in TYPES.items():
             is_vocabulary = table in VOCABULARY
             database = "vocabulary" if vocabulary_file and is_vocabulary else "cdm"
@@ -61,11 +63,12 @@ def write_duckdb(
                 f'CREATE TABLE {database}.{home}."{name}" AS SELECT {selected} FROM given'
             )
             connection.unregister("given")
-            if database == "vocabulary":  # a transaction writes to one file
-                connection.commit()
-                connection.begin()
-        connection.commit()
-    settings = {"url": str(cdm_file)}
+            if files:
+                target = f"'{folder / name}.{files}' (FORMAT {files})"
+                connection.execute(f'COPY {database}.{home}."{name}" TO {target}')
+        if not vocabulary_file:
+            connection.commit()
+    settings = {"url": str(folder if files else cdm_file)}
     if vocabulary_file:
         settings["vocabulary_url"] = str(own_file)
     return settings

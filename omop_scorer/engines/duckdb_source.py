@@ -1,0 +1,168 @@
+"""Where an embedded engine finds tables: in a DuckDB file, or as files in a folder."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+from sqlglot import exp
+
+from omop_scorer.cdm import SiteTable
+from omop_scorer.errors import CdmError, ConnectionFailedError
+
+_SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+
+
+class Source:
+    """A file or folder in which tables are looked up by name, in any letter case.
+
+    Parameters
+    ----------
+    connection
+        A file is attached to it, read-only.
+    alias
+        The name that an attached file gets.
+    key
+        The key of the run file that names it, for messages.
+    url
+        The file or folder.
+    null_text
+        Texts of a CSV that mean missing.
+
+    Raises
+    ------
+    ConnectionFailedError
+        There is no such file, or it cannot be opened.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        alias: str,
+        key: str,
+        url: str,
+        null_text: Sequence[str],
+    ) -> None:
+        self._connection = connection
+        self._alias = alias
+        self._null_text = null_text
+        self._path = Path(url)
+        self._where = f"{key} {self._path}"
+        if not self._path.exists():
+            raise ConnectionFailedError(f"{self._where}: no such file or folder")
+        if not self._path.is_dir():
+            self._attach()
+
+    def _attach(self) -> None:
+        try:
+            attach(self._connection, self._path, self._alias, read_only=True)
+        except duckdb.Error as error:
+            text = str(error)
+            if "lock" in text:
+                raise ConnectionFailedError(
+                    f"{self._where}: another program has the file open for writing"
+                    f"{holder(text)}; let it finish and start again"
+                ) from None
+            raise ConnectionFailedError(f"{self._where}: {first_line(text)}") from None
+
+    def find(self, table: str, schema: str | None, anchor: str) -> SiteTable | None:
+        """Find a table; without a schema, in the only one that holds the anchor table.
+
+        Raises
+        ------
+        CdmError
+            The schema, or which of several is meant, is not known; or the table is unreadable.
+        """
+        relation = (
+            self._find_file(table)
+            if self._path.is_dir()
+            else self._find_in_schema(table, schema, anchor)
+        )
+        return None if relation is None else self._describe(relation)
+
+    def _find_in_schema(self, table: str, schema: str | None, anchor: str) -> str | None:
+        rows = self._connection.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables "
+            "WHERE table_catalog = $alias",
+            {"alias": self._alias},
+        ).fetchall()
+        if schema is None:
+            homes = sorted({s for s, t in rows if t.lower() == anchor.lower()})
+            if len(homes) > 1:
+                raise CdmError(
+                    f"{self._where}: the schemas {', '.join(homes)} each hold a table "
+                    f"{anchor}; say which is meant with cdm.schema or cdm.vocabulary_schema"
+                )
+        else:
+            homes = sorted({s for s, _ in rows if s.lower() == schema.lower()})
+            if not homes:
+                known = ", ".join(sorted({s for s, _ in rows})) or "none"
+                raise CdmError(
+                    f"{self._where}: schema {schema!r} holds no tables; schemas: {known}"
+                )
+        matches = [(s, t) for s, t in rows if s in homes and t.lower() == table.lower()]
+        if not matches:
+            return None
+        home, name = matches[0]
+        return exp.table_(name, home, self._alias, quoted=True).sql(dialect="duckdb")
+
+    def _find_file(self, table: str) -> str | None:
+        names = {table.lower() + suffix for suffix in _SUFFIXES}
+        matches = [
+            path
+            for path in sorted(self._path.iterdir())
+            if path.name.lower() in names or (path.is_dir() and path.name.lower() == table.lower())
+        ]
+        if len(matches) > 1:
+            found = ", ".join(path.name for path in matches)
+            raise CdmError(f"{self._where}: {found} all stand for table {table}")
+        if not matches:
+            return None
+        (path,) = matches
+        files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        if not files:
+            raise CdmError(f"{self._where}/{path.name}: the folder holds no Parquet file")
+        # No character of a file's name may stand for others.
+        listed = _list([re.sub(r"([\[*?])", r"[\1]", str(file)) for file in files])
+        if files[0].name.lower().endswith(".parquet"):
+            return f"READ_PARQUET({listed})"
+        nulls = _list(self._null_text)
+        return f"READ_CSV({listed}, all_varchar = TRUE, header = TRUE, nullstr = {nulls})"
+
+    def _describe(self, relation: str) -> SiteTable:
+        try:
+            rows = self._connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+        except duckdb.Error as error:
+            quoted = re.search(r"'([^']*)'", relation)
+            name = Path(quoted[1]).name if quoted else relation
+            raise CdmError(
+                f"{self._where}: a table cannot be read ({type(error).__name__}): {name}"
+            ) from None
+        return SiteTable(
+            relation=relation,
+            columns={name.lower(): native for name, native, *_ in rows},
+            names={name.lower(): name for name, *_ in rows},
+        )
+
+
+def attach(
+    connection: duckdb.DuckDBPyConnection, path: Path, alias: str, *, read_only: bool
+) -> None:
+    """Attach a DuckDB file; its lock is held until the connection closes."""
+    literal = exp.Literal.string(str(path)).sql(dialect="duckdb")
+    connection.execute(f"ATTACH {literal} AS {alias} (TYPE duckdb{', READ_ONLY' * read_only})")
+
+
+def holder(text: str) -> str:
+    """Return in brackets the process that holds a lock, as far as DuckDB's message tells."""
+    match = re.search(r"PID (\d+)", text)
+    return f" (process {match[1]})" if match else ""
+
+
+def first_line(text: str) -> str:
+    """Return the first line of DuckDB's message; later ones may quote a statement."""
+    return text.partition("\n")[0]
+
+
+def _list(texts: Sequence[str]) -> str:
+    return exp.array(*map(exp.Literal.string, texts)).sql(dialect="duckdb")

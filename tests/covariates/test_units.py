@@ -1,0 +1,97 @@
+"""Units: the concept where it is accepted, else the text, else nothing; shown with CRP, in mg/L."""
+
+import pytest
+
+from tests.covariates.spec import ENGINES, Record, imputed, read_cdm, run
+
+# \u00b5 is the micro sign, \u03bc the Greek letter, \u039c its capital.
+RECORDS = r"""
+case                        | id | concept |       date |   value | unit    | text
+concept alone               |  1 | crp     | 2024-01-10 |       3 | mg/L    |
+concept with a factor       |  2 | crp     | 2024-01-10 |       3 | mg/dL   |
+text alone                  |  3 | crp     | 2024-01-10 |       3 |         | mg/L
+text, concept 0             |  4 | crp     | 2024-01-10 |       3 | 0       | mg/dL
+wrong concept, right text   |  5 | crp     | 2024-01-10 |       3 | mmol/L  | mg/L
+foreign concept, right text |  6 | crp     | 2024-01-10 |       3 | kg      | mg/dL
+right concept, wrong text   |  7 | crp     | 2024-01-10 |       3 | mg/L    | mmol/L
+concept against text        |  8 | crp     | 2024-01-10 |       3 | mg/L    | mg/dL
+text against concept        |  9 | crp     | 2024-01-10 |       3 | mg/dL   | mg/L
+upper case                  | 10 | crp     | 2024-01-10 |       3 | 0       | MG/DL
+blanks inside and around    | 11 | crp     | 2024-01-10 |       3 | 0       | '  m g / l '
+tab and newline             | 12 | crp     | 2024-01-10 |       3 | 0       | '\tmg\n/L\n'
+no-break space              | 13 | crp     | 2024-01-10 |       3 | 0       | 'mg\u00a0/\u00a0dL'
+spelled with blanks         | 14 | crp     | 2024-01-10 |       3 | 0       | Milligrams Per Liter
+micro sign                  | 15 | crp     | 2024-01-10 |       3 | 0       | '\u00b5g/mL'
+Greek mu                    | 16 | crp     | 2024-01-10 |    3000 | 0       | '\u03bcg/L'
+Greek capital               | 17 | crp     | 2024-01-10 |    3000 | 0       | '\u039cG/L'
+SNOMED concept              | 18 | crp     | 2024-01-10 |       3 | 4121396 |
+ng/mL                       | 19 | crp     | 2024-01-10 |    3000 | 8842    |
+ug/dL                       | 20 | crp     | 2024-01-10 |     300 | 8837    |
+g/L                         | 21 | crp     | 2024-01-10 |   0.003 | 8636    |
+nmol/L                      | 22 | crp     | 2024-01-10 |   95.24 | 0       | nmol/L
+umol/L                      | 23 | crp     | 2024-01-10 | 0.09524 | 8749    |
+no unit                     | 24 | crp     | 2024-01-10 |       3 |         |
+concept 0, empty text       | 25 | crp     | 2024-01-10 |       3 | 0       | ''
+concept 0, blank text       | 26 | crp     | 2024-01-10 |       3 | 0       | ' \t'
+unknown text                | 27 | crp     | 2024-01-10 |       3 | 0       | mg/kg
+half a text                 | 28 | crp     | 2024-01-10 |       3 | 0       | mg
+text with more to it        | 29 | crp     | 2024-01-10 |       3 | 0       | mg/L (serum)
+known and refused           | 30 | crp     | 2024-01-10 |       3 | mmol/L  |
+refused, empty text         | 31 | crp     | 2024-01-10 |       3 | mmol/L  | ''
+of another quantity         | 32 | crp     | 2024-01-10 |       3 | kg      | kg
+falls back past a bad unit  | 33 | crp     | 2024-01-10 |       4 | mg/L    |
+                            | 34 | crp     | 2024-02-10 |       3 | mmol/L  | mmol/L
+negative concept            | 35 | crp     | 2024-01-10 |       3 | -1      | mg/dL
+"""
+# Value in mg/L, and how it comes about.
+IN_MG_PER_L = {
+    "concept alone": 3,
+    "concept with a factor": 30,  # 1 mg/dL = 10 mg/L
+    "text alone": 3,
+    "text, concept 0": 30,
+    "wrong concept, right text": 3,  # 8753 is not accepted for CRP, so the text counts
+    "foreign concept, right text": 30,
+    "right concept, wrong text": 3,
+    "concept against text": 3,
+    "text against concept": 30,
+    "upper case": 30,
+    "blanks inside and around": 3,
+    "tab and newline": 3,
+    "no-break space": 30,
+    "spelled with blanks": 3,  # milligramsperliter on both sides
+    "micro sign": 3,  # 1 ug/mL = 1 mg/L
+    "Greek mu": 3,  # 3000 / 1000
+    "Greek capital": 3,
+    "SNOMED concept": 30,
+    "ng/mL": 3,  # 3000 / 1000
+    "ug/dL": 3,  # 300 / 100
+    "g/L": 3,  # 0.003 x 1000
+    "nmol/L": 10,  # 95.24 / 9.524
+    "umol/L": 10,  # 95.24 nmol/L
+    "no unit": None,
+    "concept 0, empty text": None,
+    "concept 0, blank text": None,
+    "unknown text": None,
+    "half a text": None,
+    "text with more to it": None,
+    "known and refused": None,
+    "refused, empty text": None,
+    "of another quantity": None,
+    "falls back past a bad unit": 4,
+    "negative concept": 30,
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_units(engine, tmp_path):
+    cdm = read_cdm(measurement=RECORDS)
+    records = reversed(cdm.tables["measurement"])
+    first = {row["person_id"]: int(row["measurement_id"]) for row in records}
+    assert run(engine, tmp_path, cdm).covariate("crp") == cdm.expect(
+        {
+            case: imputed(10.0)
+            if value is None
+            else Record(value, "measurement", first[str(cdm.persons[case])])
+            for case, value in IN_MG_PER_L.items()
+        }
+    )

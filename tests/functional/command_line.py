@@ -1,0 +1,149 @@
+"""The program as its users have it: a process of its own, a run file, files on a disk."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+PROGRAM = Path(sys.executable).with_name("omop-scorer")
+AS_OF = date(2025, 6, 15)
+#: Under what a made-up site records the CDAI.
+CDAI = {"cdai": {"concept_ids": [2000000001, 2000000002]}}
+RUN_TABLES = (
+    *("attrition", "patient_covariate", "counterfactual", "patient_subgroup"),
+    *("treatment_line", "concept_set_member", "covariate_quality"),
+)
+Finished = subprocess.CompletedProcess[str]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment without what would widen or colour the output."""
+    return {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES", "FORCE_COLOR"}}
+
+
+def omop_scorer(*arguments: object, **options: Any) -> Finished:
+    """Run a command to its end; nothing is read from a terminal."""
+    return subprocess.run(
+        [str(PROGRAM), *map(str, arguments)],
+        **{"capture_output": True, "text": True, "check": False, "env": environment()} | options,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    """Start a command whose standard error is read while it works."""
+    return subprocess.Popen(
+        [str(PROGRAM), *map(str, arguments)],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def problems(finished: Finished) -> list[str]:
+    """Return the messages of the errors on standard error."""
+    lines = finished.stderr.splitlines()
+    return [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+
+
+def assert_refused(finished: Finished, exit_code: int, *parts: object) -> None:
+    """Hold a refusal to its exit code and to messages that a person can act on.
+
+    Every part must stand in some message; parts are what is wrong, where, and what to do.
+    """
+    said = "\n".join(problems(finished))
+    assert finished.returncode == exit_code, finished.stderr
+    assert "Traceback" not in finished.stderr + finished.stdout
+    assert "unforeseen" not in finished.stderr
+    assert not finished.stdout.strip()
+    for part in parts:
+        assert re.search(str(part), said), f"{part!r} is not said in:\n{said}"
+
+
+@dataclass
+class Site:
+    """A run file with a CDM and results, in a folder of its own."""
+
+    folder: Path
+    cdm: Path
+    results: Path
+    keys: Mapping[str, Any] = field(default_factory=dict)
+
+    def run_file(self, **keys: Any) -> Path:
+        """Write the run file; keys are top-level sections, merged over those of the site."""
+        document: dict[str, Any] = {
+            "cdm": {"url": str(self.cdm)},
+            "results": {"url": str(self.results)},
+            "as_of_date": AS_OF,
+            "covariates": CDAI,
+            "threads": 2,
+        }
+        for given in (self.keys, keys):
+            for key, value in given.items():
+                is_section = isinstance(value, dict) and isinstance(document.get(key), dict)
+                document[key] = {**document[key], **value} if is_section else value
+        path = self.folder / "nightly.yaml"
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        return path
+
+    def run(self, *arguments: object, command: str = "run", **keys: Any) -> Finished:
+        """Run a command with this site's run file."""
+        return omop_scorer(command, "--config", self.run_file(**keys), *arguments)
+
+    def change(self, *statements: str) -> None:
+        """Change the CDM, which must be this site's own; tables are named without a schema."""
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH '{self.cdm}' AS site")
+            connection.execute("USE site.cdm")
+            for statement in statements:
+                connection.execute(statement)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on the results, as a reader gets them."""
+        with duckdb.connect(str(self.results), read_only=True) as connection:
+            connection.execute("USE omop_scorer")
+            return connection.execute(query).fetchall()
+
+    def answer(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return what readers see: the rows of the views, by table."""
+        views = ("score", *(t for t in RUN_TABLES if t != "patient_subgroup"))
+        with duckdb.connect(str(self.results), read_only=True) as connection:
+            connection.execute("USE omop_scorer")
+            seen = {
+                view: connection.execute(
+                    f"SELECT COUNT(*), BIT_XOR(HASH(t)) FROM latest_{view} AS t"
+                ).fetchall()
+                for view in views
+            }
+            seen["run"] = connection.execute("FROM latest_run").fetchall()
+        return seen
+
+    def states(self) -> dict[int, str]:
+        """Return the latest status of each run."""
+        rows = self.rows(
+            "SELECT run_id, ARG_MAX(status, (recorded_at, status <> 'RUNNING')) "
+            "FROM scoring_run_status GROUP BY run_id"
+        )
+        return dict(rows)
+
+    def runs_with_rows(self) -> set[int]:
+        """Return the runs of which any table of a run holds a row."""
+        union = " UNION ".join(f"SELECT run_id FROM {table}" for table in RUN_TABLES)
+        return {run_id for (run_id,) in self.rows(union)}
+
+
+def log_lines(text: str) -> list[dict[str, Any]]:
+    """Read a JSON log; every line must be one object."""
+    return [json.loads(line) for line in text.splitlines()]

@@ -1,0 +1,392 @@
+"""Every command as it is typed: help, usage, render, score, concept sets, the demonstration."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+import sqlglot
+import yaml
+from command_line import Site, assert_refused, omop_scorer
+from typer.testing import CliRunner
+
+from omop_scorer import __version__, cli, sql
+from omop_scorer.config import shipped_run_file
+from omop_scorer.resources import shipped
+
+COMMANDS = (
+    *("run", "check", "demo", "score", "render", "covariates", "synth", "import-concept-set"),
+)
+SCORE_COLUMNS = [
+    "placebo_effect",
+    *(
+        f"{drug_class}_{what}"
+        for drug_class in ("anti_tnf", "anti_il12_23", "anti_integrin")
+        for what in ("effect", "standard_error", "response_probability")
+    ),
+    *("subgroup", "first_class", "second_class", "third_class"),
+    *("p_first_second", "p_second_third", "p_first_third", "worst_class_ruled_out"),
+    *("n_imputed", "within_trial_range", "recommendation"),
+]
+PATIENTS = """\
+person_id,age,sex,bmi,crp,cdai,prior_anti_tnf,steroid,immunomodulator,ileal
+1,55,female,27,22,310,no,yes,no,yes
+2,19,male,,,,,,,
+3,34,M,21.5,3,250,1,0,1,0
+"""
+
+
+class TestHelp:
+    def test_without_arguments_the_commands_are_listed(self) -> None:
+        listed = omop_scorer("--help").stdout
+        said = re.findall(r"^  ([a-z-]+)  +\S.*\.$", listed, flags=re.MULTILINE)
+        assert sorted(said) == sorted(COMMANDS)
+        bare = omop_scorer()
+        assert bare.returncode in (0, 2)
+        assert "Commands:" in bare.stdout + bare.stderr
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_every_command_and_option_says_what_it_does(self, command: str) -> None:
+        finished = omop_scorer(command, "--help")
+        assert finished.returncode == 0
+        assert finished.stderr == ""
+        assert re.match(rf"Usage: omop-scorer {command} .*\n\n  [A-Z].*\.\n", finished.stdout)
+        assert all(len(line) <= 80 for line in finished.stdout.splitlines())
+        options = re.split(r"^  (?=-)", finished.stdout.split("Options:")[1], flags=re.MULTILINE)
+        silent = [
+            option.split()[0]
+            for option in options[1:]
+            if not re.search(r"[a-z]{2,}.*[a-z.;]", re.sub(r"^.*?(  +|\n)", "", option, count=1))
+        ]
+        assert silent == []
+
+    def test_version(self) -> None:
+        finished = omop_scorer("--version")
+        assert (finished.returncode, finished.stdout) == (0, f"{__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("fly",), ("run",), ("check",), ("run", "--config"), ("synth",), ("--fly",)),
+        ("import-concept-set",),
+        ("run", "--config", "x.yaml", "--as-of", "31.12.2025"),
+        ("run", "--config", "x.yaml", "--log-format", "xml"),
+        ("synth", "--out", "x", "--persons", "0"),
+        ("synth", "--out", "x", "--crohns-share", "1.5"),
+        ("render", "crp", "--dialect", "oracle"),
+        ("score",),
+        ("score", "patients.csv"),
+        ("score", "patients.csv", "scores.csv", "--age", "50"),
+        ("score", "--age", "50", "--sex", "male", "--exclude-class", "homeopathy"),
+        ("score", "--age", "50", "--sex", "male", "--uncertainty", "none"),
+    ],
+    ids=" ".join,
+)
+def test_usage_errors(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    finished = omop_scorer(*arguments, cwd=tmp_path)
+    assert finished.returncode == 2
+    assert finished.stdout == ""
+    assert "Usage: omop-scorer" in finished.stderr
+    assert "Error: " in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestRender:
+    def test_the_files_are_listed_with_their_titles(self) -> None:
+        listed = omop_scorer("render").stdout
+        for name in sql.names():
+            assert re.search(rf"^{name} ", listed, flags=re.MULTILINE), name
+        assert all(len(line) <= 80 for line in listed.splitlines())
+
+    @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "spark"])
+    def test_every_file_in_every_dialect(self, dialect: str) -> None:
+        for name in sql.names():
+            result = CliRunner().invoke(cli.app, ["render", name, "--dialect", dialect])
+            assert result.exit_code == 0, (name, result.exception)
+            trees = sqlglot.parse(result.stdout, read=dialect)
+            assert len([tree for tree in trees if tree]) == len(sql.find(name).statements()), name
+        last = omop_scorer("render", name, "--dialect", dialect)
+        assert (last.returncode, last.stdout) == (0, result.stdout)
+
+    def test_a_file_that_is_not_there(self) -> None:
+        assert_refused(omop_scorer("render", "crpp"), 10, "crpp", "known: .*covariates/crp,")
+
+
+class TestScore:
+    def score(self, folder: Path, text: str, *arguments: object) -> list[dict[str, str]]:
+        source, target = folder / "patients.csv", folder / "scores.csv"
+        source.write_text(text, encoding="utf-8")
+        finished = omop_scorer("score", source, target, *arguments)
+        assert finished.returncode == 0, finished.stderr
+        assert finished.stderr == ""
+        assert f"patients scored to {target}" in " ".join(finished.stdout.split())
+        with target.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def test_a_csv_of_patients(self, tmp_path: Path) -> None:
+        rows = self.score(tmp_path, PATIENTS)
+        assert list(rows[0]) == [*PATIENTS.splitlines()[0].split(","), *SCORE_COLUMNS]
+        given = list(csv.DictReader(io.StringIO(PATIENTS)))
+        assert [{name: row[name] for name in given[0]} for row in rows] == given
+        assert [row["n_imputed"] for row in rows] == ["0", "7", "0"]
+        assert [row["within_trial_range"] for row in rows] == ["true", "", "true"]
+        for row in rows:
+            order = [row["first_class"], row["second_class"], row["third_class"]]
+            effects = [float(row[f"{drug_class}_effect"]) for drug_class in order]
+            assert effects == sorted(effects, reverse=True)
+            for drug_class in order:
+                assert 0 < float(row[f"{drug_class}_response_probability"]) < 1
+                assert float(row[f"{drug_class}_standard_error"]) > 0
+
+    def test_options_instead_of_arguments(self, tmp_path: Path) -> None:
+        rows = self.score(tmp_path, PATIENTS)
+        finished = omop_scorer(
+            *("score", "--input", tmp_path / "patients.csv", "-o", tmp_path / "again.csv")
+        )
+        assert finished.returncode == 0
+        again = (tmp_path / "again.csv").read_text(encoding="utf-8")
+        assert list(csv.DictReader(io.StringIO(again))) == rows
+
+    def test_uncertainty_and_classes_that_cannot_be_had(self, tmp_path: Path) -> None:
+        bootstrap = self.score(tmp_path, PATIENTS)
+        analytic = self.score(tmp_path, PATIENTS, "--uncertainty", "analytic")
+        for one, other in zip(bootstrap, analytic, strict=True):
+            wider = "anti_tnf_standard_error"
+            assert float(one[wider]) < float(other[wider])
+        excluded = ("--exclude-class", "anti_tnf", "--exclude-class", "anti_integrin")
+        for row in self.score(tmp_path, PATIENTS, *excluded):
+            assert (row["first_class"], row["second_class"]) == ("anti_il12_23", "")
+            assert row["recommendation"] == "IL"
+
+    def test_bad_rows_are_all_named_by_line_and_nothing_is_written(self, tmp_path: Path) -> None:
+        source, target = tmp_path / "patients.csv", tmp_path / "scores.csv"
+        bad = "4,,male,,,,,,,\n5,40,,,,,,,,\n6,40,male,much,-1,,,maybe,,\n7,40,male\n"
+        source.write_text(PATIENTS + bad, encoding="utf-8")
+        finished = omop_scorer("score", source, target)
+        assert_refused(
+            finished,
+            14,
+            rf"{source}: bad rows: 4; nothing was written",
+            "line 5: age: missing; it is never imputed",
+            "line 6: sex: missing",
+            "line 7: bmi: not a number.*crp: outside 0 to 500.*steroid: allowed: ",
+            "line 8: 3 fields; the header has 10",
+        )
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["patients.csv"]
+
+    def test_a_bad_row_leaves_earlier_scores_alone(self, tmp_path: Path) -> None:
+        self.score(tmp_path, PATIENTS)
+        target = tmp_path / "scores.csv"
+        before = target.read_bytes()
+        (tmp_path / "patients.csv").write_text(PATIENTS + "4,x\n", encoding="utf-8")
+        assert omop_scorer("score", tmp_path / "patients.csv", target).returncode == 14
+        assert target.read_bytes() == before
+
+    def test_files_that_cannot_be_used(self, tmp_path: Path) -> None:
+        source = tmp_path / "patients.csv"
+        assert_refused(omop_scorer("score", source, tmp_path / "s.csv"), 14, source, "No such file")
+        source.write_text(PATIENTS, encoding="utf-8")
+        nowhere = tmp_path / "no" / "s.csv"
+        assert_refused(omop_scorer("score", source, nowhere), 14, nowhere.parent, "No such file")
+        assert_refused(omop_scorer("score", source, source), 14, source, "choose another output")
+        source.write_text(PATIENTS.replace("cdai", "pucai"), encoding="utf-8")
+        assert_refused(omop_scorer("score", source, tmp_path / "s.csv"), 14, "column cdai")
+
+    def test_one_patient_agrees_with_the_csv(self, tmp_path: Path) -> None:
+        first, *_ = self.score(tmp_path, PATIENTS)
+        finished = omop_scorer(
+            *("score", "--age", 55, "--sex", "female", "--bmi", 27, "--crp", 22, "--cdai", 310),
+            *("--no-prior-anti-tnf", "--steroid", "--no-immunomodulator", "--ileal"),
+        )
+        assert finished.returncode == 0, finished.stderr
+        lines = finished.stdout.splitlines()
+        assert all(len(line) <= 80 for line in lines)
+        assert first["subgroup"] in finished.stdout
+        for drug_class, label in (("anti_tnf", "TNF"), ("anti_il12_23", "IL")):
+            (line,) = [line for line in lines if re.match(rf"\d +{label} ", line)]
+            assert f"{float(first[f'{drug_class}_effect']):.1f}" in line
+            assert f"{float(first[f'{drug_class}_response_probability']):.0%}" in line
+        assert "Not a medical device" in finished.stdout
+
+    @pytest.mark.parametrize("words", [("--steroid", "yes"), ("--steroid=true",), ("--steroid",)])
+    def test_ways_to_say_yes(self, words: tuple[str, ...]) -> None:
+        no = omop_scorer("score", "--age", 50, "--sex", "male", "--no-steroid").stdout
+        assert omop_scorer("score", "--age", 50, "--sex", "male", *words).stdout != no
+
+    def test_one_patient_outside_the_calculator(self) -> None:
+        finished = omop_scorer("score", "--age", 17, "--bmi", 60, "--crp", "high")
+        assert_refused(
+            finished,
+            14,
+            "age: outside 18 to 99 years",
+            "sex: missing; it is never imputed",
+            "bmi: outside 12 to 45 kg/m2",
+            "crp: not a number",
+        )
+
+
+class TestConceptSets:
+    ATLAS = {
+        "id": 7,
+        "name": "Ulcerative colitis, ours",
+        "expression": {
+            "items": [
+                {
+                    "concept": {
+                        "CONCEPT_ID": concept_id,
+                        "CONCEPT_NAME": "Ulcerative colitis",
+                        "DOMAIN_ID": "Condition",
+                        "VOCABULARY_ID": "SNOMED",
+                        "CONCEPT_CODE": "64766004",
+                        "STANDARD_CONCEPT": "S",
+                    },
+                    "isExcluded": is_excluded,
+                    "includeDescendants": True,
+                    "includeMapped": False,
+                }
+                for concept_id, is_excluded in ((81893, False), (4101729, True))
+            ]
+        },
+    }
+
+    def test_round_trip(self, site: Site) -> None:
+        """A set gives the same members as ATLAS wrote it and as imported."""
+        exported = site.folder / "uc.json"
+        exported.write_text(json.dumps(self.ATLAS), encoding="utf-8")
+        printed = omop_scorer("import-concept-set", exported)
+        imported = site.folder / "uc.yaml"
+        finished = omop_scorer("import-concept-set", exported, "--output", imported)
+        assert (finished.returncode, finished.stdout) == (0, "")
+        assert imported.read_text(encoding="utf-8").strip() == printed.stdout.strip()
+        (name,) = yaml.safe_load(imported.read_text(encoding="utf-8"))["concept_sets"]
+        assert name == "ulcerative_colitis_ours"
+        members = []
+        for source in (exported, imported):
+            folder = site.folder / f"sets_{source.suffix[1:]}"
+            folder.mkdir()
+            for path in (*(shipped("configs") / "concept_sets").iterdir(), source):
+                (folder / path.name).write_bytes(path.read_bytes())
+            finished = site.run(
+                concept_sets=str(folder), cohort={"exclude_concept_sets": [name]}
+            )
+            assert finished.returncode == 0, finished.stderr
+            members.append(
+                site.rows(
+                    "SELECT concept_id, n_records FROM latest_concept_set_member "
+                    f"WHERE concept_set = '{name}' ORDER BY concept_id"
+                )
+            )
+        assert members[0] == members[1]
+        assert 81893 in [concept_id for concept_id, _ in members[0]]
+
+    @pytest.mark.parametrize(
+        ("text", "part"),
+        [("{", "line 1"), ("{}", "no concept set found"), ('{"items": [{}]}', "concept")],
+    )
+    def test_files_that_are_none(self, tmp_path: Path, text: str, part: str) -> None:
+        source = tmp_path / "set.json"
+        source.write_text(text, encoding="utf-8")
+        target = tmp_path / "set.yaml"
+        finished = omop_scorer("import-concept-set", source, "-o", target)
+        assert_refused(finished, 10, source, part)
+        assert not target.exists()
+
+    def test_a_target_that_cannot_be_written(self, tmp_path: Path) -> None:
+        source, target = tmp_path / "set.json", tmp_path / "no" / "set.yaml"
+        source.write_text(json.dumps(self.ATLAS), encoding="utf-8")
+        finished = omop_scorer("import-concept-set", source, "--output", target)
+        assert_refused(finished, 10, target)
+
+
+class TestDemo:
+    def test_into_a_folder_twice(self, tmp_path: Path) -> None:
+        folder = tmp_path / "a" / "demo"
+        for _ in range(2):
+            finished = omop_scorer("demo", "--folder", folder, "--persons", 300, "--seed", 4)
+            assert finished.returncode == 0, finished.stderr
+        assert {path.name for path in folder.iterdir()} == {
+            *("cdm.duckdb", "results.duckdb", "cdm.truth.parquet", "cdm.truth_lines.parquet")
+        }
+        with duckdb.connect(str(folder / "results.duckdb"), read_only=True) as connection:
+            runs = connection.execute(
+                "SELECT COUNT(*) FROM omop_scorer.scoring_run_status WHERE status = 'COMPLETE'"
+            ).fetchone()
+            imputed = connection.execute(
+                "SELECT COUNT(*) FROM omop_scorer.latest_patient_covariate "
+                "WHERE covariate = 'cdai' AND status = 'observed'"
+            ).fetchone()
+        assert runs == (2,)
+        assert imputed != (0,)
+
+
+class TestSynth:
+    def test_a_cdm_and_its_truth(self, tmp_path: Path) -> None:
+        out = tmp_path / "made up.duckdb"
+        arguments = ("synth", "--persons", 100, "--seed", 2, "--as-of", "2020-02-29", "--out", out)
+        finished = omop_scorer(*arguments)
+        assert finished.returncode == 0, finished.stderr
+        assert "100 persons" in finished.stdout
+        assert str(tmp_path / "made up.truth.parquet") in finished.stdout
+        assert_refused(omop_scorer(*arguments), 10, out, "overwrite")
+        assert omop_scorer(*arguments, "--overwrite").returncode == 0
+
+    def test_a_folder_that_cannot_be_written(self) -> None:
+        out = "/proc/nowhere/cdm.duckdb"
+        assert_refused(omop_scorer("synth", "--persons", 1, "--out", out), 10, out)
+
+
+class TestSettings:
+    def test_keys_are_set_on_the_command_line(self, site: Site) -> None:
+        finished = site.run(
+            *("--set", "results.schema=scores", "--set", "covariates.crp.lookback_days=365"),
+            *("--set", "covariates.cdai.concept_ids=[]", "--set", "as_of_date=2025-06-01"),
+        )
+        assert finished.returncode == 0, finished.stderr
+        ((as_of, text),) = site.rows("SELECT as_of_date, config_json FROM scores.scoring_run")
+        document = json.loads(text)
+        assert str(as_of) == "2025-06-01"
+        assert document["covariates"]["crp"]["lookback_days"] == 365
+        assert document["covariates"]["crp"]["maximum"] == 500
+        assert document["covariates"]["cdai"]["concept_ids"] == []
+        assert site.rows(
+            "SELECT n = (SELECT n_scored FROM scores.latest_run) FROM "
+            "scores.latest_covariate_quality WHERE covariate = 'cdai' AND measure = 'n_imputed'"
+        ) == [(True,)]
+
+    def test_as_of_wins_over_the_run_file(self, site: Site) -> None:
+        finished = site.run("--as-of", "2025-06-02", "--set", "results.schema=scores")
+        assert finished.returncode == 0
+        assert str(site.rows("SELECT as_of_date FROM scores.latest_run")[0][0]) == "2025-06-02"
+
+    @pytest.mark.parametrize(
+        ("setting", "parts"),
+        [
+            ("covariates.crp.lookback=3", (r"covariates\.crp\.lookback: no such key",)),
+            ("threads", ("--set threads: expected key=value",)),
+            ("threads=[", ("--set threads: the value is not valid YAML",)),
+            ("threads=zero", ("threads: found 'zero'",)),
+            ("engine.name=duckdb", ("engine is a single value, not a section",)),
+            ("as_of_date=tomorrow", ("as_of_date",)),
+        ],
+    )
+    def test_settings_that_cannot_be(self, site: Site, setting: str, parts: tuple) -> None:
+        path = site.run_file()
+        path.write_text(f"engine: duckdb\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
+        finished = omop_scorer("run", "--config", path, "--set", setting)
+        assert_refused(finished, 10, *parts)
+
+    def test_covariates_follow_the_settings(self) -> None:
+        arguments = ("covariates", "--config", shipped_run_file())
+        finished = omop_scorer(*arguments)
+        assert finished.returncode == 0
+        assert all(len(line) <= 80 for line in finished.stdout.splitlines())
+        for name in ("cdai", "age", "bmi", "crp", "prior_anti_tnf", "male", "ileal"):
+            assert re.search(rf"^{name} ", finished.stdout, flags=re.MULTILINE), name
+        changed = omop_scorer(*arguments, "--set", "covariates.crp.lookback_days=17").stdout
+        assert "17 days" in changed
+        assert "17 days" not in finished.stdout

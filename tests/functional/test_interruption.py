@@ -1,0 +1,253 @@
+"""A run that is killed, asked to stop, doubled, or out of disk: yesterday's answer stays in view."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+import pytest
+from command_line import Site, assert_refused, log_lines, omop_scorer, start
+
+PERSONS = 1000
+
+
+@pytest.fixture(scope="module")
+def midsized(tmp_path_factory: pytest.TempPathFactory, made_up) -> Site:
+    """A mid-sized CDM and one answer."""
+    folder = tmp_path_factory.mktemp("midsized")
+    site = Site(folder, made_up(PERSONS), folder / "results.duckdb")
+    assert site.run().returncode == 0
+    return site
+
+
+@pytest.fixture
+def night(midsized: Site, tmp_path: Path) -> Site:
+    """The mid-sized CDM with results of its own."""
+    shutil.copy(midsized.results, tmp_path / "results.duckdb")
+    return Site(tmp_path, midsized.cdm, tmp_path / "results.duckdb")
+
+
+def stop_after(site: Site, step: str, number: int, *, delay: float = 0, **keys: object) -> int:
+    """Signal a run as soon as it logs the end of a step; return the process's exit code."""
+    run = start("run", "--config", site.run_file(**keys), "--log-format", "json")
+    assert run.stderr is not None
+    for line in run.stderr:
+        if log_lines(line)[0].get("step") == step:
+            time.sleep(delay)
+            with suppress(ProcessLookupError):
+                os.kill(run.pid, number)
+            break
+    else:
+        pytest.fail(f"the run never logged the step {step}")
+    said = run.stderr.read()
+    run.stderr.close()
+    assert "Traceback" not in said
+    return run.wait()
+
+
+def steps_of(site: Site) -> list[str]:
+    finished = site.run("--log-format", "json")
+    lines = log_lines(finished.stderr)
+    return [line["step"] for line in lines if line["event"] == "step"]
+
+
+def assert_whole(site: Site, yesterday: dict, dead: set[int]) -> set[int]:
+    """Hold the views to one whole answer, and return the runs that are not COMPLETE."""
+    seen, states = site.answer(), site.states()
+    ((run_id,),) = site.rows("SELECT run_id FROM latest_run")
+    assert states[run_id] == "COMPLETE"
+    assert all(seen[view][0][0] == yesterday[view][0][0] for view in yesterday if view != "run")
+    if run_id == yesterday["run"][0][0]:
+        assert seen == yesterday
+    complete = {run for run, state in states.items() if state == "COMPLETE"}
+    assert site.runs_with_rows() == complete
+    assert all(states[run] == "FAILED" for run in dead)
+    return set(states) - complete
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_kill_at_any_step_leaves_one_whole_answer(night: Site, first: int) -> None:
+    steps = steps_of(night)
+    assert len(steps) == len(set(steps)) > 20
+    yesterday = night.answer()
+    left: set[int] = set()
+    for step in steps[first::2]:
+        stop_after(night, step, signal.SIGKILL)
+        # The run just killed has cleared up after those before it, if it came so far.
+        left = assert_whole(night, yesterday, set() if step == "connect" else left)
+    assert len(left) > 10
+    finished = night.run("--log-format", "json")
+    assert finished.returncode == 0, finished.stderr
+    warnings = [line["message"] for line in log_lines(finished.stderr) if "message" in line]
+    assert any("was interrupted before its end" in warning for warning in warnings)
+    assert assert_whole(night, yesterday, left) == left
+    messages = night.rows(
+        "SELECT DISTINCT message FROM scoring_run_status WHERE status = 'FAILED'"
+    )
+    assert messages == [("the run was interrupted before its end",)]
+    assert night.rows("SELECT run_id FROM latest_run") == [(max(night.states()),)]
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.3])
+def test_a_kill_amid_scoring_leaves_no_row(night: Site, delay: float) -> None:
+    yesterday = night.answer()
+    stop_after(night, "quality", signal.SIGKILL, delay=delay, batch_size=1)
+    (dead,) = assert_whole(night, yesterday, set())
+    assert night.answer() == yesterday
+    assert night.run().returncode == 0
+    assert assert_whole(night, yesterday, {dead}) == {dead}
+
+
+@pytest.mark.parametrize("milliseconds", [0, 3, 10, 30])
+def test_a_kill_amid_the_commit_leaves_all_or_nothing(night: Site, milliseconds: int) -> None:
+    yesterday = night.answer()
+    stop_after(night, "publish", signal.SIGKILL, delay=milliseconds / 1000)
+    dead = assert_whole(night, yesterday, set())
+    if milliseconds in (0, 10):
+        assert night.run().returncode == 0
+        assert_whole(night, yesterday, dead)
+
+
+@pytest.mark.parametrize("step", ["concept sets", "measurement_value", "quality", "score"])
+def test_a_request_to_stop_ends_failed(night: Site, step: str) -> None:
+    yesterday = night.answer()
+    exit_code = stop_after(night, step, signal.SIGTERM, batch_size=2 if step == "quality" else 1000)
+    assert exit_code == 128 + signal.SIGTERM
+    (dead,) = assert_whole(night, yesterday, set())
+    assert night.states()[dead] == "FAILED"
+    ((message,),) = night.rows("SELECT message FROM scoring_run_status WHERE status = 'FAILED'")
+    assert message.startswith("step ")
+    assert night.answer() == yesterday
+
+
+def test_an_interrupt_from_the_keyboard_ends_failed(night: Site) -> None:
+    yesterday = night.answer()
+    exit_code = stop_after(night, "quality", signal.SIGINT, batch_size=2)
+    assert exit_code not in (0, 1, 2)
+    (dead,) = assert_whole(night, yesterday, set())
+    assert night.states()[dead] == "FAILED"
+
+
+def test_of_two_runs_at_once_one_writes(night: Site) -> None:
+    yesterday = night.answer()
+    first = start("run", "--config", night.run_file(batch_size=5), "--log-format", "json")
+    assert first.stderr is not None
+    assert log_lines(first.stderr.readline())[0]["step"] == "connect"
+    second = omop_scorer("run", "--config", night.folder / "nightly.yaml")
+    looked = omop_scorer("check", "--config", night.folder / "nightly.yaml")
+    first.stderr.read()
+    first.stderr.close()
+    assert first.wait() == 0
+    assert_refused(second, 16, r"results\.url", night.results, f"process {first.pid}")
+    assert looked.returncode == 16
+    assert assert_whole(night, yesterday, set()) == set()
+    assert len(night.states()) == 2
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """Mount a disk of 24 MB where that is allowed; yield whether it is."""
+    mounted = (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)],
+            capture_output=True,
+            check=False,
+        ).returncode
+        == 0
+        if shutil.which("mount")
+        else False
+    )
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(path: Path, n_bytes_left: int) -> None:
+    """Fill a disk up to a number of bytes."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"\0" * 4096)
+    os.truncate(path, max(0, path.stat().st_size - n_bytes_left))
+
+
+@pytest.mark.parametrize("n_bytes_left", [0, 4096, 100_000])
+def test_a_full_disk(site: Site, tmp_path: Path, n_bytes_left: int) -> None:
+    """On a disk of its own where root may mount one, else with a limit on the size of files."""
+    seen = site.answer()
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    original, site.results = site.results, folder / "results.duckdb"
+    with small_disk(folder) as mounted:
+        shutil.copy(original, site.results)
+        if mounted:
+            fill(folder / "filler", n_bytes_left)
+            finished = site.run()
+        else:
+            finished = run_with_file_limit(site, n_bytes_left or 1)
+        assert site.answer() == seen
+        with suppress(FileNotFoundError):
+            (folder / "filler").unlink()
+        assert_room_again(site, seen)
+    assert_refused(finished, 15, site.results, "(?i)space|disk")
+
+
+def assert_room_again(site: Site, seen: dict) -> None:
+    """A run with room clears up after those without."""
+    assert site.run().returncode == 0
+    dead = assert_whole(site, seen, set())
+    assert all(site.states()[run] == "FAILED" for run in dead)
+
+
+def run_with_file_limit(site: Site, n_bytes: int) -> subprocess.CompletedProcess[str]:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+
+    return omop_scorer("run", "--config", site.run_file(), preexec_fn=limit)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1000, 20_000])
+def test_no_file_may_grow(site: Site, n_bytes: int) -> None:
+    seen = site.answer()
+    finished = run_with_file_limit(site, n_bytes)
+    assert site.answer() == seen
+    assert_room_again(site, seen)
+    assert finished.returncode == 15, finished.stderr
+    assert "unforeseen" not in finished.stderr
+
+
+def test_a_first_run_that_dies_leaves_no_answer(site: Site) -> None:
+    fresh = Site(site.folder, site.cdm, site.folder / "fresh.duckdb")
+    stop_after(fresh, "score", signal.SIGKILL)
+    assert fresh.rows("FROM latest_run") == []
+    assert fresh.rows("FROM latest_score") == []
+    assert fresh.run().returncode == 0
+    assert len(fresh.rows("FROM latest_run")) == 1
+
+
+@pytest.mark.parametrize("step", ["connect", "results schema"])
+def test_a_kill_while_the_tables_are_made_leaves_a_file_the_next_run_can_use(
+    site: Site, step: str
+) -> None:
+    fresh = Site(site.folder, site.cdm, site.folder / "fresh.duckdb")
+    stop_after(fresh, step, signal.SIGKILL)
+    assert fresh.run().returncode == 0
+    assert fresh.rows("SELECT COUNT(*) FROM latest_score") != [(0,)]
+
+
+def test_readers_of_an_older_copy_are_not_disturbed(night: Site) -> None:
+    """A file that a killed run left with its log still reads, moved together with it or not."""
+    yesterday = night.answer()
+    stop_after(night, "publish", signal.SIGKILL)
+    alone = night.folder / "alone.duckdb"
+    shutil.copy(night.results, alone)
+    with duckdb.connect(str(alone), read_only=True) as connection:
+        (n,) = connection.execute("SELECT COUNT(*) FROM omop_scorer.latest_score").fetchone()
+    assert n == yesterday["score"][0][0]

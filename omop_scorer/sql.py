@@ -8,7 +8,7 @@ tree and values stay bound parameters: no SQL is ever put together from strings.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import sqlglot
@@ -36,15 +36,19 @@ class SqlFile:
     text: str
 
     def statements(self) -> list[exp.Expr]:
-        """Parse the file; a fresh tree at every call."""
+        """Return the parsed statements, fresh copies at every call."""
+        return [tree.copy() for tree in self._trees]
+
+    @cached_property
+    def _trees(self) -> list[exp.Expr]:
         return [tree for tree in sqlglot.parse(self.text, read="duckdb") if tree is not None]
 
-    @property
+    @cached_property
     def parameters(self) -> frozenset[str]:
         """Names of the parameters that the statements bind."""
         return frozenset(
             placeholder.name
-            for tree in self.statements()
+            for tree in self._trees
             for placeholder in tree.find_all(exp.Placeholder)
         )
 

@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from omop_scorer import config, run
 from omop_scorer.journal import Journal, PlainJournal
-from omop_scorer.rules import load_rules
+from omop_scorer.rules import Rules, load_rules
 
 
 @dataclass
@@ -29,12 +30,27 @@ class Outcome:
             return connection.execute(query).fetchall()
 
 
+@cache
+def shipped_rules() -> Rules:
+    """Read the shipped model card, concept sets, units and treatment lines once."""
+    return load_rules(config.load(config.shipped_run_file()))
+
+
+def rules_of(settings: config.RunConfig) -> Rules:
+    """Return the rules of a configuration, those of the shipped files read once."""
+    shipped = config.RunConfig(cdm=settings.cdm, results=settings.results)
+    names = ("model", "concept_sets", "units", "treatment_lines")
+    if all(getattr(settings, name) == getattr(shipped, name) for name in names):
+        return replace(shipped_rules(), config=settings)
+    return load_rules(settings)
+
+
 def run_on(cdm: Path, results: Path, settings: Mapping[str, Any] | None = None) -> Outcome:
     """Run the main job on a CDM; settings are nested sections of the run file."""
     document = {"cdm": {"url": str(cdm)}, "results": {"url": str(results)}}
     for key, value in (settings or {}).items():
         document[key] = {**document[key], **value} if key in document else value
-    rules = load_rules(config.RunConfig.model_validate(document))
+    rules = rules_of(config.RunConfig.model_validate(document))
     stream = io.StringIO()
     journal = PlainJournal(stream)
     summary = run.execute(rules, journal)

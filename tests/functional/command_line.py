@@ -34,9 +34,13 @@ def omop_scorer(*arguments: object, **options: Any) -> Finished:
     """Run a command to its end; nothing is read from a terminal."""
     return subprocess.run(
         [str(PROGRAM), *map(str, arguments)],
-        **{"capture_output": True, "text": True, "check": False, "env": environment()} | options,
+        env=environment(),
         stdin=subprocess.DEVNULL,
-        timeout=120,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        **options,
     )
 
 

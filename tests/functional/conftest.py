@@ -21,9 +21,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory):
         key = (persons, as_of, suffix)
         if key not in made:
             made[key] = tmp_path_factory.mktemp("cdm") / f"cdm{suffix}"
-            synthetic.write(
-                made[key], persons, 11, as_of=as_of, crohns_share=1, cdm_version="5.3"
-            )
+            synthetic.write(made[key], persons, 11, as_of=as_of, crohns_share=1, cdm_version="5.3")
         return made[key]
 
     return make

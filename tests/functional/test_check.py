@@ -158,9 +158,7 @@ def test_concept_ids_that_the_vocabulary_doubts(site: Site) -> None:
     )
     finished = check(site, covariates={"cdai": {"concept_ids": [2000000777]}})
     assert finished.returncode == 0, finished.stdout
-    doubts = dict(
-        re.findall(r"concepts ([^:]+?)(?:, so [^:]+)?: (.+)", said(finished, "warning"))
-    )
+    doubts = dict(re.findall(r"concepts ([^:]+?)(?:, so [^:]+)?: (.+)", said(finished, "warning")))
     expected = {
         "not in the vocabulary": ("937368 (", "2000000777 (site_cdai)"),
         "not standard": ("1119119 (",),

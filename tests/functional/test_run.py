@@ -78,7 +78,7 @@ def test_the_truth_is_recovered(tmp_path: Path, made_up, as_of: date, suffix: st
     assert differences(site, truth_of(site.cdm)) == []
 
 
-@pytest.mark.parametrize(("batch_size", "threads"), [(7, 1), (1000, 1), (1000, 2), (10**6, 2)])
+@pytest.mark.parametrize(("batch_size", "threads"), [(7, 1), (1000, 2), (10**6, 1)])
 def test_batch_size_and_threads_change_nothing(
     big_site: Site, tmp_path: Path, batch_size: int, threads: int
 ) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from sqlglot import exp
+
 from omop_scorer.errors import CdmError
 
 if TYPE_CHECKING:
@@ -152,20 +154,25 @@ TABLES: tuple[Table, ...] = (
 
 @dataclass(frozen=True)
 class SiteTable:
-    """A table as a site has it: where (an engine's own words), and native type by column.
+    """A table as a site has it: where it is, for the engine and for a reader, and its types.
 
     Keys of `columns` are lower-case; `names` gives each column's name as the site writes it.
     """
 
     relation: str
+    label: str
     columns: Mapping[str, str]
     names: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Exposed:
-    """What exposing the tables found: warnings, and values that could not be cast, by column."""
+    """What exposing the tables found: problems that prevent a run, and what only limits it.
 
+    `uncastable` counts the values that could not be cast, by column.
+    """
+
+    problems: tuple[str, ...]
     warnings: tuple[str, ...]
     uncastable: Mapping[str, int]
 
@@ -176,33 +183,52 @@ def expose(engine: "Engine") -> Exposed:
     Raises
     ------
     CdmError
-        A required table or column is missing; all of them are named at once.
+        A required table or column is missing; all are named at once.
     """
-    found = {table.name: engine.find_table(table) for table in TABLES}
-    problems, warnings = assess(found)
+    problems, warnings, found = look(engine)
     if problems:
         raise CdmError(*problems)
     uncastable: dict[str, int] = {}
     for table in TABLES:
         for column, n in engine.expose(table, found[table.name]).items():
             uncastable[f"{table.name}.{column}"] = n
-            if n:
+            if n and table.is_required and _is_unreadable(engine, table, column):
+                problems.append(
+                    f"{engine.site}: {table.name}.{column}: none of {n} value(s) can be read as "
+                    f"{_kind(table, column)}, and a run needs them"
+                )
+            elif n:
                 warnings.append(
                     f"{table.name}.{column}: {n} value(s) could not be read as "
                     f"{_kind(table, column)} and count as missing"
                 )
-    return Exposed(tuple(warnings), uncastable)
+    return Exposed(tuple(problems), tuple(warnings), uncastable)
 
 
-def assess(found: Mapping[str, SiteTable | None]) -> tuple[list[str], list[str]]:
-    """Return what prevents a run, and what only limits it, of the tables found."""
+def _is_unreadable(engine: "Engine", table: Table, column: str) -> bool:
+    """Tell whether a required column has values, but not one that can be read."""
+    if not next(c.is_required for c in table.columns if c.name == column):
+        return False
+    counting = exp.select(exp.Count(this=exp.column(column))).from_(
+        exp.table_(table.name, db=table.schema)
+    )
+    (row,) = engine.fetch(counting, {})
+    return row[0] == 0
+
+
+def look(engine: "Engine") -> tuple[list[str], list[str], dict[str, SiteTable | None]]:
+    """Return what prevents a run, what only limits it, and the tables found."""
+    found = {table.name: engine.find_table(table) for table in TABLES}
     problems: list[str] = []
     warnings: list[str] = []
     for table in TABLES:
         site = found[table.name]
         if site is None:
             if table.is_required:
-                problems.append(f"table {table.name} is missing from the CDM; a run needs it")
+                problems.append(
+                    f"{engine.site}: table {table.name} is missing{_called(engine, table)}; a run "
+                    "needs it. If it goes by another name here, say so under cdm.tables"
+                )
             else:
                 warnings.append(f"table {table.name} is missing: {table.without_it}")
             continue
@@ -210,10 +236,15 @@ def assess(found: Mapping[str, SiteTable | None]) -> tuple[list[str], list[str]]
             if column.name not in site.columns:
                 text = f"column {table.name}.{column.name} is missing"
                 if column.is_required:
-                    problems.append(f"{text}; a run needs it")
+                    problems.append(f"{engine.site}: {text}; a run needs it")
                 else:
                     warnings.append(f"{text}: it counts as empty")
-    return problems, warnings
+    return problems, warnings, found
+
+
+def _called(engine: "Engine", table: Table) -> str:
+    name = engine.table_names.get(table.name)
+    return f" (cdm.tables calls it {name})" if name else ""
 
 
 def _kind(table: Table, column: str) -> str:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Literal
 
 from omop_scorer import cdm, covariates, results
-from omop_scorer.cohort import fetch_file, stage_cohort, stage_concept_sets
+from omop_scorer.cohort import fetch_file, site_concept_sets, stage_cohort, stage_concept_sets
 from omop_scorer.config import RunConfig
 from omop_scorer.engines import open_engine, try_results
 from omop_scorer.engines.base import Engine
@@ -17,6 +17,7 @@ from omop_scorer.rules import Rules, load_rules
 Severity = Literal["error", "warning", "note"]
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 _UNIT_QUANTITIES = ("bmi", "crp")
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -101,22 +102,23 @@ def _files(config: RunConfig, report: Report) -> Rules | None:
 def _results(config: RunConfig, report: Report) -> None:
     """Prove the right to write by taking the run lock and letting go of it."""
     try:
-        is_new = try_results(config)
+        version = try_results(config)
+        results.refuse_newer(version)
     except OmopScorerError as error:
         report.fail(error)
         return
-    state = "will be made by the first run" if is_new else "can be written"
+    state = "can be written" if version else "will be made by the first run"
     report.add("note", f"results: {state}; no other run holds the lock")
 
 
 def _tables(engine: Engine, report: Report) -> bool:
-    found = {table.name: engine.find_table(table) for table in cdm.TABLES}
-    problems, warnings = cdm.assess(found)
+    problems, warnings, _ = cdm.look(engine)
     if problems:
         report.add("error", *problems, exit_code=12)
         report.add("warning", *warnings)
         return False
     exposed = cdm.expose(engine)
+    report.add("error", *exposed.problems, exit_code=12)
     release, doubts = results.cdm_release(engine)
     report.add("warning", *exposed.warnings, *doubts)
     report.add(
@@ -125,7 +127,7 @@ def _tables(engine: Engine, report: Report) -> bool:
         f"released {release['cdm_release_date'] or '?'}, "
         f"vocabulary {release['vocabulary_version'] or '?'}",
     )
-    return True
+    return not exposed.problems
 
 
 def _concepts(engine: Engine, rules: Rules, as_of: date, report: Report) -> None:
@@ -133,10 +135,14 @@ def _concepts(engine: Engine, rules: Rules, as_of: date, report: Report) -> None
     report.add("warning", *warnings)
     rows = fetch_file(engine, "cohort/concept_check")
     report.add("note", f"concepts: {len(rows)} ids given, {n_members} members with descendants")
+    if not fetch_file(engine, "cohort/vocabulary_size")[0][0]:
+        report.add("warning", "the vocabulary is empty: no concept id can be checked")
+        return
     tables = dict(_tables_by_set(rules))
     doubts: dict[str, list[str]] = {}
-    for concept_set, concept_id, is_known, is_standard, is_invalid, domain, n_below in rows:
-        expected = tables.get(str(concept_set), ())
+    for name, concept_id, is_known, is_standard, is_invalid, domain, n_below, n_records in rows:
+        concept_set = str(name)
+        expected = tables.get(concept_set, ())
         if not is_known:
             doubt = "not in the vocabulary, so that only records of the id itself count"
         elif is_invalid:
@@ -147,11 +153,15 @@ def _concepts(engine: Engine, rules: Rules, as_of: date, report: Report) -> None
             doubt = f"of domain {domain}, but looked for in {' and '.join(expected)}"
         elif n_below == 0:
             doubt = "asked for with descendants, but without any"
+        elif n_records == 0:
+            doubt = "without a record, descendants included"
         else:
             continue
         doubts.setdefault(doubt, []).append(f"{concept_id} ({concept_set})")
     for doubt, names in doubts.items():
-        report.add("warning", f"concepts {doubt}: {', '.join(names)}")
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        listed = ", ".join(names[:_MOST_NAMED])
+        report.add("warning", f"concepts {doubt}: {listed}{more}")
 
 
 _DOMAINS = {
@@ -163,7 +173,7 @@ _DOMAINS = {
 
 
 def _tables_by_set(rules: Rules) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for name, concept_set in rules.concept_sets.items():
+    for name, concept_set in {**rules.concept_sets, **site_concept_sets(rules.config)}.items():
         yield name, tuple(_DOMAINS[table] for table in concept_set.tables if table in _DOMAINS)
 
 

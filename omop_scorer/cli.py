@@ -5,10 +5,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,7 +17,7 @@ from rich.text import Text
 
 from omop_scorer import __version__, sql
 from omop_scorer.config import RunConfig, load, shipped_run_file
-from omop_scorer.errors import OmopScorerError
+from omop_scorer.errors import ConfigurationError, OmopScorerError
 
 app = typer.Typer(
     name="omop-scorer",
@@ -34,28 +33,9 @@ DEFAULT_MODEL = "crohns_srs_2025"
 _YES_NO_OPTIONS = ("--prior-anti-tnf", "--steroid", "--immunomodulator", "--ileal")
 
 
-class Uncertainty(StrEnum):
-    """Ways to the standard error."""
-
-    bootstrap = "bootstrap"
-    analytic = "analytic"
-
-
-class LogFormat(StrEnum):
-    """Ways to follow a run."""
-
-    auto = "auto"
-    text = "text"
-    json = "json"
-
-
-class Dialect(StrEnum):
-    """SQL dialects."""
-
-    duckdb = "duckdb"
-    postgres = "postgres"
-    spark = "spark"
-
+Uncertainty = Literal["bootstrap", "analytic"]
+LogFormat = Literal["auto", "text", "json"]
+Dialect = Literal["duckdb", "postgres", "spark"]
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The run file.", show_default=False)
@@ -88,9 +68,9 @@ def _errors_as_lines(log_format: LogFormat) -> Iterator[None]:
     try:
         yield
     except OmopScorerError as error:
-        if log_format is not LogFormat.json:
+        if log_format != "json":
             raise
-        journal = open_journal(log_format.value, 0)
+        journal = open_journal(log_format, 0)
         for problem in error.problems:
             journal.say("error", problem)
         raise typer.Exit(error.exit_code) from None
@@ -101,7 +81,7 @@ def run(
     config: ConfigOption,
     as_of: AsOfOption = None,
     settings: SetOption = None,
-    log_format: LogOption = LogFormat.auto,
+    log_format: LogOption = "auto",
 ) -> None:
     """Score every patient of the CDM; publish the answer."""
     with _errors_as_lines(log_format):
@@ -115,7 +95,7 @@ def _run(config: RunConfig, log_format: LogFormat) -> None:
     from omop_scorer.summary import print_summary  # noqa: PLC0415
 
     rules = load_rules(config)
-    journal = open_journal(log_format.value, n_steps(rules))
+    journal = open_journal(log_format, n_steps(rules))
     try:
         summary = execute(rules, journal)
     finally:
@@ -129,14 +109,14 @@ def check(
     config: ConfigOption,
     as_of: AsOfOption = None,
     settings: SetOption = None,
-    log_format: LogOption = LogFormat.auto,
+    log_format: LogOption = "auto",
 ) -> None:
     """Find what could spoil a night, and all at once."""
     from omop_scorer.check import check as look  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415
 
     with _errors_as_lines(log_format):
-        journal = open_journal(log_format.value, 30)
+        journal = open_journal(log_format, 30)
         try:
             report = look(_config(config, settings, as_of), journal)
         finally:
@@ -145,7 +125,8 @@ def check(
     colours = {"error": "bold red", "warning": "yellow", "note": "green"}
     for finding in report.worst_first():
         console.print(
-            Text(f"{finding.severity:<8}", style=colours[finding.severity]) + Text(finding.message)
+            Text(f"{finding.severity:<8}", style=colours[finding.severity]) + Text(finding.message),
+            soft_wrap=not console.is_terminal,
         )
     if report.exit_code:
         raise typer.Exit(report.exit_code)
@@ -156,12 +137,15 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demonstration is kept.")] = Path("demo"),
     persons: Annotated[int, typer.Option(min=1, help="Persons in the made-up CDM.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the made-up CDM.")] = 1,
-    log_format: LogOption = LogFormat.auto,
+    log_format: LogOption = "auto",
 ) -> None:
     """Make up a CDM and run the main job on it."""
     from omop_scorer import synthetic  # noqa: PLC0415
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: cannot be made: {error.strerror}") from None
     cdm, results = folder / "cdm.duckdb", folder / "results.duckdb"
     synthetic.write(cdm, persons, seed, overwrite=True)
     config = load(
@@ -182,9 +166,6 @@ def demo(
     )
 
 
-YesNo = Annotated[bool | None, typer.Option(show_default=False)]
-
-
 @app.command()
 def score(
     input_file: Annotated[
@@ -201,13 +182,21 @@ def score(
     bmi: Annotated[str | None, typer.Option(help="Body mass index, kg/m2.")] = None,
     crp: Annotated[str | None, typer.Option(help="C-reactive protein, mg/L.")] = None,
     cdai: Annotated[str | None, typer.Option(help="Crohn's disease activity, points.")] = None,
-    prior_anti_tnf: YesNo = None,
-    steroid: YesNo = None,
-    immunomodulator: YesNo = None,
-    ileal: YesNo = None,
+    prior_anti_tnf: Annotated[
+        bool | None, typer.Option(help="Ever treated with an anti-TNF.", show_default=False)
+    ] = None,
+    steroid: Annotated[
+        bool | None, typer.Option(help="On a systemic corticosteroid.", show_default=False)
+    ] = None,
+    immunomodulator: Annotated[
+        bool | None, typer.Option(help="On an immunomodulator.", show_default=False)
+    ] = None,
+    ileal: Annotated[
+        bool | None, typer.Option(help="Ileal involvement.", show_default=False)
+    ] = None,
     uncertainty: Annotated[
         Uncertainty, typer.Option(help="The paper's subgroups, or the web calculator's.")
-    ] = Uncertainty.bootstrap,
+    ] = "bootstrap",
     exclude_class: Annotated[
         list[str] | None, typer.Option(help="A class that cannot be had, by its key; repeatable.")
     ] = None,
@@ -239,12 +228,12 @@ def score(
     if source is None and target is None:
         if not patient:
             raise typer.BadParameter("give a CSV, or one patient by --age, --sex and the others")
-        scored = score_patient(patient, card, uncertainty.value, excluded)
+        scored = score_patient(patient, card, uncertainty, excluded)
         render_patient(scored, card, Console())
     elif source is None or target is None or patient:
         raise typer.BadParameter("a CSV needs an input and an output, and no patient's options")
     else:
-        n_scored = score_csv(source, target, card, uncertainty.value, excluded)
+        n_scored = score_csv(source, target, card, uncertainty, excluded)
         typer.echo(f"{n_scored:,} patients scored to {target}")
 
 
@@ -253,7 +242,7 @@ def render(
     name: Annotated[
         str | None, typer.Argument(help="A SQL file, for example crp; none: list them.")
     ] = None,
-    dialect: Annotated[Dialect, typer.Option(help="The dialect to print.")] = Dialect.duckdb,
+    dialect: Annotated[Dialect, typer.Option(help="The dialect to print.")] = "duckdb",
 ) -> None:
     """Print the SQL that would run."""
     if name is None:
@@ -262,7 +251,7 @@ def render(
             table.add_row(known, sql.find(known).header["Title"])
         Console().print(table)
         return
-    for statement in sql.find(name).render(dialect.value):
+    for statement in sql.find(name).render(dialect):
         typer.echo(f"{statement};")
 
 
@@ -326,7 +315,10 @@ def import_concept_set(
     if output is None:
         typer.echo(text)
     else:
-        output.write_text(text, encoding="utf-8")
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"{output}: cannot be written: {error.strerror}") from None
 
 
 @app.callback(invoke_without_command=True)

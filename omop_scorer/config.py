@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -23,6 +24,13 @@ Days = Annotated[int, Field(ge=0, le=EVER_DAYS)]
 Table = Literal["measurement", "observation"]
 
 
+def _without_scheme(url: str | None) -> str | None:
+    # The url is not repeated: one of another kind may hold a password.
+    if url is not None and "://" in url:
+        raise ValueError("this release reads a DuckDB file or a folder; give its path")
+    return url
+
+
 class Cdm(Frozen):
     """Where the patients are."""
 
@@ -32,7 +40,20 @@ class Cdm(Frozen):
     vocabulary_schema: str | None = None
     tables: Mapping[str, str] = {}
     date_formats: tuple[str, ...] = ()
+    time_zone: str = "UTC"
     null_text: tuple[str, ...] = ("",)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("no such time zone; allowed: names as in Europe/Berlin, or UTC")
+        return name
+
+    @field_validator("url", "vocabulary_url")
+    @classmethod
+    def _is_a_path(cls, url: str | None) -> str | None:
+        return _without_scheme(url)
 
     @field_validator("tables")
     @classmethod
@@ -56,6 +77,11 @@ class Results(Frozen):
 
     url: str
     schema_: str = Field(default="omop_scorer", alias="schema", min_length=1)
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_path(cls, url: str) -> str | None:
+        return _without_scheme(url)
 
 
 class Cohort(Frozen):
@@ -171,16 +197,17 @@ class RunConfig(Frozen):
     impute: Literal["calculator", "training_mean", "cohort_median"] = "calculator"
     batch_size: int = Field(default=100_000, ge=1, le=10_000_000)
     threads: int | None = Field(default=None, ge=1)
-    memory_limit: str | None = None
+    memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     minimum_cell_count: int = Field(default=5, ge=1)
     cohort: Cohort = Cohort()
     covariates: Covariates = Covariates()
 
     @model_validator(mode="after")
     def _results_apart(self) -> "RunConfig":
-        cdm, results = Path(self.cdm.url), Path(self.results.url)
-        if cdm.absolute() == results.absolute():
-            raise ValueError("results.url is the CDM itself: the CDM is never written to")
+        results = Path(self.results.url)
+        for url in (self.cdm.url, self.cdm.vocabulary_url):
+            if url is not None and _is_same(Path(url), results):
+                raise ValueError("results.url is the CDM itself: the CDM is never written to")
         if results.stem == self.results.schema_:
             raise ValueError(
                 "results.url: the file may not be called like results.schema, "
@@ -196,6 +223,12 @@ class RunConfig(Frozen):
     def sha256(self) -> str:
         """SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:

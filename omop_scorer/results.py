@@ -85,11 +85,7 @@ def migrate(engine: Engine) -> None:
             _parse("SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version"), {}
         )
         version = int(str(rows[0][0]))
-        if version > len(names):
-            raise ResultsError(
-                f"the results schema is of version {version}, this omop-scorer knows "
-                f"{len(names)}: it was written by a newer release; install that one"
-            )
+        refuse_newer(version)
         for number, name in enumerate(names[version:], start=version + 1):
             for statement in sql.find(name).statements():
                 engine.execute(statement, {})
@@ -100,6 +96,21 @@ def migrate(engine: Engine) -> None:
         if version < len(names):
             for statement in sql.find("results/views").statements():
                 engine.execute(statement, {})
+
+
+def refuse_newer(version: int) -> None:
+    """Fail when the results schema is of a version that this release does not know.
+
+    Raises
+    ------
+    ResultsError
+    """
+    known = len(migrations())
+    if version > known:
+        raise ResultsError(
+            f"the results schema is of version {version}, this omop-scorer knows {known}: "
+            "it was written by a newer release; install that one"
+        )
 
 
 def migrations() -> list[str]:

@@ -11,7 +11,7 @@ from omop_scorer.cohort import AttritionStep, stage_cohort, stage_concept_sets
 from omop_scorer.covariates import Quality, matrix_query
 from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Engine
-from omop_scorer.errors import OmopScorerError, ScoringError
+from omop_scorer.errors import CdmError, OmopScorerError, ScoringError
 from omop_scorer.journal import Journal
 from omop_scorer.rules import Rules
 from omop_scorer.scoring import Tally, score_batch
@@ -74,6 +74,8 @@ def _run(engine: Engine, rules: Rules, as_of: date, journal: Journal) -> RunSumm
     try:
         with journal.step("CDM"):
             exposed = cdm.expose(engine)
+            if exposed.problems:
+                raise CdmError(*exposed.problems)
             release, doubts = results.cdm_release(engine)
     except OmopScorerError as error:
         _fail(engine, _begin(engine, rules, as_of, {}), journal, error)

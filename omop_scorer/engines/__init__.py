@@ -23,10 +23,10 @@ def open_engine(config: RunConfig, *, with_results: bool) -> Engine:
     return DuckDBEngine(config, with_results=with_results)
 
 
-def try_results(config: RunConfig) -> bool:
+def try_results(config: RunConfig) -> int:
     """Prove that results can be written by taking the run lock and letting go of it.
 
-    Returns whether the results are still to be made.
+    Returns the version of the results schema, 0 when it is still to be made.
 
     Raises
     ------

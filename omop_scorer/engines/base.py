@@ -24,6 +24,10 @@ class Engine(ABC):
     name: ClassVar[str]
     dialect: ClassVar[str]
     schemas: Schemas
+    site: str
+    """Where the CDM is, in the words of the run file."""
+    table_names: Mapping[str, str]
+    """Names that tables go by at this site, where they differ from the CDM's."""
 
     @abstractmethod
     def find_table(self, table: Table) -> SiteTable | None:

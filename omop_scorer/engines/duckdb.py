@@ -20,9 +20,16 @@ from omop_scorer.cdm import SiteTable, Table
 from omop_scorer.config import RunConfig
 from omop_scorer.engines.base import Engine, Parameters
 from omop_scorer.engines.duckdb_casts import null, safe_cast
-from omop_scorer.engines.duckdb_source import Source, attach, first_line, holder
+from omop_scorer.engines.duckdb_source import (
+    Source,
+    attach,
+    first_line,
+    holder,
+    is_locked,
+    unreadable_line,
+)
 from omop_scorer.errors import (
-    ConnectionFailedError,
+    CdmError,
     LockHeldError,
     OmopScorerError,
     ResultsError,
@@ -54,13 +61,19 @@ class DuckDBEngine(Engine):
         ConnectionFailedError, LockHeldError, ResultsError
         """
         self._config = config
+        self._results = f"results.url {config.results.url}"
+        self.site = f"cdm.url {config.cdm.url}"
+        self.table_names = config.cdm.tables
         self.schemas = {
             "cdm": ("memory", "cdm"),
             "vocab": ("memory", "vocab"),
             "work": ("memory", "work"),
             "results": (None, config.results.schema_),
         }
-        self._spill = tempfile.mkdtemp(prefix="omop-scorer-")
+        try:
+            self._spill = tempfile.mkdtemp(prefix="omop-scorer-")
+        except OSError as error:
+            raise ResultsError(f"no temporary folder can be written: {error.strerror}") from None
         self._work = duckdb.connect(":memory:")
         try:
             self._settle()
@@ -79,18 +92,13 @@ class DuckDBEngine(Engine):
             self._writer.execute("USE site_results")
 
     def _settle(self) -> None:
-        self._work.execute("SET TimeZone = 'UTC'")
+        self._work.execute("SET TimeZone = $zone", {"zone": self._config.cdm.time_zone})
         self._work.execute("SET autoinstall_known_extensions = false")
         self._work.execute("SET temp_directory = $folder", {"folder": self._spill})
         if self._config.threads is not None:
             self._work.execute("SET threads = $n", {"n": self._config.threads})
         if self._config.memory_limit is not None:
-            try:
-                self._work.execute(
-                    "SET memory_limit = $limit", {"limit": self._config.memory_limit}
-                )
-            except duckdb.Error as error:
-                raise ConnectionFailedError(f"memory_limit: {error}") from None
+            self._work.execute("SET memory_limit = $limit", {"limit": self._config.memory_limit})
         for schema in ("cdm", "vocab", "work"):
             self._work.execute(f"CREATE SCHEMA {schema}")
 
@@ -127,11 +135,12 @@ class DuckDBEngine(Engine):
             is_text = site.relation.startswith("READ_CSV")
         target = exp.to_table(f"memory.{table.schema}.{table.name}")
         kind = "TABLE" if is_text else "VIEW"
-        self._run(self._work, exp.Create(this=target, kind=kind, expression=query), {}, table.name)
+        label = site.label if site else table.name
+        self._run(self._work, exp.Create(this=target, kind=kind, expression=query), {}, label)
         if site is None or not lost:
             return {}
         counting = exp.select(*lost.values()).from_(site.relation, dialect="duckdb")
-        (row,) = self._run(self._work, counting, {}, table.name)
+        (row,) = self._run(self._work, counting, {}, label)
         return dict(zip(lost, (int(str(n)) for n in row), strict=True))
 
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
@@ -179,7 +188,7 @@ class DuckDBEngine(Engine):
 
     def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
         """Run a statement on the results."""
-        self._run(self._writer, statement, parameters, "results", ResultsError)
+        self._run(self._writer, statement, parameters, self._results, ResultsError)
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert an Arrow table in bulk."""
@@ -193,7 +202,7 @@ class DuckDBEngine(Engine):
                 f"INSERT INTO {target.sql(dialect='duckdb')} BY NAME SELECT * FROM rows_to_append"  # noqa: S608
             )
         except duckdb.Error as error:
-            raise _sql_error(error, f"results.{table}", ResultsError) from None
+            raise _sql_error(error, self._results, ResultsError) from None
         finally:
             self._writer.unregister("rows_to_append")
 
@@ -222,7 +231,7 @@ class DuckDBEngine(Engine):
             with suppress(duckdb.Error):  # a failed COMMIT has ended the transaction already
                 self._writer.execute("ROLLBACK")
             if isinstance(error, duckdb.Error):
-                raise _sql_error(error, "results", ResultsError) from None
+                raise _sql_error(error, self._results, ResultsError) from None
             raise
 
     def close(self) -> None:
@@ -248,10 +257,11 @@ class DuckDBEngine(Engine):
             raise _sql_error(error, where, error_class) from None
 
 
-def try_results_file(config: RunConfig) -> bool:
-    """Take the lock of the results file and let go of it; return whether it does not exist yet.
+def try_results_file(config: RunConfig) -> int:
+    """Take the lock of the results file and let go of it; return the version of its schema.
 
-    Where there is none, only the right to make one is tried: a run may be making it just now.
+    0 means that there is none yet. Where there is no file, only the right to make one is tried: a
+    run may be making it just now.
     """
     path = Path(config.results.url)
     if not path.exists() and path.parent.is_dir():
@@ -259,13 +269,19 @@ def try_results_file(config: RunConfig) -> bool:
             tempfile.TemporaryFile(dir=path.parent).close()
         except OSError as error:
             raise ResultsError(f"results.url {path}: {path.parent}: {error.strerror}") from None
-        return True
+        return 0
+    version = exp.select("version").from_(
+        exp.table_("schema_version", config.results.schema_, "site_results", quoted=True)
+    )
     connection = duckdb.connect(":memory:")
     try:
         _attach_results(connection, config)
+        rows = connection.execute(version.sql(dialect="duckdb")).fetchall()
+        return max((int(number) for (number,) in rows), default=0)
+    except duckdb.CatalogException:
+        return 0
     finally:
         connection.close()
-    return False
 
 
 def _attach_results(connection: duckdb.DuckDBPyConnection, config: RunConfig) -> None:
@@ -279,7 +295,7 @@ def _attach_results(connection: duckdb.DuckDBPyConnection, config: RunConfig) ->
         attach(connection, path, "site_results", read_only=False)
     except duckdb.Error as error:
         text = str(error)
-        if "lock" in text or "Unique file handle" in text or "already attached" in text:
+        if is_locked(text):
             raise LockHeldError(
                 f"{where}: another run, or another program, has the file open"
                 f"{holder(text)}; wait for it to end, or close it, and start again"
@@ -290,6 +306,11 @@ def _attach_results(connection: duckdb.DuckDBPyConnection, config: RunConfig) ->
 def _sql_error(
     error: duckdb.Error, where: str, error_class: type[OmopScorerError] = SqlError
 ) -> OmopScorerError:
+    text = str(error)
+    if line := unreadable_line(text):
+        return CdmError(f"{where}: {line}; nothing of the file is used until it is mended")
+    if "No space left" in text or "File too large" in text:
+        return error_class(f"{where}: the disk is full, no space is left")
     kind = type(error).__name__
-    detail = f": {first_line(str(error))}" if isinstance(error, _SPEAKABLE) else ""
+    detail = f": {first_line(text)}" if isinstance(error, _SPEAKABLE) else ""
     return error_class(f"{where}: the engine refused the statement ({kind}){detail}")

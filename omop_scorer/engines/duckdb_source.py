@@ -1,5 +1,7 @@
 """Where an embedded engine finds tables: in a DuckDB file, or as files in a folder."""
 
+import csv
+import gzip
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +13,8 @@ from omop_scorer.cdm import SiteTable
 from omop_scorer.errors import CdmError, ConnectionFailedError
 
 _SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_DELIMITERS = (",", "\t", ";", "|")
+_LOCKED = ("Could not set lock", "Conflicting lock", "Unique file handle", "already attached")
 
 
 class Source:
@@ -58,7 +62,7 @@ class Source:
             attach(self._connection, self._path, self._alias, read_only=True)
         except duckdb.Error as error:
             text = str(error)
-            if "lock" in text:
+            if is_locked(text):
                 raise ConnectionFailedError(
                     f"{self._where}: another program has the file open for writing"
                     f"{holder(text)}; let it finish and start again"
@@ -88,6 +92,7 @@ class Source:
         ).fetchall()
         if schema is None:
             homes = sorted({s for s, t in rows if t.lower() == anchor.lower()})
+            homes = homes or sorted({s for s, t in rows if t.lower() == table.lower()})
             if len(homes) > 1:
                 raise CdmError(
                     f"{self._where}: the schemas {', '.join(homes)} each hold a table "
@@ -126,8 +131,33 @@ class Source:
         listed = _list([re.sub(r"([\[*?])", r"[\1]", str(file)) for file in files])
         if files[0].name.lower().endswith(".parquet"):
             return f"READ_PARQUET({listed})"
-        nulls = _list(self._null_text)
-        return f"READ_CSV({listed}, all_varchar = TRUE, header = TRUE, nullstr = {nulls})"
+        return self._csv_relation(path, listed)
+
+    def _csv_relation(self, path: Path, listed: str) -> str:
+        """Pin everything about a CSV but its delimiter: the first rows do not tell the rest."""
+        try:
+            opened = gzip.open if path.name.lower().endswith(".gz") else open
+            with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+                line = file.readline()
+            delimiter = max(_DELIMITERS, key=line.count)
+            names = next(csv.reader([line], delimiter=delimiter), [])
+        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+            raise CdmError(
+                f"{self._where}/{path.name}: cannot be read as CSV in UTF-8 "
+                f"({type(error).__name__})"
+            ) from None
+        if len({name.strip().lower() for name in names}) < max(len(names), 1):
+            raise CdmError(
+                f"{self._where}/{path.name}: the header is empty or names a column twice"
+            )
+        columns = ", ".join(
+            f"{exp.Literal.string(name.strip()).sql(dialect='duckdb')}: 'VARCHAR'" for name in names
+        )
+        return (
+            f"READ_CSV({listed}, auto_detect = FALSE, columns = {{{columns}}}, "
+            f"delim = '{delimiter}', quote = '\"', escape = '\"', comment = '', header = TRUE, "
+            f"strict_mode = TRUE, nullstr = {_list(self._null_text)})"
+        )
 
     def _describe(self, relation: str) -> SiteTable:
         try:
@@ -138,8 +168,10 @@ class Source:
             raise CdmError(
                 f"{self._where}: a table cannot be read ({type(error).__name__}): {name}"
             ) from None
+        quoted = re.search(r"'([^']*)'", relation)
         return SiteTable(
             relation=relation,
+            label=f"{self._where}/{Path(quoted[1]).name}" if quoted else relation,
             columns={name.lower(): native for name, native, *_ in rows},
             names={name.lower(): name for name, *_ in rows},
         )
@@ -151,6 +183,31 @@ def attach(
     """Attach a DuckDB file; its lock is held until the connection closes."""
     literal = exp.Literal.string(str(path)).sql(dialect="duckdb")
     connection.execute(f"ATTACH {literal} AS {alias} (TYPE duckdb{', READ_ONLY' * read_only})")
+
+
+def is_locked(text: str) -> bool:
+    """Tell whether DuckDB's message speaks of a file that is open elsewhere."""
+    return any(words in text for words in _LOCKED)
+
+
+def unreadable_line(text: str) -> str | None:
+    """Return what DuckDB's message says of a bad line of a CSV file, without the line itself."""
+    match = re.search(r"CSV Error on Line: (\d+)", text)
+    if match is None:
+        return None
+    cause = next(
+        (
+            words
+            for sign, words in {
+                "Expected Number of Columns": "a wrong number of columns",
+                "not utf-8": "not UTF-8",
+                "unterminated": "a quote that is not closed",
+            }.items()
+            if sign.lower() in text.lower()
+        ),
+        "not as CSV prescribes",
+    )
+    return f"line {match[1]}: {cause}"
 
 
 def holder(text: str) -> str:

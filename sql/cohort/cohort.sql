@@ -15,7 +15,7 @@ birth AS (
   SELECT
     person_id,
     gender_concept_id,
-    year_of_birth,
+    CAST(year_of_birth AS BIGINT) AS year_of_birth,
     CASE WHEN month_of_birth BETWEEN 1 AND 12 THEN month_of_birth ELSE 6 END AS month_of_birth,
     CASE
       WHEN month_of_birth BETWEEN 1 AND 12 THEN CASE WHEN day_of_birth BETWEEN 1 AND 31 THEN day_of_birth ELSE 1 END
@@ -39,7 +39,7 @@ SELECT
         EXTRACT(MONTH FROM CAST(:as_of_date AS DATE)) * 100 + EXTRACT(DAY FROM CAST(:as_of_date AS DATE))
         < b.month_of_birth * 100 + b.day_of_birth THEN 1
       ELSE 0
-    END AS INTEGER
+    END AS BIGINT
   ) AS age,
   x.death_date
 FROM work.disease AS d

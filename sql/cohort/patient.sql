@@ -7,7 +7,7 @@
 SELECT
   person_id,
   index_date,
-  age,
+  CAST(age AS INTEGER) AS age,
   is_male,
   gender_concept_id,
   year_of_birth,

@@ -156,6 +156,10 @@ class TestConfiguration:
         assert site.cdm.read_bytes() == before
         assert_refused(finished, 10, r"results\.url is the CDM")
 
+    def test_results_that_would_be_lost(self, site: Site) -> None:
+        """DuckDB's name for a database in memory is no place for an answer."""
+        assert_refused(site.run(results={"url": ":memory:"}), 10, r"results\.url")
+
     def test_a_memory_limit_that_is_no_size(self, site: Site) -> None:
         assert_refused(site.run(memory_limit="lots"), 10, "memory_limit")
 
@@ -250,7 +254,7 @@ class TestCdm:
         (folder / "measurement.csv").write_bytes(content)
         assert_refused(site.run(cdm={"url": str(folder)}), 12, "measurement")
 
-    @pytest.mark.parametrize("row", ["1,2,3", "1" + "," * 40, '1,"2'])
+    @pytest.mark.parametrize("row", ["1,2,3", "1" + ",9" * 40, '1,"2'])
     def test_a_csv_file_with_a_bad_row_is_said_by_file_and_line(self, site: Site, row: str) -> None:
         folder = csv_folder(site)
         file = folder / "measurement.csv"

@@ -134,8 +134,10 @@ def test_of_two_runs_at_once_one_writes(night: Site) -> None:
     first = start("run", "--config", night.run_file(batch_size=5), "--log-format", "json")
     assert first.stderr is not None
     assert log_lines(first.stderr.readline())[0]["step"] == "connect"
+    os.kill(first.pid, signal.SIGSTOP)  # holds it where it is, however slow the machine
     second = omop_scorer("run", "--config", night.folder / "nightly.yaml")
     looked = omop_scorer("check", "--config", night.folder / "nightly.yaml")
+    os.kill(first.pid, signal.SIGCONT)
     first.stderr.read()
     first.stderr.close()
     assert first.wait() == 0

@@ -70,7 +70,7 @@ def test_the_truth_is_recovered_from_a_file(big_site: Site) -> None:
     assert differences(big_site, truth_of(big_site.cdm)) == []
 
 
-@pytest.mark.parametrize(("as_of", "suffix"), [(EARLIER, ".duckdb"), (EARLIER, ""), (AS_OF, "")])
+@pytest.mark.parametrize(("as_of", "suffix"), [(EARLIER, ""), (AS_OF, "")])
 def test_the_truth_is_recovered(tmp_path: Path, made_up, as_of: date, suffix: str) -> None:
     site = Site(tmp_path, made_up(PERSONS, as_of, suffix), tmp_path / "results.duckdb")
     finished = site.run("--as-of", as_of, as_of_date=None)

@@ -17,7 +17,7 @@ WITH death AS (
   SELECT
     person_id,
     gender_concept_id,
-    year_of_birth,
+    CAST(year_of_birth AS BIGINT) AS year_of_birth,
     CASE WHEN month_of_birth BETWEEN 1 AND 12 THEN month_of_birth ELSE 6 END AS month_of_birth,
     CASE
       WHEN month_of_birth BETWEEN 1 AND 12
@@ -40,7 +40,7 @@ SELECT
     WHEN EXTRACT(MONTH FROM CAST($as_of_date AS DATE)) * 100 + EXTRACT(DAY FROM CAST($as_of_date AS DATE)) < b.month_of_birth * 100 + b.day_of_birth
     THEN 1
     ELSE 0
-  END AS INT) AS age,
+  END AS BIGINT) AS age,
   x.death_date
 FROM work.disease AS d
 LEFT JOIN birth AS b

@@ -1,8 +1,9 @@
 /* Title: What the vocabulary says of every concept id that the concept sets include */
 /* Returns: one row per set and id: is_known, is_standard, is_invalid (0, 1), domain_id, */
-/*          n_below (descendants besides itself; NULL when descendants are not asked for) */
-/* Tables: work.concept_set_item, vocab.concept, vocab.concept_ancestor */
-/* Window: none */
+/*          n_below (descendants besides itself; NULL when descendants are not asked for), n_records (of itself */
+/*          and, where asked for, its descendants; NULL for sets that are not looked for in clinical tables) */
+/* Tables: work.concept_set_item, work.concept_set_member, vocab.concept, vocab.concept_ancestor */
+/* Window: records up to the as-of date */
 /* Missing: an id that the vocabulary does not know has is_known 0 */
 /* Parameters: none */
 WITH item AS (
@@ -31,6 +32,31 @@ WITH item AS (
     a.descendant_concept_id <> a.ancestor_concept_id
   GROUP BY
     a.ancestor_concept_id
+), reach AS (
+  SELECT
+    concept_set,
+    concept_id AS given_id,
+    concept_id AS reached_id
+  FROM item
+  UNION
+  SELECT
+    i.concept_set,
+    i.concept_id AS given_id,
+    a.descendant_concept_id AS reached_id
+  FROM item AS i
+  INNER JOIN vocab.concept_ancestor AS a
+    ON a.ancestor_concept_id = i.concept_id AND i.wants_descendants = 1
+), counted AS (
+  SELECT
+    r.concept_set,
+    r.given_id,
+    SUM(m.n_records) AS n_records
+  FROM reach AS r
+  INNER JOIN work.concept_set_member AS m
+    ON m.concept_set = r.concept_set AND m.concept_id = r.reached_id
+  GROUP BY
+    r.concept_set,
+    r.given_id
 )
 SELECT
   i.concept_set,
@@ -39,12 +65,15 @@ SELECT
   CASE WHEN c.standard_concept = 'S' THEN 1 ELSE 0 END AS is_standard,
   CASE WHEN COALESCE(c.invalid_reason, '') = '' THEN 0 ELSE 1 END AS is_invalid,
   c.domain_id,
-  CASE WHEN i.wants_descendants = 1 THEN COALESCE(b.n_below, 0) END AS n_below
+  CASE WHEN i.wants_descendants = 1 THEN COALESCE(b.n_below, 0) END AS n_below,
+  CAST(n.n_records AS BIGINT) AS n_records
 FROM item AS i
 LEFT JOIN vocab.concept AS c
   ON c.concept_id = i.concept_id
 LEFT JOIN below AS b
   ON b.ancestor_concept_id = i.concept_id
+LEFT JOIN counted AS n
+  ON n.concept_set = i.concept_set AND n.given_id = i.concept_id
 ORDER BY
   i.concept_set,
   i.concept_id;

@@ -1,5 +1,6 @@
 /* Title: Every exposure of the cohort to a drug that a rule asks for, with its interval */
-/* Returns: one row per exposure and concept set: start_date, n_days_after_start (0: the start day alone), route */
+/* Returns: one row per exposure and concept set: start_date, route, n_days_after_start (0: the start day alone; */
+/*          an end after the as-of date counts as the as-of date) */
 /* Tables: cdm.drug_exposure, work.cohort_member, work.drug_set, work.concept_set */
 /* Window: started on or before the index date */
 /* Missing: an end before the start, or a days_supply below 1, counts for nothing: the start day remains */
@@ -22,13 +23,22 @@ SELECT
   x.route_concept_id,
   GREATEST(
     0,
-    COALESCE(
-      (
-        CAST(x.drug_exposure_end_date AS DATE) - CAST(x.drug_exposure_start_date AS DATE)
-      ),
-      0
-    ),
-    COALESCE(x.days_supply - 1, 0)
+    CASE
+      WHEN x.drug_exposure_end_date > %(as_of_date)s
+      THEN GREATEST(
+        1,
+        COALESCE((
+          CAST(%(as_of_date)s AS DATE) - CAST(x.drug_exposure_start_date AS DATE)
+        ), 0)
+      )
+      ELSE COALESCE(
+        (
+          CAST(x.drug_exposure_end_date AS DATE) - CAST(x.drug_exposure_start_date AS DATE)
+        ),
+        0
+      )
+    END,
+    COALESCE(CAST(x.days_supply AS BIGINT) - 1, 0)
   ) AS n_days_after_start
 FROM cdm.drug_exposure AS x
 INNER JOIN drug AS d

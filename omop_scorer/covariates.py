@@ -38,7 +38,12 @@ STEROID_MEASURES = (
     "n_unclassified",
     "n_unclassified_persons",
 )
-COHORT_MEASURES = ("n_with_ulcerative_colitis", "n_excluded_condition")
+COHORT_MEASURES = (
+    "n_with_ulcerative_colitis",
+    "n_excluded_condition",
+    "n_records_without_date",
+    "n_deaths_without_date",
+)
 _DRUG_SETS = ("biologic_anti_tnf", "immunomodulator", "systemic_corticosteroid")
 
 Quality = dict[tuple[str, str], int]
@@ -242,3 +247,15 @@ def quality(engine: Engine, config: RunConfig, model: Model, as_of: date) -> Qua
     for measure, n in zip(COHORT_MEASURES, cohort, strict=True):
         counts[COHORT_SET, measure] = int(str(n))
     return counts
+
+
+def doubts(counts: Quality) -> list[str]:
+    """Put into words the counts that a reader of the cohort must know of."""
+    words = {
+        "n_excluded_condition": "person(s) with the disease are excluded for another condition",
+        "n_records_without_date": "record(s) of the disease have no date and count for nothing",
+        "n_deaths_without_date": "person(s) of the cohort have a death without a date",
+    }
+    return [
+        f"{counts[COHORT_SET, m]:,} {text}" for m, text in words.items() if counts[COHORT_SET, m]
+    ]

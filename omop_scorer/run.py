@@ -147,6 +147,8 @@ def _stage(
     )
     with journal.step("quality"):
         quality = covariates.quality(engine, config, rules.model, as_of)
+    for warning in covariates.doubts(quality):
+        journal.warn(warning)
     return attrition, quality
 
 

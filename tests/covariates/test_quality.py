@@ -114,7 +114,14 @@ PERSONS = {
     "immunomodulator": {"n_absent": 3},
     "ileal": {"n_observed": 1, "n_imputed": 2},
 }
-COHORT = {"crohns_disease": {"n_with_ulcerative_colitis": 0, "n_excluded_condition": 0}}
+COHORT = {
+    "crohns_disease": {
+        "n_with_ulcerative_colitis": 0,
+        "n_excluded_condition": 0,
+        "n_records_without_date": 0,
+        "n_deaths_without_date": 0,
+    }
+}
 QUANTITIES = ("crp", "cdai", "bmi", "body_weight", "body_height")
 MEASURES = ("n_records", "n_rejected_value", "n_rejected_unit", "n_rejected_limit")
 MEASURES += ("n_converted", "n_censored", "n_unit_from_text", "n_unit_missing")

@@ -323,7 +323,6 @@ class TestDemo:
         assert runs == (2,)
         assert imputed != (0,)
 
-
     def test_a_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
         in_the_way = tmp_path / "demo"
         in_the_way.write_text("", encoding="utf-8")

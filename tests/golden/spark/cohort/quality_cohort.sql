@@ -1,6 +1,7 @@
-/* Title: Persons with the disease who have ulcerative colitis on record too, and persons excluded */
-/* Returns: one row: n_with_ulcerative_colitis (excluded or not), n_excluded_condition */
-/* Tables: work.disease, cdm.condition_occurrence, work.concept_set */
+/* Title: What the cohort rests on: colitis too, exclusions, and records that could not count for want of a date */
+/* Returns: one row: n_with_ulcerative_colitis (excluded or not), n_excluded_condition, n_records_without_date */
+/*          (of the disease, all persons), n_deaths_without_date (persons of the cohort) */
+/* Tables: work.disease, work.cohort_member, cdm.condition_occurrence, cdm.death, work.concept_set */
 /* Window: any condition record up to the as-of date */
 /* Missing: nobody such gives 0 */
 /* Parameters: as_of_date */
@@ -12,10 +13,35 @@ WITH colitis AS (
     ON s.concept_id = c.condition_concept_id AND s.concept_set = 'ulcerative_colitis'
   WHERE
     c.condition_start_date <= :as_of_date
+), undated AS (
+  SELECT
+    COUNT(*) AS n
+  FROM cdm.condition_occurrence AS c
+  INNER JOIN work.concept_set AS s
+    ON s.concept_id = c.condition_concept_id AND s.concept_set = 'crohns_disease'
+  WHERE
+    c.condition_start_date IS NULL
+), undated_death AS (
+  SELECT
+    COUNT(DISTINCT m.person_id) AS n
+  FROM work.cohort_member AS m
+  INNER JOIN cdm.death AS d
+    ON d.person_id = m.person_id
+  WHERE
+    m.death_date IS NULL
+), counted AS (
+  SELECT
+    COUNT(c.person_id) AS n_with_ulcerative_colitis,
+    COUNT(CASE WHEN d.is_excluded THEN 1 END) AS n_excluded_condition
+  FROM work.disease AS d
+  LEFT JOIN colitis AS c
+    ON c.person_id = d.person_id
 )
 SELECT
-  COUNT(c.person_id) AS n_with_ulcerative_colitis,
-  COUNT(CASE WHEN d.is_excluded THEN 1 END) AS n_excluded_condition
-FROM work.disease AS d
-LEFT JOIN colitis AS c
-  ON c.person_id = d.person_id;
+  counted.n_with_ulcerative_colitis,
+  counted.n_excluded_condition,
+  undated.n AS n_records_without_date,
+  undated_death.n AS n_deaths_without_date
+FROM counted
+CROSS JOIN undated
+CROSS JOIN undated_death;

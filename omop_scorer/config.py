@@ -26,7 +26,7 @@ Table = Literal["measurement", "observation"]
 
 def _without_scheme(url: str | None) -> str | None:
     # The url is not repeated: one of another kind may hold a password.
-    if url is not None and "://" in url:
+    if url is not None and ("://" in url or url.startswith(":")):
         raise ValueError("this release reads a DuckDB file or a folder; give its path")
     return url
 

@@ -56,7 +56,7 @@ TABLES: tuple[Table, ...] = (
         True,
         _columns(
             "person_id:integer gender_concept_id:integer year_of_birth:integer "
-            "?month_of_birth:integer ?day_of_birth:integer"
+            "?month_of_birth:integer ?day_of_birth:integer ?race_concept_id:integer"
         ),
     ),
     Table(

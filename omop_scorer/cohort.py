@@ -14,6 +14,15 @@ from omop_scorer.errors import CdmError, ConfigurationError
 from omop_scorer.journal import Journal
 
 COHORT_SET = "crohns_disease"
+#: Sets of person.race_concept_id, in the order of tables that are read by people.
+RACE_SETS = (
+    "race_white",
+    "race_black_or_african_american",
+    "race_asian",
+    "race_american_indian_or_alaska_native",
+    "race_native_hawaiian_or_other_pacific_islander",
+    "race_other",
+)
 REASONS = ("year_of_birth_unknown", "sex_unknown", "deceased", "age_out_of_range")
 
 _ITEM = pa.schema(
@@ -112,6 +121,7 @@ def refuse_unknown_sets(config: RunConfig, concept_sets: ConceptSets) -> None:
 RULE_SETS = (
     "sex_male",
     "sex_female",
+    *RACE_SETS,
     "operator_censored",
     "biologic_anti_tnf",
     "immunomodulator",
@@ -182,6 +192,8 @@ def stage_cohort(
     }
     excluded = pa.table({"concept_set": pa.array(rule.exclude_concept_sets, pa.string())})
     engine.load("excluded_set", excluded)
+    engine.load("race_set", pa.table({"concept_set": pa.array(RACE_SETS, pa.string())}))
+    run_file(engine, "cohort/race", "race")
     reasons = [COHORT_SET, *REASONS]
     engine.load(
         "attrition_step",

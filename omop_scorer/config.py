@@ -182,6 +182,14 @@ class Covariates(Frozen):
         return {name: rule for name, rule in self if isinstance(rule, Measured)}
 
 
+class Audit(Frozen):
+    """What the audits count from when, and how a treatment is taken to go on."""
+
+    since: date = date(2016, 1, 1)
+    age_at: Literal["as_of", "index"] = "as_of"
+    continuing_days: Days = 180
+
+
 class RunConfig(Frozen):
     """Everything a run depends on besides the data."""
 
@@ -194,6 +202,7 @@ class RunConfig(Frozen):
     concept_sets: str | None = None
     units: str | None = None
     treatment_lines: str | None = None
+    missing: Literal["impute", "reduced_model"] = "impute"
     impute: Literal["calculator", "training_mean", "cohort_median"] = "calculator"
     batch_size: int = Field(default=100_000, ge=1, le=10_000_000)
     threads: int | None = Field(default=None, ge=1)
@@ -201,6 +210,7 @@ class RunConfig(Frozen):
     minimum_cell_count: int = Field(default=5, ge=1)
     cohort: Cohort = Cohort()
     covariates: Covariates = Covariates()
+    audit: Audit = Audit()
 
     @model_validator(mode="after")
     def _results_apart(self) -> "RunConfig":

@@ -14,7 +14,7 @@ from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError, OmopScorerError, ScoringError
 from omop_scorer.journal import Journal
 from omop_scorer.rules import Rules
-from omop_scorer.scoring import Tally, score_batch
+from omop_scorer.scoring import Tally, no_patient_score, patient_score, score_batch
 
 
 @dataclass(frozen=True)
@@ -166,11 +166,14 @@ def _publish(
     n_scored = attrition[-1].n_persons
     with engine.transaction():
         with journal.step("score") as step:
+            engine.load("patient_score", no_patient_score())
             for batch in engine.stream(matrix_query(rules.model), rules.config.batch_size):
                 for table, rows in score_batch(
                     batch, rules.model, rules.config.uncertainty, run_id, tally
                 ):
                     engine.append(table, rows)
+                    if table == "patient_subgroup":
+                        engine.load("patient_score", patient_score(rows, rules.model))
                 journal.advance(tally.n, n_scored)
             step.rows = tally.n
         with journal.step("write"):

@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 from omop_scorer import kernel, results
 from omop_scorer.errors import ScoringError
 from omop_scorer.model import Model
-from omop_scorer.subgroups import label_set
+from omop_scorer.subgroups import first_group, label_set
+
+NO_PREFERENCE = "no_preference"
+
+_PATIENT_SCORE = pa.schema(
+    [
+        ("person_id", pa.int64()),
+        ("subgroup", pa.string()),
+        ("preferred", pa.string()),
+        ("n_imputed", pa.int32()),
+    ]
+)
 
 
 class Tally:
@@ -38,6 +49,35 @@ class Tally:
         """Persons by label, those that occur, most frequent first."""
         counts = [(label, int(n)) for label, n in zip(self.labels, self._by_label, strict=True)]
         return dict(sorted((c for c in counts if c[1]), key=lambda c: (-c[1], c[0])))
+
+
+def no_patient_score() -> pa.Table:
+    """Return `work.patient_score` of nobody: what the audits need to know of a score."""
+    return _PATIENT_SCORE.empty_table()
+
+
+def patient_score(subgroups: pa.Table, model: Model) -> pa.Table:
+    """Return rows of `work.patient_score` for rows of `patient_subgroup`.
+
+    `preferred` holds the keys of the classes that the label puts first, joined by " = ", or
+    NO_PREFERENCE when no class comes after them.
+    """
+    labels = subgroups["subgroup"].combine_chunks().dictionary_encode()
+    preferred = pa.array([_preferred(label.as_py(), model) for label in labels.dictionary])
+    return pa.table(
+        {
+            "person_id": subgroups["person_id"],
+            "subgroup": subgroups["subgroup"],
+            "preferred": preferred.cast(pa.string()).take(labels.indices),
+            "n_imputed": subgroups["n_imputed"],
+        }
+    ).cast(_PATIENT_SCORE)
+
+
+def _preferred(label: str, model: Model) -> str:
+    keys = {drug_class.label: drug_class.key for drug_class in model.arrays.classes}
+    first = first_group(label).split(" = ")
+    return NO_PREFERENCE if len(first) == len(keys) else " = ".join(keys[name] for name in first)
 
 
 def score_batch(

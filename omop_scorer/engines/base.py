@@ -47,7 +47,7 @@ class Engine(ABC):
 
     @abstractmethod
     def load(self, table: str, rows: pa.Table) -> None:
-        """Create `work.<table>` from a small Arrow table."""
+        """Create `work.<table>` from an Arrow table, or append to it by name of column."""
 
     @abstractmethod
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:

@@ -165,9 +165,11 @@ class DuckDBEngine(Engine):
         return bool(rows)
 
     def load(self, table: str, rows: pa.Table) -> None:
-        """Copy a small Arrow table into `work.<table>`."""
+        """Copy an Arrow table into `work.<table>`."""
+        verb = "INSERT INTO" if self._is_staged(table) else "CREATE TABLE"
+        link = "BY NAME" if self._is_staged(table) else "AS"
         self._work.register("rows_to_load", rows)
-        self._work.execute(f"CREATE TABLE memory.work.{table} AS SELECT * FROM rows_to_load")  # noqa: S608
+        self._work.execute(f"{verb} memory.work.{table} {link} SELECT * FROM rows_to_load")  # noqa: S608
         self._work.unregister("rows_to_load")
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:

@@ -35,6 +35,49 @@ SELECT t.* FROM results.concept_set_member AS t INNER JOIN results.latest_run AS
 CREATE OR REPLACE VIEW results.latest_covariate_quality AS
 SELECT t.* FROM results.covariate_quality AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_subgroup_summary AS
+SELECT t.* FROM results.subgroup_summary AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_prevalence AS
+SELECT t.* FROM results.prevalence AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_age_sex_pyramid AS
+SELECT t.* FROM results.age_sex_pyramid AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_next_treatment AS
+SELECT t.* FROM results.next_treatment AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_next_treatment_time AS
+SELECT t.* FROM results.next_treatment_time AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_preference_concordance AS
+SELECT t.* FROM results.preference_concordance AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_uncertainty_comparison AS
+SELECT t.* FROM results.uncertainty_comparison AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_label_check AS
+SELECT t.* FROM results.label_check AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_imputation_sensitivity AS
+SELECT t.* FROM results.imputation_sensitivity AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_covariate_summary AS
+SELECT t.* FROM results.covariate_summary AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_histogram AS
+SELECT t.* FROM results.histogram AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.cohort_definition AS
+SELECT t.cohort_definition_id, t.cohort_definition_name, t.cohort_definition_description
+FROM results.run_cohort_definition AS t
+INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.cohort AS
+SELECT t.cohort_definition_id, t.subject_id, t.cohort_start_date, t.cohort_end_date
+FROM results.run_cohort AS t
+INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_score AS
 SELECT
   s.run_id, s.person_id, s.subgroup, s.first_class, s.second_class, s.third_class,

@@ -27,7 +27,9 @@ IDS = {
     "methotrexate": 1305058,
 }
 
-_BIRTH = {"gender": "gender_concept_id"} | {u: f"{u}_of_birth" for u in ("year", "month", "day")}
+_BIRTH = {"gender": "gender_concept_id", "race": "race_concept_id"} | {
+    u: f"{u}_of_birth" for u in ("year", "month", "day")
+}
 _VALUE = {"value": "value_as_number", "unit": "unit_concept_id", "text": "unit_source_value"}
 #: Full column names by the short names that the tables use.
 SHORT: dict[str, dict[str, str]] = {

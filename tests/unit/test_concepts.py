@@ -102,6 +102,12 @@ INCLUDED = {
     "route_local": {4290759, 45956874, 4263689, 4262914, 4184451, 4023156},
     "sex_male": {8507},
     "sex_female": {8532},
+    "race_white": {8527},
+    "race_black_or_african_american": {8516},
+    "race_asian": {8515},
+    "race_american_indian_or_alaska_native": {8657},
+    "race_native_hawaiian_or_other_pacific_islander": {8557},
+    "race_other": {8522},
 }
 INCLUDED["dose_form_local"] = (
     INCLUDED["dose_form_rectal_exclude"]

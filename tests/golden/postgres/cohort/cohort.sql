@@ -1,7 +1,7 @@
 /* Title: Persons with the disease, with age, sex and death */
 /* Returns: one row per person: index_date; age (completed years, NULL when the year of birth is unknown); */
-/*          is_male (TRUE, FALSE, NULL when unknown); death_date (the earliest) */
-/* Tables: work.disease, cdm.person, cdm.death, work.concept_set */
+/*          is_male (TRUE, FALSE, NULL when unknown); race (a concept set, NULL when unknown); death_date (the earliest) */
+/* Tables: work.disease, work.race, cdm.person, cdm.death, work.concept_set */
 /* Window: that of disease; age and death on the as-of date */
 /* Missing: unknown month of birth = 15 June whatever the day says; unknown day alone = the 1st; */
 /*          a person without a person row stays in the cohort with nothing known */
@@ -17,6 +17,7 @@ WITH death AS (
   SELECT
     person_id,
     gender_concept_id,
+    race_concept_id,
     CAST(year_of_birth AS BIGINT) AS year_of_birth,
     CASE WHEN month_of_birth BETWEEN 1 AND 12 THEN month_of_birth ELSE 6 END AS month_of_birth,
     CASE
@@ -31,6 +32,7 @@ SELECT
   CAST(%(as_of_date)s AS DATE) AS index_date,
   b.gender_concept_id,
   CASE g.concept_set WHEN 'sex_male' THEN TRUE WHEN 'sex_female' THEN FALSE END AS is_male,
+  r.concept_set AS race,
   b.year_of_birth,
   b.month_of_birth,
   b.day_of_birth,
@@ -48,6 +50,8 @@ LEFT JOIN birth AS b
 LEFT JOIN work.concept_set AS g
   ON g.concept_id = b.gender_concept_id
   AND g.concept_set IN ('sex_male', 'sex_female')
+LEFT JOIN work.race AS r
+  ON r.concept_id = b.race_concept_id
 LEFT JOIN death AS x
   ON x.person_id = d.person_id
 WHERE

@@ -9,6 +9,7 @@ SELECT
   index_date,
   gender_concept_id,
   is_male,
+  race,
   year_of_birth,
   month_of_birth,
   day_of_birth,

@@ -172,7 +172,7 @@ def within_trial_range(
     Parameters
     ----------
     values
-        (n, k) in the card's order and natural units.
+        (n, k) in the card's order and natural units; NaN where it was left out.
     recorded
         (n, k): True where the value was observed or computed, not imputed or assumed.
     model
@@ -191,6 +191,7 @@ def score(
     model: ModelArrays,
     uncertainty: Uncertainty = "bootstrap",
     excluded: Set[str] = frozenset(),
+    with_response: bool = True,
 ) -> Scores:
     """Score n patients.
 
@@ -204,6 +205,8 @@ def score(
         `bootstrap`: the paper's subgroups. `analytic`: the published web calculator.
     excluded
         Keys of the classes that the patients cannot have: taken out of the ranking.
+    with_response
+        False where the ranking alone is asked for: response probabilities are then NaN.
 
     Raises
     ------
@@ -221,7 +224,7 @@ def score(
         attributable_effect=np.empty((c, n)),
         standard_error=np.empty((c, n)),
         expected_reduction=np.empty((c, n)),
-        response_probability=np.empty((c, n)),
+        response_probability=np.full((c, n), np.nan),
         preference_rank=np.zeros((c, n), np.int8),
         ranking=np.full((c, n), -1, np.int8),
         contrast_p_value=np.full((math.comb(c, 2), n), np.nan),
@@ -234,10 +237,11 @@ def score(
         recommended_response_probability=np.full(n, np.nan),
         labels=label_set([model.classes[i].label for i in ranked]),
     )
-    fitted = ranking = [_form(c.coefficients, c.covariance) for c in model.classes]
+    ranking = fitted = [_form(c.coefficients, c.covariance) for c in model.classes]
     if uncertainty == "bootstrap":
         ranking = [_form(c.bootstrap_mean, c.bootstrap_covariance) for c in model.classes]
-    forms = list(zip(model.classes, ranking, fitted, strict=True))
+    responses = fitted if with_response else [None] * c
+    forms = list(zip(model.classes, ranking, responses, strict=True))
     n_not_finite = 0
     # What overflows is counted, with the inputs that are not finite.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -260,9 +264,8 @@ def _refuse_bad_arguments(
     values: Floats, model: ModelArrays, uncertainty: str, excluded: Set[str]
 ) -> None:
     problems = []
-    k = len(model.covariates)
+    k, names = len(model.covariates), ", ".join(model.covariates)
     if values.ndim != 2 or values.shape[1] != k:
-        names = ", ".join(model.covariates)
         problems.append(f"covariates have shape {values.shape}; allowed: (n, {k}), {names}")
     if uncertainty not in UNCERTAINTIES:
         problems.append(f"uncertainty {uncertainty!r}; allowed: {', '.join(UNCERTAINTIES)}")
@@ -275,6 +278,8 @@ def _refuse_bad_arguments(
 
 _Form: TypeAlias = tuple[Floats, Floats]
 """A mean of the coefficients and the lower triangular factor L of their covariance LL'."""
+_Forms: TypeAlias = list[tuple[ClassArrays, _Form, _Form | None]]
+"""Each class, the form that ranks it, and the fitted one that gives the response when asked for."""
 
 
 def _form(mean: Floats, covariance: Floats) -> _Form:
@@ -282,13 +287,8 @@ def _form(mean: Floats, covariance: Floats) -> _Form:
     return mean, np.linalg.cholesky(covariance).astype(np.float64)
 
 
-def _counterfactuals(
-    block: Floats, model: ModelArrays, forms: list[tuple[ClassArrays, _Form, _Form]], out: Scores
-) -> int:
-    """Fill effects, errors and probabilities; return how many patients' are not finite.
-
-    Each class comes with the form that ranks it and the fitted one that gives the response.
-    """
+def _counterfactuals(block: Floats, model: ModelArrays, forms: _Forms, out: Scores) -> int:
+    """Fill effects, errors and probabilities; return how many patients' are not finite."""
     n, k = block.shape
     design = np.empty((k + 1, n))
     design[0] = 1.0
@@ -302,12 +302,15 @@ def _counterfactuals(
         _linear(ranking[0], design, effect, term)
         _quadratic(ranking[1], design, variance, column, term)
         np.sqrt(variance, out=error)
+        np.add(out.placebo_effect, effect, out=out.expected_reduction[i])
+        is_finite &= np.isfinite(out.expected_reduction[i]) & np.isfinite(error)
+        if fitted is None:
+            continue
         if fitted is ranking:
             total[:] = effect
         else:
             _linear(fitted[0], design, total, term)
             _quadratic(fitted[1], design, variance, column, term)
-        np.add(out.placebo_effect, effect, out=out.expected_reduction[i])
 
         # P(total reduction >= threshold) = Phi((placebo + x.beta - threshold) / s).
         total += out.placebo_effect
@@ -316,8 +319,7 @@ def _counterfactuals(
         np.sqrt(variance, out=variance)
         total /= variance
         special.ndtr(total, out=out.response_probability[i])
-        for result in (out.expected_reduction[i], error, variance):
-            is_finite &= np.isfinite(result)
+        is_finite &= np.isfinite(variance)
     return int(np.count_nonzero(~is_finite))
 
 
@@ -372,10 +374,8 @@ def _rank(out: Scores, model: ModelArrays, ranked: list[int]) -> None:
     out.ranking[:r] = np.array(ranked).take(order)
     out.preference_rank[ranked] = place + 1
     out.recommended[ranked] = is_first
-    mean = np.zeros(n)
-    for i, a in enumerate(ranked):
-        mean += np.where(is_first[i], out.response_probability[a], 0.0)
-    np.divide(mean, is_first.sum(axis=0), out=out.recommended_response_probability)
+    chosen = np.where(is_first, out.response_probability[ranked], 0.0)
+    np.divide(sum(chosen), is_first.sum(axis=0), out=out.recommended_response_probability)
 
 
 def _contrast(out: Scores, model: ModelArrays, a: int, b: int, p_value: Floats) -> None:

@@ -1,176 +1,26 @@
 """Model cards: the YAML of a model, every fault of it named at once, and its numbers as arrays."""
 
 import hashlib
+import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import AfterValidator, Field, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic import ValidationError
 
+from omop_scorer.card import ClassFit, DrugClass, Fit, FixedTerm, ModelCard, Variant, Variants
 from omop_scorer.documents import ExponentLoader, Frozen, faults_of, read_yaml
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.kernel import ClassArrays, Floats, ModelArrays
 from omop_scorer.resources import shipped
-from omop_scorer.subgroups import MAXIMUM_CLASSES
 
 INTERCEPT = "intercept"
 YES_NO_UNIT = "yes/no"
-_YES_NO = {"yes": 1.0, "true": 1.0, "1": 1.0, "no": 0.0, "false": 0.0, "0": 0.0}
-_SYMMETRY_TOLERANCE = 1e-9
-_SMALLEST_EIGENVALUE = 1e-12
 
-
-def _symmetric_positive_definite(matrix: tuple[tuple[float, ...], ...]) -> Any:
-    size = len(matrix)
-    if any(len(row) != size for row in matrix):
-        lengths = ", ".join(str(n) for n in sorted({len(row) for row in matrix}))
-        raise ValueError(f"found {size} rows of {lengths} numbers; allowed: a square")
-    values = np.array(matrix)
-    diagonal = np.diag(values)
-    if (diagonal <= 0).any():
-        i = int(np.argmax(diagonal <= 0))
-        raise ValueError(f"found {diagonal[i]} at [{i}][{i}]; allowed: a variance above 0")
-    correlation = values / np.sqrt(np.outer(diagonal, diagonal))
-    asymmetry = np.argwhere(np.triu(abs(correlation - correlation.T) > _SYMMETRY_TOLERANCE))
-    if asymmetry.size:
-        i, j = asymmetry[0]
-        raise ValueError(
-            f"found {values[i, j]} at [{i}][{j}] and {values[j, i]} at [{j}][{i}]"
-            f"{' (and more)' if len(asymmetry) > 1 else ''}; allowed: a symmetric matrix"
-        )
-    smallest = float(np.linalg.eigvalsh(correlation)[0])
-    if smallest < _SMALLEST_EIGENVALUE:
-        raise ValueError(
-            f"found a smallest eigenvalue of {smallest:.3g} (of its correlations); allowed: a "
-            "positive definite matrix"
-        )
-    return matrix
-
-
-Positive = Annotated[StrictFloat, Field(gt=0)]
-Count = Annotated[StrictInt, Field(gt=0)]
-Text = Annotated[StrictStr, Field(pattern=r"\S")]
-Name = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Label = Annotated[StrictStr, Field(pattern=r"^[^\s()=>,]+$")]
-Numbers = tuple[StrictFloat, ...]
-Covariance = Annotated[
-    tuple[Numbers, ...], Field(min_length=1), AfterValidator(_symmetric_positive_definite)
-]
-Bounds = tuple[StrictFloat | None, StrictFloat | None]
-
-
-class Source(Frozen):
-    """Where the numbers come from."""
-
-    citation: Text
-    doi: Annotated[StrictStr, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
-    licence: Text | None = None
-    gives: Text
-
-
-class Outcome(Frozen):
-    """What the models predict; higher is better."""
-
-    title: Text
-    unit: Text
-
-
-class Limits(Frozen):
-    """What the model must not be used for, in one line and in full."""
-
-    line: Annotated[StrictStr, Field(min_length=1, max_length=78, pattern=r"^[^\n]+$")]
-    text: Text
-
-
-class Covariate(Frozen):
-    """One covariate of a patient, in its natural unit."""
-
-    name: Name
-    title: Text
-    unit: Text
-    kind: Literal["continuous", "yes_no"]
-    column: Name | None = None
-    coding: dict[Text, Literal[0, 1]] | None = None
-    centre: StrictFloat
-    imputed_value: StrictFloat | None
-    accepted_range: Bounds | None = None
-    plausible_range: Bounds | None = None
-    within_trial_range: Bounds | None = None
-
-    @property
-    def csv_column(self) -> str:
-        """The column of a CSV that holds it."""
-        return self.column or self.name
-
-    @cached_property
-    def words(self) -> dict[str, float]:
-        """The words of a yes/no covariate, in lower case, and what they mean."""
-        coding = self.coding or _YES_NO
-        return {word.lower(): float(value) for word, value in coding.items()}
-
-
-class FixedTerm(Frozen):
-    """A term with the same value for every patient."""
-
-    value: StrictFloat
-    centre: StrictFloat = 0.0
-
-
-class Regression(Frozen):
-    """A linear mixed model: fixed effects, their covariance, and the variance components."""
-
-    fixed_terms: dict[Name, FixedTerm] = Field(default_factory=dict)
-    terms: tuple[Name, ...]
-    beta: Numbers
-    covariance: Covariance
-    trial_variance: Positive
-    residual_variance: Positive
-    n_observations: Count
-    n_trials: Count
-
-
-class DrugClass(Regression):
-    """The model of the effect attributable to one class of drugs."""
-
-    key: Name
-    label: Label
-    title: Text
-    drugs: tuple[Text, ...] = Field(min_length=1)
-    degrees_of_freedom: Positive
-    bootstrap_mean: Numbers
-    bootstrap_covariance: Covariance
-
-
-class TrainingPopulation(Frozen):
-    """The persons the models were fitted on; `covariance` in the order of the covariates."""
-
-    n: Count
-    mean: dict[Name, StrictFloat]
-    covariance: Covariance
-    percentiles: dict[Name, dict[int, StrictFloat]]
-    counts: dict[Name, Count] = Field(default_factory=dict)
-
-
-class ModelCard(Frozen):
-    """The whole card."""
-
-    id: Name
-    title: Text
-    sources: tuple[Source, ...] = Field(min_length=1)
-    credit: Text
-    outcome: Outcome
-    response_threshold: StrictFloat
-    alpha: Annotated[StrictFloat, Field(gt=0, lt=1)]
-    limits: Limits
-    covariates: tuple[Covariate, ...] = Field(min_length=1)
-    activity_covariate: Name | None = None
-    placebo: Regression
-    classes: tuple[DrugClass, ...] = Field(min_length=2, max_length=MAXIMUM_CLASSES)
-    training_population: TrainingPopulation
+_Kind = TypeVar("_Kind", bound=Frozen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,12 +30,14 @@ class Model:
     card: ModelCard
     arrays: ModelArrays
     sha256: str
-    """Of the file's content, as hexadecimal text."""
+    """Of the card's content and then its variants', as hexadecimal text."""
     path: Path
+    reduced: Mapping[frozenset[str], ModelArrays] = field(default_factory=dict)
+    """The models without some covariates, by the set of those left out."""
 
 
 def load_model(reference: str | Path) -> Model:
-    """Load a model card.
+    """Load a model card, and its variants when it has any.
 
     Parameters
     ----------
@@ -195,19 +47,88 @@ def load_model(reference: str | Path) -> Model:
     Raises
     ------
     ConfigurationError
-        The file is missing, is not YAML, or contradicts itself: every fault at once, each with
-        file, key, what was found and what is allowed.
+        A file is missing, is not YAML or JSON, or contradicts itself or the other: every fault at
+        once, each with file, key, what was found and what is allowed.
     """
     path = _find(reference)
     document = read_yaml(path, ExponentLoader)
-    contradictions = [f"{path}: {each}" for each in _contradictions(document)]
+    problems: list[str] = []
+    card = _validate(path, document, ModelCard, _contradictions(document), problems)
+    content, variants = path.read_bytes(), None
+    beside = _beside(path, document)
+    if beside is not None:
+        try:
+            given, more = _read_json(beside)
+        except ConfigurationError as error:
+            problems += error.problems
+        else:
+            contradictions = _variant_contradictions(given, document)
+            variants = _validate(beside, given, Variants, contradictions, problems)
+            content += more
+    if card is None or problems:
+        raise ConfigurationError(*problems)
+    reduced = {
+        frozenset(variant.left_out): _arrays(card, variant)
+        for variant in (variants.variants if variants else ())
+    }
+    return Model(card, _arrays(card), hashlib.sha256(content).hexdigest(), path, reduced)
+
+
+def _beside(path: Path, document: object) -> Path | None:
+    """Return the file of a card's variants, also of a card that has other faults."""
+    name = document.get("variants") if isinstance(document, dict) else None
+    is_name = isinstance(name, str) and Path(name).name == name
+    return path.parent / str(name) if is_name else None
+
+
+def _validate(
+    path: Path,
+    document: object,
+    kind: type[_Kind],
+    contradictions: Iterable[str],
+    problems: list[str],
+) -> _Kind | None:
+    """Return the document as a model of this kind, or None; add what is wrong to the problems."""
+    valid = None
     try:
-        card = ModelCard.model_validate(document)
+        valid = kind.model_validate(document)
     except ValidationError as error:
-        raise ConfigurationError(*faults_of(path, error, ModelCard), *contradictions) from None
-    if contradictions:
-        raise ConfigurationError(*contradictions)
-    return Model(card, _arrays(card), hashlib.sha256(path.read_bytes()).hexdigest(), path)
+        problems += faults_of(path, error, kind)
+    problems += [f"{path}: {each}" for each in contradictions]
+    return valid
+
+
+def _read_json(path: Path) -> tuple[object, bytes]:
+    """Return the document of a JSON file, in which no key may stand twice, and its content.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    repeated: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        repeated.extend(sorted({key for key in keys if keys.count(key) > 1}))
+        return dict(pairs)
+
+    try:
+        content = path.read_bytes()
+        document: object = json.loads(content.decode("utf-8"), object_pairs_hook=unique)
+    except OSError as error:
+        reason = f"cannot be read: {error}; the card names it under `variants`"
+        raise ConfigurationError(f"{path}: {reason}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigurationError(f"{path}: line {line}: cannot be read: not UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        reason = f"line {error.lineno}: not valid JSON: {error.msg}"
+        raise ConfigurationError(f"{path}: {reason}") from None
+    if repeated:
+        raise ConfigurationError(
+            *(f"{path}: not valid JSON: the key {key!r} stands twice" for key in repeated)
+        )
+    return document, content
 
 
 def shipped_models() -> list[str]:
@@ -255,7 +176,7 @@ def _contradictions(document: object) -> Iterator[str]:
     for where, covariate in covariates.items():
         yield from (f"{where}.{fault}" for fault in _covariate_contradictions(covariate))
     for where, regression in (_mappings(document, "placebo") | classes).items():
-        yield from (f"{where}.{fault}" for fault in _regression_contradictions(regression, names))
+        yield from (f"{where}.{fault}" for fault in _fit_contradictions(regression, names))
     listed = ", ".join(names)
     activity = document.get("activity_covariate") if isinstance(document, dict) else None
     if activity is not None and activity not in names:
@@ -268,6 +189,39 @@ def _contradictions(document: object) -> Iterator[str]:
             yield f"{where}.percentiles: found {', '.join(unknown)}; allowed: {listed}"
         if isinstance(rows, list) and len(rows) != (n := len(names)):
             yield f"{where}.covariance: found {len(rows)} rows; allowed: {n}, one a covariate"
+
+
+def _variant_contradictions(given: object, card: object) -> Iterator[str]:
+    """Check variants against each other and against their card, both raw."""
+    names = _texts([each.get("name") for each in _mappings(card, "covariates").values()])
+    fits = {"placebo": _mappings(card, "placebo").get("placebo", {})}
+    classes = {str(each.get("key")): each for each in _mappings(card, "classes").values()}
+    fits |= {f"classes.{key}": each for key, each in classes.items()}
+    seen = set()
+    for where, variant in _mappings(given, "variants").items():
+        left_out = _texts(variant.get("left_out"))
+        found = ", ".join(left_out)
+        if not set(left_out) < set(names) or len(set(left_out)) < len(left_out):
+            allowed = f"some of {', '.join(names)}, each once"
+            yield f"{where}.left_out: found {found}; allowed: {allowed}"
+        if frozenset(left_out) in seen:
+            yield f"{where}.left_out: found {found} more than once; allowed: once"
+        seen.add(frozenset(left_out))
+        own = variant.get("classes")
+        if isinstance(own, dict) and sorted(_texts(own)) != sorted(classes):
+            yield (
+                f"{where}.classes: found {', '.join(_texts(own))}; allowed: each of "
+                f"{', '.join(classes)} once"
+            )
+        kept = [name for name in names if name not in left_out]
+        for place, fit in (_mappings(variant, "placebo") | _members(own)).items():
+            whole = {**fit, "fixed_terms": fits.get(place, {}).get("fixed_terms")}
+            yield from (f"{where}.{place}.{each}" for each in _fit_contradictions(whole, kept))
+
+
+def _members(classes: object) -> dict[str, dict[str, Any]]:
+    given = classes.items() if isinstance(classes, dict) else ()
+    return {f"classes.{key}": each for key, each in given if isinstance(each, dict)}
 
 
 def _mappings(document: object, key: str) -> dict[str, dict[str, Any]]:
@@ -304,67 +258,75 @@ def _covariate_contradictions(covariate: dict[str, Any]) -> Iterator[str]:
         yield f"imputed_value: found {value}; allowed: {plausible[0]:g} to {plausible[1]:g}"
 
 
-def _regression_contradictions(regression: dict[str, Any], names: list[str]) -> Iterator[str]:
-    terms, fixed = regression.get("terms"), regression.get("fixed_terms")
+def _fit_contradictions(fit: dict[str, Any], names: list[str]) -> Iterator[str]:
+    terms, fixed = fit.get("terms"), fit.get("fixed_terms")
     expected = [INTERCEPT, *_texts(fixed), *names]
     if isinstance(terms, list):
         if sorted(_texts(terms)) != sorted(expected):
             found, listed = ", ".join(map(str, terms)), ", ".join(expected)
             yield f"terms: found {found}; allowed: each of {listed} once"
         for key in ("beta", "bootstrap_mean", "covariance", "bootstrap_covariance"):
-            values = regression.get(key)
+            values = fit.get(key)
             if isinstance(values, list) and len(values) != len(terms):
                 what = "rows" if key.endswith("covariance") else "numbers"
                 yield f"{key}: found {len(values)} {what}; allowed: {len(terms)}, one a term"
-    n, degrees = regression.get("n_observations"), regression.get("degrees_of_freedom")
+    n, degrees = fit.get("n_observations"), fit.get("degrees_of_freedom")
     if isinstance(n, int) and isinstance(degrees, int | float) and degrees >= n:
         yield f"degrees_of_freedom: found {degrees}; allowed: fewer than n_observations, {n}"
 
 
-def _arrays(card: ModelCard) -> ModelArrays:
-    names = tuple(covariate.name for covariate in card.covariates)
-    low, high = zip(*(ends(each.within_trial_range) for each in card.covariates), strict=True)
+def _arrays(card: ModelCard, variant: Variant | None = None) -> ModelArrays:
+    """Return the numbers of the card, or of a variant of it."""
+    left_out = () if variant is None else variant.left_out
+    covariates = [each for each in card.covariates if each.name not in left_out]
+    names = tuple(each.name for each in covariates)
+    low, high = zip(*(ends(each.within_trial_range) for each in covariates), strict=True)
+    placebo = card.placebo if variant is None else variant.placebo
+    is_activity_left_out = card.activity_covariate in left_out
     return ModelArrays(
         covariates=names,
-        centre=np.array([covariate.centre for covariate in card.covariates], dtype=np.float64),
-        placebo_coefficients=_basis(card.placebo, names).T @ np.array(card.placebo.beta),
-        classes=tuple(_class_arrays(drug_class, names) for drug_class in card.classes),
+        centre=np.array([each.centre for each in covariates], dtype=np.float64),
+        placebo_coefficients=_basis(placebo, card.placebo.fixed_terms, names).T
+        @ np.array(placebo.beta),
+        classes=tuple(
+            _class_arrays(each, each if variant is None else variant.classes[each.key], names)
+            for each in card.classes
+        ),
         response_threshold=card.response_threshold,
         alpha=card.alpha,
         trial_low=np.array(low),
         trial_high=np.array(high),
-        activity_covariate=card.activity_covariate,
+        activity_covariate=None if is_activity_left_out else card.activity_covariate,
     )
 
 
-def _class_arrays(drug_class: DrugClass, names: tuple[str, ...]) -> ClassArrays:
-    basis = _basis(drug_class, names)
+def _class_arrays(drug_class: DrugClass, fit: ClassFit, names: tuple[str, ...]) -> ClassArrays:
+    basis = _basis(fit, drug_class.fixed_terms, names)
     covariance, bootstrap_covariance = (
         basis.T @ (matrix + matrix.T) @ basis / 2
-        for matrix in map(np.array, (drug_class.covariance, drug_class.bootstrap_covariance))
+        for matrix in map(np.array, (fit.covariance, fit.bootstrap_covariance))
     )
     return ClassArrays(
         key=drug_class.key,
         label=drug_class.label,
-        coefficients=basis.T @ np.array(drug_class.beta),
+        coefficients=basis.T @ np.array(fit.beta),
         covariance=covariance,
-        bootstrap_mean=basis.T @ np.array(drug_class.bootstrap_mean),
+        bootstrap_mean=basis.T @ np.array(fit.bootstrap_mean),
         bootstrap_covariance=bootstrap_covariance,
-        prediction_variance=drug_class.trial_variance + drug_class.residual_variance,
-        degrees_of_freedom=drug_class.degrees_of_freedom,
+        prediction_variance=fit.trial_variance + fit.residual_variance,
+        degrees_of_freedom=fit.degrees_of_freedom,
     )
 
 
-def _basis(regression: Regression, names: tuple[str, ...]) -> Floats:
+def _basis(fit: Fit, fixed_terms: Mapping[str, FixedTerm], names: tuple[str, ...]) -> Floats:
     """Return B so that the model's own terms are B times (1, centred covariates).
 
     It puts the terms in the card's order and folds fixed terms into the intercept.
     """
-    basis = np.zeros((len(regression.terms), len(names) + 1))
-    for row, term in enumerate(regression.terms):
-        if term in regression.fixed_terms:
-            fixed = regression.fixed_terms[term]
-            basis[row, 0] = fixed.value - fixed.centre
+    basis = np.zeros((len(fit.terms), len(names) + 1))
+    for row, term in enumerate(fit.terms):
+        if term in fixed_terms:
+            basis[row, 0] = fixed_terms[term].value - fixed_terms[term].centre
         else:
             basis[row, (INTERCEPT, *names).index(term)] = 1.0
     return basis

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omop_scorer import kernel
+from omop_scorer.card import Covariate
 from omop_scorer.errors import ScoringError
 from omop_scorer.kernel import Floats, Scores, Uncertainty
-from omop_scorer.model import Covariate, Model, ends
+from omop_scorer.model import Model, ends
 from omop_scorer.subgroups import first_group
 
 NO_CLASS_LEFT = "no class left"

@@ -312,6 +312,25 @@ def test_a_patient_scores_the_same_bits_in_any_batch(crohns, seed, n, n_before, 
         assert joined.tobytes() == np.ascontiguousarray(whole).tobytes()
 
 
+@pytest.mark.parametrize("uncertainty", kernel.UNCERTAINTIES)
+def test_the_ranking_alone_is_the_same_without_the_response(crohns, uncertainty):
+    values = np.random.default_rng(3).normal(size=(50, 9)) * 30 + 50
+    whole = score(values, crohns, uncertainty)
+    ranked = score(values, crohns, uncertainty, with_response=False)
+    for name, each in vars(whole).items():
+        if name.endswith("response_probability"):
+            assert np.isnan(getattr(ranked, name)).all()
+        elif name != "labels":
+            assert getattr(ranked, name).tobytes() == each.tobytes()
+
+
+def test_what_is_not_finite_is_refused_without_the_response_too(crohns):
+    values = np.full((4, 9), 7.25)
+    values[2, 1] = 1e300
+    with pytest.raises(ScoringError, match=r"^0 of 4 .* for 1 the score is not finite"):
+        score(values, crohns, with_response=False)
+
+
 def test_no_patients_give_empty_scores(crohns):
     scores = score(np.empty((0, 9)), crohns)
     assert scores.attributable_effect.shape == (0, 3)
@@ -392,6 +411,9 @@ def test_p_values_keep_their_input_unless_told():
         ((0, 4.99, 0), (True, False, True), kernel.WITHIN),
         ((0, 5.5, 0), (False, True, True), kernel.UNKNOWN),
         ((0, 4.99, 0), (False, False, False), kernel.UNKNOWN),
+        # Left out of the model.
+        ((math.nan, 5.5, 0), (False, True, True), kernel.UNKNOWN),
+        ((0, math.nan, 0), (True, False, True), kernel.WITHIN),
     ],
 )
 def test_within_trial_range(values, recorded, answer):

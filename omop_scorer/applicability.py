@@ -1,0 +1,272 @@
+"""How far the scored are from the training population, and how their numbers are spread.
+
+Sums are exact (whole numbers and fractions) and every number of a patient comes from elementwise
+operations in a fixed order, so that batch size and order of the patients change nothing.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy import special
+
+from omop_scorer import results
+from omop_scorer.kernel import Floats, Scores
+from omop_scorer.model import Model
+
+EFFECT_WIDTH = Fraction(10)
+PROBABILITY_WIDTH = Fraction(1, 20)
+DISTANCE_WIDTH = Fraction(1, 2)
+
+SCORED, RECORDED, NOTHING_IMPUTED = "scored", "recorded", "nothing_imputed"
+
+_BINS = 20
+# Between the 1st and the 99th percentile of a normal distribution lie so many deviations.
+_NORMAL_SPAN = 4.65
+# A mantissa of 53 bits as three limbs, whose products add up in 64 bits for 2^27 patients.
+_LIMB = 18
+
+
+class Moments:
+    """Number, sum and sum of squares of numbers, exactly."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        # By exponent: a number is its mantissa, a whole number, times 2^(exponent - 53).
+        self._sums: Counter[int] = Counter()
+        self._squares: Counter[int] = Counter()
+
+    def add(self, values: Floats) -> None:
+        """Add finite numbers, any shape."""
+        fraction, exponents = np.frexp(values)
+        mantissas = np.ldexp(fraction, 53).astype(np.int64)
+        low, high = mantissas & ((1 << _LIMB) - 1), mantissas >> 2 * _LIMB
+        middle = (mantissas >> _LIMB) & ((1 << _LIMB) - 1)
+        self.n += values.size
+        for exponent in np.unique(exponents):
+            is_of_it = exponents == exponent
+            a, b, c = high[is_of_it], middle[is_of_it], low[is_of_it]
+            # Digits of base 2^18, most significant first.
+            self._sums[int(exponent)] += _from_digits([a.sum(), b.sum(), c.sum()])
+            self._squares[int(exponent)] += _from_digits(
+                [a @ a, 2 * (a @ b), 2 * (a @ c) + b @ b, 2 * (b @ c), c @ c]
+            )
+
+    def update(self, other: "Moments") -> None:
+        """Add what another has counted."""
+        self.n += other.n
+        self._sums.update(other._sums)
+        self._squares.update(other._squares)
+
+    def mean(self) -> float | None:
+        """Return the mean, correctly rounded; None of no number."""
+        return float(self._sum() / self.n) if self.n else None
+
+    def standard_deviation(self) -> float | None:
+        """Return the standard deviation with n - 1; None of fewer than two numbers."""
+        if self.n < 2:
+            return None
+        squares = sum((_scaled(m, 2 * (e - 53)) for e, m in self._squares.items()), Fraction())
+        return math.sqrt((squares - self._sum() ** 2 / self.n) / (self.n - 1))
+
+    def _sum(self) -> Fraction:
+        return sum((_scaled(m, e - 53) for e, m in self._sums.items()), Fraction())
+
+
+def _from_digits(digits: Sequence[np.int64]) -> int:
+    total = 0
+    for digit in digits:
+        total = (total << _LIMB) + int(digit)
+    return total
+
+
+def _scaled(mantissa: int, exponent: int) -> Fraction:
+    return mantissa * Fraction(2) ** exponent
+
+
+class Histogram:
+    """Counts by bin of one width, whose edges are its multiples, correctly rounded.
+
+    A bin holds low <= value < high for exactly the edges that are written.
+    """
+
+    def __init__(self, width: Fraction) -> None:
+        self._width = width
+        self._counts: Counter[int] = Counter()
+
+    def add(self, values: Floats) -> None:
+        """Count finite numbers."""
+        numbers = np.floor(values / float(self._width))
+        # Division may land beyond an edge by one rounding; the edges decide.
+        numbers -= values < self._edges(numbers)
+        numbers += values >= self._edges(numbers + 1)
+        for number, n in zip(*np.unique(numbers, return_counts=True), strict=True):
+            self._counts[int(number)] += int(n)
+
+    def bins(self) -> Iterator[tuple[float, float, int]]:
+        """Yield low end, high end and count of the bins that hold somebody, in order."""
+        for number, n in sorted(self._counts.items()):
+            low, high = number * self._width, (number + 1) * self._width
+            yield float(low), float(high), n
+
+    def _edges(self, numbers: Floats) -> Floats:
+        # The one rounding of a quotient of whole numbers is that of the fraction.
+        return numbers * self._width.numerator / self._width.denominator
+
+
+def round_width(span: float) -> Fraction:
+    """Return 1, 2 or 5 times a power of ten, the nearest by ratio to a twentieth of the span."""
+    wanted = Fraction(span) / _BINS
+    power = math.floor(math.log10(wanted))
+    candidates = [m * Fraction(10) ** p for p in (power - 1, power, power + 1) for m in (1, 2, 5)]
+    return min(candidates, key=lambda width: max(width / wanted, wanted / width))
+
+
+class TrainingDistance:
+    """Mahalanobis distance from the mean of the training population."""
+
+    def __init__(self, model: Model) -> None:
+        population = model.card.training_population
+        self._mean = [population.mean[name] for name in model.arrays.covariates]
+        self._factor = np.linalg.cholesky(np.array(population.covariance))
+
+    def of(self, values: Floats) -> Floats:
+        """Return the distance, not squared, of n patients from values of shape (n, k).
+
+        It is |z| for Lz = x - mean, L the lower triangular factor of the covariance.
+        """
+        solved: list[Floats] = []
+        square = np.zeros(len(values))
+        for j, mean in enumerate(self._mean):
+            z = values[:, j] - mean
+            for i, earlier in enumerate(solved):
+                z -= self._factor[j, i] * earlier
+            z /= self._factor[j, j]
+            square += z * z
+            solved.append(z)
+        return np.sqrt(square)
+
+    def expected_share(self, low: float, high: float) -> float:
+        """Return the share that a normal population has between two distances."""
+        # The square of the distance has a chi-squared distribution with k degrees of freedom.
+        k = len(self._mean)
+        below = special.gammainc(k / 2, np.array([low, high]) ** 2 / 2)
+        return float(below[1] - below[0])
+
+
+class Applicability:
+    """Moments of the covariates and histograms, kept while patients stream by."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        names, keys = model.arrays.covariates, [each.key for each in model.arrays.classes]
+        self._recorded = {name: Moments() for name in names}
+        self._assumed = {name: Moments() for name in names}
+        self._effects = {key: Histogram(EFFECT_WIDTH) for key in keys}
+        self._responses = {key: Histogram(PROBABILITY_WIDTH) for key in keys}
+        self._values = {
+            covariate.name: Histogram(round_width(_span(model, covariate.name)))
+            for covariate in model.card.covariates
+            if covariate.kind == "continuous"
+        }
+        self._distance = TrainingDistance(model)
+        self._distances = {
+            category: Histogram(DISTANCE_WIDTH) for category in (SCORED, NOTHING_IMPUTED)
+        }
+
+    def add(self, values: Floats, imputed: NDArray[np.bool_], scores: Scores) -> None:
+        """Count a batch.
+
+        Parameters
+        ----------
+        values
+            (n, k) in the card's order, NaN where left out.
+        imputed
+            (n, k): True where the value was imputed.
+        scores
+            Of these patients.
+        """
+        is_left_out = np.isnan(values)
+        for j, name in enumerate(self._model.arrays.covariates):
+            recorded = values[~imputed[:, j] & ~is_left_out[:, j], j]
+            self._recorded[name].add(recorded)
+            self._assumed[name].add(values[imputed[:, j], j])
+            if name in self._values:
+                self._values[name].add(recorded)
+        for i, key in enumerate(self._effects):
+            self._effects[key].add(scores.attributable_effect[:, i])
+            self._responses[key].add(scores.response_probability[:, i])
+        is_complete = ~is_left_out.any(axis=1)
+        distances = self._distance.of(values[is_complete])
+        self._distances[SCORED].add(distances)
+        self._distances[NOTHING_IMPUTED].add(distances[~imputed[is_complete].any(axis=1)])
+
+    def covariate_summary(self, run_id: int) -> pa.Table:
+        """Return the moments of every covariate beside those of the training population."""
+        population = self._model.card.training_population
+        rows = []
+        for j, name in enumerate(self._model.arrays.covariates):
+            trial_mean = population.mean[name]
+            trial_deviation = math.sqrt(population.covariance[j][j])
+            scored = Moments()
+            scored.update(self._recorded[name])
+            scored.update(self._assumed[name])
+            for category, moments in ((SCORED, scored), (RECORDED, self._recorded[name])):
+                mean, deviation = moments.mean(), moments.standard_deviation()
+                difference = None
+                if mean is not None and deviation is not None:
+                    pooled = math.sqrt((deviation**2 + trial_deviation**2) / 2)
+                    difference = (mean - trial_mean) / pooled
+                rows.append(
+                    {
+                        "run_id": run_id,
+                        "covariate": name,
+                        "population": category,
+                        "n_persons": moments.n,
+                        "mean": mean,
+                        "standard_deviation": deviation,
+                        "trial_mean": trial_mean,
+                        "trial_standard_deviation": trial_deviation,
+                        "standardised_mean_difference": difference,
+                    }
+                )
+        return pa.Table.from_pylist(rows, schema=results.arrow_schema("covariate_summary"))
+
+    def histogram(self, run_id: int) -> pa.Table:
+        """Return the bins that hold somebody."""
+        rows = [
+            {
+                "run_id": run_id,
+                "measure": measure,
+                "category": category,
+                "bin_low": low,
+                "bin_high": high,
+                "n_persons": n,
+                "expected_share": self._distance.expected_share(low, high)
+                if measure == "trial_distance"
+                else None,
+            }
+            for measure, histograms in (
+                ("attributable_effect", self._effects),
+                ("response_probability", self._responses),
+                ("covariate", self._values),
+                ("trial_distance", self._distances),
+            )
+            for category, histogram in histograms.items()
+            for low, high, n in histogram.bins()
+        ]
+        return pa.Table.from_pylist(rows, schema=results.arrow_schema("histogram"))
+
+
+def _span(model: Model, name: str) -> float:
+    """Return the distance of the 1st and 99th percentile of the training population."""
+    population = model.card.training_population
+    percentiles = population.percentiles.get(name, {})
+    if {1, 99} <= set(percentiles) and percentiles[1] < percentiles[99]:
+        return percentiles[99] - percentiles[1]
+    place = model.arrays.covariates.index(name)
+    return _NORMAL_SPAN * math.sqrt(population.covariance[place][place])

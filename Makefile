@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test unit check clean
+.PHONY: demo test unit check browser clean
 .DEFAULT_GOAL := test
 
 .venv/installed: pyproject.toml
@@ -18,10 +18,15 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[check]'
 	touch $@
 
-demo: .venv/installed ## Make up a CDM and run the main job on it
+demo: .venv/installed ## Make up a CDM, run the main job on it, write the report
 	$(BIN)/omop-scorer demo
 
-test: .venv/installed-test ## Every test
+browser: ## The report is tested in a real browser
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
+	  || echo "no chromium here: the tests of the report in a browser are skipped"
+
+test: .venv/installed-test browser ## Every test
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 unit: .venv/installed-test ## The inner loop

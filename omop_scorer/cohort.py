@@ -49,14 +49,35 @@ class AttritionStep:
     n_excluded: int
 
 
+#: Before the names of work tables that look at each person as of the index treatment.
+INDEX = "index_"
+#: Work tables that hang on each person's index date; the rest serves any of them.
+_OF_AN_INDEX_DATE = frozenset(
+    (
+        *("cohort", "cohort_member", "patient", "measurement_record", "measurement_value"),
+        *("measurement_latest", "drug_record", "steroid_form", "steroid_record", "covariate"),
+        "patient_covariate",
+    )
+)
+
+
 def run_file(
-    engine: Engine, name: str, table: str, parameters: Mapping[str, object] | None = None
+    engine: Engine,
+    name: str,
+    table: str,
+    parameters: Mapping[str, object] | None = None,
+    prefix: str = "",
 ) -> int:
-    """Stage the SELECT of a SQL file as `work.<table>`, binding exactly its own parameters."""
+    """Stage the SELECT of a SQL file as `work.<table>`, binding exactly its own parameters.
+
+    With a prefix, it reads and stages the work tables of other index dates.
+    """
     file = sql.find(name)
     (query,) = file.statements()
+    if prefix:
+        sql.prefix_tables(query, "work", _OF_AN_INDEX_DATE, prefix)
     given = parameters or {}
-    return engine.stage(table, query, {key: given[key] for key in file.parameters})
+    return engine.stage(f"{prefix}{table}", query, {key: given[key] for key in file.parameters})
 
 
 def fetch_file(

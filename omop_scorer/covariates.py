@@ -11,15 +11,16 @@ import pyarrow as pa
 from sqlglot import exp
 
 from omop_scorer import sql
-from omop_scorer.cohort import COHORT_SET, fetch_file, run_file
+from omop_scorer.cohort import COHORT_SET, INDEX, fetch_file, run_file
 from omop_scorer.config import Exposure, Measured, RunConfig
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.journal import Journal
 from omop_scorer.model import Model
 from omop_scorer.units import TreatmentLines, Units
+from omop_scorer.variants import can_be_left_out
 
-STATUSES = ("observed", "computed", "absent", "imputed")
+STATUSES = ("observed", "computed", "absent", "imputed", "left_out")
 MEASUREMENT_MEASURES = (
     "n_records",
     "n_rejected_value",
@@ -83,30 +84,56 @@ def stage_covariates(
 ) -> None:
     """Stage `work.patient_covariate` (every covariate of every scored patient) and the lines."""
     _load_rules(engine, config, units, lines)
-    parameters: dict[str, object] = {
-        "as_of_date": as_of,
-        "year_only": int(config.cohort.age_rule == "year"),
-    }
-    for name in ("measurement_record", "measurement_value", "measurement_latest", "drug_record"):
-        with journal.step(name) as step:
-            step.rows = run_file(engine, f"covariates/{name}", name, parameters)
-    steroid = {"lookback_days": config.covariates.steroid.lookback_days}
-    for name in ("steroid_form", "steroid_record"):
-        with journal.step(name) as step:
-            step.rows = run_file(engine, f"covariates/{name}", name, steroid)
-    n_before = 0
-    for covariate in model.card.covariates:
-        rule = getattr(config.covariates, covariate.name, None)
-        if isinstance(rule, Exposure):
-            parameters["lookback_days"] = rule.lookback_days
-        with journal.step(covariate.name) as step:
-            n = run_file(engine, f"covariates/{covariate.name}", "covariate", parameters)
-            step.rows, n_before = n - n_before, n
+    _stage_records(engine, config, model, as_of, journal)
     with journal.step("patient_covariate") as step:
         engine.load("model_covariate", _what_stands_in(engine, config, model, journal))
         step.rows = run_file(engine, "covariates/patient_covariate", "patient_covariate")
     with journal.step("treatment_line") as step:
         step.rows = run_file(engine, "covariates/treatment_line", "treatment_line")
+
+
+def stage_covariates_at_index(
+    engine: Engine, config: RunConfig, model: Model, as_of: date, journal: Journal
+) -> None:
+    """Stage `work.index_patient_covariate`: the covariates as of each person's index treatment.
+
+    The same rules on the same records, of which none after the person's own index date is read;
+    what stands in for a missing value is what stood in on the as-of date.
+    """
+    _stage_records(engine, config, model, as_of, journal, INDEX)
+    with journal.step(f"{INDEX}patient_covariate") as step:
+        step.rows = run_file(
+            engine, "covariates/patient_covariate", "patient_covariate", prefix=INDEX
+        )
+
+
+def _stage_records(
+    engine: Engine,
+    config: RunConfig,
+    model: Model,
+    as_of: date,
+    journal: Journal,
+    prefix: str = "",
+) -> None:
+    parameters: dict[str, object] = {
+        "as_of_date": as_of,
+        "year_only": int(config.cohort.age_rule == "year"),
+    }
+    for name in ("measurement_record", "measurement_value", "measurement_latest", "drug_record"):
+        with journal.step(f"{prefix}{name}") as step:
+            step.rows = run_file(engine, f"covariates/{name}", name, parameters, prefix)
+    steroid = {"lookback_days": config.covariates.steroid.lookback_days}
+    for name in ("steroid_form", "steroid_record"):
+        with journal.step(f"{prefix}{name}") as step:
+            step.rows = run_file(engine, f"covariates/{name}", name, steroid, prefix)
+    n_before = 0
+    for covariate in model.card.covariates:
+        rule = getattr(config.covariates, covariate.name, None)
+        if isinstance(rule, Exposure):
+            parameters["lookback_days"] = rule.lookback_days
+        with journal.step(f"{prefix}{covariate.name}") as step:
+            n = run_file(engine, f"covariates/{covariate.name}", "covariate", parameters, prefix)
+            step.rows, n_before = n - n_before, n
 
 
 def _load_rules(engine: Engine, config: RunConfig, units: Units, lines: TreatmentLines) -> None:
@@ -161,6 +188,7 @@ def _what_stands_in(engine: Engine, config: RunConfig, model: Model, journal: Jo
         rows = fetch_file(engine, "covariates/cohort_median")
         medians = {str(name): float(str(value)) for name, value in rows}
     means = model.card.training_population.mean
+    left_out = can_be_left_out(model) if config.missing == "reduced_model" else ()
     out: list[dict[str, object]] = []
     for covariate in model.card.covariates:
         name = covariate.name
@@ -168,6 +196,8 @@ def _what_stands_in(engine: Engine, config: RunConfig, model: Model, journal: Jo
         value, status = covariate.imputed_value, "imputed"
         if isinstance(rule, Exposure):
             value, status = 0.0, "absent"
+        elif name in left_out:
+            value, status = None, "left_out"
         elif value is not None:
             own = getattr(rule, "imputed_value", None)
             if own is not None:
@@ -185,11 +215,12 @@ def _what_stands_in(engine: Engine, config: RunConfig, model: Model, journal: Jo
     return _table(out, covariate="s", missing_value="f", missing_status="s")
 
 
-def matrix_query(model: Model) -> exp.Expr:
+def matrix_query(model: Model, prefix: str = "") -> exp.Expr:
     """Return the query of one row per scored patient, in the order of person_id.
 
     Columns: person_id, patient_age, patient_is_male, n_imputed, then per covariate of the card its
-    value and `<name>_is_recorded` (observed or computed).
+    value (NULL when it is left out of the model) and, each 0 or 1, `<name>_is_recorded` (observed
+    or computed), `<name>_is_absent` and `<name>_is_imputed`.
     """
     value, status = exp.column("covariate_value", "c"), exp.column("status", "c")
 
@@ -207,15 +238,21 @@ def matrix_query(model: Model) -> exp.Expr:
         exp.alias_(keys[2], "patient_is_male"),
         exp.alias_(exp.Sum(this=one_if(status.eq("imputed"))), "n_imputed"),
     ]
+    states = {
+        "is_recorded": status.isin("observed", "computed"),
+        "is_absent": status.eq("absent"),
+        "is_imputed": status.eq("imputed"),
+    }
     for covariate in model.card.covariates:
-        recorded = one_if(status.isin("observed", "computed"))
         columns.append(exp.alias_(of(covariate.name, value), covariate.name))
-        columns.append(exp.alias_(of(covariate.name, recorded), f"{covariate.name}_is_recorded"))
+        for state, condition in states.items():
+            flag = of(covariate.name, one_if(condition))
+            columns.append(exp.alias_(flag, f"{covariate.name}_{state}"))
     return (
         exp.select(*columns)
-        .from_(exp.alias_(exp.table_("patient", db="work"), "p", table=True))
+        .from_(exp.alias_(exp.table_(f"{prefix}patient", db="work"), "p", table=True))
         .join(
-            exp.alias_(exp.table_("patient_covariate", db="work"), "c", table=True),
+            exp.alias_(exp.table_(f"{prefix}patient_covariate", db="work"), "c", table=True),
             on="c.person_id = p.person_id",
         )
         .group_by(*(key.copy() for key in keys))

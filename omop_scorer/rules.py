@@ -16,6 +16,7 @@ from omop_scorer.errors import ConfigurationError
 from omop_scorer.model import Model, load_model
 from omop_scorer.resources import shipped
 from omop_scorer.units import TreatmentLines, Units, load_treatment_lines, load_units
+from omop_scorer.variants import can_be_left_out, refuse_without_variants
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def load_rules(config: RunConfig) -> Rules:
         _collect(problems, lambda: refuse_unknown_sets(config, concept_sets))
     if model is not None and units is not None:
         _collect(problems, lambda: refuse_unknown_covariates(config, model, units))
+    if model is not None:
+        _collect(problems, lambda: refuse_without_variants(config, model))
     if problems or model is None or concept_sets is None or units is None or lines is None:
         raise ConfigurationError(*problems)
     return Rules(config, model, concept_sets, units, lines)
@@ -67,6 +70,8 @@ def load_rules(config: RunConfig) -> Rules:
 def covariate_rules(rules: Rules) -> list[tuple[str, str, str, str, str]]:
     """Return, per covariate of the card: name, unit, where it is looked for, window, if none."""
     rows = []
+    is_reduced = rules.config.missing == "reduced_model"
+    left_out = can_be_left_out(rules.model) if is_reduced else ()
     for covariate in rules.model.card.covariates:
         rule = getattr(rules.config.covariates, covariate.name, None)
         sources, window, if_none = sql.find(covariate.name).header["Title"], "", "not scored"
@@ -77,6 +82,8 @@ def covariate_rules(rules: Rules) -> list[tuple[str, str, str, str, str]]:
             window = "ever" if rule.lookback_days == EVER_DAYS else f"{rule.lookback_days} days"
         if isinstance(rule, Exposure):
             if_none = "no (absent)"
+        elif covariate.name in left_out:
+            if_none = "left out"
         elif covariate.imputed_value is not None:
             own = getattr(rule, "imputed_value", None)
             constant = covariate.imputed_value if own is None else own

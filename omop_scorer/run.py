@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pyarrow as pa
 
-from omop_scorer import __version__, cdm, covariates, results
+from omop_scorer import __version__, audit, cdm, covariates, results
 from omop_scorer.cohort import AttritionStep, stage_cohort, stage_concept_sets
 from omop_scorer.covariates import Quality, matrix_query
 from omop_scorer.engines import open_engine
@@ -44,7 +44,7 @@ class RunSummary:
 
 def n_steps(rules: Rules) -> int:
     """How many steps a run under these rules has."""
-    return 18 + len(rules.model.card.covariates)
+    return 28 + 2 * len(rules.model.card.covariates)
 
 
 def execute(rules: Rules, journal: Journal) -> RunSummary:
@@ -176,17 +176,23 @@ def _publish(
                         engine.load("patient_score", patient_score(rows, rules.model))
                 journal.advance(tally.n, n_scored)
             step.rows = tally.n
+        audit.stage_audits(engine, rules, as_of, journal)
         with journal.step("write"):
             for table in (
                 "attrition",
                 "patient_covariate",
                 "treatment_line",
                 "concept_set_member",
+                "run_cohort",
             ):
                 results.append_staged(engine, table, run_id)
             engine.append("covariate_quality", _quality_rows(run_id, quality))
+            engine.append("run_cohort_definition", audit.cohort_definitions(rules, run_id))
+            audits = audit.fetch_audits(engine)
+            for table, rows in (*audit.arrow_tables(audits, run_id), *tally.tables(run_id)):
+                engine.append(table, rows)
         with journal.step("publish"):
-            _refuse_what_does_not_add_up(attrition, tally, quality, rules)
+            _refuse_what_does_not_add_up(attrition, tally, quality, audits, rules)
             results.record_status(
                 engine,
                 run_id,
@@ -217,7 +223,11 @@ def _quality_rows(run_id: int, quality: Quality) -> pa.Table:
 
 
 def _refuse_what_does_not_add_up(
-    attrition: list[AttritionStep], tally: Tally, quality: Quality, rules: Rules
+    attrition: list[AttritionStep],
+    tally: Tally,
+    quality: Quality,
+    audits: audit.Audits,
+    rules: Rules,
 ) -> None:
     n_cohort = attrition[0].n_persons
     n_left_out = sum(step.n_excluded for step in attrition)
@@ -232,5 +242,6 @@ def _refuse_what_does_not_add_up(
         n = sum(quality[covariate.name, f"n_{status}"] for status in covariates.STATUSES)
         if n != tally.n:
             problems.append(f"{covariate.name}: the states of {n} patients, {tally.n} were scored")
+    problems += audit.contradictions(audits, n_cohort, tally.n)
     if problems:
         raise ScoringError(*problems)

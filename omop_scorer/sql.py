@@ -6,7 +6,7 @@ tree and values stay bound parameters: no SQL is ever put together from strings.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -73,12 +73,22 @@ def place(tree: exp.Expr, schemas: Schemas) -> None:
             table.set("catalog", exp.to_identifier(catalog, quoted=True) if catalog else None)
 
 
-def names() -> list[str]:
+def prefix_tables(tree: exp.Expr, schema: str, tables: Collection[str], text: str) -> None:
+    """Put a text, in place, before the names of these tables of a logical schema."""
+    for table in tree.find_all(exp.Table):
+        if table.db == schema and table.name in tables:
+            table.set("this", exp.to_identifier(f"{text}{table.name}"))
+
+
+@cache
+def names() -> tuple[str, ...]:
     """Return the names of all SQL files, for example `covariates/crp`."""
     root = shipped("sql")
-    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.sql"))
+    paths = root.rglob("*.sql")
+    return tuple(sorted(path.relative_to(root).with_suffix("").as_posix() for path in paths))
 
 
+@cache
 def find(name: str) -> SqlFile:
     """Return a file by its name or by its last part, `crp` for `covariates/crp`.
 

@@ -63,11 +63,19 @@ def _attrition(summary: RunSummary) -> Table:
 
 
 def _covariates(summary: RunSummary, covariates: list[str]) -> Table:
-    table = _table("Where the covariates come from (patients)", "covariate", *STATUSES)
-    for name in covariates:
-        counts = [summary.quality[name, f"n_{status}"] for status in STATUSES]
-        cells = [f"{n:,}" if n else "-" for n in counts]
-        cells[-1] = f"{counts[-1]:,} ({counts[-1] / summary.n_scored:.0%})" if counts[-1] else "-"
+    counts = {
+        status: [summary.quality[name, f"n_{status}"] for name in covariates] for status in STATUSES
+    }
+    shown = [status for status in STATUSES if status != "left_out" or any(counts[status])]
+    headings = [status.replace("_", " ") for status in shown]
+    table = _table("Where the covariates come from (patients)", "covariate", *headings)
+    for place, name in enumerate(covariates):
+        cells = []
+        for status in shown:
+            n = counts[status][place]
+            is_found = status in ("observed", "computed", "absent")
+            share = "" if is_found else f" ({n / summary.n_scored:.0%})"
+            cells.append(f"{n:,}{share}" if n else "-")
         table.add_row(name, *cells)
     return table
 

@@ -101,6 +101,7 @@ class Batch:
         here = np.flatnonzero(~no_person)
         is_complete = ~(no_year | no_month | no_day)
         members = self.world.vocabulary.members
+        race = self.world.population["race"]
         columns = {
             "person_id": self.person_id,
             "gender_concept_id": np.where(
@@ -110,7 +111,7 @@ class Batch:
             "month_of_birth": np.where(no_month, g.choice([NULL, NULL, NULL, 0, 13], n), month),
             "day_of_birth": np.where(no_day, g.choice([NULL, NULL, NULL, 0, 99], n), day),
             "birth_datetime": np.where(is_complete, self.born * 86_400_000_000, NULL),
-            "race_concept_id": g.choice(members("race", "race_unknown"), n),
+            "race_concept_id": g.choice(race["concept_id"], n, p=race["share"]),
             "ethnicity_concept_id": g.choice(members("ethnicity"), n),
         }
         self.rows.add("person", len(here), **{name: of[here] for name, of in columns.items()})

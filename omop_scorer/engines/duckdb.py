@@ -75,6 +75,8 @@ class DuckDBEngine(Engine):
         except OSError as error:
             raise ResultsError(f"no temporary folder can be written: {error.strerror}") from None
         self._work = duckdb.connect(":memory:")
+        self._staged: dict[str, int] = {}
+        """Rows of each table of the work area, which nobody else writes to."""
         try:
             self._settle()
             self._cdm = self._vocabulary = self._source("site_cdm", "cdm.url", config.cdm.url)
@@ -148,29 +150,21 @@ class DuckDBEngine(Engine):
         target = exp.to_table(f"memory.work.{table}")
         statement: exp.Expr = (
             exp.Insert(this=target, expression=query)
-            if self._is_staged(table)
+            if table in self._staged
             else exp.Create(this=target, kind="TABLE", expression=query)
         )
-        self._run(self._work, statement, parameters, f"work.{table}")
-        counting = exp.select(exp.Count(this=exp.Star())).from_(target)
-        (row,) = self._run(self._work, counting, {}, f"work.{table}")
-        return int(str(row[0]))
-
-    def _is_staged(self, table: str) -> bool:
-        rows = self._work.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'memory' "
-            "AND schema_name = 'work' AND table_name = $name",
-            {"name": table},
-        ).fetchall()
-        return bool(rows)
+        ((n_added,),) = self._run(self._work, statement, parameters, f"work.{table}")
+        self._staged[table] = self._staged.get(table, 0) + int(str(n_added))
+        return self._staged[table]
 
     def load(self, table: str, rows: pa.Table) -> None:
         """Copy an Arrow table into `work.<table>`."""
-        verb = "INSERT INTO" if self._is_staged(table) else "CREATE TABLE"
-        link = "BY NAME" if self._is_staged(table) else "AS"
+        how = "INSERT INTO {} BY NAME" if table in self._staged else "CREATE TABLE {} AS"
         self._work.register("rows_to_load", rows)
-        self._work.execute(f"{verb} memory.work.{table} {link} SELECT * FROM rows_to_load")  # noqa: S608
+        target = f"memory.work.{table}"
+        self._work.execute(f"{how.format(target)} SELECT * FROM rows_to_load")  # noqa: S608
         self._work.unregister("rows_to_load")
+        self._staged[table] = self._staged.get(table, 0) + rows.num_rows
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         """Return all rows."""
@@ -179,10 +173,11 @@ class DuckDBEngine(Engine):
     def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
         """Yield batches from a cursor of its own."""
         cursor = self._work.cursor()
-        tree = query.copy()
-        sql.place(tree, self.schemas)
+        sql.place(query, self.schemas)
         try:
-            yield from cursor.sql(tree.sql(dialect="duckdb")).to_arrow_reader(batch_size)
+            yield from cursor.sql(query.sql(dialect="duckdb", copy=False)).to_arrow_reader(
+                batch_size
+            )
         except duckdb.Error as error:
             raise _sql_error(error, "query") from None
         finally:
@@ -251,10 +246,10 @@ class DuckDBEngine(Engine):
         where: str,
         error_class: type[OmopScorerError] = SqlError,
     ) -> list[tuple[object, ...]]:
-        tree = statement.copy()
-        sql.place(tree, self.schemas)
+        sql.place(statement, self.schemas)
         try:
-            return connection.execute(tree.sql(dialect="duckdb"), dict(parameters)).fetchall()
+            text = statement.sql(dialect="duckdb", copy=False)
+            return connection.execute(text, dict(parameters)).fetchall()
         except duckdb.Error as error:
             raise _sql_error(error, where, error_class) from None
 

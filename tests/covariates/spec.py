@@ -120,8 +120,8 @@ class Run:
         rows = self.by_case(query)
         assert all(len(found) <= 1 for found in rows.values())
         return {
-            case: (round(rows[case][0][1], 9), *rows[case][0][2:]) if rows[case] else None
-            for case in rows
+            case: (_rounded(found[0][1]), *found[0][2:]) if found else None
+            for case, found in rows.items()
         }
 
     def numbers(self, covariate: str) -> dict[str, tuple[float, int] | None]:
@@ -145,6 +145,10 @@ class Run:
     def rows(self, query: str) -> list[Answer]:
         """The rows of a query on the results schema."""
         return self.outcome.rows(query.replace("FROM ", "FROM omop_scorer."))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 9)
 
 
 def run(

@@ -21,6 +21,10 @@ CDAI = {"cdai": {"concept_ids": [2000000001, 2000000002]}}
 RUN_TABLES = (
     *("attrition", "patient_covariate", "counterfactual", "patient_subgroup"),
     *("treatment_line", "concept_set_member", "covariate_quality"),
+    *("prevalence", "age_sex_pyramid", "subgroup_summary", "next_treatment"),
+    *("next_treatment_time", "preference_concordance", "uncertainty_comparison", "label_check"),
+    *("imputation_sensitivity", "covariate_summary", "histogram"),
+    *("run_cohort_definition", "run_cohort"),
 )
 Finished = subprocess.CompletedProcess[str]
 
@@ -122,12 +126,14 @@ class Site:
 
     def answer(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return what readers see: the rows of the views, by table."""
-        views = ("score", *(t for t in RUN_TABLES if t != "patient_subgroup"))
+        names = {"patient_subgroup": "score", "run_cohort": "cohort"}
+        names["run_cohort_definition"] = "cohort_definition"
+        views = [names.get(table, table) for table in RUN_TABLES]
         with duckdb.connect(str(self.results), read_only=True) as connection:
             connection.execute("USE omop_scorer")
             seen = {
                 view: connection.execute(
-                    f"SELECT COUNT(*), BIT_XOR(HASH(t)) FROM latest_{view} AS t"
+                    f"SELECT COUNT(*), BIT_XOR(HASH(t)) FROM {prefixed(view)} AS t"
                 ).fetchall()
                 for view in views
             }
@@ -146,6 +152,11 @@ class Site:
         """Return the runs of which any table of a run holds a row."""
         union = " UNION ".join(f"SELECT run_id FROM {table}" for table in RUN_TABLES)
         return {run_id for (run_id,) in self.rows(union)}
+
+
+def prefixed(view: str) -> str:
+    """Return the name of a view; those in OHDSI's layout bear OHDSI's names."""
+    return view if view.startswith("cohort") else f"latest_{view}"
 
 
 def log_lines(text: str) -> list[dict[str, Any]]:

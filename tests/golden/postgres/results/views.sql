@@ -158,11 +158,72 @@ FROM results.histogram AS t
 INNER JOIN results.latest_run AS r
   ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_next_treatment_headline AS
+SELECT
+  c.run_id,
+  c.population,
+  c.index_rule,
+  c.index_classes,
+  c.denominator,
+  c.n_not_anti_il12_23,
+  c.n_population,
+  CAST(c.n_not_anti_il12_23 AS DOUBLE PRECISION) / CAST(NULLIF(c.n_population, 0) AS DOUBLE PRECISION) AS share /* noqa: RF04 */
+FROM (
+  SELECT
+    t.run_id,
+    t.population,
+    t.index_rule,
+    i.index_classes,
+    d.denominator,
+    CAST(SUM(CASE WHEN t.next_class = 'anti_il12_23' THEN 0 ELSE t.n_persons END) AS BIGINT) AS n_not_anti_il12_23,
+    CAST(SUM(t.n_persons) AS BIGINT) AS n_population
+  FROM results.latest_next_treatment AS t
+  INNER JOIN (
+    SELECT
+      'all' AS index_classes
+    UNION ALL
+    SELECT
+      'not_anti_il12_23' AS index_classes
+  ) AS i
+    ON i.index_classes = 'all' OR t.index_class <> 'anti_il12_23'
+  INNER JOIN (
+    SELECT
+      'indexed' AS denominator
+    UNION ALL
+    SELECT
+      'next_treatment' AS denominator
+    UNION ALL
+    SELECT
+      'next_of_model_classes' AS denominator
+  ) AS d
+    ON d.denominator = 'indexed'
+    OR (
+      d.denominator = 'next_treatment'
+      AND NOT t.next_class IN ('none_died', 'none_continuing', 'none_stopped')
+    )
+    OR (
+      d.denominator = 'next_of_model_classes'
+      AND NOT t.next_class IN ('none_died', 'none_continuing', 'none_stopped', 'other_advanced')
+    )
+  WHERE
+    t.index_class <> 'all'
+  GROUP BY
+    t.run_id,
+    t.population,
+    t.index_rule,
+    i.index_classes,
+    d.denominator
+) AS c;
+
 CREATE OR REPLACE VIEW results.cohort_definition AS
 SELECT
   t.cohort_definition_id,
   t.cohort_definition_name,
-  t.cohort_definition_description
+  t.cohort_definition_description,
+  CAST(0 AS BIGINT) AS definition_type_concept_id,
+  CAST(NULL AS TEXT) AS cohort_definition_syntax,
+  CAST(0 AS BIGINT) AS subject_concept_id,
+  r.as_of_date AS cohort_initiation_date
 FROM results.run_cohort_definition AS t
 INNER JOIN results.latest_run AS r
   ON r.run_id = t.run_id;

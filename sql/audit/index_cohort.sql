@@ -1,0 +1,20 @@
+-- Title: The persons with a first biologic, as they were on the day it started
+-- Returns: one row per person: the columns of work.cohort, index date and age being those of the index treatment
+-- Tables: work.index_treatment, work.cohort_member
+-- Window: that of index_treatment
+-- Missing: unknown age or sex stays unknown
+-- Parameters: none
+SELECT
+  m.person_id,
+  i.index_date,
+  m.gender_concept_id,
+  m.is_male,
+  m.race,
+  m.year_of_birth,
+  m.month_of_birth,
+  m.day_of_birth,
+  i.index_age AS age,
+  m.death_date
+FROM work.index_treatment AS i
+INNER JOIN work.cohort_member AS m ON m.person_id = i.person_id
+WHERE i.index_rule = 'first_biologic'

@@ -1,0 +1,53 @@
+-- Title: The index treatment of each person, and what was given right after it
+-- Returns: one row per person and index rule (first_biologic: the first line of a class of the model; first_anti_tnf):
+--          index_class, index_date, index_age (years), next_class, days_to_next (NULL without a next line)
+-- Tables: work.treatment_line, work.model_class, work.line_drug, work.drug_record, work.cohort_member
+-- Window: index line from since on, up to the as-of date; a treatment goes on when an exposure to the index drug
+--         reaches as-of date - continuing_days or later
+-- Missing: without a next line: none_died, else none_continuing, else none_stopped
+-- Parameters: since, continuing_days, year_only (1: age = year - year of birth)
+WITH index_line AS (
+  SELECT l.person_id, 'first_biologic' AS index_rule, MIN(l.line_number) AS line_number
+  FROM work.treatment_line AS l
+  INNER JOIN work.model_class AS c ON c.drug_class = l.drug_class
+  GROUP BY l.person_id
+  UNION ALL
+  SELECT l.person_id, 'first_anti_tnf' AS index_rule, MIN(l.line_number) AS line_number
+  FROM work.treatment_line AS l
+  WHERE l.drug_class = 'anti_tnf'
+  GROUP BY l.person_id
+),
+
+continuing AS (
+  SELECT r.person_id, d.drug
+  FROM work.drug_record AS r
+  INNER JOIN work.line_drug AS d ON d.concept_set = r.concept_set
+  WHERE DATE_DIFF('day', r.start_date, r.index_date) - r.n_days_after_start <= :continuing_days
+  GROUP BY r.person_id, d.drug
+)
+
+SELECT
+  i.person_id, i.index_rule, l.drug_class AS index_class, l.start_date AS index_date, m.is_male, m.age,
+  CAST(
+    EXTRACT(YEAR FROM l.start_date) - m.year_of_birth - CASE
+      WHEN :year_only = 1 THEN 0
+      WHEN
+        EXTRACT(MONTH FROM l.start_date) * 100 + EXTRACT(DAY FROM l.start_date)
+        < m.month_of_birth * 100 + m.day_of_birth THEN 1
+      ELSE 0
+    END AS BIGINT
+  ) AS index_age,
+  CASE
+    WHEN n.person_id IS NOT NULL THEN COALESCE(k.drug_class, 'other_advanced')
+    WHEN m.death_date <= m.index_date THEN 'none_died'
+    WHEN c.person_id IS NOT NULL THEN 'none_continuing'
+    ELSE 'none_stopped'
+  END AS next_class,
+  DATE_DIFF('day', l.start_date, n.start_date) AS days_to_next
+FROM index_line AS i
+INNER JOIN work.treatment_line AS l ON l.person_id = i.person_id AND l.line_number = i.line_number
+INNER JOIN work.cohort_member AS m ON m.person_id = i.person_id
+LEFT JOIN work.treatment_line AS n ON n.person_id = i.person_id AND n.line_number = i.line_number + 1
+LEFT JOIN work.model_class AS k ON k.drug_class = n.drug_class
+LEFT JOIN continuing AS c ON c.person_id = l.person_id AND c.drug = l.drug
+WHERE l.start_date >= :since

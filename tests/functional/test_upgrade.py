@@ -1,0 +1,90 @@
+"""Results of an earlier release are migrated in place and stay what readers see."""
+
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from command_line import Site, omop_scorer
+
+from omop_scorer import results, sql
+
+OLD_RUN, OLD_NIGHT, PERSON = 2025070100000000, date(2025, 7, 1), 77
+ROWS = {
+    "schema_version": [(1, "0.1.0", datetime(2025, 7, 1))],
+    "scoring_run": [
+        (
+            *(OLD_RUN, OLD_NIGHT, datetime(2025, 7, 1), "0.1.0", "duckdb", "crohns_srs_2025"),
+            *("a" * 64, "b" * 64, "c" * 64, "bootstrap", "CDM", "5.4", date(2025, 6, 30)),
+            *("v5", "{}"),
+        )
+    ],
+    "scoring_run_status": [
+        (OLD_RUN, "RUNNING", datetime(2025, 7, 1), None, None, None),
+        (OLD_RUN, "COMPLETE", datetime(2025, 7, 1, 0, 1), 40, 1, None),
+    ],
+    "attrition": [(OLD_RUN, 1, "crohns_disease", 40, 0), (OLD_RUN, 2, "deceased", 1, 39)],
+    "patient_covariate": [
+        (
+            *(OLD_RUN, PERSON, "crp", 4.0, "observed", "measurement", 5, 3020460),
+            *(date(2025, 6, 1), 4.0, "mg/L"),
+        )
+    ],
+    "counterfactual": [
+        (OLD_RUN, PERSON, key, 30.0 - i, 5.0, 70.0, 0.3, i + 1)
+        for i, key in enumerate(("anti_tnf", "anti_il12_23", "anti_integrin"))
+    ],
+    "patient_subgroup": [
+        (
+            *(OLD_RUN, PERSON, "(TNF = IL = INT)", "anti_tnf", "anti_il12_23", "anti_integrin"),
+            *(0.5, 0.6, 0.3, False, 40.0, 45, True, 0, True),
+        )
+    ],
+}
+
+
+@pytest.fixture
+def old(tmp_path: Path, made_up) -> Site:
+    """A site whose results were made by the first version of the schema."""
+    site = Site(tmp_path, made_up(), tmp_path / "results.duckdb")
+    with duckdb.connect(str(site.results)) as connection:
+        connection.execute("CREATE SCHEMA omop_scorer")
+        first = sql.find("results/migrations/0001_tables")
+        for statement in first.render("duckdb", {"results": (None, "omop_scorer")}):
+            connection.execute(statement)
+        connection.execute("USE omop_scorer")
+        connection.execute(
+            "CREATE TABLE schema_version (version INTEGER NOT NULL, "
+            "tool_version VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)"
+        )
+        for table, rows in ROWS.items():
+            marks = ", ".join("?" * len(rows[0]))
+            connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+    return site
+
+
+def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
+    finished = old.run("--as-of", "2025-06-15")
+    assert finished.returncode == 0, finished.stderr
+    versions = old.rows("SELECT version FROM schema_version ORDER BY version")
+    assert versions == [(n,) for n in range(1, len(results.migrations()) + 1)]
+    # The night of the old run is the later one, so it is still the answer.
+    assert old.rows("SELECT run_id, as_of_date, n_scored FROM latest_run") == [
+        (OLD_RUN, OLD_NIGHT, 1)
+    ]
+    assert old.rows("SELECT person_id, subgroup, anti_tnf_effect FROM latest_score") == [
+        (PERSON, "(TNF = IL = INT)", 30.0)
+    ]
+    for table, rows in ROWS.items():
+        if table != "schema_version":
+            assert old.rows(f"FROM {table} WHERE run_id = {OLD_RUN}") == rows
+    assert old.rows("FROM latest_prevalence") == []
+    assert old.rows("FROM cohort") == []
+
+
+def test_a_report_of_a_run_without_audits_says_what_it_lacks(old: Site) -> None:
+    assert old.run("--as-of", "2025-06-15").returncode == 0
+    target = old.folder / "report.html"
+    done = omop_scorer("report", "--config", old.run_file(), "-o", target)
+    assert done.returncode == 0, done.stderr
+    assert str(OLD_RUN) in target.read_text(encoding="utf-8")

@@ -1,0 +1,37 @@
+/* Title: What the audits need to know of every person of the cohort */
+/* Returns: one row per person: age (completed years), is_male, sex and age_group and race (a text, unknown included), */
+/*          first_biologic_date (first line of a class of the model), is_first_since (that day or later) */
+/* Tables: work.cohort_member, work.treatment_line, work.model_class, work.age_group */
+/* Window: the index date */
+/* Missing: unknown age, sex or race is a value of its own; never treated: first_biologic_date is NULL */
+/* Parameters: since */
+WITH first_biologic AS (
+  SELECT
+    l.person_id,
+    MIN(l.start_date) AS start_date
+  FROM work.treatment_line AS l
+  INNER JOIN work.model_class AS c
+    ON c.drug_class = l.drug_class
+  GROUP BY
+    l.person_id
+)
+SELECT
+  m.person_id,
+  m.age,
+  m.is_male,
+  CASE
+    WHEN m.is_male IS NULL
+    THEN 'unknown'
+    WHEN m.is_male
+    THEN 'male'
+    ELSE 'female'
+  END AS sex,
+  COALESCE(g.age_group, 'unknown') AS age_group,
+  COALESCE(m.race, 'race_unknown') AS race,
+  b.start_date AS first_biologic_date,
+  CASE WHEN b.start_date >= $since THEN TRUE ELSE FALSE END AS is_first_since
+FROM work.cohort_member AS m
+LEFT JOIN work.age_group AS g
+  ON m.age BETWEEN g.lowest_age AND g.highest_age
+LEFT JOIN first_biologic AS b
+  ON b.person_id = m.person_id;

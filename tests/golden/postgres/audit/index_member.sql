@@ -1,0 +1,63 @@
+/* Title: Who is counted where in the audits of treatment */
+/* Returns: one row per person, index rule, population (all and, age and sex known, one of four) and index class (its */
+/*          own and all): next_class, days_to_next */
+/* Tables: work.index_treatment */
+/* Window: that of index_treatment; age on the as-of date or, with age_at_index 1, on the index date */
+/* Missing: of unknown age or sex: in the population all alone */
+/* Parameters: age_at_index */
+WITH aged AS (
+  SELECT
+    person_id,
+    index_rule,
+    index_class,
+    next_class,
+    days_to_next,
+    is_male,
+    CASE WHEN %(age_at_index)s = 1 THEN index_age ELSE age END AS age
+  FROM work.index_treatment
+), populated AS (
+  SELECT
+    person_id,
+    index_rule,
+    index_class,
+    next_class,
+    days_to_next,
+    'all' AS population
+  FROM aged
+  UNION ALL
+  SELECT
+    person_id,
+    index_rule,
+    index_class,
+    next_class,
+    days_to_next,
+    CASE
+      WHEN is_male AND age >= 50
+      THEN 'men_50_and_over'
+      WHEN is_male
+      THEN 'men_under_50'
+      WHEN age >= 50
+      THEN 'women_50_and_over'
+      ELSE 'women_under_50'
+    END AS population
+  FROM aged
+  WHERE
+    NOT is_male IS NULL AND NOT age IS NULL
+)
+SELECT
+  person_id,
+  index_rule,
+  population,
+  index_class,
+  next_class,
+  days_to_next
+FROM populated
+UNION ALL
+SELECT
+  person_id,
+  index_rule,
+  population,
+  'all' AS index_class,
+  next_class,
+  days_to_next
+FROM populated;

@@ -1,0 +1,34 @@
+/* Title: What the models preferred at the first biologic against the class given next */
+/* Returns: one row per population, preferred and next class: n_persons; nobody is a row too */
+/* Tables: work.preference_concordance_grid, work.index_member, work.index_preference */
+/* Window: scored as of the index date; the next treatment up to the as-of date */
+/* Missing: who could not be scored on that day is not_scored */
+/* Parameters: none */
+WITH counted AS (
+  SELECT
+    m.population,
+    COALESCE(p.preferred, 'not_scored') AS preferred,
+    m.next_class,
+    COUNT(*) AS n_persons
+  FROM work.index_member AS m
+  LEFT JOIN work.index_preference AS p
+    ON p.person_id = m.person_id
+  WHERE
+    m.index_rule = 'first_biologic' AND m.index_class = 'all'
+  GROUP BY
+    m.population,
+    COALESCE(p.preferred, 'not_scored'),
+    m.next_class
+)
+SELECT
+  g.population,
+  g.preferred,
+  g.next_class,
+  COALESCE(c.n_persons, 0) AS n_persons
+FROM work.preference_concordance_grid AS g
+LEFT JOIN counted AS c
+  ON c.population = g.population
+  AND c.preferred = g.preferred
+  AND c.next_class = g.next_class
+ORDER BY
+  g.place NULLS LAST;

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from omop_scorer import __version__, sql
+from omop_scorer.cli_results import diff, report, runs, write_report
+from omop_scorer.cli_score import score, with_yes_no_words
 from omop_scorer.config import RunConfig, load, shipped_run_file
 from omop_scorer.errors import ConfigurationError, OmopScorerError
 
@@ -29,11 +31,6 @@ app = typer.Typer(
 )
 
 
-DEFAULT_MODEL = "crohns_srs_2025"
-_YES_NO_OPTIONS = ("--prior-anti-tnf", "--steroid", "--immunomodulator", "--ileal")
-
-
-Uncertainty = Literal["bootstrap", "analytic"]
 LogFormat = Literal["auto", "text", "json"]
 Dialect = Literal["duckdb", "postgres", "spark"]
 
@@ -158,83 +155,20 @@ def demo(
         ],
     )
     _run(config, log_format)
+    (page,) = write_report(config, "latest", folder / "report.html")
     Console().print(
-        f"\nThe CDM is {cdm}, the answer {results}. Look at it, for example, with:\n"
+        f"\nThe CDM is {cdm}, the answer {results}, the report {page}: open it in a browser.\n"
+        "Look at the answer, for example, with:\n"
         f"  duckdb {results} 'FROM omop_scorer.latest_score LIMIT 5'",
         highlight=False,
         soft_wrap=True,
     )
 
 
-@app.command()
-def score(
-    input_file: Annotated[
-        Path | None,
-        typer.Argument(metavar="INPUT", help="A CSV of patients; none: one patient, by options."),
-    ] = None,
-    output_file: Annotated[
-        Path | None, typer.Argument(metavar="OUTPUT", help="The CSV to write.")
-    ] = None,
-    given_input: Annotated[Path | None, typer.Option("--input", "-i", help="As INPUT.")] = None,
-    given_output: Annotated[Path | None, typer.Option("--output", "-o", help="As OUTPUT.")] = None,
-    age: Annotated[str | None, typer.Option(help="Completed years.")] = None,
-    sex: Annotated[str | None, typer.Option(help="male or female.")] = None,
-    bmi: Annotated[str | None, typer.Option(help="Body mass index, kg/m2.")] = None,
-    crp: Annotated[str | None, typer.Option(help="C-reactive protein, mg/L.")] = None,
-    cdai: Annotated[str | None, typer.Option(help="Crohn's disease activity, points.")] = None,
-    prior_anti_tnf: Annotated[
-        bool | None, typer.Option(help="Ever treated with an anti-TNF.", show_default=False)
-    ] = None,
-    steroid: Annotated[
-        bool | None, typer.Option(help="On a systemic corticosteroid.", show_default=False)
-    ] = None,
-    immunomodulator: Annotated[
-        bool | None, typer.Option(help="On an immunomodulator.", show_default=False)
-    ] = None,
-    ileal: Annotated[
-        bool | None, typer.Option(help="Ileal involvement.", show_default=False)
-    ] = None,
-    uncertainty: Annotated[
-        Uncertainty, typer.Option(help="The paper's subgroups, or the web calculator's.")
-    ] = "bootstrap",
-    exclude_class: Annotated[
-        list[str] | None, typer.Option(help="A class that cannot be had, by its key; repeatable.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="A shipped model card, or a path.")] = DEFAULT_MODEL,
-) -> None:
-    """Score one patient, or a CSV of patients."""
-    from omop_scorer.model import load_model  # noqa: PLC0415
-    from omop_scorer.patient_report import render_patient  # noqa: PLC0415
-    from omop_scorer.score import score_csv, score_patient  # noqa: PLC0415
-
-    card = load_model(model)
-    excluded = frozenset(exclude_class or ())
-    keys = [drug_class.key for drug_class in card.card.classes]
-    if unknown := sorted(excluded - set(keys)):
-        raise typer.BadParameter(f"{', '.join(unknown)}; classes of the model: {', '.join(keys)}")
-    answers = {
-        "age": age,
-        "sex": sex,
-        "bmi": bmi,
-        "crp": crp,
-        "cdai": cdai,
-        "prior_anti_tnf": prior_anti_tnf,
-        "steroid": steroid,
-        "immunomodulator": immunomodulator,
-        "ileal": ileal,
-    }
-    patient = {name: answer for name, answer in answers.items() if answer is not None}
-    source, target = input_file or given_input, output_file or given_output
-    if source is None and target is None:
-        if not patient:
-            raise typer.BadParameter("give a CSV, or one patient by --age, --sex and the others")
-        scored = score_patient(patient, card, uncertainty, excluded)
-        render_patient(scored, card, Console())
-    elif source is None or target is None or patient:
-        raise typer.BadParameter("a CSV needs an input and an output, and no patient's options")
-    else:
-        n_scored = score_csv(source, target, card, uncertainty, excluded)
-        typer.echo(f"{n_scored:,} patients scored to {target}")
+app.command()(report)
+app.command()(runs)
+app.command()(diff)
+app.command()(score)
 
 
 @app.command()
@@ -334,25 +268,10 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(143)
 
 
-def _with_yes_no_words(arguments: Sequence[str]) -> list[str]:
-    """Let `--steroid yes` and `--steroid=no` stand for `--steroid` and `--no-steroid`."""
-    words = {"yes": "", "true": "", "1": "", "no": "no-", "false": "no-", "0": "no-"}
-    out: list[str] = []
-    for argument in arguments:
-        option, has_value, value = argument.partition("=")
-        if has_value and option in _YES_NO_OPTIONS and value.lower() in words:
-            out.append(f"--{words[value.lower()]}{option[2:]}")
-        elif out and out[-1] in _YES_NO_OPTIONS and argument.lower() in words:
-            out[-1] = f"--{words[argument.lower()]}{out[-1][2:]}"
-        else:
-            out.append(argument)
-    return out
-
-
 def main() -> None:
     """Run a command; a failure prints what, where and what to do next, and no stack trace."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_guarded(lambda: app(_with_yes_no_words(sys.argv[1:]))))
+    sys.exit(_guarded(lambda: app(with_yes_no_words(sys.argv[1:]))))
 
 
 def _guarded(command: Callable[..., Any]) -> int:

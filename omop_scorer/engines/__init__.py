@@ -1,7 +1,7 @@
 """Database engines: only what differs between them. A driver is imported only in its own file."""
 
 from omop_scorer.config import RunConfig
-from omop_scorer.engines.base import Engine
+from omop_scorer.engines.base import Engine, ResultsReader
 
 
 def open_engine(config: RunConfig, *, with_results: bool) -> Engine:
@@ -35,3 +35,20 @@ def try_results(config: RunConfig) -> int:
     from omop_scorer.engines.duckdb import try_results_file  # noqa: PLC0415
 
     return try_results_file(config)
+
+
+def open_results(config: RunConfig) -> ResultsReader:
+    """Open the results that the configuration names, read-only; the CDM is not touched.
+
+    Raises
+    ------
+    ConnectionFailedError
+        There is no such file, or it cannot be opened.
+    LockHeldError
+        A run is writing to it.
+    ResultsError
+        It holds no results schema of that name.
+    """
+    from omop_scorer.engines.duckdb_results import DuckDBResultsReader  # noqa: PLC0415
+
+    return DuckDBResultsReader(config)

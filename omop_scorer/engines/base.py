@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import ClassVar
+from types import TracebackType
+from typing import ClassVar, Self
 
 import pyarrow as pa
 from sqlglot import exp
@@ -17,8 +18,9 @@ Parameters = Mapping[str, object]
 class Engine(ABC):
     """One open connection to a CDM and, for a run, to its results.
 
-    Queries are sqlglot trees over the logical schemas; the engine renames the schemas and renders
-    its dialect. A query that fails raises SqlError, which never repeats a patient's value.
+    Queries are sqlglot trees over the logical schemas; the engine, whose the tree is from then on,
+    renames the schemas and renders its dialect. A query that fails raises SqlError, which never
+    repeats a patient's value.
     """
 
     name: ClassVar[str]
@@ -80,3 +82,44 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the connection, its locks and its work area."""
+
+
+class ResultsReader(ABC):
+    """The results and nothing else, read-only: no CDM, no lock of a run, no file that is made.
+
+    Queries are sqlglot trees over the logical schema `results`, as in Engine. Close it soon: an
+    embedded engine cannot write while somebody reads.
+    """
+
+    where: str
+    """Where the results are, in the words of the run file."""
+
+    @abstractmethod
+    def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
+        """Return all rows of a query as an Arrow table.
+
+        Raises
+        ------
+        SqlError
+        """
+
+    @abstractmethod
+    def tables(self) -> set[str]:
+        """Return the names of the tables and views of the results schema, in lower case."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the connection."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Close it, whatever happened."""
+        self.close()

@@ -19,7 +19,8 @@ from omop_scorer.config import shipped_run_file
 from omop_scorer.resources import shipped
 
 COMMANDS = (
-    *("run", "check", "demo", "score", "render", "covariates", "synth", "import-concept-set"),
+    *("run", "check", "demo", "report", "runs", "diff", "score"),
+    *("render", "covariates", "synth", "import-concept-set"),
 )
 SCORE_COLUMNS = [
     "placebo_effect",
@@ -310,7 +311,8 @@ class TestDemo:
             finished = omop_scorer("demo", "--folder", folder, "--persons", 300, "--seed", 4)
             assert finished.returncode == 0, finished.stderr
         assert {path.name for path in folder.iterdir()} == {
-            *("cdm.duckdb", "results.duckdb", "cdm.truth.parquet", "cdm.truth_lines.parquet")
+            *("cdm.duckdb", "cdm.truth.parquet", "cdm.truth_lines.parquet"),
+            *("results.duckdb", "report.html"),
         }
         with duckdb.connect(str(folder / "results.duckdb"), read_only=True) as connection:
             runs = connection.execute(

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from omop_scorer import engines
+
 PACKAGE = Path(__file__).parents[2] / "omop_scorer"
 MODULES = sorted(
     path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py")
@@ -20,12 +22,27 @@ ABOVE = {
     "config": {"cli", "run", "check", "results", "cohort", "covariates", "engines/base", "kernel"},
     "engines/base": {"cli", "run", "check", "results", "cohort", "covariates", "kernel", "config"},
     "engines/duckdb": {"cli", "run", "check", "results", "cohort", "covariates", "kernel"},
-    "results": {"cli", "run", "check", "cohort", "covariates", "kernel"},
-    "cohort": {"cli", "run", "check", "covariates", "kernel"},
-    "covariates": {"cli", "run", "check", "kernel"},
-    "run": {"cli", "check", "summary"},
+    "engines/duckdb_results": {"cli", "run", "check", "results", "history", "kernel"},
+    "results": {"cli", "run", "check", "cohort", "covariates", "kernel", "audit", "history"},
+    "cohort": {"cli", "run", "check", "covariates", "kernel", "audit"},
+    "covariates": {"cli", "run", "check", "kernel", "audit"},
+    "audit": {"cli", "run", "check", "summary", "history", "config", "engines/duckdb"},
+    "scoring": {"cli", "run", "check", "covariates", "audit", "history", "engines/base"},
+    "run": {"cli", "check", "summary", "history"},
     "check": {"cli", "run"},
     "score": {"cli", "run", "sql", "config", "results", "engines/base", "engines/duckdb"},
+    "cli_score": {"cli", "run", "check", "config", "sql", "results", "engines/base"},
+    "history_tables": {"cli", "run", "check", "results", "sql", "engines/base"},
+}
+#: They read results, and nothing else: they work where there is no CDM.
+READERS = [
+    *("cli_results", "history", "history_tables"),
+    *(module for module in MODULES if module.startswith("report/")),
+]
+#: What makes results, and what reaches a CDM.
+MAKERS = {
+    *("cli", "run", "check", "cdm", "covariates", "audit", "scoring", "kernel"),
+    *("engines/open_engine", "engines/duckdb", "engines/duckdb_source"),
 }
 
 
@@ -44,6 +61,18 @@ def imported(module: str) -> set[str]:
 @pytest.mark.parametrize("module", sorted(ABOVE))
 def test_imports_point_one_way(module: str) -> None:
     assert imported(module) & (ABOVE[module] - {"__init__", "engines/__init__"}) == set()
+
+
+@pytest.mark.parametrize("module", READERS)
+def test_readers_of_results_know_no_cdm(module: str) -> None:
+    assert imported(module) & MAKERS == set()
+
+
+def test_makers_exist() -> None:
+    assert callable(engines.open_engine)
+    assert set(MODULES) >= MAKERS - {"engines/open_engine"}
+    assert set(MODULES) >= set(ABOVE)
+    assert imported("run") & MAKERS >= {"cdm", "engines/open_engine"}
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,0 +1,117 @@
+"""Results in a DuckDB file, for those who only read them."""
+
+import tempfile
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from omop_scorer import sql
+from omop_scorer.config import RunConfig
+from omop_scorer.engines.base import Parameters, ResultsReader
+from omop_scorer.engines.duckdb_source import attach, first_line, holder, is_locked
+from omop_scorer.errors import ConnectionFailedError, LockHeldError, ResultsError, SqlError
+
+_ALIAS = "results_to_read"
+_RUN_FIRST = "start a run first, with: omop-scorer run"
+#: Errors whose text names objects, never values.
+_SPEAKABLE = (duckdb.BinderException, duckdb.CatalogException, duckdb.IOException)
+
+
+class DuckDBResultsReader(ResultsReader):
+    """A results file, attached read-only."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Open the file and find the schema in it.
+
+        Raises
+        ------
+        ConnectionFailedError, LockHeldError, ResultsError
+        """
+        path = Path(config.results.url)
+        self.where = f"results.url {path}"
+        if not path.exists():
+            raise ConnectionFailedError(f"{self.where}: no such file; {_RUN_FIRST}")
+        # An empty file would be taken for a new database.
+        if not path.is_file() or not path.stat().st_size:
+            raise ConnectionFailedError(f"{self.where}: not a DuckDB file; {_RUN_FIRST}")
+        try:
+            self._spill = tempfile.TemporaryDirectory(prefix="omop-scorer-")
+        except OSError as error:
+            raise ResultsError(f"no temporary folder can be written: {error.strerror}") from None
+        self._connection = duckdb.connect(":memory:")
+        try:
+            self._settle(config)
+            self._attach(path)
+            self._schema = self._find_schema(config.results.schema_)
+        except BaseException:
+            self.close()
+            raise
+
+    def _settle(self, config: RunConfig) -> None:
+        self._connection.execute("SET autoinstall_known_extensions = false")
+        self._connection.execute("SET temp_directory = $folder", {"folder": self._spill.name})
+        if config.threads is not None:
+            self._connection.execute("SET threads = $n", {"n": config.threads})
+        if config.memory_limit is not None:
+            self._connection.execute("SET memory_limit = $limit", {"limit": config.memory_limit})
+
+    def _attach(self, path: Path) -> None:
+        try:
+            attach(self._connection, path, _ALIAS, read_only=True)
+        except duckdb.Error as error:
+            text = str(error)
+            if is_locked(text):
+                raise LockHeldError(
+                    f"{self.where}: a run, or another program, has the file open for writing"
+                    f"{holder(text)}; wait for it to end, or close it, and start again"
+                ) from None
+            raise ConnectionFailedError(
+                f"{self.where}: cannot be opened: {first_line(text)}"
+            ) from None
+
+    def _find_schema(self, wanted: str) -> str:
+        rows = self._connection.execute(
+            "SELECT schema_name FROM duckdb_schemas() "
+            "WHERE database_name = $alias AND NOT internal ORDER BY schema_name",
+            {"alias": _ALIAS},
+        ).fetchall()
+        names = [str(name) for (name,) in rows]
+        # DuckDB does not tell names apart by letter case.
+        for name in names:
+            if name.lower() == wanted.lower():
+                return name
+        known = ", ".join(repr(name) for name in names if name != "main") or "none"
+        raise ResultsError(
+            f"{self.where}: no results.schema {wanted!r} in it; schemas: {known}; "
+            f"name one of them, or {_RUN_FIRST}"
+        )
+
+    def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
+        """Return all rows."""
+        tree = query.copy()
+        sql.place(tree, {"results": (_ALIAS, self._schema)})
+        try:
+            return self._connection.sql(
+                tree.sql(dialect="duckdb"), params=dict(parameters)
+            ).to_arrow_table()
+        except duckdb.Error as error:
+            detail = f": {first_line(str(error))}" if isinstance(error, _SPEAKABLE) else ""
+            raise SqlError(
+                f"{self.where}: cannot be read ({type(error).__name__}){detail}"
+            ) from None
+
+    def tables(self) -> set[str]:
+        """Return the names of tables and views."""
+        rows = self._connection.execute(
+            "SELECT table_name FROM information_schema.tables "
+            "WHERE table_catalog = $alias AND table_schema = $schema",
+            {"alias": _ALIAS, "schema": self._schema},
+        ).fetchall()
+        return {str(name).lower() for (name,) in rows}
+
+    def close(self) -> None:
+        """Close the connection; the file is free for the next run."""
+        self._connection.close()
+        self._spill.cleanup()

@@ -35,9 +35,9 @@ RACES = (*RACE_SETS, "race_unknown")
 SEXES = ("female", "male", "unknown")
 #: The paper's eighteen, in completed years, both ends included.
 AGE_GROUPS = (
-    ("Under 5", -1000, 4),
+    ("Under 5", -(10**6), 4),
     *((f"{low} to {low + 4}", low, low + 4) for low in range(5, 85, 5)),
-    ("85 and over", 85, 1000),
+    ("85 and over", 85, 10**6),
 )
 
 _TREATED = ["population", "index_rule", "index_class"]
@@ -178,6 +178,8 @@ def with_wilson_interval(rows: pd.DataFrame, total: str) -> pd.DataFrame:
     count, n = rows["n_persons"].to_numpy(np.float64), rows[total].to_numpy(np.float64)
     n = np.where(n > 0, n, np.nan)
     low, high = proportion_confint(count, n, alpha=0.05, method="wilson")
+    # Exact at the ends, where the formula leaves a rounding error of either sign.
+    low, high = np.where(count == 0, 0 * n, low), np.where(count == n, 1.0, high)
     return rows.assign(share=count / n, ci_low=low, ci_high=high)
 
 

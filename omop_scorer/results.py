@@ -36,6 +36,9 @@ class ResultsColumn:
     column_name: str
     data_type: str
     is_required: bool
+    is_key: bool
+    is_count: bool
+    """Whether it counts something that must not leave the warehouse while it is small."""
 
 
 def data_model() -> dict[str, list[ResultsColumn]]:
@@ -45,7 +48,10 @@ def data_model() -> dict[str, list[ResultsColumn]]:
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             column = ResultsColumn(
-                row["table_name"], row["column_name"], row["data_type"], row["is_required"] == "Yes"
+                row["table_name"],
+                row["column_name"],
+                row["data_type"],
+                *(row[flag] == "Yes" for flag in ("is_required", "primary_key", "min_cell_count")),
             )
             tables.setdefault(column.table_name, []).append(column)
     return tables

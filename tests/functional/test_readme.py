@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from omop_scorer import config, covariates, results, sql
@@ -42,6 +43,17 @@ def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "TNF > (IL = INT)" in done.stdout
+
+
+@pytest.mark.parametrize("query", blocks("sql"))
+def test_the_questions_for_the_results_have_an_answer(answered: Path, query: str) -> None:
+    with duckdb.connect(str(answered), read_only=True) as connection:
+        assert connection.execute(query).fetchall()
+
+
+def test_there_are_ten_questions() -> None:
+    numbers = [int(re.match(r"-- (\d+)\.", query)[1]) for query in blocks("sql")]
+    assert numbers == [*range(1, 11)]
 
 
 def test_make_targets_exist() -> None:

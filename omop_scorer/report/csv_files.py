@@ -1,0 +1,157 @@
+"""The figures of a report as CSV files, suppressed as they are on the page."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from omop_scorer.report.data import ReportData
+
+#: Columns of run.csv; the configuration is in the last.
+_RUN = (
+    *("run_id", "as_of_date", "started_at", "completed_at", "tool_version", "engine", "model_id"),
+    *("model_sha256", "config_sha256", "concept_sets_sha256", "uncertainty", "cdm_source_name"),
+    *("cdm_version", "cdm_release_date", "vocabulary_version", "n_cohort", "n_scored", "message"),
+    *("minimum_cell_count", "config_json"),
+)
+#: Sections and keys of the configuration that name places of the site, which nobody else needs.
+_PLACES = ("cdm", "results", "concept_sets", "units", "treatment_lines", "model")
+_COMPARISON = (
+    *("figure", "population", "n_persons", "n_population", "share", "ci_low", "ci_high"),
+    *("compared_with", "published_share", "published_n_population", "source"),
+)
+
+
+def csv_files(data: ReportData) -> dict[str, str]:
+    """Return the text of each file by its name.
+
+    A suppressed value is empty, and so is one that does not exist, such as a share of nobody.
+    """
+    files = {"run.csv": _text(_RUN, [_run(data)])}
+    files |= {f"{name}.csv": _frame(rows) for name, rows in data.tables.items()}
+    if data.published is not None and "prevalence" in data.tables:
+        files["comparison.csv"] = _text(_COMPARISON, _comparison(data))
+    if data.change is not None:
+        about = [name for name in data.change if name not in ("causes", "flows")]
+        files["change.csv"] = _text(about, [data.change])
+        files["change_cause.csv"] = _frame(data.change["causes"])
+        files["change_subgroup.csv"] = _frame(data.change["flows"])
+    files["README.txt"] = _readme(data, files)
+    return files
+
+
+def _run(data: ReportData) -> dict[str, Any]:
+    config = {k: v for k, v in (data.run["config"] or {}).items() if k not in _PLACES}
+    return {
+        **data.run,
+        "minimum_cell_count": data.minimum_cell_count,
+        "config_json": json.dumps(config, sort_keys=True),
+    }
+
+
+def _frame(rows: pd.DataFrame) -> str:
+    names = [str(name) for name in rows.columns]
+    return _text(
+        names,
+        (
+            dict(zip(names, values, strict=True))
+            for values in rows.itertuples(index=False, name=None)
+        ),
+    )
+
+
+def _text(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    names = list(columns)
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_value(row.get(name)) for name in names] for row in rows)
+    return file.getvalue()
+
+
+def _value(value: Any) -> str:
+    if value is None or pd.isna(value):
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, float):
+        return repr(float(value))
+    return str(value)
+
+
+def _comparison(data: ReportData) -> Iterator[dict[str, Any]]:
+    """Yield each figure of the site beside the same figure where it is published."""
+    published = data.published
+    if published is None:
+        return
+    trials, system = published.trials, published.health_system
+    rows = data.tables["prevalence"]
+    names = [str(name) for name in rows.columns]
+    by_key = {
+        (row["population"], row["measure"]): row
+        for row in (
+            dict(zip(names, values, strict=True))
+            for values in rows.itertuples(index=False, name=None)
+        )
+    }
+    for population, pyramid in system.pyramids.items():
+        own = by_key.get((population, "women_50_and_over"))
+        if own is not None and pyramid.n_persons:
+            yield {
+                **own,
+                "figure": "women_50_and_over",
+                "compared_with": system.title,
+                "published_share": pyramid.n_women_50_and_over / pyramid.n_persons,
+                "published_n_population": pyramid.n_persons,
+                "source": system.source,
+            }
+    if (own := by_key.get(("crohns_disease", "women_50_and_over"))) is not None:
+        yield {
+            **own,
+            "figure": "women_50_and_over",
+            "compared_with": trials.title,
+            "published_share": trials.share_of_women_50_and_over,
+            "published_n_population": trials.n_persons,
+            "source": trials.women_50_and_over.source,
+        }
+    for each in data.classes:
+        measure = f"{each['key']}_alone_on_top"
+        if (own := by_key.get(("crohns_disease", measure))) is not None:
+            yield {
+                **own,
+                "figure": measure,
+                "compared_with": trials.title,
+                "published_share": trials.share_alone_on_top(str(each["label"])),
+                "published_n_population": trials.n_persons,
+                "source": trials.subgroups.source,
+            }
+
+
+def _readme(data: ReportData, files: Mapping[str, str]) -> str:
+    fewest, run = data.minimum_cell_count, data.run
+    source = f"CDM: {run['cdm_source_name']}\n" if run["cdm_source_name"] else ""
+    listed = "\n".join(f"  {name}" for name in files)
+    rule = (
+        f"Counts from 1 to {fewest - 1} are suppressed, and with them every other count, share, "
+        "interval,\nmean or quartile from which they could be recalculated."
+        if fewest > 1
+        else "No count is suppressed."
+    )
+    return f"""\
+Figures of run {run["run_id"]}, as of {run["as_of_date"]}, omop-scorer {run["tool_version"]}
+{source}Minimum cell count: {fewest}
+
+{rule} A suppressed value is empty.
+A zero is never suppressed. A value that does not exist, such as the share of nobody, is empty too.
+In histogram.csv neighbouring bins are joined until each holds {fewest} persons or more.
+
+The files are UTF-8, comma-separated, one header line. Columns are those of the results tables;
+comparison.csv sets each figure beside the same published figure, and change*.csv say what differs
+from the run before.
+
+{listed}
+"""

@@ -1,0 +1,252 @@
+"""The cohort, and who was left out."""
+
+from markupsafe import Markup
+
+from omop_scorer.report import charts, distributions, flows
+from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
+from omop_scorer.report.context import (
+    Context,
+    added,
+    missing,
+    only_row,
+    pick,
+    rows_of,
+    share_of,
+    with_share,
+)
+from omop_scorer.report.words import (
+    POPULATIONS,
+    count,
+    number,
+    race,
+    sentence,
+    share,
+    short,
+    whole,
+)
+
+_WIDE_ENOUGH = 20
+
+
+def section(context: Context) -> Section:
+    """Return the section on attrition, age, sex and race."""
+    blocks: list[Block] = [*_attrition(context)]
+    blocks += [Heading("Age and sex"), *_pyramids(context)]
+    blocks += [Heading("Race"), *_race(context)]
+    return Section(
+        "cohort", "The cohort, and who was left out", _lead(context), blocks, context.notes.new()
+    )
+
+
+def _lead(context: Context) -> str:
+    steps = context.data.table("attrition")
+    if steps is None:
+        return "This run holds no count of who was left out."
+    rows = list(rows_of(steps))
+    if whole(rows[0]["n_persons"]) == 0:
+        return "No person of the CDM is in the cohort."
+    if None in (whole(rows[0]["n_persons"]), whole(rows[-1]["n_persons"])):
+        return "How many of the cohort were scored is not shown: it would tell a small count."
+    worst = max(rows[1:], key=lambda row: number(row["n_excluded"]) or 0, default=None)
+    begun, left = count(rows[0]["n_persons"]), count(rows[-1]["n_persons"])
+    lead = f"Of {begun} persons with a record of Crohn’s disease {left} could be scored."
+    if worst is not None and number(worst["n_excluded"]):
+        reason = context.names.reason(worst["reason"])
+        lead += (
+            f" The commonest reason to be left out was: {reason} ({count(worst['n_excluded'])})."
+        )
+    return lead
+
+
+def _attrition(context: Context) -> list[Block]:
+    steps = context.data.table("attrition")
+    if steps is None:
+        return [missing("who was left out")]
+    rows = list(rows_of(steps))
+    drawn = [
+        flows.Step(
+            _remaining(i, len(rows)),
+            whole(row["n_persons"]),
+            context.names.reason(row["reason"]),
+            whole(row["n_excluded"]),
+        )
+        for i, row in enumerate(rows)
+    ]
+    table = Table(
+        "Who was left out, each reason counted on what the one before it left",
+        ("Reason", "Left out", "Remaining"),
+        [
+            (
+                sentence(context.names.reason(row["reason"])),
+                "" if i == 0 else count(row["n_excluded"]),
+                count(row["n_persons"]),
+            )
+            for i, row in enumerate(rows)
+        ],
+    )
+    alt = "; ".join(
+        f"{context.names.reason(row['reason'])}: {count(row['n_excluded'])} left out, "
+        f"{count(row['n_persons'])} remain"
+        for row in rows[1:]
+    )
+    return [
+        Image(
+            flows.attrition(drawn),
+            f"Flow from {count(rows[0]['n_persons'])} persons of the cohort. {sentence(alt)}.",
+            "From the cohort to the scored",
+            "Everybody in the first box is in the audits of treatment; the last box is who has a "
+            "score.",
+        ),
+        table,
+    ]
+
+
+def _remaining(i: int, n: int) -> str:
+    if i == 0:
+        return "in the cohort"
+    return "scored" if i == n - 1 else "remain"
+
+
+def _pyramids(context: Context) -> list[Block]:
+    pyramid = context.data.table("age_sex_pyramid")
+    if pyramid is None:
+        return [missing("age and sex")]
+    published = context.data.published
+    blocks: list[Block] = []
+    known = [name for name in POPULATIONS if not pick(pyramid, population=name).empty]
+    if published:
+        system = published.health_system
+        blocks.append(
+            Prose(
+                Markup(
+                    "Three populations, each within the one before it{}. The outline is the same "
+                    "population of the {} by the paper’s own table, scaled to as many persons: "
+                    "where a bar passes it, this site has more of that age."
+                ).format(context.notes.mark("exposed"), system.title)
+            )
+        )
+    for name in known:
+        blocks += _pyramid(context, name)
+    return blocks
+
+
+def _pyramid(context: Context, name: str) -> list[Block]:
+    frame = pick(context.data.table("age_sex_pyramid"), population=name)
+    title = context.names.population(name)
+    ages = [age for age in dict.fromkeys(frame["age_group"]) if age != "unknown"]
+    sides = {
+        sex: [
+            whole(row["n_persons"]) if row is not None else 0
+            for row in (only_row(pick(frame, age_group=age, sex=sex)) for age in ages)
+        ]
+        for sex in ("female", "male")
+    }
+    unknown = added(
+        [
+            whole(row["n_persons"])
+            for row in rows_of(frame)
+            if row["sex"] == "unknown" or row["age_group"] == "unknown"
+        ]
+    )
+    shown = sum(n or 0 for side in sides.values() for n in side)
+    n_hidden = sum(n is None for side in sides.values() for n in side)
+    if not shown and not n_hidden:
+        return [Prose(f"{title}: nobody of known age and sex.", "note")]
+    compared = None
+    published = context.data.published
+    if published and name in published.health_system.pyramids and shown > _WIDE_ENOUGH:
+        system = published.health_system
+        if list(system.age_groups) == ages:
+            other = system.pyramids[name]
+            scale = shown / other.n_persons
+            compared = ([n * scale for n in other.female], [n * scale for n in other.male])
+    picture = distributions.pyramid(
+        ages,
+        sides["female"],
+        sides["male"],
+        compared,
+        f"{published.health_system.title}, scaled" if published and compared else "",
+    )
+    largest = max(
+        (
+            (n or 0, sex, age)
+            for sex, side in sides.items()
+            for age, n in zip(ages, side, strict=True)
+        )
+    )
+    alt = f"Age-sex pyramid, {title}: {shown:,} persons shown"
+    if largest[0]:
+        alt += f"; the largest group is {largest[1]}, {largest[2]} years, {largest[0]:,}"
+    caption = f"{shown:,} persons of known age and sex are drawn"
+    if n_hidden:
+        caption += f"; {n_hidden} {'group is' if n_hidden == 1 else 'groups are'} not shown"
+    caption += "."
+    if unknown is None or unknown:
+        caption += f" Age or sex unknown, not drawn: {count(unknown)}."
+    rows = [
+        (age, count(women), count(men))
+        for age, women, men in zip(ages, sides["female"], sides["male"], strict=True)
+    ]
+    table = Table(f"{title}, persons by age and sex", ("Age", "Women", "Men"), rows)
+    return [Image(picture, f"{alt}.", title, caption, table)]
+
+
+def _race(context: Context) -> list[Block]:
+    prevalence = context.data.table("prevalence")
+    if prevalence is None:
+        return [missing("race")]
+    frame = prevalence[prevalence["measure"].str.startswith("race_")]
+    if frame.empty:
+        return [missing("race")]
+    # The two that are no race stand last.
+    place = {"race_other": 1, "race_unknown": 2}
+    frame = frame.sort_values(
+        "measure", key=lambda names: names.map(lambda name: (place.get(name, 0), name))
+    )
+    populations = [name for name in POPULATIONS if not pick(frame, population=name).empty]
+    first = pick(frame, population=populations[0])
+    groups = [
+        charts.BarGroup(
+            race(row["measure"]),
+            [
+                charts.Bar(
+                    share_of(row, "n_population"),
+                    number(row["ci_low"]),
+                    number(row["ci_high"]),
+                    text=short(row["share"], row["ci_low"], row["ci_high"], row["n_population"]),
+                )
+            ],
+        )
+        for row in rows_of(first)
+    ]
+    rows = []
+    for measure in dict.fromkeys(frame["measure"]):
+        cells: list[str | Cell] = [race(measure)]
+        for name in populations:
+            row = only_row(pick(frame, population=name, measure=measure))
+            cells.append("" if row is None else with_share(row, row["n_population"]))
+        rows.append(cells)
+    columns = ["Race", *(context.names.population(name) for name in populations)]
+    black = only_row(pick(first, measure="race_black_or_african_american"))
+    said = "The paper notes that Black participants were under-represented in the trials. "
+    if black is not None and number(black["share"]) is not None:
+        said += (
+            f"Here {share(black['share'])} of the cohort are recorded as Black or African American."
+        )
+    else:
+        said += "How many are recorded as Black or African American here is not shown."
+    if whole(first["n_population"].iloc[0]) == 0:
+        return [Prose("The cohort is empty.", "note")]
+    blocks: list[Block] = [Prose(said)]
+    blocks.append(
+        Image(
+            charts.bars(groups),
+            "Bars of the share of each recorded race: "
+            + "; ".join(f"{each.label} {each.bars[0].text}" for each in groups)
+            + ".",
+            "Race as recorded",
+            f"{context.names.population(populations[0])}, the whole cohort, with 95% intervals.",
+        )
+    )
+    blocks.append(Table("Race as recorded, by population", columns, rows))
+    return blocks

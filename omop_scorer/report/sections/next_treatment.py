@@ -1,0 +1,338 @@
+"""What patients were given after the index treatment, and what the models had preferred."""
+
+import pandas as pd
+from markupsafe import Markup
+from statsmodels.stats.proportion import proportion_confint
+
+from omop_scorer.report import flows
+from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
+from omop_scorer.report.canvas import Look
+from omop_scorer.report.context import (
+    Context,
+    added,
+    missing,
+    only_row,
+    pick,
+    portion,
+    rows_of,
+    with_share,
+)
+from omop_scorer.report.sections.preference import concordance_blocks, time_blocks
+from omop_scorer.report.words import (
+    AUDITED,
+    HIDDEN,
+    INDEX_RULES,
+    NEXT,
+    NOBODY,
+    count,
+    sentence,
+    share,
+    short,
+    whole,
+)
+
+_DENOMINATORS = {
+    "next_treatment": "those given a next treatment",
+    "next_of_model_classes": "those given one of the model’s classes next",
+    "indexed": "everybody indexed",
+}
+_ENDED = {"none_died": "#4b5563", "none_continuing": "#aab2bd", "none_stopped": "#d3d8de"}
+Headline = dict[str, object]
+
+
+def section(context: Context) -> Section:
+    """Return the section on next treatments."""
+    blocks: list[Block] = []
+    frame = context.data.table("next_treatment")
+    if frame is None:
+        blocks.append(missing("next treatments"))
+    elif _n_indexed(context) == 0:
+        return Section("next", "Next treatment", _lead(context), [], context.notes.new())
+    else:
+        blocks += flow_of(context, "all")
+        blocks += _table(context)
+        key = _class(context)
+        if key is not None:
+            blocks.append(Heading(f"Not given {context.names.drug_class(key)} next"))
+            blocks += headline_table(context, "all")
+    blocks += [Heading("How long until then"), *time_blocks(context)]
+    blocks += [Heading("What the models had preferred"), *concordance_blocks(context)]
+    return Section("next", "Next treatment", _lead(context), blocks, context.notes.new())
+
+
+def _class(context: Context) -> str | None:
+    published = context.data.published
+    return published.health_system.next_treatment.not_given if published else None
+
+
+def headline(
+    context: Context, population: str, denominator: str, *, all_index_classes: bool = True
+) -> Headline | None:
+    """Return who was not given the paper's class next: n, of whom, share and interval.
+
+    None where the table or the class is not there; a part is None when it is not shown. Nothing
+    goes in but counts that are shown, so nothing comes out that a reader could not add up.
+    """
+    key = _class(context)
+    frame = pick(
+        context.data.table("next_treatment"), population=population, index_rule="first_biologic"
+    )
+    if key is None or frame.empty:
+        return None
+    n_population, given = (
+        _indexed(context, frame, next_classes, all_index_classes=all_index_classes)
+        for next_classes in (_next_of(frame, denominator), [key])
+    )
+    n = None if n_population is None or given is None else n_population - given
+    # No cell of the results holds these sums: held back by themselves, by the same rule.
+    if any(
+        each is not None and 0 < each < context.data.minimum_cell_count
+        for each in (n, n_population)
+    ):
+        n = n_population = None
+    low = high = None
+    if n is not None and n_population:
+        low, high = (float(end) for end in proportion_confint(n, n_population, method="wilson"))
+    return {
+        "n": n,
+        "of": n_population,
+        "share": portion(n, n_population),
+        "low": low,
+        "high": high,
+    }
+
+
+def _next_of(frame: pd.DataFrame, denominator: str) -> list[str] | None:
+    """Return what those of a denominator were given next; None: anything, or nothing."""
+    if denominator == "indexed":
+        return None
+    left_out = set(_ENDED)
+    if denominator == "next_of_model_classes":
+        left_out.add("other_advanced")
+    return [each for each in dict.fromkeys(frame["next_class"]) if each not in left_out]
+
+
+def _indexed(
+    context: Context,
+    frame: pd.DataFrame,
+    next_classes: list[str] | None,
+    *,
+    all_index_classes: bool,
+) -> int | None:
+    """Count those with these next classes, indexed on any class or on any but the paper's."""
+
+    def persons(index_class: str, next_class: str | None) -> int | None:
+        found = pick(frame, index_class=index_class)
+        if next_class is not None:
+            found = pick(found, next_class=next_class)
+        row = only_row(found)
+        column = "n_population" if next_class is None else "n_persons"
+        return 0 if row is None else whole(row[column])
+
+    key = _class(context)
+    parts: list[int | None] = []
+    for next_class in next_classes if next_classes is not None else [None]:
+        everybody = persons("all", next_class)
+        if all_index_classes:
+            parts.append(everybody)
+            continue
+        others = added([persons(each, next_class) for each in context.keys if each != key])
+        own = persons(str(key), next_class)
+        if others is None and everybody is not None and own is not None:
+            others = everybody - own
+        parts.append(others)
+    return added(parts)
+
+
+def headline_table(context: Context, population: str) -> list[Block]:
+    """Return the table of who was not given the paper's class next, by denominator."""
+    key = _class(context)
+    published = context.data.published
+    if key is None or published is None or context.data.table("next_treatment") is None:
+        return [missing("the class that was not given next")]
+    title = context.names.drug_class(key)
+    rows: list[list[str | Cell]] = []
+    for denominator, words in _DENOMINATORS.items():
+        cells: list[str | Cell] = [sentence(words)]
+        for all_classes in (True, False):
+            found = headline(context, population, denominator, all_index_classes=all_classes)
+            if found is None:
+                cells.append("")
+            elif found["of"] == 0:
+                cells.append(NOBODY)
+            elif found["n"] is None:
+                cells.append(HIDDEN)
+            else:
+                shown = short(found["share"], found["low"], found["high"], found["of"])
+                cells.append(Cell(f"{count(found['n'])} of {count(found['of'])}", shown))
+        rows.append(cells)
+    paper = published.health_system.next_treatment
+    return [
+        Prose(
+            f"The paper says that {paper.share:.0%} of biologic-exposed women over 50 were not "
+            f"given {title} next, and names no denominator; each that may be meant stands here. "
+            f"Who began with {title} can hardly be given it next, so the last column leaves them "
+            "out."
+        ),
+        Table(
+            f"Not given {title} next after the first biologic: "
+            f"{context.names.population(population).lower()}",
+            ("Of", "Any index treatment", f"Index treatment not {title}"),
+            rows,
+        ),
+    ]
+
+
+def _everybody(context: Context) -> pd.DataFrame:
+    return pick(
+        context.data.table("next_treatment"),
+        population="all",
+        index_rule="first_biologic",
+        index_class="all",
+    )
+
+
+def _n_indexed(context: Context) -> int | None:
+    frame = _everybody(context)
+    return None if frame.empty else whole(frame["n_population"].iloc[0])
+
+
+def _lead(context: Context) -> str:
+    frame = _everybody(context)
+    if frame.empty:
+        return "This run holds no figures on next treatments."
+    n = _n_indexed(context)
+    if n == 0:
+        return f"Nobody was given a first biologic since {context.names.since}."
+    treated = frame[~frame["next_class"].isin(list(_ENDED))]
+    n_next = added([whole(each) for each in treated["n_persons"]])
+    said = (
+        f"{count(n)} persons had their first biologic since {context.names.since}"
+        if n is not None
+        else f"How many had their first biologic since {context.names.since} is not shown"
+    )
+    if n is not None and n_next is not None:
+        said += (
+            f"; {count(n_next)} of them ({share(portion(n_next, n))}) were given another after it"
+        )
+    return f"{said}."
+
+
+def look_of(context: Context, key: str) -> Look:
+    """Return how a class, or what became of who has no further one, is drawn."""
+    if key in context.keys:
+        return Look(context.colour(key))
+    return Look(_ENDED.get(key, "#8c6d1f"))
+
+
+def flow_of(context: Context, population: str, rule: str = "first_biologic") -> list[Block]:
+    """Return the flow from the index treatment to the next of a population."""
+    frame = pick(context.data.table("next_treatment"), population=population, index_rule=rule)
+    together = pick(frame, index_class="all")
+    n = whole(together["n_population"].iloc[0]) if not together.empty else None
+    if n == 0:
+        return [Prose("Nobody had an index treatment, so there is no flow to draw.", "note")]
+    if together.empty:
+        return [missing("their next treatments")]
+    sources, links = [], []
+    next_classes = [key for key in (*context.keys, *NEXT) if key in set(frame["next_class"])]
+    totals = {
+        key: whole(only_row(pick(together, next_class=key))["n_persons"])  # type: ignore[index]
+        for key in next_classes
+        if only_row(pick(together, next_class=key)) is not None
+    }
+    next_classes = [key for key in next_classes if totals.get(key) != 0]
+    if not next_classes:
+        return [missing("their next treatments")]
+    for key in context.keys:
+        of_class = pick(frame, index_class=key)
+        if of_class.empty or whole(of_class["n_population"].iloc[0]) == 0:
+            continue
+        size = whole(of_class["n_population"].iloc[0])
+        sources.append(
+            flows.Node(context.names.drug_class(key), size, look_of(context, key), count(size))
+        )
+        found = {row["next_class"]: whole(row["n_persons"]) for row in rows_of(of_class)}
+        links.append([found.get(each, 0) for each in next_classes])
+    targets = [
+        flows.Node(
+            context.names.drug_class(key),
+            totals.get(key),
+            look_of(context, key),
+            HIDDEN
+            if totals.get(key) is None
+            else f"{count(totals[key])} ({share(portion(totals[key], n))})",
+        )
+        for key in next_classes
+    ]
+    alt = "; ".join(
+        f"from {source.label} ({source.text}): "
+        + ", ".join(
+            f"{target.label} {count(link)}"
+            for target, link in zip(targets, row, strict=True)
+            if link != 0
+        )
+        for source, row in zip(sources, links, strict=True)
+    )
+    hides = any(link is None for row in links for link in row)
+    caption = Markup(
+        "Left the index treatment{}, the {}; right the next. A band is as thick as the patients "
+        "are many, and has the colour of where it comes from{}."
+    ).format(
+        context.notes.mark("index"),
+        INDEX_RULES[rule],
+        "; dotted: some, but how many is not shown" if hides else "",
+    )
+    return [
+        Image(
+            flows.flow(sources, targets, links),
+            f"Flow of treatments. {sentence(alt)}.",
+            f"What came next: {context.names.population(population).lower()}",
+            caption,
+        )
+    ]
+
+
+def _table(context: Context) -> list[Block]:
+    blocks: list[Block] = []
+    for rule, title in INDEX_RULES.items():
+        keys = [
+            *((population, "all") for population in AUDITED),
+            *(("all", key) for key in context.keys if rule == "first_biologic"),
+        ]
+        rows = [row for key in keys if (row := _row(context, rule, *key))]
+        if rows:
+            columns = ("Persons indexed", "All", *_next_titles(context))
+            caption = f"Next treatment after the {title}: persons, and their share"
+            blocks.append(Table(caption, columns, rows))
+    return blocks
+
+
+def _next_classes(context: Context) -> list[str]:
+    frame = context.data.table("next_treatment")
+    known = set() if frame is None else set(frame["next_class"])
+    return [key for key in (*context.keys, *NEXT) if key in known]
+
+
+def _next_titles(context: Context) -> list[str]:
+    return [sentence(context.names.drug_class(key)) for key in _next_classes(context)]
+
+
+def _row(context: Context, rule: str, population: str, index_class: str) -> list[str | Cell]:
+    found = pick(
+        context.data.table("next_treatment"),
+        population=population,
+        index_rule=rule,
+        index_class=index_class,
+    )
+    if found.empty or (index_class != "all" and whole(found["n_population"].iloc[0]) == 0):
+        return []
+    n_population = found["n_population"].iloc[0]
+    title = context.names.population(population)
+    if index_class != "all":
+        title = f"Index {context.names.drug_class(index_class)}"
+    cells: list[str | Cell] = [title, count(n_population)]
+    for key in _next_classes(context):
+        row = only_row(pick(found, next_class=key))
+        cells.append("" if row is None else with_share(row, n_population))
+    return cells

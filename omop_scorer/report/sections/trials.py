@@ -1,0 +1,359 @@
+"""The site against the trials, each figure beside the same figure."""
+
+import math
+
+from markupsafe import Markup
+
+from omop_scorer.report import charts, distributions
+from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
+from omop_scorer.report.canvas import ACCENT
+from omop_scorer.report.context import Context, missing, only_row, pick, portion, rows_of
+from omop_scorer.report.sections.subgroups import bins_of
+from omop_scorer.report.sections.women import share_of_women
+from omop_scorer.report.words import (
+    HIDDEN,
+    NOBODY,
+    count,
+    decimal,
+    number,
+    sentence,
+    share,
+    short,
+    whole,
+)
+
+_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+_MATTERS = 0.1
+
+
+def section(context: Context) -> Section:
+    """Return the section on how far the site's patients are from the trials' participants."""
+    title = "This site against the trials"
+    if context.is_empty:
+        return Section("trials", title, _lead(context), [], context.notes.new())
+    blocks: list[Block] = [Heading("Like for like"), *_like_for_like(context)]
+    blocks += [Heading("Who resembles the participants"), *_within_range(context)]
+    blocks += [Heading("Covariates"), *_differences(context), *_distributions(context)]
+    blocks += [Heading("All covariates together"), *_distance(context)]
+    return Section("trials", title, _lead(context), blocks, context.notes.new())
+
+
+def alone_on_top(context: Context, key: str) -> dict[str, object] | None:
+    """Return the row on the share of the scored whose label puts this class alone on top."""
+    frame = context.data.table("prevalence")
+    return only_row(pick(frame, population="crohns_disease", measure=f"{key}_alone_on_top"))
+
+
+def _lead(context: Context) -> str:
+    if context.is_empty:
+        return "Nobody was scored, so there is nobody to compare."
+    if context.data.table("covariate_summary") is None:
+        return "This run holds no figures on how far its patients are from the trials’."
+    beyond = _beyond(context)
+    if beyond is None:
+        return "How far this site’s patients are from the trials’ participants is not shown."
+    n_far, n = beyond
+    return (
+        f"By the mean of what was recorded, {n_far} of {n} covariates differ from the trials’ "
+        "participants by more than 0.1 standard deviations."
+    )
+
+
+def _beyond(context: Context) -> tuple[int, int] | None:
+    frame = pick(context.data.table("covariate_summary"), population="recorded")
+    known = [
+        value
+        for value in (number(row["standardised_mean_difference"]) for row in rows_of(frame))
+        if value is not None
+    ]
+    return (sum(abs(value) > _MATTERS for value in known), len(known)) if known else None
+
+
+def _like_for_like(context: Context) -> list[Block]:
+    published = context.data.published
+    trials = published.trials if published else None
+    system = published.health_system if published else None
+    rows = []
+    women = share_of_women(context)
+    if women is not None:
+        cells = ["Women of 50 and over, of the cohort", _share_with_n(women)]
+        if trials and system:
+            cells += [
+                f"{trials.share_of_women_50_and_over:.1%}",
+                f"{system.shares_of_women_50_and_over['crohns_disease']:.1%}",
+            ]
+        rows.append(cells)
+    for each in context.data.classes:
+        row = alone_on_top(context, str(each["key"]))
+        if row is not None:
+            cells = [
+                f"{sentence(str(each['title']))} alone on top, of the scored",
+                _share_with_n(row),
+            ]
+            if trials:
+                cells += [f"{trials.share_alone_on_top(str(each['label'])):.1%}", "not published"]
+            rows.append(cells)
+    if not rows:
+        return [missing("the shares that can be compared")]
+    columns = ["Share", "This site (95% interval)"]
+    if trials and system:
+        columns += ["The trials", system.title]
+    said = Markup(
+        "Each line holds one figure{}, counted the same way in each column. Lines are not to be "
+        "compared with each other: how many women of 50 and over there are says nothing of how "
+        "many patients have a label."
+    ).format(context.notes.mark("alone"))
+    blocks: list[Block] = [Prose(said), Table("The same figure here and there", columns, rows)]
+    if trials and system:
+        blocks.append(
+            Prose(
+                f"The trials: {trials.description}, {trials.n_persons:,} participants "
+                f"({trials.women_50_and_over.source}; labels: {trials.subgroups.source}). "
+                f"{system.title}: {system.description}, {system.source}; age is "
+                f"{system.age_rule}.",
+                "note",
+            )
+        )
+    return blocks
+
+
+def _share_with_n(row: dict[str, object]) -> str:
+    text = short(row["share"], row["ci_low"], row["ci_high"], row["n_population"])
+    return f"{text} of {count(row['n_population'])}" if number(row["share"]) is not None else text
+
+
+def _within_range(context: Context) -> list[Block]:
+    frame = pick(context.data.table("subgroup_summary"), stratum="within_trial_range")
+    if frame.empty:
+        return [missing("who is within the trials’ range")]
+    rows = []
+    titles = {
+        "yes": "Within the range of the trials’ participants",
+        "no": "A recorded value lies outside it",
+        "unknown": "Not known: the disease activity was not recorded",
+    }
+    for value, title in titles.items():
+        found = only_row(pick(frame, stratum_value=value))
+        n = 0 if found is None else found["n_stratum"]
+        rows.append(
+            (
+                title,
+                count(n),
+                share(portion(n, context.n_scored), context.n_scored),
+            )
+        )
+    return [
+        Table(
+            "Patients scored, by whether they are like the trials’ participants",
+            ("Resemblance", "Patients", "Share"),
+            rows,
+        ),
+        Prose(
+            Markup(
+                "The models are valid for patients like those of the trials{}. For the others a "
+                "score is an extrapolation, or cannot be known not to be one."
+            ).format(context.notes.mark("range")),
+            "note",
+        ),
+    ]
+
+
+def _differences(context: Context) -> list[Block]:
+    frame = context.data.table("covariate_summary")
+    if frame is None:
+        return [missing("the means of the covariates")]
+    series = [
+        charts.Entry("recorded only", shape="o", filled=True, colour=ACCENT),
+        charts.Entry("as scored, imputed values included", shape="s", filled=False, colour=ACCENT),
+    ]
+    drawn, rows = [], []
+    for covariate in dict.fromkeys(frame["covariate"]):
+        name = sentence(context.names.covariate(str(covariate)))
+        is_share = context.names.is_yes_no(str(covariate))
+        found = {
+            population: only_row(pick(frame, covariate=covariate, population=population))
+            for population in ("recorded", "scored")
+        }
+        values = [_difference(row) for row in found.values()]
+        drawn.append(distributions.Dots(name, values))
+        cells: list[str | Cell] = [name]
+        for row in found.values():
+            cells += ["", ""] if row is None else _moments(row, is_share=is_share)
+        known = next(row for row in found.values() if row is not None)
+        cells.append(_mean(known["trial_mean"], known["trial_standard_deviation"], is_share))
+        rows.append(cells)
+    has_hidden = any(value is None for row in drawn for value in row.values)
+    alt = "; ".join(
+        f"{row.label} {' and '.join(_told(value) for value in row.values)}" for row in drawn
+    )
+    return [
+        Image(
+            distributions.dots(
+                drawn,
+                [*series, charts.NOT_SHOWN] if has_hidden else series,
+                bands=(-_MATTERS, _MATTERS),
+            ),
+            f"Marks of the standardised mean difference, recorded and as scored: {alt}.",
+            "How far the means are from the trials’",
+            Markup(
+                "Standardised mean difference{}: to the right of 0 this site’s mean is the higher. "
+                "Where few values were recorded the two marks lie apart, and "
+                "the scored mean is that of the constants imputed."
+            ).format(context.notes.mark("difference")),
+        ),
+        Table(
+            "Means (standard deviations), patients, and standardised differences from the trials",
+            ("Covariate", "Recorded", "Difference", "As scored", "Difference", "The trials"),
+            rows,
+        ),
+    ]
+
+
+def _difference(row: dict[str, object] | None) -> float | None:
+    """Return the difference; NaN where there is none, None where it is not shown."""
+    if row is None or whole(row["n_persons"]) == 0:
+        return math.nan
+    value = number(row["standardised_mean_difference"])
+    # A mean without a difference: of one person, or of values that are all the same.
+    return math.nan if value is None and number(row["mean"]) is not None else value
+
+
+def _told(value: float | None) -> str:
+    if value is None:
+        return "not shown"
+    return "none recorded" if math.isnan(value) else decimal(value)
+
+
+def _moments(row: dict[str, object], *, is_share: bool) -> list[str | Cell]:
+    if whole(row["n_persons"]) == 0:
+        return [Cell(NOBODY, "of 0"), NOBODY]
+    value = _difference(row)
+    difference = NOBODY if value is not None and math.isnan(value) else decimal(value)
+    mean = _mean(row["mean"], row["standard_deviation"], is_share)
+    below = "" if mean == HIDDEN else f"of {count(row['n_persons'])}"
+    return [Cell(mean, below), difference]
+
+
+def _mean(mean: object, deviation: object, is_share: bool) -> str:
+    if number(mean) is None or is_share:
+        return share(mean)
+    spread = number(deviation)
+    return decimal(mean, 1) if spread is None else f"{decimal(mean, 1)} ({decimal(spread, 1)})"
+
+
+def _distributions(context: Context) -> list[Block]:
+    frame = pick(context.data.table("histogram"), measure="covariate")
+    card = context.data.card
+    summary = context.data.table("covariate_summary")
+    panels, rows = [], []
+    for name in dict.fromkeys(frame["category"]) if not frame.empty else ():
+        if context.names.is_yes_no(str(name)):
+            continue
+        recorded = only_row(pick(summary, covariate=name, population="recorded"))
+        n = whole(recorded["n_persons"]) if recorded else None
+        of_name = pick(frame, category=name)
+        known = card.training_population.percentiles.get(str(name)) if card else None
+        unit = context.names.unit(str(name))
+        title = sentence(context.names.covariate(str(name)))
+        panels.append(
+            distributions.Panel(
+                f"{title}{f' ({unit})' if unit else ''}",
+                bins_of(of_name, n),
+                percentiles=[known[each] for each in _PERCENTILES]
+                if known and set(_PERCENTILES) <= set(known)
+                else None,
+            )
+        )
+        rows += [
+            (title, f"{row['bin_low']:g}", f"{row['bin_high']:g}", count(row["n_persons"]))
+            for row in rows_of(of_name)
+        ]
+    if not panels:
+        return [missing("the values of the covariates, or nothing was recorded")]
+    has_hidden = any(each.share is None for panel in panels for each in panel.bins)
+    return [
+        Image(
+            distributions.histograms(
+                panels, [charts.NOT_SHOWN] if has_hidden else [], is_one_scale=False
+            ),
+            "Histograms of recorded values with a strip of the trials’ percentiles: "
+            + "; ".join(_strip(panel) for panel in panels)
+            + ".",
+            "Recorded values, and the trials’",
+            "Nothing is imputed here. The strip below each is the trials: the box from "
+            "the 25th to the 75th percentile with the median in it, the thick line from the 5th "
+            "to the 95th, the thin one from the 1st to the 99th.",
+            Table("Recorded values", ("Covariate", "From", "To below", "Patients"), rows),
+        )
+    ]
+
+
+def _strip(panel: distributions.Panel) -> str:
+    if not panel.percentiles:
+        return panel.title
+    low, high = panel.percentiles[2], panel.percentiles[4]
+    return f"{panel.title}, half of the trials’ participants from {low:g} to {high:g}"
+
+
+def _distance(context: Context) -> list[Block]:
+    frame = pick(context.data.table("histogram"), measure="trial_distance")
+    if frame.empty:
+        return [missing("the distance from the trials’ participants")]
+    nothing = only_row(
+        pick(context.data.table("subgroup_summary"), stratum="imputed", stratum_value="no")
+    )
+    totals = {
+        "scored": context.n_scored,
+        "nothing_imputed": whole(nothing["n_stratum"]) if nothing else None,
+    }
+    titles = {"scored": "All patients scored", "nothing_imputed": "Patients with nothing imputed"}
+    panels, rows = [], []
+    for name, title in titles.items():
+        of_name = pick(frame, category=name)
+        if of_name.empty:
+            continue
+        panels.append(distributions.Panel(title, bins_of(of_name, totals[name])))
+        for row in rows_of(of_name):
+            own = share(portion(row["n_persons"], totals[name]))
+            edges = (f"{row['bin_low']:g}", f"{row['bin_high']:g}")
+            expected = number(row["expected_share"])
+            rows.append(
+                (
+                    title,
+                    *edges,
+                    count(row["n_persons"]),
+                    own,
+                    "" if expected is None else f"{expected:.1%}",
+                )
+            )
+    legend = [
+        charts.Entry("this site", charts.SITE),
+        charts.Entry("expected of the trials’ participants", shape="-"),
+    ]
+    if any(each.share is None for panel in panels for each in panel.bins):
+        legend.append(charts.NOT_SHOWN)
+    blocks: list[Block] = [
+        Image(
+            distributions.histograms(panels, legend, is_one_scale=True),
+            "Histograms of the Mahalanobis distance from the trials’ participants, with the "
+            "expected share of each bin as a line.",
+            "Distance from the trials’ participants",
+            Markup(
+                "Mahalanobis distance{}, all covariates together. Patients whose "
+                "values were imputed lie nearer to it than they may be in truth."
+            ).format(context.notes.mark("distance")),
+            Table(
+                "Mahalanobis distance",
+                ("Patients", "From", "To below", "Persons", "Share", "Expected"),
+                rows,
+            ),
+        )
+    ]
+    if "nothing_imputed" not in set(frame["category"]):
+        why = (
+            "There is nobody of whom nothing was imputed"
+            if nothing is None or totals["nothing_imputed"] == 0
+            else "Those of whom nothing was imputed are too few"
+        )
+        blocks.append(Prose(f"{why}, so only all can be shown.", "note"))
+    return blocks

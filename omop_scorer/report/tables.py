@@ -1,0 +1,163 @@
+"""The aggregates of one run as the results tables hold them: true counts, not yet to be shown."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import sqlglot
+from pydantic import ValidationError
+
+from omop_scorer.card import ModelCard
+from omop_scorer.cohort import REASONS
+from omop_scorer.config import RunConfig
+from omop_scorer.engines.base import ResultsReader
+from omop_scorer.history import PatientDifference, Run, compare
+from omop_scorer.model import load_model, shipped_models
+from omop_scorer.results import data_model
+from omop_scorer.subgroups import label_set
+
+_OF_PERSONS = {"person_id", "subject_id"}
+_POPULATIONS = (
+    *("crohns_disease", "biologic_exposed", "first_biologic_since", "all"),
+    *("women_50_and_over", "men_50_and_over", "women_under_50", "men_under_50"),
+)
+#: The order of words that are printed, where the order of letters would puzzle a reader.
+_ORDER: Mapping[str, tuple[str, ...]] = {
+    "population": (*_POPULATIONS, "scored", "recorded"),
+    "age_group": ("Under 5", *(f"{low} to {low + 4}" for low in range(5, 85, 5)), "85 and over"),
+    "sex": ("female", "male", "unknown"),
+    "reason": REASONS,
+    "index_rule": ("first_biologic", "first_anti_tnf"),
+    "stratum": (
+        *("all", "sex", "age_group", "women_50_and_over", "race", "prior_anti_tnf"),
+        *("first_biologic_year", "imputed", "within_trial_range"),
+    ),
+    "uncertainty": ("bootstrap", "analytic"),
+    "assumption": ("first_quartile", "third_quartile", "reduced_model"),
+    "measure": (
+        *("women_50_and_over", "age_or_sex_unknown"),
+        *("n_observed", "n_computed", "n_absent", "n_imputed", "n_left_out", "n_records"),
+        *("attributable_effect", "response_probability", "covariate", "trial_distance"),
+        *("worst_class_ruled_out", "order_not_significant", "best_response_elsewhere"),
+    ),
+}
+_NEXT = ("other_advanced", "none_died", "none_continuing", "none_stopped")
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What differs from the COMPLETE run before; `patients` is None when nobody can tell."""
+
+    earlier: Run
+    patients: PatientDifference | None
+
+
+@dataclass(frozen=True, eq=False)
+class RunTables:
+    """A run, its aggregates and what changed since the run before it."""
+
+    run: Mapping[str, Any]
+    """The rows of scoring_run and of its COMPLETE status, `completed_at`, and `config`, parsed."""
+    frames: Mapping[str, pd.DataFrame]
+    """The tables of which the run has rows, without run_id, in an order for readers."""
+    config: RunConfig | None
+    """None where this release does not understand the run's configuration."""
+    card: ModelCard | None
+    """None where no card of the run's model is shipped."""
+    change: Change | None
+
+
+def aggregate_tables() -> list[str]:
+    """Return the results tables, besides a run's own two, whose rows are not of persons."""
+    return [
+        name
+        for name, columns in data_model().items()
+        if not name.startswith("scoring_run")
+        and not _OF_PERSONS & {each.column_name for each in columns}
+    ]
+
+
+def read_run(reader: ResultsReader, run: Run) -> RunTables:
+    """Read what a run has; tables that an older schema lacks are left out.
+
+    Raises
+    ------
+    SqlError
+        A table cannot be read.
+    """
+    card = load_model(run.model_id).card if run.model_id in shipped_models() else None
+    present = reader.tables()
+    frames = {}
+    for name in aggregate_tables():
+        if name in present:
+            rows = _read(reader, name, run.run_id)
+            columns = [c.column_name for c in data_model()[name] if c.column_name != "run_id"]
+            if rows.num_rows and set(columns) <= set(rows.column_names):
+                frames[name] = in_order(_frame(rows.select(columns)), card)
+    (row,) = _read(reader, "scoring_run", run.run_id).to_pylist()
+    change = None
+    if run.previous_run_id is not None:
+        difference = compare(reader, run.previous_run_id, run.run_id)
+        change = Change(difference.earlier, difference.patients)
+    status = {
+        "n_cohort": run.n_cohort,
+        "n_scored": run.n_scored,
+        "message": run.message,
+        "completed_at": run.recorded_at,
+        "config": json.loads(run.config_json),
+    }
+    return RunTables(row | status, frames, _config(run.config_json), card, change)
+
+
+def _read(reader: ResultsReader, table: str, run_id: int) -> pa.Table:
+    query = sqlglot.parse_one(
+        f"SELECT * FROM results.{table} WHERE run_id = :run_id",  # noqa: S608
+        read="duckdb",
+    )
+    return reader.read(query, {"run_id": run_id})
+
+
+def _config(text: str) -> RunConfig | None:
+    try:
+        return RunConfig.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    types = {
+        field.name: "Int64" if pa.types.is_integer(field.type) else "Float64"
+        for field in rows.schema
+        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    }
+    frame = pd.DataFrame(rows.to_pydict(), columns=rows.column_names)
+    return frame.astype(types)
+
+
+def in_order(rows: pd.DataFrame, card: ModelCard | None) -> pd.DataFrame:
+    """Return rows in the order of their columns, words in the order that readers expect."""
+    known = {column: list(words) for column, words in _ORDER.items()}
+    if card is not None:
+        keys = [each.key for each in card.classes]
+        labels = list(label_set([each.label for each in card.classes]))
+        names = [each.name for each in card.covariates]
+        known |= {"index_class": ["all", *keys], "next_class": [*keys, *_NEXT]}
+        known |= dict.fromkeys(("subgroup", "subgroup_bootstrap", "subgroup_analytic"), labels)
+        known |= {"covariate": names, "category": [*keys, *names, "scored"], "preferred": keys}
+        known["measure"] += [f"{key}_alone_on_top" for key in keys]
+    known["stratum_value"] = [*known["age_group"], "female", "male", "yes", "no"]
+
+    def place(column: "pd.Series[Any]") -> "pd.Series[Any]":
+        words = known.get(str(column.name))
+        if words is None:
+            return column
+        return column.map(lambda word: (words.index(word) if word in words else len(words), word))
+
+    columns = [str(name) for name in rows if str(rows[name].dtype) not in ("Int64", "Float64")]
+    columns += [name for name in ("concept_id", "cohort_definition_id", "bin_low") if name in rows]
+    if "step" in rows or "cohort_definition_id" in rows:
+        columns = [str(rows.columns[0])]
+    return rows.sort_values(columns, key=place, kind="stable", ignore_index=True)

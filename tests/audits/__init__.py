@@ -1,0 +1,1 @@
+"""The audits, one hand-worked table of cases each."""

@@ -1,0 +1,116 @@
+"""The thirteen labels among the scored, divided by what a reader may ask for."""
+
+from collections import Counter
+
+import pytest
+
+from tests.audits.answers import ANSWERERS, answer
+from tests.covariates.spec import read_cdm
+
+# What the models say, with BMI, CRP and CDAI imputed unless recorded: TNF > (IL = INT) of women of
+# 30 and 34, TNF > (IL = INT) of a man of 43, no preference at 50, IL > (TNF = INT) at 80 after an
+# anti-TNF, (TNF = IL) > INT at 30 with a CRP of 500.
+PERSON = """
+case          | gender | year | month | day | race
+plain         |   8532 | 1994 |     3 |   1 | 8527
+severe        |   8532 | 1994 |     3 |   1 | 8527
+man           |   8507 | 1981 |     1 |   1 | 8516
+fifty         |   8532 | 1974 |     3 |   1 |    0
+elder         |   8532 | 1944 |     1 |   1 | 8522
+complete      |   8532 | 1990 |     1 |   1 |
+child         |   8532 | 2014 |     1 |   1 | 8515
+no sex        |      0 | 1950 |     1 |   1 | 8515
+"""
+DRUG_EXPOSURE = """
+case     | id | concept     |      start
+man      |  1 | ustekinumab | 2015-12-31
+         |  2 | vedolizumab | 2019-01-01
+fifty    |  3 | 42904205    | 2020-01-01
+elder    |  4 | infliximab  | 2021-05-01
+complete |  5 | adalimumab  | 2024-03-01
+child    |  6 | adalimumab  | 2022-03-01
+"""
+MEASUREMENT = """
+case     | id | concept |  value |       date | unit
+severe   |  1 | crp     |    500 | 2024-01-01 | mg/L
+complete |  2 | crp     |     10 | 2024-01-01 | mg/L
+         |  3 | bmi     |     20 | 2024-01-01 | kg/m2
+         |  4 | 2000099 |    300 | 2024-02-01 |
+"""
+CONDITION_OCCURRENCE = """
+case     | id | concept |       date
+complete |  1 |  194684 | 2020-01-01
+"""
+TNF, IL, EQUAL, BOTH = (
+    "TNF > (IL = INT)",
+    "IL > (TNF = INT)",
+    "(TNF = IL = INT)",
+    "(TNF = IL) > INT",
+)
+EXPECTED = {
+    ("all", "all"): [TNF, BOTH, TNF, EQUAL, IL, TNF],
+    ("sex", "female"): [TNF, BOTH, EQUAL, IL, TNF],
+    ("sex", "male"): [TNF],
+    ("age_group", "30 to 34"): [TNF, BOTH, TNF],
+    ("age_group", "40 to 44"): [TNF],
+    ("age_group", "50 to 54"): [EQUAL],
+    ("age_group", "80 to 84"): [IL],
+    ("women_50_and_over", "yes"): [EQUAL, IL],
+    ("women_50_and_over", "no"): [TNF, BOTH, TNF, TNF],
+    ("race", "race_white"): [TNF, BOTH],
+    ("race", "race_black_or_african_american"): [TNF],
+    ("race", "race_other"): [IL],
+    ("race", "unknown"): [EQUAL, TNF],
+    # The anti-TNF that started on the as-of date is not history.
+    ("prior_anti_tnf", "yes"): [IL],
+    ("prior_anti_tnf", "no"): [TNF, BOTH, TNF, EQUAL, TNF],
+    ("first_biologic_year", "2015"): [TNF],
+    ("first_biologic_year", "2021"): [IL],
+    ("first_biologic_year", "2024"): [TNF],
+    ("first_biologic_year", "none"): [TNF, BOTH, EQUAL],
+    ("imputed", "no"): [TNF],
+    ("imputed", "yes"): [TNF, BOTH, TNF, EQUAL, IL],
+    # Beyond the trials' 118 mg/L, and beyond their 69 years; one CDAI is known.
+    ("within_trial_range", "no"): [BOTH, IL],
+    ("within_trial_range", "yes"): [TNF],
+    ("within_trial_range", "unknown"): [TNF, TNF, EQUAL],
+}
+
+
+def found_by(answerer, folder):
+    cdm = read_cdm(
+        person=PERSON,
+        drug_exposure=DRUG_EXPOSURE,
+        measurement=MEASUREMENT,
+        condition_occurrence=CONDITION_OCCURRENCE,
+    )
+    return answer(answerer, folder, cdm, cdai_concept_ids=(2000099,))
+
+
+@pytest.mark.parametrize("answerer", ANSWERERS)
+def test_subgroup_summary(answerer, tmp_path):
+    counts = found_by(answerer, tmp_path).counts("subgroup_summary")
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for (stratum, value, label), n in counts.items():
+        found.setdefault((stratum, value), Counter())[label] = n
+    assert found == {stratum: Counter(labels) for stratum, labels in EXPECTED.items()}
+
+
+@pytest.mark.parametrize("answerer", ANSWERERS)
+def test_every_label_has_a_row_and_every_stratum_sums_to_the_scored(answerer, tmp_path):
+    rows = found_by(answerer, tmp_path).tables["subgroup_summary"]
+    assert len(rows) == 13 * len(EXPECTED)
+    of_stratum: Counter[str] = Counter()
+    for stratum, value, _, n, n_stratum, *_ in rows:
+        assert n_stratum == len(EXPECTED[stratum, value])
+        of_stratum[stratum] += n
+    assert set(of_stratum.values()) == {6}
+    # Nobody of one: 0, and z^2 / (1 + z^2) with z^2 3.8414588207.
+    (nobody,) = (row for row in rows if row[:3] == ("sex", "male", EQUAL))
+    assert nobody[3:] == pytest.approx((0, 1, 0, 0, 3.8414588207 / 4.8414588207), abs=1e-9)
+
+
+@pytest.mark.parametrize("answerer", ANSWERERS)
+def test_nobody_scored_is_in_no_stratum(answerer, tmp_path):
+    found = answer(answerer, tmp_path, read_cdm(person="case | year\nchild | 2014"))
+    assert found.tables["subgroup_summary"] == []

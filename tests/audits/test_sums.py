@@ -1,0 +1,247 @@
+"""Every audit sums to its population, on a made-up CDM."""
+
+import pytest
+
+from omop_scorer import synthetic
+from tests.conftest import run_on
+
+
+@pytest.fixture(scope="module", params=["as_of", "index"])
+def outcome(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sums")
+    # Some of the cohort are made not to be scored, and some have no known age or sex.
+    synthetic.write(folder / "cdm.duckdb", 1500, 5, crohns_share=1)
+    settings = {
+        "as_of_date": synthetic.AS_OF,
+        "covariates": {"cdai": {"concept_ids": synthetic.CDAI_CONCEPT_IDS}},
+        "audit": {"age_at": request.param, "since": "2012-01-01"},
+    }
+    return run_on(folder / "cdm.duckdb", folder / "results.duckdb", settings)
+
+
+@pytest.fixture(scope="module")
+def ask(outcome):
+    """Return a function that gives the one column of a query, or a dictionary by the columns."""
+
+    def by_key(query):
+        rows = outcome.rows(query.replace("FROM ", "FROM omop_scorer."))
+        found = {row[:-1] if len(row) > 2 else row[0]: row[-1] for row in rows}
+        assert rows
+        assert len(found) == len(rows)
+        return found
+
+    return by_key
+
+
+def test_the_made_up_population_is_worth_adding_up(outcome):
+    counts = outcome.rows(
+        "SELECT count(*) FILTER (WHERE n_persons > 0) FROM omop_scorer.next_treatment "
+        "UNION ALL SELECT count(*) FILTER (WHERE n_persons > 0) FROM omop_scorer.prevalence "
+        "UNION ALL SELECT count(DISTINCT preferred) FILTER (WHERE n_persons > 0) "
+        "FROM omop_scorer.preference_concordance"
+    )
+    assert [n for (n,) in counts] >= [100, 20, 5]
+    assert 0 < outcome.summary.n_scored < outcome.summary.n_cohort
+
+
+def test_the_pyramid_sums_to_each_population_of_the_prevalence(outcome, ask):
+    pyramid = ask("SELECT population, sum(n_persons) FROM age_sex_pyramid GROUP BY ALL")
+    assert pyramid["crohns_disease"] == outcome.summary.n_cohort
+    whole = ask(
+        "SELECT DISTINCT population, n_population FROM prevalence "
+        "WHERE measure NOT LIKE '%_alone_on_top'"
+    )
+    assert pyramid == whole
+    assert pyramid["crohns_disease"] > pyramid["biologic_exposed"] > pyramid["first_biologic_since"]
+    races = ask(
+        "SELECT population, sum(n_persons) FROM prevalence WHERE measure LIKE 'race_%' GROUP BY ALL"
+    )
+    assert races == pyramid
+    women = ask(
+        "SELECT population, sum(n_persons) FROM age_sex_pyramid WHERE sex = 'female' "
+        "AND age_group <> 'unknown' AND (age_group = '85 and over' "
+        "OR TRY_CAST(left(age_group, 2) AS INTEGER) >= 50) GROUP BY ALL"
+    )
+    assert women == ask(
+        "SELECT population, n_persons FROM prevalence WHERE measure = 'women_50_and_over'"
+    )
+    unknown = ask(
+        "SELECT population, sum(n_persons) FROM age_sex_pyramid "
+        "WHERE sex = 'unknown' OR age_group = 'unknown' GROUP BY ALL"
+    )
+    assert unknown == ask(
+        "SELECT population, n_persons FROM prevalence WHERE measure = 'age_or_sex_unknown'"
+    )
+
+
+def test_labels_of_the_prevalence_are_of_the_scored(outcome, ask):
+    scored = ask(
+        "SELECT DISTINCT population, n_population FROM prevalence "
+        "WHERE measure LIKE '%_alone_on_top'"
+    )
+    assert scored["crohns_disease"] == outcome.summary.n_scored
+    on_top = ask(
+        "SELECT measure, n_persons FROM prevalence "
+        "WHERE population = 'crohns_disease' AND measure LIKE '%_alone_on_top'"
+    )
+    first = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}
+    assert on_top == {
+        f"{key}_alone_on_top": sum(
+            n for label, n in outcome.summary.subgroups.items() if label.startswith(f"{name} >")
+        )
+        for name, key in first.items()
+    }
+
+
+def test_next_treatments_sum_to_the_indexed(ask):
+    key = "population, index_rule, index_class"
+    n_population = ask(f"SELECT DISTINCT {key}, n_population FROM next_treatment")
+    assert ask(f"SELECT {key}, sum(n_persons) FROM next_treatment GROUP BY ALL") == n_population
+    given = ask(
+        f"SELECT {key}, sum(n_persons) FROM next_treatment "
+        "WHERE next_class NOT LIKE 'none_%' GROUP BY ALL"
+    )
+    assert given == ask(f"SELECT {key}, n_persons FROM next_treatment_time")
+    classes = ask(
+        "SELECT population, index_rule, next_class, sum(n_persons) FROM next_treatment "
+        "WHERE index_class <> 'all' GROUP BY ALL"
+    )
+    assert classes == ask(
+        "SELECT population, index_rule, next_class, n_persons FROM next_treatment "
+        "WHERE index_class = 'all'"
+    )
+    # Whose age or sex is unknown is in `all` alone.
+    parts = ask(
+        "SELECT index_rule, index_class, next_class, sum(n_persons) FROM next_treatment "
+        "WHERE population <> 'all' GROUP BY ALL"
+    )
+    everybody = ask(
+        "SELECT index_rule, index_class, next_class, n_persons FROM next_treatment "
+        "WHERE population = 'all'"
+    )
+    assert all(n <= everybody[cell] for cell, n in parts.items())
+    assert sum(parts.values()) < sum(everybody.values())
+
+
+def test_those_indexed_on_the_first_biologic_are_those_of_the_prevalence(ask):
+    indexed = ask(
+        "SELECT DISTINCT population, n_population FROM next_treatment "
+        "WHERE index_rule = 'first_biologic' AND index_class = 'all'"
+    )
+    since = ask(
+        "SELECT DISTINCT population, n_population FROM prevalence WHERE measure = 'race_other'"
+    )
+    assert indexed["all"] == since["first_biologic_since"]
+
+
+def test_concordance_sums_to_the_next_treatments(ask):
+    assert ask(
+        "SELECT population, next_class, sum(n_persons) FROM preference_concordance GROUP BY ALL"
+    ) == ask(
+        "SELECT population, next_class, n_persons FROM next_treatment "
+        "WHERE index_rule = 'first_biologic' AND index_class = 'all'"
+    )
+
+
+def test_every_stratum_sums_to_the_scored(outcome, ask):
+    strata = ask("SELECT stratum, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
+    assert len(strata) == 9
+    assert set(strata.values()) == {outcome.summary.n_scored}
+    values = ask("SELECT stratum, stratum_value, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
+    assert values == ask("SELECT DISTINCT stratum, stratum_value, n_stratum FROM subgroup_summary")
+    labels = ask("SELECT stratum, subgroup, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
+    subgroups = outcome.summary.subgroups
+    assert all(n == subgroups.get(label, 0) for (_, label), n in labels.items())
+
+
+def test_the_two_ways_of_uncertainty_sum_to_the_scored(outcome, ask):
+    bootstrap = ask(
+        "SELECT subgroup_bootstrap, sum(n_persons) FROM uncertainty_comparison GROUP BY ALL"
+    )
+    assert bootstrap == outcome.summary.subgroups
+    equal, ordered = "worst_class_ruled_out", "order_not_significant"
+    for uncertainty in ("bootstrap", "analytic"):
+        labels = ask(
+            f"SELECT subgroup_{uncertainty}, sum(n_persons) FROM uncertainty_comparison "
+            "GROUP BY ALL"
+        )
+        n_of = ask(
+            f"SELECT measure, n_population FROM label_check WHERE uncertainty = '{uncertainty}'"
+        )
+        assert n_of == {
+            equal: labels["(TNF = IL = INT)"],
+            ordered: outcome.summary.n_scored - labels["(TNF = IL = INT)"],
+            "best_response_elsewhere": outcome.summary.n_scored,
+        }
+    ruled_out = ask("SELECT measure, n_persons FROM label_check WHERE uncertainty = 'bootstrap'")
+    assert ruled_out[equal] == outcome.summary.n_worst_class_ruled_out
+
+
+def test_states_of_a_covariate_sum_to_the_scored(outcome, ask):
+    n_of = ask("SELECT covariate, measure, n FROM covariate_quality")
+    covariates = ask(
+        "SELECT covariate, n_persons FROM covariate_summary WHERE population = 'scored'"
+    )
+    assert set(covariates.values()) == {outcome.summary.n_scored}
+    recorded = ask(
+        "SELECT covariate, n_persons FROM covariate_summary WHERE population = 'recorded'"
+    )
+    imputed = ask("SELECT covariate, assumption, n_imputed FROM imputation_sensitivity")
+    for covariate in covariates:
+        states = {
+            state: n_of[covariate, f"n_{state}"]
+            for state in ("observed", "computed", "absent", "imputed", "left_out")
+        }
+        assert sum(states.values()) == outcome.summary.n_scored
+        assert recorded[covariate] == states["observed"] + states["computed"] + states["absent"]
+        of_covariate = {n for (name, _), n in imputed.items() if name == covariate}
+        assert of_covariate <= {states["imputed"]}
+    changed = ask("SELECT covariate, assumption, n_changed FROM imputation_sensitivity")
+    assert all(n <= imputed[key] for key, n in changed.items())
+    assert sum(changed.values()) > 0
+
+
+def test_every_histogram_sums_to_those_it_is_of(outcome, ask):
+    n_scored = outcome.summary.n_scored
+    histograms = ask("SELECT measure, category, sum(n_persons) FROM histogram GROUP BY ALL")
+    recorded = ask(
+        "SELECT covariate, n_persons FROM covariate_summary WHERE population = 'recorded'"
+    )
+    imputed = ask(
+        "SELECT stratum_value, n_stratum FROM subgroup_summary "
+        "WHERE stratum = 'imputed' AND subgroup = '(TNF = IL = INT)'"
+    )
+    for drug_class in ("anti_tnf", "anti_il12_23", "anti_integrin"):
+        assert histograms.pop(("attributable_effect", drug_class)) == n_scored
+        assert histograms.pop(("response_probability", drug_class)) == n_scored
+    assert histograms.pop(("trial_distance", "scored")) == n_scored
+    assert histograms.pop(("trial_distance", "nothing_imputed")) == imputed["no"]
+    assert {measure for measure, _ in histograms} == {"covariate"}
+    assert len(histograms) >= 4
+    assert all(n == recorded[name] for (_, name), n in histograms.items())
+
+
+def test_cohorts_hold_those_the_audits_count(outcome, ask):
+    name = "cohort_definition_name"
+    sizes = ask(
+        f"SELECT {name}, count(DISTINCT subject_id) FROM cohort_definition "
+        f"LEFT JOIN omop_scorer.cohort USING (cohort_definition_id) GROUP BY ALL"
+    )
+    preference = {
+        label.removeprefix("Preference "): n
+        for label, n in sizes.items()
+        if label.startswith("Preference ")
+    }
+    assert preference == ask(
+        "SELECT subgroup, n_persons FROM subgroup_summary WHERE stratum = 'all'"
+    )
+    prevalence = ask(
+        "SELECT DISTINCT population, n_population FROM prevalence WHERE measure = 'race_other'"
+    )
+    assert sizes["Whole cohort"] == outcome.summary.n_cohort
+    assert sizes["Ever exposed to a biologic of the model"] == prevalence["biologic_exposed"]
+    women = ask("SELECT measure, n_persons FROM prevalence WHERE population = 'crohns_disease'")
+    assert sizes["Women of 50 and over"] == women["women_50_and_over"]
+    by_age = ("Women of 50 and over", "Men of 50 and over", "Women under 50", "Men under 50")
+    known = outcome.summary.n_cohort - women["age_or_sex_unknown"]
+    assert sum(sizes[population] for population in by_age) == known

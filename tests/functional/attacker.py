@@ -1,0 +1,570 @@
+"""A reader of the CSV files who wants to know what was suppressed.
+
+Nothing of the package: the files, what their columns mean, and arithmetic in whole numbers. What
+the reader knows are equations between counts; a solver looks for the greatest value that a
+suppressed count may have. The truth comes in only to say which counts are small.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+Name = tuple[str, ...]
+Rows = list[dict[str, str]]
+
+#: Count columns of each file, each with the columns that name the count.
+COUNTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "attrition": {"n_persons": ("step",), "n_excluded": ("step",)},
+    "covariate_quality": {"n": ("covariate", "measure")},
+    "subgroup_summary": {
+        "n_persons": ("stratum", "stratum_value", "subgroup"),
+        "n_stratum": ("stratum", "stratum_value"),
+    },
+    "prevalence": {
+        "n_persons": ("population", "measure"),
+        "n_population": ("population", "measure"),
+    },
+    "age_sex_pyramid": {"n_persons": ("population", "age_group", "sex")},
+    "next_treatment": {
+        "n_persons": ("population", "index_rule", "index_class", "next_class"),
+        "n_population": ("population", "index_rule", "index_class"),
+    },
+    "next_treatment_time": {"n_persons": ("population", "index_rule", "index_class")},
+    "preference_concordance": {"n_persons": ("population", "preferred", "next_class")},
+    "uncertainty_comparison": {"n_persons": ("subgroup_bootstrap", "subgroup_analytic")},
+    "label_check": {
+        "n_persons": ("uncertainty", "measure"),
+        "n_population": ("uncertainty", "measure"),
+    },
+    "imputation_sensitivity": {
+        "n_imputed": ("covariate",),
+        "n_changed": ("covariate", "assumption"),
+    },
+    "covariate_summary": {"n_persons": ("covariate", "population")},
+    "histogram": {"n_persons": ("measure", "category", "bin_low", "bin_high")},
+}
+#: What a row says besides its counts, and what it needs to have printed for it.
+TELLING = (
+    *("share", "ci_low", "ci_high", "mean", "standard_deviation", "standardised_mean_difference"),
+    *("first_quartile_days", "median_days", "third_quartile_days"),
+)
+POPULATIONS = ("crohns_disease", "biologic_exposed", "first_biologic_since")
+FOUR = ("women_50_and_over", "men_50_and_over", "women_under_50", "men_under_50")
+#: Covariates of which the mean is a share, and where the subgroups are divided by them.
+YES_NO = {
+    "male": ("sex", "male"),
+    "prior_anti_tnf": ("prior_anti_tnf", "yes"),
+    "steroid": (),
+    "immunomodulator": (),
+    "ileal": (),
+}
+SHORT = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}
+
+
+def read(folder: Path) -> dict[str, Rows]:
+    """Return the rows of each CSV file by its name without suffix."""
+    found = {}
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            found[path.stem] = list(csv.DictReader(file))
+    return found
+
+
+class Attack:
+    """Counts, printed or not, and the equations between them."""
+
+    def __init__(self, files: Mapping[str, Rows]) -> None:
+        self.files = files
+        self.printed: dict[Name, int] = {}
+        self.hidden: set[Name] = set()
+        self.derived: list[Name] = []
+        self.equations: list[tuple[Name, list[Name]]] = []
+        for table, columns in COUNTS.items():
+            for column, keys in columns.items():
+                for row in files.get(table, []):
+                    name = (table, column, *(row[key] for key in keys))
+                    if row[column]:
+                        self.printed[name] = int(row[column])
+                    else:
+                        self.hidden.add(name)
+        run = files["run"][0]
+        for column in ("n_cohort", "n_scored"):
+            if run[column]:
+                self.printed["run", column] = int(run[column])
+            else:
+                self.hidden.add(("run", column))
+        self._learn(run)
+
+    def knows(self, name: Name) -> bool:
+        return name in self.printed or name in self.hidden or name in self.derived
+
+    def is_sum(self, total: Name, members: Iterable[Name]) -> None:
+        """Learn that a count is the sum of others; a row that no file has is nobody."""
+        known = [each for each in members if self.knows(each)]
+        if self.knows(total) and known:
+            self.equations.append((total, known))
+
+    def derive(self, name: Name, total: Name, part: Name) -> None:
+        """Wonder how many of a count are not of another, which is part of it."""
+        if self.knows(total) and self.knows(part):
+            self.derived.append(name)
+            self.equations.append((total, [part, name]))
+
+    def values(self, table: str, column: str, **keys: str) -> list[str]:
+        rows = self.files.get(table, [])
+        return list(
+            dict.fromkeys(r[column] for r in rows if all(r[k] == v for k, v in keys.items()))
+        )
+
+    def _learn(self, run: Mapping[str, str]) -> None:
+        audit = json.loads(run["config_json"])["audit"]
+        self.since = date.fromisoformat(audit["since"])
+        self._attrition()
+        self._subgroups()
+        self._populations()
+        self._treatment(is_index=audit["age_at"] == "index")
+        self._covariates()
+        self._histograms()
+        self._labels(run["uncertainty"])
+
+    def _attrition(self) -> None:
+        steps = self.values("attrition", "step")
+        for before, step in pairwise(steps):
+            self.is_sum(
+                ("attrition", "n_persons", before),
+                [("attrition", "n_persons", step), ("attrition", "n_excluded", step)],
+            )
+        if steps:
+            self.is_sum(("run", "n_cohort"), [("attrition", "n_persons", steps[0])])
+            self.is_sum(("run", "n_scored"), [("attrition", "n_persons", steps[-1])])
+
+    def _subgroups(self) -> None:
+        table = "subgroup_summary"
+        labels = self.values(table, "subgroup")
+        self.is_sum(("run", "n_scored"), [(table, "n_stratum", "all", "all")])
+        for stratum in self.values(table, "stratum"):
+            values = self.values(table, "stratum_value", stratum=stratum)
+            for value in values:
+                members = [(table, "n_persons", stratum, value, label) for label in labels]
+                self.is_sum((table, "n_stratum", stratum, value), members)
+            for label in labels:
+                self.is_sum(
+                    (table, "n_persons", "all", "all", label),
+                    [(table, "n_persons", stratum, value, label) for value in values],
+                )
+            members = [(table, "n_stratum", stratum, value) for value in values]
+            self.is_sum((table, "n_stratum", "all", "all"), members)
+        for label in (None, *labels):
+            self._women_and_men(label)
+
+    def _women_and_men(self, label: str | None) -> None:
+        def of(stratum: str, value: str) -> Name:
+            if label is None:
+                return ("subgroup_summary", "n_stratum", stratum, value)
+            return ("subgroup_summary", "n_persons", stratum, value, label)
+
+        women = of("women_50_and_over", "yes")
+        if self.knows(women):
+            self.derive(("?", "women under 50", str(label)), of("sex", "female"), women)
+            self.is_sum(
+                of("women_50_and_over", "no"),
+                [of("sex", "male"), ("?", "women under 50", str(label))],
+            )
+        groups = self.values("subgroup_summary", "stratum_value", stratum="age_group")
+        if self.knows(women):
+            name = ("?", "men from 50", str(label))
+            self.derived.append(name)
+            older = [of("age_group", g) for g in groups if is_from_50(g)]
+            self.derived.append(("=", "from 50", str(label)))
+            self.is_sum(("=", "from 50", str(label)), older)
+            self.is_sum(("=", "from 50", str(label)), [women, name])
+            self.derive(("?", "men under 50", str(label)), of("sex", "male"), name)
+
+    def _populations(self) -> None:
+        measures = self.values("prevalence", "measure")
+        for population in POPULATIONS:
+            for measure in measures:
+                n = ("prevalence", "n_population", population, measure)
+                self.derive(("?", "not", population, measure), n, _with(population, measure))
+                same = measures[0] if not measure.endswith("on_top") else "anti_tnf_alone_on_top"
+                self.is_sum(n, [("prevalence", "n_population", population, same)])
+            whole = ("prevalence", "n_population", population, "race_white")
+            races = [measure for measure in measures if measure.startswith("race_")]
+            self.is_sum(whole, [_with(population, race) for race in races])
+            bars = self._bars(population)
+            self.is_sum(whole, bars.values())
+            women = [
+                bar for (group, sex), bar in bars.items() if sex == "female" and is_from_50(group)
+            ]
+            self.is_sum(_with(population, "women_50_and_over"), women)
+            unknown = [bar for key, bar in bars.items() if "unknown" in key]
+            self.is_sum(_with(population, "age_or_sex_unknown"), unknown)
+            scored = ("prevalence", "n_population", population, "anti_tnf_alone_on_top")
+            self.derive(("?", "not scored", population), whole, scored)
+        whole = ("prevalence", "n_population", "crohns_disease", "race_white")
+        self.is_sum(("run", "n_cohort"), [whole])
+        for outer, inner in (POPULATIONS[:2], POPULATIONS[1:]):
+            for measure in measures:
+                self.derive(
+                    ("?", outer, "only", measure), _with(outer, measure), _with(inner, measure)
+                )
+                self.derive(
+                    ("?", outer, "only", "n", measure),
+                    ("prevalence", "n_population", outer, measure),
+                    ("prevalence", "n_population", inner, measure),
+                )
+            for key, bar in self._bars(outer).items():
+                self.derive(("?", outer, "only", *key), bar, self._bars(inner)[key])
+        self._on_top()
+        self._left_out()
+
+    def _bars(self, population: str) -> dict[tuple[str, str], Name]:
+        return {
+            (r["age_group"], r["sex"]): (
+                *("age_sex_pyramid", "n_persons"),
+                *(population, r["age_group"], r["sex"]),
+            )
+            for r in self.files.get("age_sex_pyramid", [])
+            if r["population"] == population
+        }
+
+    def _on_top(self) -> None:
+        table = "subgroup_summary"
+        labels = self.values(table, "subgroup")
+        years = self.values(table, "stratum_value", stratum="first_biologic_year")
+        since = [y for y in years if y != "none" and int(y) >= self.since.year]
+        strata = {
+            "crohns_disease": [("all", "all")],
+            "biologic_exposed": [("first_biologic_year", y) for y in years if y != "none"],
+        }
+        if (self.since.month, self.since.day) == (1, 1):
+            strata["first_biologic_since"] = [("first_biologic_year", y) for y in since]
+        for population, values in strata.items():
+            for short, key in SHORT.items():
+                first = [label for label in labels if label.startswith(f"{short} >")]
+                self.is_sum(
+                    _with(population, f"{key}_alone_on_top"),
+                    [(table, "n_persons", *value, label) for value in values for label in first],
+                )
+            self.is_sum(
+                ("prevalence", "n_population", population, "anti_tnf_alone_on_top"),
+                [(table, "n_stratum", *value) for value in values],
+            )
+
+    def _left_out(self) -> None:
+        bars = self._bars("crohns_disease")
+        scored = "subgroup_summary", "n_stratum"
+        for group in dict.fromkeys(group for group, _ in bars):
+            whole = ("=", "age", group)
+            self.derived.append(whole)
+            self.is_sum(whole, [bar for (g, _), bar in bars.items() if g == group])
+            self.derive(("?", "left out", group), whole, (*scored, "age_group", group))
+        for race in self.values("prevalence", "measure"):
+            self.derive(
+                ("?", "left out", race), _with("crohns_disease", race), (*scored, "race", race)
+            )
+        self.derive(
+            ("?", "left out", "women from 50"),
+            _with("crohns_disease", "women_50_and_over"),
+            (*scored, "women_50_and_over", "yes"),
+        )
+        reasons = {row["reason"]: row["step"] for row in self.files.get("attrition", [])}
+        self.is_sum(
+            ("attrition", "n_excluded", reasons.get("year_of_birth_unknown", "")),
+            [bar for (group, _), bar in bars.items() if group == "unknown"],
+        )
+
+    def _treatment(self, *, is_index: bool) -> None:
+        table = "next_treatment"
+        rules, classes = self.values(table, "index_rule"), self.values(table, "index_class")
+        following = self.values(table, "next_class")
+        for population, rule, index_class in product(("all", *FOUR), rules, classes):
+            key = (population, rule, index_class)
+            given = [(table, "n_persons", *key, each) for each in following]
+            self.is_sum((table, "n_population", *key), given)
+            self.is_sum(
+                ("next_treatment_time", "n_persons", *key),
+                [each for each in given if not each[-1].startswith("none_")],
+            )
+        for population, rule, each in product(("all", *FOUR), rules, following):
+            members = [
+                (table, "n_persons", population, rule, c, each) for c in classes if c != "all"
+            ]
+            self.is_sum((table, "n_persons", population, rule, "all", each), members)
+        for rule, index_class, each in product(rules, classes, following):
+            key = (rule, index_class, each)
+            unknown = ("?", "unknown", *key)
+            self.derived += [unknown] if rules else []
+            members = [(table, "n_persons", population, *key) for population in FOUR]
+            self.is_sum((table, "n_persons", "all", *key), [*members, unknown])
+        for population, each in product(("all", *FOUR), following):
+            self.derive(
+                ("?", "second anti-TNF", population, each),
+                (table, "n_persons", population, "first_anti_tnf", "anti_tnf", each),
+                (table, "n_persons", population, "first_biologic", "anti_tnf", each),
+            )
+            preferred = self.values("preference_concordance", "preferred")
+            if preferred:
+                self.is_sum(
+                    (table, "n_persons", population, "first_biologic", "all", each),
+                    [
+                        ("preference_concordance", "n_persons", population, p, each)
+                        for p in preferred
+                    ],
+                )
+        indexed = (table, "n_population", "all", "first_biologic", "all")
+        self.is_sum(("prevalence", "n_population", "first_biologic_since", "race_white"), [indexed])
+        if not is_index:
+            bars = self._bars("first_biologic_since")
+            for population in FOUR if bars else ():
+                sex = "female" if population.startswith("women") else "male"
+                members = [
+                    bar
+                    for (group, s), bar in bars.items()
+                    if s == sex
+                    and group != "unknown"
+                    and is_from_50(group) == population.endswith("over")
+                ]
+                self.is_sum((table, "n_population", population, "first_biologic", "all"), members)
+
+    def _covariates(self) -> None:
+        quality = "covariate_quality"
+        for covariate in self.values(quality, "covariate", measure="n_imputed"):
+            states = [(quality, "n", covariate, f"n_{s}") for s in
+                      ("observed", "computed", "absent", "imputed", "left_out")]  # fmt: skip
+            self.is_sum(("run", "n_scored"), states)
+            recorded = ("covariate_summary", "n_persons", covariate, "recorded")
+            self.is_sum(recorded, states[:3])
+            self.is_sum(("covariate_summary", "n_persons", covariate, "scored"), states[:4])
+            self.is_sum(("imputation_sensitivity", "n_imputed", covariate), [states[3]])
+            bins = self._bins("covariate", covariate)
+            if bins:
+                self.is_sum(recorded, bins.values())
+        for covariate in self.values("imputation_sensitivity", "covariate"):
+            for assumption in self.values(
+                "imputation_sensitivity", "assumption", covariate=covariate
+            ):
+                self.derive(
+                    ("?", "not changed", covariate, assumption),
+                    ("imputation_sensitivity", "n_imputed", covariate),
+                    ("imputation_sensitivity", "n_changed", covariate, assumption),
+                )
+            for part in covariate.split(" + ") if "+" in covariate else ():
+                self.derive(
+                    ("?", "imputed", part, "not", covariate),
+                    ("imputation_sensitivity", "n_imputed", part),
+                    ("imputation_sensitivity", "n_imputed", covariate),
+                )
+        self._yes_and_no()
+        for quantity in self.values(quality, "covariate", measure="n_records"):
+            usable = ("?", "usable", quantity)
+            self.derived.append(usable)
+            refused = [
+                (quality, "n", quantity, f"n_rejected_{what}")
+                for what in ("value", "unit", "limit")
+            ]
+            self.is_sum((quality, "n", quantity, "n_records"), [*refused, usable])
+
+    def _yes_and_no(self) -> None:
+        quality, scored = "covariate_quality", ("subgroup_summary", "n_stratum")
+        for row in self.files.get("covariate_summary", []):
+            if row["covariate"] in YES_NO and row["population"] == "recorded" and row["mean"]:
+                # The mean of 0 and 1, times how many, is how many said yes.
+                yes = ("yes", row["covariate"])
+                self.printed[yes] = round(float(row["mean"]) * int(row["n_persons"]))
+                self.is_sum(yes, [(*scored, *YES_NO[row["covariate"]])])
+                recorded = ("covariate_summary", "n_persons", row["covariate"], "recorded")
+                self.derive(("?", "no", row["covariate"]), recorded, yes)
+        for drug in ("prior_anti_tnf", "steroid", "immunomodulator"):
+            self.is_sum(("yes", drug), [(quality, "n", drug, "n_observed")])
+        self.is_sum(
+            (*scored, "prior_anti_tnf", "yes"), [(quality, "n", "prior_anti_tnf", "n_observed")]
+        )
+
+    def _histograms(self) -> None:
+        scored = "subgroup_summary", "n_stratum"
+        for measure in ("attributable_effect", "response_probability"):
+            for category in self.values("histogram", "category", measure=measure):
+                self.is_sum(("run", "n_scored"), self._bins(measure, category).values())
+        everybody = self._bins("trial_distance", "scored")
+        complete = self._bins("trial_distance", "nothing_imputed")
+        for ends, each in everybody.items():
+            if ends in complete:
+                self.derive(("?", "imputed", *ends), each, complete[ends])
+        groups = self.values("subgroup_summary", "stratum_value", stratum="age_group")
+        before = float("-inf")
+        for (_, high), each in self._bins("covariate", "age").items():
+            members = [
+                (*scored, "age_group", g) for g in groups if before <= lowest(g) < float(high)
+            ]
+            before = float(high)
+            self.is_sum(each, members)
+
+    def _bins(self, measure: str, category: str) -> dict[tuple[str, str], Name]:
+        return {
+            (r["bin_low"], r["bin_high"]): (
+                *("histogram", "n_persons", measure, category),
+                *(r["bin_low"], r["bin_high"]),
+            )
+            for r in self.files.get("histogram", [])
+            if (r["measure"], r["category"]) == (measure, category)
+        }
+
+    def _labels(self, uncertainty: str) -> None:
+        table, pairs = "uncertainty_comparison", self.files.get("uncertainty_comparison", [])
+        for label in self.values("subgroup_summary", "subgroup") if pairs else ():
+            own = [
+                (table, "n_persons", p["subgroup_bootstrap"], p["subgroup_analytic"])
+                for p in pairs
+                if p[f"subgroup_{uncertainty}"] == label
+            ]
+            self.is_sum(("subgroup_summary", "n_persons", "all", "all", label), own)
+        for each, measure in product(
+            ("bootstrap", "analytic"), self.values("label_check", "measure")
+        ):
+            checked = ("label_check", "n_population", each, measure)
+            self.derive(
+                ("?", "not", each, measure), checked, ("label_check", "n_persons", each, measure)
+            )
+            if measure == "best_response_elsewhere":
+                self.is_sum(("run", "n_scored"), [checked])
+            else:
+                members = [
+                    (table, "n_persons", p["subgroup_bootstrap"], p["subgroup_analytic"])
+                    for p in pairs
+                    if (" > " in p[f"subgroup_{each}"]) == (measure == "order_not_significant")
+                ]
+                self.is_sum(checked, members)
+
+    def truth(self, counts: Mapping[Name, int]) -> dict[Name, int]:
+        """Return every count, those derived included; hold the truth to what the reader learnt."""
+        found = {name: counts[name] for name in (*self.printed, *self.hidden)}
+        names = {*found, *self.derived}
+        for total, members in self.equations:
+            unknown = [name for name in (total, *members) if name not in found]
+            if len(unknown) == 1:
+                known = sum(found[name] for name in members if name in found)
+                found[unknown[0]] = known if unknown[0] == total else found[total] - known
+            assert found[total] == sum(found[member] for member in members), total
+        assert names <= set(found), names - set(found)
+        return found
+
+    def betrayed(self, counts: Mapping[Name, int], minimum: int) -> list[Name]:
+        """Return the small counts of which the reader can tell that they are small."""
+        truth = self.truth(counts)
+        names = list(truth)
+        place = {name: i for i, name in enumerate(names)}
+        low = np.array([self.printed.get(n, 1 if n in self.hidden else 0) for n in names], float)
+        high = np.array([self.printed.get(n, np.inf) for n in names], float)
+        entries = [
+            (row, place[name], sign)
+            for row, (total, members) in enumerate(self.equations)
+            for name, sign in ((total, 1), *((member, -1) for member in members))
+        ]
+        rows, columns, signs = np.array(entries).T
+        matrix = sparse.csr_array((signs, (rows, columns)), (len(self.equations), len(names)))
+        open_ = {name for name in names if 0 < truth[name] < minimum}
+        betrayed = []
+        for name in sorted(open_):
+            if name not in open_:
+                continue
+            aim = np.zeros(len(names))
+            aim[place[name]] = -1
+            # So much is enough: without a limit the greatest value may be without end.
+            limited = high.copy()
+            limited[place[name]] = min(high[place[name]], minimum)
+            found = milp(
+                aim,
+                integrality=np.ones(len(names)),
+                bounds=Bounds(low, limited),
+                constraints=LinearConstraint(matrix, 0, 0),
+            )
+            assert found.status == 0, found.message
+            best = np.rint(found.x)
+            assert not (matrix @ best).any()
+            if best[place[name]] < minimum:
+                betrayed.append(name)
+            open_ -= {each for each in open_ if best[place[each]] >= minimum}
+        return betrayed
+
+
+def _with(population: str, measure: str) -> Name:
+    return ("prevalence", "n_persons", population, measure)
+
+
+def lowest(group: str) -> int:
+    """The lowest age of a group."""
+    return 0 if group == "Under 5" else int(group.split(maxsplit=1)[0])
+
+
+def is_from_50(group: str) -> bool:
+    """Whether everybody of an age group is 50 or over."""
+    return group != "unknown" and lowest(group) >= 50
+
+
+def true_counts(
+    tables: Mapping[str, list[dict[str, Any]]],
+    n_cohort: int,
+    n_scored: int,
+    files: Mapping[str, Rows],
+) -> dict[Name, int]:
+    """Return the true count of whatever the files print or suppress."""
+    counts: dict[Name, int] = {("run", "n_cohort"): n_cohort, ("run", "n_scored"): n_scored}
+    for table, columns in COUNTS.items():
+        for column, keys in columns.items():
+            for row in tables.get(table, []) if table != "histogram" else ():
+                counts[table, column, *(str(row[key]) for key in keys)] = int(row[column])
+    for row in tables.get("covariate_summary", []):
+        if row["population"] == "recorded" and row["mean"] is not None:
+            counts["yes", row["covariate"]] = round(row["mean"] * row["n_persons"])
+    for bar in files.get("histogram", []):
+        low, high = float(bar["bin_low"]), float(bar["bin_high"])
+        name = (bar["measure"], bar["category"], bar["bin_low"], bar["bin_high"])
+        counts["histogram", "n_persons", *name] = sum(
+            row["n_persons"]
+            for row in tables["histogram"]
+            if (row["measure"], row["category"]) == name[:2] and low <= row["bin_low"] < high
+        )
+    return counts
+
+
+def rows_of_run(results: Path, run_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what the results tables truly hold of a run."""
+    tables = {}
+    with duckdb.connect(str(results), read_only=True) as connection:
+        connection.execute("USE omop_scorer")
+        for table in COUNTS:
+            relation = connection.execute(f"FROM {table} WHERE run_id = {run_id}")
+            columns = [each[0] for each in relation.description]
+            tables[table] = [dict(zip(columns, row, strict=True)) for row in relation.fetchall()]
+    return tables
+
+
+def assert_nothing_leaks(
+    files: Mapping[str, Rows],
+    tables: Mapping[str, list[dict[str, Any]]],
+    n_cohort: int,
+    n_scored: int,
+    minimum: int,
+) -> None:
+    """Hold files to the truth, to the minimum, and to what a reader can recalculate."""
+    attack = Attack(files)
+    counts = true_counts(tables, n_cohort, n_scored, files)
+    assert {name: counts[name] for name in attack.printed} == attack.printed
+    assert not [name for name, n in attack.printed.items() if 0 < n < minimum]
+    assert not [name for name in attack.hidden if counts[name] == 0]
+    for table, columns in COUNTS.items():
+        for row in files.get(table, []):
+            is_complete = all(row[column] for column in columns)
+            told = [name for name in TELLING if row.get(name)]
+            assert is_complete or not told, (table, row)
+    assert attack.betrayed(counts, minimum) == []

@@ -1,0 +1,362 @@
+"""The report as files: what is printed, and what a reader of them can recalculate."""
+
+import csv
+import io
+import re
+import shutil
+import stat
+from collections.abc import Mapping
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from attacker import (
+    COUNTS,
+    Attack,
+    Rows,
+    assert_nothing_leaks,
+    read,
+    rows_of_run,
+    true_counts,
+)
+from command_line import AS_OF, CDAI, Site, assert_refused
+from made_up_run import people, run_of, tables_of
+
+from omop_scorer import config, synthetic
+from omop_scorer.engines import open_results
+from omop_scorer.errors import ResultsError
+from omop_scorer.report import write_report
+from omop_scorer.report.csv_files import csv_files
+from omop_scorer.report.disclosure import protect_run
+from tests.conftest import run_on
+
+MINIMUM = 5
+
+
+def report(
+    results: Path, folder: Path, run: str = "latest", minimum: int = MINIMUM
+) -> tuple[str, dict[str, Rows]]:
+    """Write a report; return its page and its CSV files."""
+    settings = config.RunConfig.model_validate(
+        {"cdm": {"url": "none"}, "results": {"url": str(results)}}
+    )
+    page, files = folder / "report.html", folder / "csv"
+    with open_results(settings) as reader:
+        written = write_report(reader, run, page, files, minimum)
+    assert written == [page, *(files / path.name for path in written[1:])]
+    assert sorted(written[1:]) == sorted(files.iterdir())
+    return page.read_text(encoding="utf-8"), read(files)
+
+
+def run_small(folder: Path, persons: int, seed: int, **settings: Any) -> Path:
+    """Make up a CDM and run the job on it; return the results."""
+    cdm, results = folder / "cdm.duckdb", folder / "results.duckdb"
+    if not cdm.exists():
+        synthetic.write(cdm, persons, seed, as_of=AS_OF, crohns_share=1)
+    run_on(cdm, results, {"as_of_date": AS_OF, "covariates": CDAI, "threads": 2, **settings})
+    return results
+
+
+def parsed(files: Mapping[str, str]) -> dict[str, Rows]:
+    """Read back the texts of CSV files."""
+    return {
+        name.removesuffix(".csv"): list(csv.DictReader(io.StringIO(text)))
+        for name, text in files.items()
+        if name.endswith(".csv")
+    }
+
+
+# ---- No combination of what is printed tells a small count ----
+
+
+@pytest.mark.parametrize(
+    ("persons", "seed", "settings"),
+    [
+        (30, 1, {}),
+        (120, 2, {"audit": {"age_at": "index", "since": date(2018, 3, 1)}}),
+        (200, 3, {"missing": "reduced_model", "uncertainty": "analytic"}),
+        (400, 4, {"impute": "training_mean"}),
+    ],
+)
+def test_nothing_leaks_of_a_run(
+    tmp_path: Path, persons: int, seed: int, settings: dict[str, Any]
+) -> None:
+    results = run_small(tmp_path, persons, seed, **settings)
+    _, files = report(results, tmp_path)
+    run_id = files["run"][0]["run_id"]
+    with duckdb.connect(str(results), read_only=True) as connection:
+        (sizes,) = connection.execute(
+            "SELECT n_cohort, n_scored FROM omop_scorer.latest_run"
+        ).fetchall()
+    assert set(files) >= set(COUNTS)
+    assert_nothing_leaks(files, rows_of_run(results, run_id), *sizes, MINIMUM)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_leaks_of_made_up_persons(seed: int) -> None:
+    persons = people((1, 6, 20, 45, 90, 150)[seed % 6], seed)
+    minimum = (5, 3, 10)[seed % 3]
+    tables = tables_of(persons)
+    files = parsed(csv_files(protect_run(run_of(tables), minimum)))
+    # The minimum of the run itself holds where it is the greater.
+    n_scored = sum(person["reason"] is None for person in persons)
+    assert_nothing_leaks(files, tables, len(persons), n_scored, max(minimum, MINIMUM))
+
+
+def test_hiding_small_counts_alone_would_leak() -> None:
+    # The attacker is worth its name: without the linked cells it finds small counts.
+    persons = people(90, 4)
+    tables = tables_of(persons)
+    files = parsed(csv_files(protect_run(run_of(tables), MINIMUM)))
+    n_scored = sum(person["reason"] is None for person in persons)
+    counts = true_counts(tables, len(persons), n_scored, files)
+    for table, columns in COUNTS.items():
+        for column, keys in columns.items():
+            for row in files.get(table, []):
+                n = counts[table, column, *(row[key] for key in keys)]
+                row[column] = "" if 0 < n < MINIMUM else str(n)
+    files["run"][0] |= {"n_cohort": str(len(persons)), "n_scored": str(n_scored)}
+    assert Attack(files).betrayed(counts, MINIMUM)
+
+
+# ---- The page ----
+
+
+class Page(HTMLParser):
+    """Tables of a page, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tables: list[list[list[str]]] = []
+        self.text = ""
+        self._is_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._is_cell = True
+        self.text += f" {dict(attrs).get('alt') or ''} "
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_cell = self._is_cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._is_cell:
+            self.tables[-1][-1][-1] += data
+
+
+#: Columns whose whole numbers count nobody.
+UNCOUNTED = ("From", "To below", "Step")
+
+
+def small_counts(page: Page) -> list[list[str]]:
+    """Return the rows of tables with a small count in them."""
+    found = []
+    for heading, *rows in page.tables:
+        for row in rows:
+            cells = zip(heading, row, strict=False)
+            counts = [cell.strip() for name, cell in cells if name.strip() not in UNCOUNTED]
+            if any(re.fullmatch(f"[1-{MINIMUM - 1}]", cell) for cell in counts):
+                found.append(row)
+    return found
+
+
+def test_the_page_counts_nobody_small(tmp_path: Path, answered: Path) -> None:
+    text, _ = report(answered, tmp_path)
+    page = Page(text)
+    assert len(page.tables) > 10
+    assert small_counts(page) == []
+    counted = r"(?<![\d.,/])[1-4] (?:patient|person|record|of \d)"
+    assert re.findall(counted, page.text) == []
+    assert f"{MINIMUM - 1}" in page.text
+
+
+def test_the_same_run_gives_the_same_files(tmp_path: Path, answered: Path) -> None:
+    reports = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        report(answered, tmp_path / name)
+        files = sorted((tmp_path / name).rglob("*.*"))
+        reports.append({f.relative_to(tmp_path / name): f.read_bytes() for f in files})
+    assert reports[0] == reports[1]
+
+
+def test_no_person_is_in_the_files(tmp_path: Path, answered: Path) -> None:
+    results = tmp_path / "results.duckdb"
+    shutil.copy(answered, results)
+    with duckdb.connect(str(results)) as connection:
+        connection.execute("USE omop_scorer")
+        for table, column in (
+            ("patient_subgroup", "person_id"),
+            ("patient_covariate", "person_id"),
+            ("counterfactual", "person_id"),
+            ("treatment_line", "person_id"),
+            ("run_cohort", "subject_id"),
+        ):
+            connection.execute(f"UPDATE {table} SET {column} = {column} + 770000000000")
+    report(results, tmp_path)
+    for path in (tmp_path / "report.html", *(tmp_path / "csv").iterdir()):
+        assert "7700000" not in path.read_text(encoding="utf-8").replace(",", "")
+
+
+# ---- Runs that hold little ----
+
+
+def test_a_run_of_nobody(tmp_path: Path) -> None:
+    cdm, results = tmp_path / "cdm.duckdb", tmp_path / "results.duckdb"
+    synthetic.write(cdm, 20, 1, as_of=AS_OF, crohns_share=0)
+    run_on(cdm, results, {"as_of_date": AS_OF})
+    text, files = report(results, tmp_path)
+    assert files["run"][0]["n_cohort"] == files["run"][0]["n_scored"] == "0"
+    assert {row["n_persons"] for row in files["prevalence"]} == {"0"}
+    assert {row["share"] for row in files["prevalence"]} == {""}
+    assert "</html>" in text
+
+
+def test_a_run_of_one_patient(tmp_path: Path) -> None:
+    results = run_small(tmp_path, 1, 1)
+    text, files = report(results, tmp_path)
+    assert (files["run"][0]["n_cohort"], files["run"][0]["n_scored"]) == ("", "")
+    assert "histogram" not in files or not files["histogram"]
+    for table, columns in COUNTS.items():
+        for row in files.get(table, []):
+            # Records may be many of one person; everything else is 0 or not printed.
+            if table != "covariate_quality":
+                assert {row[column] for column in columns} <= {"", "0"}, (table, row)
+    assert small_counts(Page(text)) == []
+
+
+def test_a_run_without_the_tables_of_the_audits(tmp_path: Path, answered: Path) -> None:
+    results = tmp_path / "results.duckdb"
+    shutil.copy(answered, results)
+    kept = {"attrition", "covariate_quality", "concept_set_member"}
+    with duckdb.connect(str(results)) as connection:
+        connection.execute("USE omop_scorer")
+        for table in {*COUNTS, "run_cohort", "run_cohort_definition"} - kept:
+            connection.execute(f"DROP TABLE {table} CASCADE")
+    text, files = report(results, tmp_path)
+    assert set(files) == {"run", *kept}
+    assert "</html>" in text
+
+
+def test_a_run_of_an_older_release(tmp_path: Path, answered: Path) -> None:
+    results = tmp_path / "results.duckdb"
+    shutil.copy(answered, results)
+    with duckdb.connect(str(results)) as connection:
+        connection.execute("USE omop_scorer")
+        for table in set(COUNTS) - {"attrition", "covariate_quality"}:
+            connection.execute(f"DELETE FROM {table}")
+        connection.execute('UPDATE scoring_run SET config_json = \'{"cdm": 1, "gone": true}\'')
+        connection.execute("UPDATE scoring_run SET model_id = 'not_shipped'")
+    text, files = report(results, tmp_path)
+    assert (
+        {"attrition", "covariate_quality"}
+        <= set(files)
+        <= {
+            *(
+                "run",
+                "attrition",
+                "covariate_quality",
+                "concept_set_member",
+                "run_cohort_definition",
+            ),
+        }
+    )
+    assert "</html>" in text
+
+
+def test_what_changed_since_the_run_before(tmp_path: Path) -> None:
+    cdm, results = tmp_path / "cdm.duckdb", tmp_path / "results.duckdb"
+    synthetic.write(cdm, 300, 6, as_of=AS_OF, crohns_share=1)
+    for day in (date(2024, 6, 15), AS_OF):
+        run_on(cdm, results, {"as_of_date": day, "covariates": CDAI})
+    _, files = report(results, tmp_path)
+    (change,), flows = files["change"], files["change_subgroup"]
+    assert change["previous_as_of_date"] == "2024-06-15"
+    printed = [row["n_persons"] for row in (*flows, *files["change_cause"])]
+    printed += [change[name] for name in ("n_in", "n_out", "n_changed")]
+    assert not [n for n in printed if n and 0 < int(n) < MINIMUM]
+    with duckdb.connect(str(results), read_only=True) as connection:
+        connection.execute("USE omop_scorer")
+        true = connection.execute(
+            'SELECT e.subgroup AS "from", l.subgroup AS "to", COUNT(*) FROM patient_subgroup AS e '
+            "INNER JOIN patient_subgroup AS l ON l.person_id = e.person_id "
+            "AND l.run_id > e.run_id AND l.subgroup <> e.subgroup GROUP BY ALL"
+        ).fetchall()
+    assert {(row["from"], row["to"]) for row in flows} == {(a, b) for a, b, _ in true}
+    known = {(a, b): str(n) for a, b, n in true}
+    assert all(row["n_persons"] in ("", known[row["from"], row["to"]]) for row in flows)
+
+
+# ---- The files ----
+
+
+def test_the_minimum_is_the_greater_of_two(tmp_path: Path) -> None:
+    tables = tables_of(people(150, 5))
+    own = csv_files(protect_run(run_of(tables, minimum=10), 3))
+    asked = csv_files(protect_run(run_of(tables, minimum=10), 10))
+    assert own == asked
+    assert "Minimum cell count: 10\n" in own["README.txt"]
+    printed = [int(row["n_persons"]) for row in parsed(own)["prevalence"] if row["n_persons"]]
+    assert min(n for n in printed if n) >= 10
+
+
+def test_a_minimum_of_one_hides_nothing() -> None:
+    tables = tables_of(people(40, 2))
+    files = parsed(csv_files(protect_run(run_of(tables, minimum=1), 1)))
+    for table in ("attrition", "prevalence", "age_sex_pyramid"):
+        assert [row["n_persons"] for row in files[table]] == [
+            str(row["n_persons"]) for row in tables[table]
+        ]
+
+
+def test_like_for_like(tmp_path: Path) -> None:
+    persons = people(150, 5)
+    files = parsed(csv_files(protect_run(run_of(tables_of(persons)), MINIMUM)))
+    rows = [row for row in files["comparison"] if row["figure"] == "women_50_and_over"]
+    assert [(row["population"], row["compared_with"]) for row in rows] == [
+        ("crohns_disease", "University of California"),
+        ("biologic_exposed", "University of California"),
+        ("first_biologic_since", "University of California"),
+        ("crohns_disease", "the trials"),
+    ]
+    # 5647 of 23527 and 577 of 5703, by the paper's own tables.
+    assert float(rows[0]["published_share"]) == pytest.approx(5647 / 23527)
+    assert float(rows[3]["published_share"]) == pytest.approx(577 / 5703)
+    on_top = {r["figure"]: r for r in files["comparison"] if r["figure"].endswith("on_top")}
+    # 139 of 5703: (IL > (TNF = INT)) 138 and IL > TNF > INT 1.
+    published = float(on_top["anti_il12_23_alone_on_top"]["published_share"])
+    assert published == pytest.approx(139 / 5703)
+
+
+def test_files_are_replaced_as_a_whole(tmp_path: Path, answered: Path) -> None:
+    _, first = report(answered, tmp_path)
+    (tmp_path / "report.html").write_text("older", encoding="utf-8")
+    text, second = report(answered, tmp_path)
+    assert text.endswith("</html>\n") or text.rstrip().endswith("</html>")
+    assert first == second
+    assert not list(tmp_path.rglob(".*"))
+    mode = stat.S_IMODE((tmp_path / "report.html").stat().st_mode)
+    (tmp_path / "plain").touch()
+    assert mode == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path, site: Site) -> None:
+    asked = site.run("-o", tmp_path / "none" / "report.html", command="report")
+    assert_refused(asked, ResultsError.exit_code, "no such folder; make it, or name another")
+    (tmp_path / "file").touch()
+    asked = site.run("--csv", tmp_path / "file", command="report")
+    assert_refused(asked, ResultsError.exit_code, "cannot be made: File exists; name another")
+    (tmp_path / "taken.html").mkdir()
+    asked = site.run("-o", tmp_path / "taken.html", command="report")
+    assert_refused(asked, ResultsError.exit_code, "taken.html: cannot be written: .*; name another")
+    assert not list(tmp_path.glob(".taken*"))

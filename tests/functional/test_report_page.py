@@ -1,0 +1,391 @@
+"""The page as people meet it: at a desk, on a phone, on paper, by ear, and with little in it."""
+
+import dataclasses
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import report_data
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from omop_scorer.report.data import ReportData
+from omop_scorer.report.page import render
+
+SECTIONS = [
+    "run",
+    "cohort",
+    "certainty",
+    "subgroups",
+    "women",
+    "next",
+    "trials",
+    "change",
+    "method",
+]
+REPORTS: dict[str, Callable[[], ReportData]] = {
+    "realistic": report_data.realistic,
+    "all hidden": report_data.all_hidden,
+    "nobody": report_data.nobody,
+    "no tables": report_data.only,
+}
+#: Width of the viewport, and the medium. 673 px is an A4 page without its margins.
+SIZES = {"desktop": (1280, "screen"), "phone": (360, "screen"), "paper": (673, "print")}
+
+_CONTRAST = """() => {
+  const numbers = text => {
+    const found = text.match(/[\\d.]+/g).map(Number);
+    return text.startsWith('color(') ? found.map((n, i) => i < 3 ? n * 255 : n) : found;
+  };
+  const luminance = ([r, g, b]) => [r, g, b].map(n => n / 255)
+    .map(n => n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, n, i) => sum + n * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = element => {
+    for (; element; element = element.parentElement) {
+      const colour = numbers(getComputedStyle(element).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const poor = [];
+  let n = 0;
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
+    n += 1;
+    const [a, b] = [numbers(getComputedStyle(element).color), ground(element)].map(luminance);
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 4.5) poor.push([contrast, walker.currentNode.data.trim().slice(0, 40)]);
+  }
+  return [n, poor];
+}"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the file of each report."""
+    folder = tmp_path_factory.mktemp("pages")
+    files = {}
+    for name, make in REPORTS.items():
+        files[name] = folder / f"{name.replace(' ', '_')}.html"
+        files[name].write_text(render(make()), encoding="utf-8")
+    return files
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Return a Chromium that asks the network for nothing of its own."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        reason = "chromium is not installed: nobody has looked at the report"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=program,
+            args=[
+                *("--no-sandbox", "--disable-gpu", "--no-first-run"),
+                *("--disable-background-networking", "--disable-component-update"),
+                "--disable-sync",
+            ],
+        )
+        yield chromium
+        chromium.close()
+
+
+@dataclasses.dataclass
+class Opened:
+    """A page, and what it asked for and complained of while it was opened."""
+
+    page: Page
+    requests: list[str]
+    complaints: list[str]
+
+
+@pytest.fixture
+def open_page(browser: Browser, pages: dict[str, Path]) -> Iterator[Callable[[str, str], Opened]]:
+    """Return a function that opens a report in a size."""
+    opened: list[Page] = []
+
+    def open_it(report: str, size: str) -> Opened:
+        width, medium = SIZES[size]
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        opened.append(page)
+        result = Opened(page, [], [])
+        page.on("request", lambda request: result.requests.append(request.url))
+        page.on("console", lambda message: result.complaints.append(message.text))
+        page.on("pageerror", lambda error: result.complaints.append(str(error)))
+        page.emulate_media(media=medium)
+        page.goto(pages[report].as_uri(), wait_until="load")
+        return result
+
+    yield open_it
+    for page in opened:
+        page.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("report", REPORTS)
+def test_it_fits_and_asks_for_nothing(
+    open_page: Callable[[str, str], Opened], report: str, size: str
+) -> None:
+    opened = open_page(report, size)
+    page = opened.page
+    inside, outside = page.evaluate(
+        "[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]"
+    )
+    assert inside <= outside
+    # What is wider than a screen scrolls within its own frame; paper does not scroll.
+    wide = page.evaluate(
+        """width => [...document.querySelectorAll('main *, header *, footer *')]
+        .filter(e => e.checkVisibility() && e.getBoundingClientRect().right > width + 1
+          && (width == 673 || !e.closest('.table'))).map(e => e.outerHTML.slice(0, 80))""",
+        SIZES[size][0],
+    )
+    assert wide == []
+    assert opened.complaints == []
+    assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
+    n_texts, poor = page.evaluate(_CONTRAST)
+    assert n_texts > 50
+    assert poor == []
+    drawn = page.evaluate("[...document.images].map(e => e.complete && e.naturalWidth > 0)")
+    assert all(drawn)
+    assert len(drawn) == {"realistic": 25, "all hidden": 0, "nobody": 1, "no tables": 0}[report]
+
+
+def test_pictures_fill_a_phone(open_page: Callable[[str, str], Opened]) -> None:
+    page = open_page("realistic", "phone").page
+    widths = page.evaluate("[...document.images].map(e => e.getBoundingClientRect().width)")
+    assert min(widths) > 345
+    assert (
+        page.evaluate(
+            "Math.min(...[...document.querySelectorAll('p, td, th, li, dd, dt')]"
+            ".map(e => parseFloat(getComputedStyle(e).fontSize)))"
+        )
+        >= 12
+    )
+
+
+def test_the_keyboard_reaches_the_report(open_page: Callable[[str, str], Opened]) -> None:
+    page = open_page("realistic", "desktop").page
+    page.keyboard.press("Tab")
+    skip = page.evaluate(
+        "() => [document.activeElement.textContent,"
+        " document.activeElement.getBoundingClientRect().left]"
+    )
+    assert skip == ["Skip to the report", 0]
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+
+
+def test_the_first_screen_answers(open_page: Callable[[str, str], Opened]) -> None:
+    page = open_page("realistic", "desktop").page
+    bottom = page.evaluate("document.querySelector('.rests').getBoundingClientRect().bottom")
+    assert bottom <= 900
+
+
+def test_on_paper_it_is_whole(browser: Browser, pages: dict[str, Path], tmp_path: Path) -> None:
+    page = browser.new_page()
+    page.goto(pages["realistic"].as_uri())
+    for size in ("A4", "Letter"):
+        page.pdf(path=tmp_path / f"{size}.pdf", format=size, prefer_css_page_size=True)
+        n_pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / f"{size}.pdf").read_bytes()))
+        assert 10 <= n_pages <= 30
+    page.close()
+
+
+class Outline(HTMLParser):
+    """What a machine that reads aloud finds."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, Any]]] = []
+        self.texts: list[str] = []
+        self._in_style = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._in_style = tag == "style"
+
+    def handle_data(self, data: str) -> None:
+        if not self._in_style:
+            self.texts.append(data)
+
+    def named(self, *tags: str) -> list[dict[str, Any]]:
+        return [attributes for tag, attributes in self.tags if tag in tags]
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+@pytest.fixture(scope="module", params=REPORTS)
+def outline(request: pytest.FixtureRequest, pages: dict[str, Path]) -> Outline:
+    return Outline(pages[request.param].read_text(encoding="utf-8"))
+
+
+def test_structure(outline: Outline) -> None:
+    assert outline.named("html")[0]["lang"] == "en"
+    for landmark in ("header", "nav", "main", "footer", "h1", "title"):
+        assert len(outline.named(landmark)) == 1
+    assert [each["id"] for each in outline.named("section") if "id" in each] == SECTIONS
+    levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in outline.tags:
+        assert attributes.get("aria-labelledby", ids[0]) in ids
+    for link in outline.named("a"):
+        assert link["href"].removeprefix("#") in ids or link["href"].startswith("https://doi.org/")
+
+
+def test_pictures_and_tables_are_told(outline: Outline) -> None:
+    for image in outline.named("img"):
+        assert len(image["alt"]) > 30
+        assert image["src"].startswith("data:image/svg+xml;base64,")
+    tables = outline.named("table")
+    assert len(outline.named("caption")) == len(tables)
+    frames = [each for each in outline.named("div") if each.get("class") == "table"]
+    assert len(frames) == len(tables)
+    assert all(
+        f["tabindex"] == "0" and f["role"] == "group" and f["aria-labelledby"] for f in frames
+    )
+    assert all(each["scope"] in ("row", "col") for each in outline.named("th"))
+
+
+def test_nothing_from_outside(outline: Outline) -> None:
+    assert outline.named("script", "iframe", "object") == []
+    assert [each["href"] for each in outline.named("link")] == ["data:,"]
+    assert "@import" not in outline.words
+    assert "url(" not in outline.words
+
+
+def test_no_word_of_the_machine(outline: Outline) -> None:
+    # "None: died" is a column.
+    for word in ("nan", "None(?!: )", "<NA>", "NaT", "Markup", "{", "}"):
+        assert not re.search(rf"(?<![\w-]){word}(?![\w-])", outline.words), word
+
+
+@pytest.fixture(scope="module")
+def words(pages: dict[str, Path]) -> str:
+    """Return the words of the realistic report."""
+    return Outline(pages["realistic"].read_text(encoding="utf-8")).words
+
+
+def test_the_same_data_gives_the_same_text(pages: dict[str, Path]) -> None:
+    assert render(report_data.realistic()) == pages["realistic"].read_text(encoding="utf-8")
+
+
+def test_like_for_like(words: str) -> None:
+    assert (
+        "Women of 50 and over, of the cohort 22.2% (20.7–23.7) of 2,938 10.1% 24.0% "
+        "Anti-TNF alone on top, of the scored 42.0% (40.1–43.8) of 2,696 36.2% not published "
+        "Anti-IL-12/23 alone on top, of the scored 7.5% (6.6–8.5) of 2,696 2.4% not published"
+    ) in words
+
+
+def test_the_headline_names_each_denominator(words: str) -> None:
+    # 163 women: 23 are given an anti-TNF, 23 an anti-IL-12/23, 18 an anti-integrin and 12 another
+    # advanced therapy, 76 in all. 53 / 76, 41 / 64 and 140 / 163 were not given anti-IL-12/23.
+    # 31 of the 163 began with it, and none of them was given it next: 132 - 23 = 109 of 132.
+    assert "Those given a next treatment 53 of 76 69.7% (58.7–78.9)" in words
+    assert "Those given one of the model’s classes next 41 of 64 64.1% (51.8–74.7)" in words
+    assert "Everybody indexed 140 of 163 85.9% (79.7–90.4) 109 of 132 82.6% (75.2–88.1)" in words
+
+
+def test_what_is_hidden_is_never_zero(words: str) -> None:
+    # IL > TNF > INT: 3 of 2,696 patients; IL > INT > TNF: 12; TNF > IL > INT: nobody.
+    assert "IL > TNF > INT not shown not shown 0.0%" in words
+    assert "IL > INT > TNF 12 0.4% (0.3–0.8) 0.0%" in words
+    assert "TNF > IL > INT 0 0.0% (0.0–0.1) 0.0%" in words
+
+
+def test_a_small_sum_is_held_back() -> None:
+    # 12 women, 10 of them given anti-IL-12/23 next: the other 2 stand in no cell, only in the sum.
+    made = report_data.tables()
+    frame = made["next_treatment"]
+    n = {"anti_tnf": 0, "anti_il12_23": 10, "other_advanced": 0}
+    is_one = (frame["population"] == "women_50_and_over") & (frame["index_class"] == "all")
+    for key, count in n.items():
+        frame.loc[is_one & (frame["next_class"] == key), "n_persons"] = count
+    frame.loc[is_one & (frame["next_class"] == "anti_integrin"), "n_persons"] = 2
+    words = Outline(render(ReportData(report_data.RUN, report_data.CLASSES, 5, made))).words
+    assert "Those given a next treatment not shown" in words
+
+
+def test_every_table_may_be_absent_or_empty_or_alone() -> None:
+    made = report_data.tables()
+    run, classes = report_data.RUN, report_data.CLASSES
+    leaned_on = ("subgroup_summary", "covariate_summary", "covariate_quality", "next_treatment")
+    for tables in (
+        *({name: frame} for name, frame in made.items()),
+        *({name: made[name] for name in made if name != absent} for absent in leaned_on),
+        {name: frame.iloc[:0] for name, frame in made.items()},
+    ):
+        outline = Outline(render(ReportData(run, classes, 5, tables)))
+        test_structure(outline)
+        test_no_word_of_the_machine(outline)
+
+
+def test_a_report_of_nobody_says_so_once(pages: dict[str, Path]) -> None:
+    words = Outline(pages["nobody"].read_text(encoding="utf-8")).words
+    assert "no patient with Crohn’s disease in Riverside Health CDM were scored" in words
+    assert "No person of the CDM is in the cohort." in words
+    assert "not shown, because" not in words
+
+
+def test_another_model_without_published_figures() -> None:
+    run = report_data.RUN | {"model_id": "another", "uncertainty": "analytic"}
+    classes = [{"key": k, "label": k, "title": k, "drugs": []} for k in ("one", "two")]
+    outline = Outline(render(ReportData(run, classes, 5, {})))
+    test_structure(outline)
+    assert "University of California" not in outline.words
+    assert "Rudrapatna" not in outline.words
+
+
+def test_names_of_a_site_are_text_not_markup() -> None:
+    run = report_data.RUN | {
+        "cdm_source_name": "<script>alert(1)</script> & Söhne",
+        "message": "<b>bold</b>; second",
+    }
+    text = render(ReportData(run, report_data.CLASSES, 5, {}))
+    assert Outline(text).named("script", "b") == []
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; Söhne" in text
+
+
+def test_what_changed(words: str) -> None:
+    assert (
+        "Compared with run 2025123102300017, as of 2025-12-31: 12 patients came in, 6 went out, "
+        "and 21 of those scored both times have another label."
+    ) in words
+    assert "C-reactive protein 11 Age 6 Ileal involvement not shown" in words
+    first = dataclasses.replace(report_data.only(), change=None)
+    assert "There is no earlier run to compare with." in Outline(render(first)).words
+    nothing = dict.fromkeys(("n_in", "n_out", "n_changed"))
+    gone = report_data.change() | nothing | {"causes": pd.DataFrame(), "flows": pd.DataFrame()}
+    lost = dataclasses.replace(report_data.only(), change=gone)
+    assert "What changed cannot be told" in Outline(render(lost)).words
+
+
+def test_it_states_its_threshold_and_its_limits() -> None:
+    words = Outline(render(report_data.only())).words
+    for said in (
+        "Counts from 1 to 4 are not shown",
+        "It is not a medical device",
+        "CC BY 4.0",
+        "10.1038/s41746-025-01627-w",
+        "Reports of two nights laid side by side can still tell a small change",
+    ):
+        assert said in words
+    off = dataclasses.replace(report_data.only(), minimum_cell_count=1)
+    assert "every count is printed, the smallest too" in Outline(render(off)).words

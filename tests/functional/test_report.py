@@ -360,3 +360,16 @@ def test_a_folder_that_is_not_there(tmp_path: Path, site: Site) -> None:
     asked = site.run("-o", tmp_path / "taken.html", command="report")
     assert_refused(asked, ResultsError.exit_code, "taken.html: cannot be written: .*; name another")
     assert not list(tmp_path.glob(".taken*"))
+
+
+def test_no_place_of_the_site_leaves(tmp_path: Path, answered: Path) -> None:
+    """The configuration that comes with the figures does not say where the site keeps its data."""
+    text, _ = report(answered, tmp_path)
+    run = (tmp_path / "csv" / "run.csv").read_text(encoding="utf-8")
+    assert "lookback_days" in run
+    with duckdb.connect(str(answered), read_only=True) as connection:
+        ((stored,),) = connection.sql("SELECT config_json FROM omop_scorer.scoring_run").fetchall()
+    for place in ("cdm.duckdb", "results.duckdb"):
+        assert place in stored
+        assert place not in run
+        assert place not in text

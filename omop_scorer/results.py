@@ -7,6 +7,7 @@ see COMPLETE runs only, through the `latest_` views.
 import csv
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 
 import pyarrow as pa
 import sqlglot
@@ -41,6 +42,7 @@ class ResultsColumn:
     """Whether it counts something that must not leave the warehouse while it is small."""
 
 
+@cache
 def data_model() -> dict[str, list[ResultsColumn]]:
     """Return the specification: columns, in order, by table."""
     path = shipped("sql") / "results" / "results_data_model.csv"

@@ -8,8 +8,8 @@ from tests.audits.answers import ANSWERERS, answer
 from tests.covariates.spec import read_cdm
 
 # What the models say, with BMI, CRP and CDAI imputed unless recorded: TNF > (IL = INT) of women of
-# 30 and 34, TNF > (IL = INT) of a man of 43, no preference at 50, IL > (TNF = INT) at 80 after an
-# anti-TNF, (TNF = IL) > INT at 30 with a CRP of 500.
+# 30 and 34 and of a man of 43, no preference at 50 and of a man of 60, IL > (TNF = INT) at 80 after
+# an anti-TNF, (TNF = IL) > INT at 30 with a CRP of 500.
 PERSON = """
 case          | gender | year | month | day | race
 plain         |   8532 | 1994 |     3 |   1 | 8527
@@ -18,6 +18,7 @@ man           |   8507 | 1981 |     1 |   1 | 8516
 fifty         |   8532 | 1974 |     3 |   1 |    0
 elder         |   8532 | 1944 |     1 |   1 | 8522
 complete      |   8532 | 1990 |     1 |   1 |
+older man     |   8507 | 1964 |     1 |   1 | 8515
 child         |   8532 | 2014 |     1 |   1 | 8515
 no sex        |      0 | 1950 |     1 |   1 | 8515
 """
@@ -31,15 +32,18 @@ complete |  5 | adalimumab  | 2024-03-01
 child    |  6 | adalimumab  | 2022-03-01
 """
 MEASUREMENT = """
-case     | id | concept |  value |       date | unit
-severe   |  1 | crp     |    500 | 2024-01-01 | mg/L
-complete |  2 | crp     |     10 | 2024-01-01 | mg/L
-         |  3 | bmi     |     20 | 2024-01-01 | kg/m2
-         |  4 | 2000099 |    300 | 2024-02-01 |
+case      | id | concept |  value |       date | unit
+severe    |  1 | crp     |    500 | 2024-01-01 | mg/L
+complete  |  2 | crp     |     10 | 2024-01-01 | mg/L
+          |  3 | bmi     |     20 | 2024-01-01 | kg/m2
+          |  4 | 2000099 |    300 | 2024-02-01 |
+older man |  5 | crp     |     10 | 2024-01-01 | mg/L
+          |  6 | bmi     |     20 | 2024-01-01 | kg/m2
 """
 CONDITION_OCCURRENCE = """
-case     | id | concept |       date
-complete |  1 |  194684 | 2020-01-01
+case      | id | concept |       date
+complete  |  1 |  194684 | 2020-01-01
+older man |  2 |  194684 | 2020-01-01
 """
 TNF, IL, EQUAL, BOTH = (
     "TNF > (IL = INT)",
@@ -48,32 +52,35 @@ TNF, IL, EQUAL, BOTH = (
     "(TNF = IL) > INT",
 )
 EXPECTED = {
-    ("all", "all"): [TNF, BOTH, TNF, EQUAL, IL, TNF],
+    ("all", "all"): [TNF, BOTH, TNF, EQUAL, IL, TNF, EQUAL],
     ("sex", "female"): [TNF, BOTH, EQUAL, IL, TNF],
-    ("sex", "male"): [TNF],
+    ("sex", "male"): [TNF, EQUAL],
     ("age_group", "30 to 34"): [TNF, BOTH, TNF],
     ("age_group", "40 to 44"): [TNF],
     ("age_group", "50 to 54"): [EQUAL],
+    ("age_group", "60 to 64"): [EQUAL],
     ("age_group", "80 to 84"): [IL],
     ("women_50_and_over", "yes"): [EQUAL, IL],
-    ("women_50_and_over", "no"): [TNF, BOTH, TNF, TNF],
+    ("women_50_and_over", "no"): [TNF, BOTH, TNF, TNF, EQUAL],
     ("race", "race_white"): [TNF, BOTH],
     ("race", "race_black_or_african_american"): [TNF],
+    ("race", "race_asian"): [EQUAL],
     ("race", "race_other"): [IL],
     ("race", "unknown"): [EQUAL, TNF],
     # The anti-TNF that started on the as-of date is not history.
     ("prior_anti_tnf", "yes"): [IL],
-    ("prior_anti_tnf", "no"): [TNF, BOTH, TNF, EQUAL, TNF],
+    ("prior_anti_tnf", "no"): [TNF, BOTH, TNF, EQUAL, TNF, EQUAL],
     ("first_biologic_year", "2015"): [TNF],
     ("first_biologic_year", "2021"): [IL],
     ("first_biologic_year", "2024"): [TNF],
-    ("first_biologic_year", "none"): [TNF, BOTH, EQUAL],
+    ("first_biologic_year", "none"): [TNF, BOTH, EQUAL, EQUAL],
     ("imputed", "no"): [TNF],
-    ("imputed", "yes"): [TNF, BOTH, TNF, EQUAL, IL],
+    # The CDAI alone, of the older man.
+    ("imputed", "yes"): [TNF, BOTH, TNF, EQUAL, IL, EQUAL],
     # Beyond the trials' 118 mg/L, and beyond their 69 years; one CDAI is known.
     ("within_trial_range", "no"): [BOTH, IL],
     ("within_trial_range", "yes"): [TNF],
-    ("within_trial_range", "unknown"): [TNF, TNF, EQUAL],
+    ("within_trial_range", "unknown"): [TNF, TNF, EQUAL, EQUAL],
 }
 
 
@@ -104,9 +111,9 @@ def test_every_label_has_a_row_and_every_stratum_sums_to_the_scored(answerer, tm
     for stratum, value, _, n, n_stratum, *_ in rows:
         assert n_stratum == len(EXPECTED[stratum, value])
         of_stratum[stratum] += n
-    assert set(of_stratum.values()) == {6}
+    assert set(of_stratum.values()) == {7}
     # Nobody of one: 0, and z^2 / (1 + z^2) with z^2 3.8414588207.
-    (nobody,) = (row for row in rows if row[:3] == ("sex", "male", EQUAL))
+    (nobody,) = (row for row in rows if row[:3] == ("age_group", "40 to 44", EQUAL))
     assert nobody[3:] == pytest.approx((0, 1, 0, 0, 3.8414588207 / 4.8414588207), abs=1e-9)
 
 

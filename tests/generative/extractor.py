@@ -179,6 +179,11 @@ class Settings:
         ("upadacitinib", "other_advanced", (1361580,)),
     )
 
+    # Of the audits: from when an index line counts, whose age counts, and how a drug goes on.
+    since: date = date(2016, 1, 1)
+    age_at: str = "as_of"
+    continuing_days: int = 180
+
     def __repr__(self) -> str:
         default = Settings()
         named = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -362,7 +367,8 @@ def empty_quality() -> dict[tuple[str, str], int]:
     records += ("censored", "unit_from_text", "unit_missing")
     steroids = ("oral", "injected", "injected_one_day", "local", "unclassified")
     names = [(quantity, measure) for quantity in QUANTITIES for measure in records]
-    names += [(c, s) for c in COVARIATES for s in ("observed", "computed", "absent", "imputed")]
+    states = ("observed", "computed", "absent", "imputed", "left_out")
+    names += [(covariate, state) for covariate in COVARIATES for state in states]
     names += [("steroid", measure) for measure in (*steroids, "unclassified_persons")]
     return {(covariate, f"n_{measure}"): 0 for covariate, measure in names}
 

@@ -61,6 +61,7 @@ DAYS_AGO = (
     *(10, 0, 1, -1, 29, 30, 31, 89, 90, 91, 179, 180, 181, 729, 730, 731, 5, 60, 120, 400),
     *(1500, 4000, -30, 0, 30, 90, 180, 730),
 )
+NEXT_TO = (0, -1, 1)
 FAR_DATES = (date(1900, 1, 1), date(2099, 12, 31), None)
 
 CROHNS = 201606
@@ -99,6 +100,10 @@ SIMPLE_PRODUCT = {
 }
 # Descends from two ingredients of the lines at once, and one that only a missing link connects.
 TWO_DRUGS, BEHIND_A_GAP = PRODUCT + 590, PRODUCT + 591
+BIOLOGICS = {
+    *(*SIX, *OTHER_ADVANCED, TWO_DRUGS, BEHIND_A_GAP),
+    *(SIMPLE_PRODUCT[ingredient] for ingredient in (*SIX, *OTHER_ADVANCED)),
+}
 DRUG_LINKS = (
     *((ingredient, product) for ingredient, product in SIMPLE_PRODUCT.items()),
     *((937368, TWO_DRUGS), (1511348, TWO_DRUGS), (SIMPLE_PRODUCT[937368], BEHIND_A_GAP)),
@@ -197,6 +202,7 @@ TEXTS = {
 }
 NO_TEXTS = (None, "", " ", "\t", NBSP, f" \n{NBSP}\t\r")
 QUANTITIES = ("bmi", "crp", "body_weight", "body_height", "cdai")
+RACES = (8527, 0, 8516, 8515, 8657, 8557, 8522, None, 44814653, 8527, 0, 8516)
 OPERATORS = (None, 4172703, 4171756, 4171754, 4172704, 4171755, 0)
 
 
@@ -283,6 +289,9 @@ def add_measurement(builder: Builder, person_id: int, event: bytes, birth: Row) 
     day = builder.day(event[2])
     if quantity == "body_height" and event[2] % 3 == 1 and birth["year_of_birth"]:
         day = birthday(birth, builder.settings.height_from_age) + timedelta(days=event[3] % 3 - 1)
+    lookback = builder.settings.lookback_days[quantity]
+    if lookback is not None and 128 <= event[11] < 192 and not builder.same_day:
+        day = builder.last = builder.ago(lookback + pick(NEXT_TO, event[11]))
     concept = pick(CONCEPTS[quantity], event[4])
     unit_concept, text, factor = unit_of(quantity, event)
     value = pick(VALUES[quantity], event[5])
@@ -335,9 +344,15 @@ def add_drug(builder: Builder, person_id: int, event: bytes, birth: Row) -> None
         ),
         event[1],
     )
+    settings, concept = builder.settings, pick(family, event[5])
     start = builder.day(event[2])
-    settings = builder.settings
     edges = [settings.lookback_days[name] or 0 for name in ("steroid", "immunomodulator")]
+    if concept in BIOLOGICS:
+        edges = [settings.continuing_days] * 2
+    if event[10] >= 216 and not builder.same_day:
+        # Around the day from which the audits follow a biologic, or the edge of a window.
+        edge = settings.since if concept in BIOLOGICS else builder.ago(edges[event[6] % 2])
+        start = builder.last = edge + timedelta(days=pick(NEXT_TO, event[10]))
     ends: tuple[date | None, ...] = (start, None)
     supply = pick(SUPPLIES, event[4])
     if start is not None:
@@ -353,7 +368,7 @@ def add_drug(builder: Builder, person_id: int, event: bytes, birth: Row) -> None
     builder.add(
         "drug_exposure",
         person_id=person_id,
-        drug_concept_id=pick(family, event[5]),
+        drug_concept_id=concept,
         drug_exposure_start_date=start,
         drug_exposure_start_datetime=builder.moment(start, event[9]),
         drug_exposure_end_date=pick(ends, event[3]),
@@ -394,8 +409,8 @@ def add_person(builder: Builder, number: int, traits: bytes, events: list[bytes]
     near = [as_of + timedelta(days=days) for days in (0, 1, -1)]
     months = (3, as_of.month, *(d.month for d in near), None, 0, 13, 2, 12, 1, 6, 6)
     days = (9, as_of.day, *(d.day for d in near), None, 0, 32, 29, 31, 30, 15, 16)
-    years_back = (40, 52, 25, 33, 71, 18, 17, 19, 99, 100, 98, 10, 18, 50, 49, 100, None)
-    back = mostly(6, years_back, traits[1])
+    years_back = (40, 52, 25, 50, 71, 18, 33, 17, 19, 99, 100, 98, 10, -3, 49, 2000, None)
+    back = mostly(7, years_back, traits[1])
     # Month and day from the same trait half of the time, so that birthdays fall around the as-of
     # date.
     day_trait = traits[2] if traits[3] % 2 else traits[3] // 2
@@ -405,12 +420,13 @@ def add_person(builder: Builder, number: int, traits: bytes, events: list[bytes]
         "year_of_birth": None if back is None else as_of.year - back,
         "month_of_birth": pick(months, traits[2]),
         "day_of_birth": pick(days, day_trait),
-        "race_concept_id": 0,
+        "race_concept_id": pick(RACES, traits[9]),
         "ethnicity_concept_id": 0,
     }
     if traits[5] < 244:
         builder.cdm["person"].append(birth)
     deaths = {250: (0,), 249: (-1,), 248: (1,), 247: (None,), 246: (-5, 30), 245: (0, None)}
+    deaths |= {244: (90,), 243: (400,), 242: (180,), 241: (1500, 10), 240: (5,), 239: (729,)}
     for days_ago in deaths.get(traits[6], ()):
         day = None if days_ago is None else builder.ago(days_ago)
         builder.cdm["death"].append({"person_id": person_id, "death_date": day})
@@ -509,7 +525,7 @@ VOCABULARY = st.binary(min_size=N_VOCABULARY_TRAITS, max_size=N_VOCABULARY_TRAIT
 
 
 def persons(max_persons: int) -> st.SearchStrategy[list[tuple[bytes, list[bytes]]]]:
-    few = min(8, max_persons)
+    few = min(14, max_persons)
     return st.one_of(
         st.lists(PERSON, unique_by=lambda person: person[0], min_size=1, max_size=few),
         st.lists(PERSON, unique_by=lambda person: person[0], min_size=few, max_size=max_persons),
@@ -518,31 +534,38 @@ def persons(max_persons: int) -> st.SearchStrategy[list[tuple[bytes, list[bytes]
 
 @st.composite
 def settings_of_runs(draw: st.DrawFn) -> Settings:
-    """As-of dates (leap days too), age rule, distinct days, the site's CDAI, extra Crohn's ids."""
+    """As-of dates (leap days too), cohort, the site's CDAI, and what the audits count from when."""
     options: tuple[tuple[Any, ...], ...] = (
         ("date", "date", "year"),
         (1, 1, 1, 2),
         ((), (SITE_CDAI,), (SITE_CDAI,), (SITE_CDAI, SITE_CDAI + 1)),
         ((), (), (COMPLICATION, PERIANAL)),
         AS_OF_DATES,
+        # None: 2016.
+        (None, None, 180, 400, 0, 1500),
+        ("as_of", "as_of", "index"),
+        (180, 180, 90, 0, 400),
     )
     trait = draw(st.integers(0, math.prod(map(len, options)) - 1))
     picked = []
     for values in options:
         trait, place = divmod(trait, len(values))
         picked.append(values[place])
-    age_rule, minimum_distinct_days, cdai, extra, as_of_date = picked
+    age_rule, minimum_distinct_days, cdai, extra, as_of_date, since, age_at, continuing = picked
     return Settings(
         as_of_date=as_of_date,
         age_rule=age_rule,
         minimum_distinct_days=minimum_distinct_days,
         cdai_concept_ids=cdai,
         extra_cohort_concept_ids=extra,
+        since=date(2016, 1, 1) if since is None else as_of_date - timedelta(days=since),
+        age_at=age_at,
+        continuing_days=continuing,
     )
 
 
 @st.composite
-def tiny_cdms(draw: st.DrawFn, settings: Settings, max_persons: int = 25) -> Cdm:
+def tiny_cdms(draw: st.DrawFn, settings: Settings, max_persons: int = 40) -> Cdm:
     """A CDM, table name -> rows, around the as-of date of the settings."""
     traits = draw(VOCABULARY)
     builder = Builder(
@@ -559,7 +582,7 @@ def tiny_cdms(draw: st.DrawFn, settings: Settings, max_persons: int = 25) -> Cdm
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, max_persons: int = 25) -> Scenario:
+def scenarios(draw: st.DrawFn, max_persons: int = 40) -> Scenario:
     """Settings of a run and a CDM around its as-of date."""
     settings = draw(settings_of_runs())
     return Scenario((settings, draw(tiny_cdms(settings, max_persons))))

@@ -223,6 +223,7 @@ def matrix_query(model: Model, prefix: str = "") -> exp.Expr:
     or computed), `<name>_is_absent` and `<name>_is_imputed`.
     """
     value, status = exp.column("covariate_value", "c"), exp.column("status", "c")
+    keys = [exp.column(name, "p") for name in ("person_id", "age", "is_male")]
 
     def of(name: str, then: exp.Expr) -> exp.Expr:
         is_it = exp.column("covariate", "c").eq(exp.Literal.string(name))
@@ -231,7 +232,6 @@ def matrix_query(model: Model, prefix: str = "") -> exp.Expr:
     def one_if(condition: exp.Expr) -> exp.Expr:
         return exp.case().when(condition, exp.Literal.number(1)).else_(exp.Literal.number(0))
 
-    keys = [exp.column(name, "p") for name in ("person_id", "age", "is_male")]
     columns: list[exp.Expr] = [
         keys[0],
         exp.alias_(keys[1], "patient_age"),
@@ -248,16 +248,14 @@ def matrix_query(model: Model, prefix: str = "") -> exp.Expr:
         for state, condition in states.items():
             flag = of(covariate.name, one_if(condition))
             columns.append(exp.alias_(flag, f"{covariate.name}_{state}"))
-    return (
-        exp.select(*columns)
-        .from_(exp.alias_(exp.table_(f"{prefix}patient", db="work"), "p", table=True))
-        .join(
-            exp.alias_(exp.table_(f"{prefix}patient_covariate", db="work"), "c", table=True),
-            on="c.person_id = p.person_id",
-        )
-        .group_by(*(key.copy() for key in keys))
-        .order_by(exp.column("person_id", "p"))
-    )
+    # Nobody else has these trees, so none needs to be copied, of which there would be many.
+    query = exp.select(*columns, copy=False)
+    patient = exp.alias_(exp.table_(f"{prefix}patient", db="work"), "p", table=True)
+    covariate_row = exp.alias_(exp.table_(f"{prefix}patient_covariate", db="work"), "c", table=True)
+    query.from_(patient, copy=False)
+    query.join(covariate_row, on="c.person_id = p.person_id", copy=False)
+    query.group_by(*(key.copy() for key in keys), copy=False)
+    return query.order_by(exp.column("person_id", "p"), copy=False)
 
 
 def quality(engine: Engine, config: RunConfig, model: Model, as_of: date) -> Quality:

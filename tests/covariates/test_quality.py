@@ -125,7 +125,7 @@ COHORT = {
 QUANTITIES = ("crp", "cdai", "bmi", "body_weight", "body_height")
 MEASURES = ("n_records", "n_rejected_value", "n_rejected_unit", "n_rejected_limit")
 MEASURES += ("n_converted", "n_censored", "n_unit_from_text", "n_unit_missing")
-STATES = ("observed", "computed", "absent", "imputed")
+STATES = ("observed", "computed", "absent", "imputed", "left_out")
 
 
 @pytest.mark.parametrize("engine", ENGINES)

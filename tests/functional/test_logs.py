@@ -11,7 +11,11 @@ STEPS = [
     *("measurement_record", "measurement_value", "measurement_latest", "drug_record"),
     *("steroid_form", "steroid_record", "cdai", "age", "bmi", "crp", "prior_anti_tnf", "male"),
     *("steroid", "immunomodulator", "ileal", "patient_covariate", "treatment_line", "quality"),
-    *("score", "write", "publish"),
+    *("score", "audits", "index_cohort", "index_measurement_record", "index_measurement_value"),
+    *("index_measurement_latest", "index_drug_record", "index_steroid_form"),
+    *("index_steroid_record", "index_cdai", "index_age", "index_bmi", "index_crp"),
+    *("index_prior_anti_tnf", "index_male", "index_steroid", "index_immunomodulator"),
+    *("index_ileal", "index_patient_covariate", "index_score", "write", "publish"),
 ]
 
 

@@ -12,12 +12,12 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from statsmodels.stats.proportion import proportion_confint
 
 from omop_scorer import results
 from omop_scorer.cohort import INDEX, RACE_SETS, fetch_file, run_file
 from omop_scorer.covariates import matrix_query, stage_covariates_at_index
 from omop_scorer.engines.base import Engine
+from omop_scorer.intervals import wilson_interval
 from omop_scorer.journal import Journal
 from omop_scorer.rules import Rules
 from omop_scorer.scoring import NO_PREFERENCE, no_patient_preference, patient_preference
@@ -175,12 +175,9 @@ def _counted(engine: Engine, table: str) -> pd.DataFrame:
 
 def with_wilson_interval(rows: pd.DataFrame, total: str) -> pd.DataFrame:
     """Add share, ci_low and ci_high of n_persons of the column `total`; NaN where that is 0."""
-    count, n = rows["n_persons"].to_numpy(np.float64), rows[total].to_numpy(np.float64)
-    n = np.where(n > 0, n, np.nan)
-    low, high = proportion_confint(count, n, alpha=0.05, method="wilson")
-    # Exact at the ends, where the formula leaves a rounding error of either sign.
-    low, high = np.where(count == 0, 0 * n, low), np.where(count == n, 1.0, high)
-    return rows.assign(share=count / n, ci_low=low, ci_high=high)
+    count, n = rows["n_persons"], rows[total]
+    low, high = wilson_interval(count, n)
+    return rows.assign(share=count / n.where(n > 0), ci_low=low, ci_high=high)
 
 
 def _quartiles(days: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:

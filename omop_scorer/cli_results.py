@@ -53,8 +53,8 @@ def report(
 ) -> None:
     """Write the report of a run, as HTML, as CSV or both.
 
-    Counts of persons below minimum_cell_count are suppressed, and with them whatever would give
-    them away.
+    Counts below minimum_cell_count, of persons or of records, are suppressed, and with them
+    whatever would give them away.
     """
     if output is None and csv_folder is None:
         raise typer.BadParameter("give a file by --output, or a folder by --csv, or both")

@@ -56,7 +56,7 @@ _OF_AN_INDEX_DATE = frozenset(
     (
         *("cohort", "cohort_member", "patient", "measurement_record", "measurement_value"),
         *("measurement_latest", "drug_record", "steroid_form", "steroid_record", "covariate"),
-        "patient_covariate",
+        *("model_covariate", "patient_covariate"),
     )
 )
 
@@ -213,7 +213,8 @@ def stage_cohort(
     }
     excluded = pa.table({"concept_set": pa.array(rule.exclude_concept_sets, pa.string())})
     engine.load("excluded_set", excluded)
-    engine.load("race_set", pa.table({"concept_set": pa.array(RACE_SETS, pa.string())}))
+    places = pa.array(range(len(RACE_SETS)), pa.int32())
+    engine.load("race_set", pa.table({"concept_set": list(RACE_SETS), "place": places}))
     run_file(engine, "cohort/race", "race")
     reasons = [COHORT_SET, *REASONS]
     engine.load(

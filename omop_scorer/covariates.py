@@ -97,11 +97,16 @@ def stage_covariates_at_index(
 ) -> None:
     """Stage `work.index_patient_covariate`: the covariates as of each person's index treatment.
 
-    The same rules on the same records, of which none after the person's own index date is read;
-    what stands in for a missing value is what stood in on the as-of date.
+    The same rules on the same records, of which none after the person's own index date is read.
+    Instead of a median of the cohort, which rests on later records, the model card's constants
+    stand in for what is missing.
     """
+    if config.impute == "cohort_median":
+        config = config.model_copy(update={"impute": "calculator"})
     _stage_records(engine, config, model, as_of, journal, INDEX)
     with journal.step(f"{INDEX}patient_covariate") as step:
+        rows = _what_stands_in(engine, config, model, journal)
+        engine.load(f"{INDEX}model_covariate", rows)
         step.rows = run_file(
             engine, "covariates/patient_covariate", "patient_covariate", prefix=INDEX
         )

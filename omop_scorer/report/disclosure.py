@@ -1,7 +1,7 @@
 """Take from a run's tables what must not leave the warehouse: small counts, and what tells them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -33,13 +33,13 @@ from omop_scorer.report.links_covariates import link_covariates, no, yes
 from omop_scorer.report.links_treatment import link_treatment
 from omop_scorer.report.tables import Change, RunTables
 
-#: Columns that tell a count of their row: hidden with it.
-_TELLING = (
-    *("share", "ci_low", "ci_high"),
-    *("mean", "standard_deviation", "standardised_mean_difference"),
-    *("first_quartile_days", "median_days", "third_quartile_days"),
-)
 _MOMENTS = ("mean", "standard_deviation", "standardised_mean_difference")
+_QUARTILES = ("first_quartile_days", "median_days", "third_quartile_days")
+_QUARTERS = 4
+#: Columns that tell a count of their row: hidden with it.
+_TELLING = ("share", "ci_low", "ci_high", *_MOMENTS, *_QUARTILES)
+#: Significant digits of a mean that leaves the warehouse.
+_DIGITS = 4
 #: A count in a warning, by the word that follows it.
 _COUNTED = re.compile(r"(?<![\w.,-])\d[\d,]*(?= (?:person|patient|record|value|death|row)\b)")
 _CONCEPTS = "concept_set_member"
@@ -56,8 +56,9 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
         The smallest count, above zero, that is printed; the run's own configured minimum holds
         where it is greater.
     """
-    own = (run.run["config"] or {}).get("minimum_cell_count")
-    minimum = max(minimum, own) if isinstance(own, int) else minimum
+    given = (run.run["config"] or {}).get("minimum_cell_count")
+    own = given if isinstance(given, int) else minimum
+    minimum = max(minimum, own)
     frames = {name: rows for name, rows in run.frames.items() if name != _CONCEPTS}
     if "prevalence" in frames and run.card is None:
         # Which labels they add up from is not known, so neither is what they would tell.
@@ -68,10 +69,16 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
         frames["histogram"] = _typed(merge_bins(frames["histogram"], minimum, run.card))
     tables, change = Tables(frames, Figures(), run.config, run.card), run.change
     link(tables, run.run, change)
-    hidden = tables.figures.hide(minimum, _needed_most(tables))
+    needed = _needed_most(tables)
+    hidden = tables.figures.hide(minimum, needed)
+    if own < minimum:
+        # What the run's own threshold hides stays hidden, lest the two reports tell it together.
+        hidden |= tables.figures.hide(own, needed)
     shown = {name: _hide(name, rows, hidden) for name, rows in frames.items()}
     if "covariate_summary" in shown:
         shown["covariate_summary"] = _hide_moments(shown["covariate_summary"], hidden)
+    if "next_treatment_time" in shown:
+        shown["next_treatment_time"] = _hide_quartiles(shown["next_treatment_time"], minimum)
     if _CONCEPTS in run.frames:
         shown[_CONCEPTS] = _hide_few(run.frames[_CONCEPTS], "n_records", minimum)
     return ReportData(
@@ -79,7 +86,7 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
             **run.run,
             "n_cohort": _count(run.run["n_cohort"], N_COHORT, hidden),
             "n_scored": _count(run.run["n_scored"], N_SCORED, hidden),
-            "message": _without_counts(run.run["message"], minimum, hidden.counts()),
+            "message": _without_counts(run.run["message"]),
         },
         classes=_classes(run),
         minimum_cell_count=minimum,
@@ -152,7 +159,22 @@ def _hide_moments(rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:
         for covariate in rows["covariate"]
     ]
     for column in _MOMENTS:
+        # To all digits, the moments of two nights would tell the value of one patient more.
         rows[column] = rows[column].mask(pd.Series(is_told, rows.index, dtype=bool))
+        rows[column] = rows[column].map(_rounded, na_action="ignore").astype("Float64")
+    return rows
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _hide_quartiles(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
+    """Hide the quartiles of few: between them there would be fewer than the minimum."""
+    rows = rows.copy()
+    is_few = (rows["n_persons"] < _QUARTERS * minimum).fillna(value=True).astype(bool)
+    for column in rows.columns.intersection(list(_QUARTILES)):
+        rows[column] = rows[column].mask(is_few)
     return rows
 
 
@@ -166,16 +188,9 @@ def _count(n: int | None, cell: Cell, hidden: Hidden) -> int | None:
     return None if n is None or cell in hidden else n
 
 
-def _without_counts(message: str | None, minimum: int, hidden: Iterable[int]) -> str | None:
-    """Take the counts out of a run's warnings that its tables do not show."""
-    if message is None:
-        return None
-    not_told = {*range(1, minimum), *hidden}
-
-    def instead(match: re.Match[str]) -> str:
-        return "(not shown)" if int(match[0].replace(",", "")) in not_told else match[0]
-
-    return _COUNTED.sub(instead, message)
+def _without_counts(message: str | None) -> str | None:
+    """Take the counts out of a run's warnings: those that may be shown stand in its tables."""
+    return None if message is None else _COUNTED.sub("some", message)
 
 
 def _classes(run: RunTables) -> list[dict[str, Any]]:

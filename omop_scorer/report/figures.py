@@ -153,6 +153,5 @@ class Hidden:
     def __contains__(self, cell: Cell) -> bool:
         return self._figures.name(cell) in self._cells
 
-    def counts(self) -> set[int]:
-        """Return the true counts of the cells."""
-        return {self._figures[cell] for cell in self._cells}
+    def __or__(self, other: "Hidden") -> "Hidden":
+        return Hidden(self._figures, self._cells | other._cells)

@@ -4,11 +4,20 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from omop_scorer.report.figures import Cell
-from omop_scorer.report.links import N_COHORT, N_SCORED, Tables, from_fifty, scored
+from omop_scorer.report.links import (
+    N_COHORT,
+    N_SCORED,
+    Tables,
+    from_fifty,
+    lowest_age,
+    scored,
+)
 from omop_scorer.subgroups import first_group
 
 ALL = "all"
 UNKNOWN = "unknown"
+RACE_UNKNOWN = "race_unknown"
+OLDEST = "85 and over"
 #: Each holds the next.
 POPULATIONS = ("crohns_disease", "biologic_exposed", "first_biologic_since")
 ALONE_ON_TOP = "_alone_on_top"
@@ -174,16 +183,9 @@ def _pyramid(tables: Tables) -> None:
                 persons(population, "age_or_sex_unknown"),
                 (("of age", population, UNKNOWN), no_sex),
             )
-    by_reason = {
-        reason: ("attrition", "n_excluded", step)
-        for reason, step in zip(
-            tables.values("attrition", "reason"), tables.values("attrition", "step"), strict=True
-        )
-    }
-    if "year_of_birth_unknown" in by_reason:
-        figures.same(by_reason["year_of_birth_unknown"], ("of age", POPULATIONS[0], UNKNOWN))
-    if "sex_unknown" in by_reason:
-        figures.same(by_reason["sex_unknown"], ("sex alone unknown", POPULATIONS[0]))
+    cohort = POPULATIONS[0]
+    figures.same(excluded(tables, "year_of_birth_unknown"), ("of age", cohort, UNKNOWN))
+    figures.same(excluded(tables, "sex_unknown"), ("sex alone unknown", cohort))
 
 
 def _alone_on_top(tables: Tables) -> None:
@@ -235,7 +237,41 @@ def _left_out(tables: Tables) -> None:
         pairs["of sex", cohort, sex] = ("sex", sex)
     for race in tables.values("prevalence", "measure"):
         if race.startswith("race_"):
-            pairs[persons(cohort, race)] = ("race", race)
+            # Of a stratum, unknown is called so whatever is unknown.
+            pairs[persons(cohort, race)] = ("race", UNKNOWN if race == RACE_UNKNOWN else race)
     pairs[persons(cohort, WOMEN_FROM_50)] = (WOMEN_FROM_50, "yes")
     for cell, (stratum, value) in pairs.items():
         figures.rest(("left out", stratum, value), cell, [scored(stratum, value, None)])
+    for population in POPULATIONS:
+        # Without an age or a sex nobody is scored.
+        figures.rest(
+            ("left out, age and sex known", population),
+            ("left out", population),
+            [persons(population, "age_or_sex_unknown")],
+        )
+    if tables.config is None:
+        return
+    # Of an age that is scored, only the dead and those of unknown sex are left out.
+    ages = tables.config.cohort
+    scored_ages = [
+        group
+        for group in tables.values("age_sex_pyramid", "age_group")
+        if (lowest := lowest_age(group)) is not None
+        and ages.age_minimum <= lowest
+        and lowest + 4 <= ages.age_maximum
+        and group != OLDEST
+    ]
+    reasons = figures.sum(
+        ("dead or sex unknown",), [excluded(tables, "deceased"), excluded(tables, "sex_unknown")]
+    )
+    of_that_age = figures.sum(
+        ("left out", "of an age that is scored"),
+        [("left out", "age_group", group) for group in scored_ages],
+    )
+    figures.rest(("dead or sex unknown, of another age",), reasons, [of_that_age])
+
+
+def excluded(tables: Tables, reason: str) -> Cell:
+    """Return the cell of those whom a reason leaves out."""
+    (step,) = tables.values("attrition", "step", reason=reason) or ("",)
+    return ("attrition", "n_excluded", step)

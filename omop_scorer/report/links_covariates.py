@@ -4,6 +4,7 @@ from itertools import combinations
 
 import pandas as pd
 
+from omop_scorer.model import ends
 from omop_scorer.report.figures import Cell
 from omop_scorer.report.links import N_COHORT, N_SCORED, STATES, Tables, lowest_age, scored
 from omop_scorer.report.links_cohort import ALL
@@ -174,11 +175,35 @@ def _exactly(tables: Tables, names: list[str], found: dict[frozenset[str], str])
 
 
 def _trial_range(tables: Tables) -> None:
-    """Find those within the range in those of known activity, and not known in the others."""
-    activity = tables.card.activity_covariate if tables.card else None
-    if activity is None:
+    """Find who is outside the range by age or by a bin, and whose activity is not known."""
+    if tables.card is None:
         return
     figures, stratum = tables.figures, "within_trial_range"
+    for covariate in tables.card.covariates:
+        low, high = ends(covariate.within_trial_range)
+        if covariate.name == "age":
+            _outside_by_age(tables, low, high)
+        beyond = [
+            cell
+            for (start, end), cell in _bins(tables, "covariate", covariate.name).items()
+            if start > high or end <= low
+        ]
+        figures.rest(
+            ("outside, not by", covariate.name),
+            scored(stratum, "no", None),
+            [figures.sum(("outside by", covariate.name), beyond)],
+        )
+    activity = tables.card.activity_covariate
+    if activity is None:
+        return
+    if not has_left_out(tables):
+        # Where the range is not known, the activity was imputed.
+        for label in (None, *tables.labels):
+            figures.rest(
+                ("imputed, range known", label or ALL),
+                scored("imputed", "yes", label),
+                [scored(stratum, "unknown", label)],
+            )
     figures.rest(
         ("outside, of known activity",), ("recorded", activity), [scored(stratum, "yes", None)]
     )
@@ -187,6 +212,21 @@ def _trial_range(tables: Tables) -> None:
         ("not recorded", activity),
         [scored(stratum, "unknown", None)],
     )
+
+
+def _outside_by_age(tables: Tables, low: float, high: float) -> None:
+    """Find everybody of the age groups beyond the range among those outside it: age is known."""
+    for label in (None, *tables.labels):
+        beyond = [
+            cell
+            for group, cell in tables.stratum("age_group", label).items()
+            if (lowest := lowest_age(group)) is not None and (lowest > high or lowest + 4 < low)
+        ]
+        tables.figures.rest(
+            ("outside the range at another age", label or ALL),
+            scored("within_trial_range", "no", label),
+            [tables.figures.sum(("outside the range by age", label or ALL), beyond)],
+        )
 
 
 def _uncertainties(tables: Tables) -> None:
@@ -241,7 +281,9 @@ def _histograms(tables: Tables) -> None:
 
 
 def _bins(tables: Tables, measure: str, category: str) -> dict[tuple[float, float], Cell]:
-    rows = tables.frames["histogram"]
+    rows = tables.frames.get("histogram")
+    if rows is None:
+        return {}
     rows = rows[(rows["measure"] == measure) & (rows["category"] == category)]
     return {
         (low, high): ("histogram", "n_persons", measure, category, str(low))
@@ -268,16 +310,21 @@ def _distances(tables: Tables) -> None:
     """Find those with nothing imputed in all, bin by bin."""
     figures = tables.figures
     everybody, complete = (
-        _bins(tables, "trial_distance", category) if "histogram" in tables.frames else {}
-        for category in ("scored", "nothing_imputed")
+        _bins(tables, "trial_distance", category) for category in ("scored", "nothing_imputed")
     )
-    if everybody and not has_left_out(tables):
-        figures.is_sum(N_SCORED, everybody.values())
-        if complete:
-            figures.is_sum(scored("imputed", "no", None), complete.values())
-    for ends, cell in everybody.items():
-        if ends in complete:
-            figures.rest(("distance, imputed", str(ends[0])), cell, [complete[ends]])
+    # Who lacks a covariate has no distance.
+    with_distance = figures.sum(("with a distance",), everybody.values())
+    lacking = figures.rest(("something left out",), N_SCORED, [with_distance])
+    for covariate in _with_states(tables):
+        figures.rest(
+            ("something else left out", covariate), lacking, [state(covariate, "n_left_out")]
+        )
+    figures.sum(("with a distance, nothing imputed",), complete.values())
+    if complete and not has_left_out(tables):
+        figures.is_sum(scored("imputed", "no", None), complete.values())
+    for edges, cell in everybody.items():
+        if edges in complete:
+            figures.rest(("distance, imputed", str(edges[0])), cell, [complete[edges]])
 
 
 def _records(tables: Tables) -> None:

@@ -4,7 +4,15 @@ from itertools import product
 
 from omop_scorer.report.figures import Cell
 from omop_scorer.report.links import Tables, from_fifty
-from omop_scorer.report.links_cohort import ALL, UNKNOWN, WOMEN_FROM_50, bar, persons, whole
+from omop_scorer.report.links_cohort import (
+    ALL,
+    UNKNOWN,
+    WOMEN_FROM_50,
+    bar,
+    excluded,
+    persons,
+    whole,
+)
 
 TREATED, TIME, CONCORDANCE = "next_treatment", "next_treatment_time", "preference_concordance"
 FIRST_BIOLOGIC, FIRST_ANTI_TNF = "first_biologic", "first_anti_tnf"
@@ -38,6 +46,7 @@ def link_treatment(tables: Tables) -> None:
             _given(population, FIRST_ANTI_TNF, "anti_tnf", next_class),
             [_given(population, FIRST_BIOLOGIC, "anti_tnf", next_class)],
         )
+    _known_otherwise(tables, populations, classes)
     _not_by_class(tables, populations, rules, classes, next_classes)
     _population_of_prevalence(tables)
     _preferred(tables, populations, next_classes)
@@ -59,6 +68,38 @@ def _age_and_sex(tables: Tables, cells: dict[str, Cell], name: Cell) -> None:
     groups = [cell for population, cell in cells.items() if population != ALL]
     if ALL in cells and groups:
         tables.figures.rest(name, cells[ALL], groups)
+
+
+def _known_otherwise(tables: Tables, populations: list[str], classes: list[str]) -> None:
+    """Link what the first biologic tells of a first anti-TNF, of the dead and of the exposed."""
+    figures = tables.figures
+    is_as_of = tables.config is not None and tables.config.audit.age_at == "as_of"
+    others = [each for each in classes if each not in (ALL, "anti_tnf")]
+    # Right after another first biologic an anti-TNF is the person's first. Where the age is that at
+    # the index, the two may count in different populations.
+    for population in populations if is_as_of else [ALL]:
+        figures.rest(
+            ("anti-TNF later still", population),
+            ("anti-TNF after another", population, ALL),
+            [_given(population, FIRST_BIOLOGIC, each, "anti_tnf") for each in others],
+        )
+    figures.rest(
+        ("left out, not dead without a next",),
+        ("left out", _SINCE),
+        [_given(ALL, FIRST_BIOLOGIC, ALL, "none_died")],
+    )
+    for rule in (FIRST_BIOLOGIC, FIRST_ANTI_TNF):
+        dead = [_given(each, rule, ALL, "none_died") for each in populations if each != ALL]
+        figures.rest(("dead, counted elsewhere", rule), excluded(tables, "deceased"), dead)
+    exposed = {ALL: whole("biologic_exposed")}
+    if is_as_of:
+        exposed[WOMEN_FROM_50] = persons("biologic_exposed", WOMEN_FROM_50)
+    for population, total in exposed.items():
+        figures.rest(
+            ("exposed, no anti-TNF since", population),
+            total,
+            [_indexed(population, FIRST_ANTI_TNF, ALL)],
+        )
 
 
 def _not_by_class(

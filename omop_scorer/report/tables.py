@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from omop_scorer.card import ModelCard
 from omop_scorer.cohort import REASONS
-from omop_scorer.config import RunConfig
+from omop_scorer.config import Audit, Cohort, RunConfig
 from omop_scorer.engines.base import ResultsReader
 from omop_scorer.history import PatientDifference, Run, compare
 from omop_scorer.model import load_model, shipped_models
@@ -109,7 +109,9 @@ def read_run(reader: ResultsReader, run: Run) -> RunTables:
         "completed_at": run.recorded_at,
         "config": json.loads(run.config_json),
     }
-    return RunTables(row | status, frames, _config(run.config_json), card, change)
+    return RunTables(
+        row | status, frames, _config(run.config_json, str(row["uncertainty"])), card, change
+    )
 
 
 def _read(reader: ResultsReader, table: str, run_id: int) -> pa.Table:
@@ -120,9 +122,22 @@ def _read(reader: ResultsReader, table: str, run_id: int) -> pa.Table:
     return reader.read(query, {"run_id": run_id})
 
 
-def _config(text: str) -> RunConfig | None:
+def _config(text: str, uncertainty: str) -> RunConfig | None:
+    """Return the configuration, of another release what links its figures; None if not even that.
+
+    Of that, what this release does not know is left out, and what it has no word of is the default.
+    """
     try:
         return RunConfig.model_validate_json(text)
+    except ValidationError:
+        given = json.loads(text)
+    linking: dict[str, Any] = {"cdm": {"url": "cdm"}, "results": {"url": "results"}}
+    for name, section in (("audit", Audit), ("cohort", Cohort)):
+        of_it = given.get(name) if isinstance(given, dict) else None
+        known = section.model_fields if isinstance(of_it, dict) else {}
+        linking[name] = {key: value for key, value in (of_it or {}).items() if key in known}
+    try:
+        return RunConfig.model_validate({**linking, "uncertainty": uncertainty})
     except ValidationError:
         return None
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.audits.answers import ANSWERERS, answer
-from tests.covariates.spec import read_cdm
+from tests.covariates.spec import ENGINES, read_cdm, run
 
 # Every case is a woman of 30 on 1 January 2020, the day of her first biologic, and 34 on the as-of
 # date, unless it says otherwise. What the models say of her, with BMI and CDAI imputed:
@@ -147,3 +147,32 @@ def test_the_age_of_the_index_finds_the_population(answerer, tmp_path):
     found = answer(answerer, tmp_path, cdm(), {"audit": {"age_at": "index"}})
     over_50 = found.counts("preference_concordance", "women_50_and_over")
     assert over_50 == {(NONE, STOPPED): 1, (NOT_SCORED, STOPPED): 1}
+
+
+LATER_MEASUREMENT = """
+case    | id | concept |       date | value | unit
+treated |  1 | bmi     | 2024-01-10 |    22 |
+other   |  2 | crp     | 2024-01-10 |   400 | mg/L
+third   |  3 | crp     | 2024-01-10 |   400 | mg/L
+"""
+FIRST_BIOLOGIC = """
+case    | id | concept     |      start
+treated |  1 | ustekinumab | 2020-01-01
+other   |  2 | ustekinumab | 2020-01-01
+third   |  3 | infliximab  | 2020-01-01
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_median_of_later_records_stands_in_for_nothing_at_the_index(engine, tmp_path):
+    cdm = read_cdm(measurement=LATER_MEASUREMENT, drug_exposure=FIRST_BIOLOGIC)
+    found = {}
+    for impute in ("calculator", "cohort_median"):
+        done = run(engine, tmp_path, cdm, {"impute": impute})
+        found[impute] = (
+            done.rows("SELECT * EXCLUDE run_id FROM preference_concordance ORDER BY ALL"),
+            dict(done.by_case("SELECT person_id, subgroup FROM patient_subgroup"))["treated"],
+        )
+    # On the as-of date a CRP of 400 stands in for the missing one, and makes another label.
+    assert found["calculator"][1] != found["cohort_median"][1]
+    assert found["calculator"][0] == found["cohort_median"][0]

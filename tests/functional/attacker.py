@@ -135,6 +135,109 @@ class Attack:
         self._covariates()
         self._histograms()
         self._labels(run["uncertainty"])
+        self._parts_of_others(is_index=audit["age_at"] == "index")
+
+    def add_up(self, name: Name, members: Iterable[Name]) -> Name:
+        """Learn of a sum that is not printed."""
+        known = [each for each in members if self.knows(each)]
+        if known:
+            self.derived.append(name)
+            self.is_sum(name, known)
+        return name
+
+    def _parts_of_others(self, *, is_index: bool) -> None:
+        """Who is counted in one place is counted in another too, by what the counts mean."""
+        table = "subgroup_summary"
+
+        def scored(stratum: str, value: str, label: str | None) -> Name:
+            if label is None:
+                return (table, "n_stratum", stratum, value)
+            return (table, "n_persons", stratum, value, label)
+
+        def given(population: str, rule: str, index_class: str, next_class: str) -> Name:
+            key = (population, rule, index_class, next_class)
+            return ("next_treatment", "n_persons", *key)
+
+        def indexed(population: str, rule: str, index_class: str) -> Name:
+            return ("next_treatment", "n_population", population, rule, index_class)
+
+        for population in POPULATIONS:
+            self.derive(
+                ("?", "dead or of another age", population),
+                ("?", "not scored", population),
+                _with(population, "age_or_sex_unknown"),
+            )
+        self.derive(
+            ("?", "not scored, not dead without a next"),
+            ("?", "not scored", "first_biologic_since"),
+            given("all", "first_biologic", "all", "none_died"),
+        )
+        steps = {row["reason"]: row["step"] for row in self.files.get("attrition", [])}
+        dead = ("attrition", "n_excluded", steps.get("deceased", ""))
+        for rule in ("first_biologic", "first_anti_tnf"):
+            without_next = self.add_up(
+                ("=", "dead", rule), [given(each, rule, "all", "none_died") for each in FOUR]
+            )
+            self.derive(("?", "dead elsewhere", rule), dead, without_next)
+        bars = self._bars("crohns_disease")
+        ages = [g for g in dict.fromkeys(g for g, _ in bars) if g != "unknown"]
+        of_age = self.add_up(
+            ("=", "left out from 20 to 84"),
+            [("?", "left out", group) for group in ages if 20 <= lowest(group) < 85],
+        )
+        unknown_sex = ("attrition", "n_excluded", steps.get("sex_unknown", ""))
+        reasons = self.add_up(("=", "dead or of unknown sex"), [dead, unknown_sex])
+        self.derive(("?", "dead or of unknown sex, another age"), reasons, of_age)
+        groups = self.values(table, "stratum_value", stratum="age_group")
+        old = [group for group in groups if group != "unknown" and lowest(group) >= 70]
+        has_left_out = any(
+            row["measure"] == "n_left_out" and row["n"] != "0"
+            for row in self.files.get("covariate_quality", [])
+        )
+        for label in (None, *self.values(table, "subgroup")):
+            name = label or "all"
+            beyond = self.add_up(
+                ("=", "from 70", name), [scored("age_group", group, label) for group in old]
+            )
+            outside = scored("within_trial_range", "no", label)
+            self.derive(("?", "outside, under 70", name), outside, beyond)
+            if not has_left_out:
+                self.derive(
+                    ("?", "imputed, of known range", name),
+                    scored("imputed", "yes", label),
+                    scored("within_trial_range", "unknown", label),
+                )
+        for population in ("all",) if is_index else ("all", *FOUR):
+            after = ("?", "a first anti-TNF after another", population)
+            self.derive(
+                after,
+                indexed(population, "first_anti_tnf", "all"),
+                indexed(population, "first_biologic", "anti_tnf"),
+            )
+            right_after = self.add_up(
+                ("=", "anti-TNF right after another", population),
+                [
+                    given(population, "first_biologic", each, "anti_tnf")
+                    for each in ("anti_il12_23", "anti_integrin")
+                ],
+            )
+            self.derive(("?", "anti-TNF later still", population), after, right_after)
+        exposed = "biologic_exposed"
+        self.derive(
+            ("?", "exposed, no anti-TNF since"),
+            ("prevalence", "n_population", exposed, "women_50_and_over"),
+            indexed("all", "first_anti_tnf", "all"),
+        )
+        if not is_index:
+            self.derive(
+                ("?", "exposed women from 50, no anti-TNF since"),
+                _with(exposed, "women_50_and_over"),
+                indexed("women_50_and_over", "first_anti_tnf", "all"),
+            )
+        with_distance = self.add_up(
+            ("=", "with a distance"), self._bins("trial_distance", "scored").values()
+        )
+        self.derive(("?", "something left out"), ("run", "n_scored"), with_distance)
 
     def _attrition(self) -> None:
         steps = self.values("attrition", "step")
@@ -269,8 +372,9 @@ class Attack:
             self.is_sum(whole, [bar for (g, _), bar in bars.items() if g == group])
             self.derive(("?", "left out", group), whole, (*scored, "age_group", group))
         for race in self.values("prevalence", "measure"):
+            value = "unknown" if race == "race_unknown" else race
             self.derive(
-                ("?", "left out", race), _with("crohns_disease", race), (*scored, "race", race)
+                ("?", "left out", race), _with("crohns_disease", race), (*scored, "race", value)
             )
         self.derive(
             ("?", "left out", "women from 50"),

@@ -109,7 +109,7 @@ def _subgroups(scored: list[Person]) -> list[dict[str, Any]]:
         "sex": lambda person: str(person["sex"]),
         "age_group": lambda person: group_of(person["age"]),
         "women_50_and_over": lambda person: "yes" if is_woman_from_50(person) else "no",
-        "race": lambda person: str(person["race"]),
+        "race": lambda person: str(person["race"]).replace("race_unknown", "unknown"),
         "first_biologic_year": lambda person: str(person["year"] or "none"),
     }
     rows = []

@@ -78,6 +78,7 @@ def parsed(files: Mapping[str, str]) -> dict[str, Rows]:
         (30, 1, {}),
         (120, 2, {"audit": {"age_at": "index", "since": date(2018, 3, 1)}}),
         (200, 3, {"missing": "reduced_model", "uncertainty": "analytic"}),
+        (300, 2, {}),
         (400, 4, {"impute": "training_mean"}),
     ],
 )

@@ -2,8 +2,8 @@
 
 import pandas as pd
 from markupsafe import Markup
-from statsmodels.stats.proportion import proportion_confint
 
+from omop_scorer.intervals import wilson_interval
 from omop_scorer.report import flows
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
 from omop_scorer.report.canvas import Look
@@ -92,7 +92,7 @@ def headline(
         n = n_population = None
     low = high = None
     if n is not None and n_population:
-        low, high = (float(end) for end in proportion_confint(n, n_population, method="wilson"))
+        low, high = (float(end) for end in wilson_interval(n, n_population))
     return {
         "n": n,
         "of": n_population,

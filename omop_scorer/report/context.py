@@ -38,7 +38,7 @@ DEFINITIONS = {
     "alone": ("Alone on top: the label puts this class first and no other beside it."),
     "women": (
         "Women of 50 and over: recorded as female, 50 completed years or more on the as-of date, "
-        "of the whole population, persons of unknown age or sex included."
+        "of the whole population, persons of unknown age or sex included.{women_at_index}"
     ),
     "exposed": (
         "Ever given a biologic: any drug of the model’s classes up to the as-of date. The third "
@@ -51,17 +51,19 @@ DEFINITIONS = {
     ),
     "worst": (
         "The labels compare neighbours only. First against last can differ although neither pair "
-        "of neighbours does; such a patient has no preference by the label, but a class to avoid."
+        "of neighbours does; such a patient has no preference by the label, although the models "
+        "tell the first class from the last."
     ),
     "index": (
         "Index treatment: the first drug of the model’s classes that a patient was ever given, "
         "on or after {since}. Next is the very next drug by first exposure, of the same class too. "
         "Continuing: no next drug, and the index drug was in use within {continuing} days of the "
-        "as-of date; stopped: neither, and alive."
+        "as-of date; not in use: neither, and alive."
     ),
     "preferred": (
-        "Scored as of the day of the index treatment, so no later record was read. Not scored: age "
-        "or sex unknown, or age out of range."
+        "Scored as of the day of the index treatment: no later measurement, drug or condition went "
+        "into the score. That a patient is of the cohort may be on record only later. Not "
+        "scored: age or sex unknown, or age out of range."
     ),
     "range": (
         "Within the trials’ range: no recorded age, BMI, CRP or CDAI lies outside the 1st to 99th "
@@ -79,6 +81,12 @@ DEFINITIONS = {
         "were like participants it would follow about a chi distribution."
     ),
 }
+
+
+_AT_INDEX = (
+    " The tables of next treatments use the age at the index treatment instead; the shares of "
+    "women in each population and by label use the as-of date."
+)
 
 
 @dataclass
@@ -102,6 +110,7 @@ class Context:
         given = {
             "highest_hidden": self.data.minimum_cell_count - 1,
             "labels": f"{titles}." if titles else "",
+            "women_at_index": _AT_INDEX if audit.get("age_at") == "index" else "",
             "since": self.names.since,
             "continuing": audit.get("continuing_days", 180),
             "n_covariates": len(self.data.card.covariates) if self.data.card else "the",

@@ -11,6 +11,9 @@ from omop_scorer.report.data import ReportData
 HIDDEN = "not shown"
 NOBODY = "–"
 
+#: The concept of Crohn’s disease, which is the cohort unless the run says otherwise.
+CROHNS_DISEASE = 201606
+
 POPULATIONS = {
     "crohns_disease": "Crohn’s disease",
     "biologic_exposed": "Ever given a biologic",
@@ -28,7 +31,7 @@ NEXT = {
     "other_advanced": "other advanced therapy",
     "none_died": "none: died",
     "none_continuing": "none: continuing",
-    "none_stopped": "none: stopped",
+    "none_stopped": "none: not in use for {days} days",
 }
 STATES = {
     "observed": "recorded",
@@ -140,13 +143,15 @@ class Names:
         audit = _section(data, "audit")
         cohort = _section(data, "cohort")
         self.since = str(audit.get("since", "the start of the audit"))
+        self.is_crohns = list(cohort.get("concept_ids") or [CROHNS_DISEASE]) == [CROHNS_DISEASE]
+        self._continuing_days = audit.get("continuing_days", 180)
         self._ages = (cohort.get("age_minimum", 18), cohort.get("age_maximum", 99))
 
     def drug_class(self, key: str) -> str:
         """Return the title of a drug class, or what became of who has no further one."""
         if key in self._classes:
             return str(self._classes[key]["title"])
-        return NEXT.get(key, plain(key))
+        return NEXT.get(key, plain(key)).format(days=self._continuing_days)
 
     def label(self, key: str) -> str:
         """Return the short name of a drug class."""
@@ -174,13 +179,23 @@ class Names:
         known = self._covariates.get(name)
         return known is not None and known.kind == "yes_no"
 
+    def of_cohort(self, what: str = "") -> str:
+        """Return who the patients are: with (a record of) Crohn’s disease, or of the cohort."""
+        if not self.is_crohns:
+            return "of the cohort"
+        return f"with {'a ' if what else ''}{what}Crohn’s disease"
+
     def population(self, name: str) -> str:
         """Return the title of a population."""
+        if name == "crohns_disease" and not self.is_crohns:
+            return "The cohort"
         titles = POPULATIONS | AUDITED
         return titles.get(name, plain(name)).format(since=self.since)
 
     def reason(self, name: str) -> str:
         """Return why persons were left out."""
+        if name == "crohns_disease" and not self.is_crohns:
+            return "record of a disease of the cohort"
         low, high = self._ages
         return REASONS.get(name, plain(name)).format(low=low, high=high)
 

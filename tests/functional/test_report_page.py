@@ -339,7 +339,7 @@ def test_every_table_may_be_absent_or_empty_or_alone() -> None:
 
 def test_a_report_of_nobody_says_so_once(pages: dict[str, Path]) -> None:
     words = Outline(pages["nobody"].read_text(encoding="utf-8")).words
-    assert "no patient with Crohn’s disease in Riverside Health CDM were scored" in words
+    assert "no patient with Crohn’s disease in Riverside Health CDM was scored" in words
     assert "No person of the CDM is in the cohort." in words
     assert "not shown, because" not in words
 
@@ -389,3 +389,111 @@ def test_it_states_its_threshold_and_its_limits() -> None:
         assert said in words
     off = dataclasses.replace(report_data.only(), minimum_cell_count=1)
     assert "every count is printed, the smallest too" in Outline(render(off)).words
+
+
+def _words(run: dict[str, Any] | None = None, **tables: pd.DataFrame) -> str:
+    """Return the words of the realistic report with other configuration or tables."""
+    made = report_data.tables() | tables
+    return Outline(
+        render(ReportData(report_data.RUN | (run or {}), report_data.CLASSES, 5, made))
+    ).words
+
+
+def _hidden(frame: pd.DataFrame, where: "pd.Series[bool]", *columns: str) -> pd.DataFrame:
+    frame = frame.copy()
+    for name in columns:
+        frame.loc[where, name] = pd.NA
+    return frame
+
+
+def test_no_label_is_the_commonest_when_a_hidden_one_could_be(words: str) -> None:
+    assert "The commonest label is (TNF = IL = INT): 41." in words
+    frame = report_data.tables()["subgroup_summary"]
+    large = frame["subgroup"].isin(["(TNF = IL = INT)", "TNF > (IL = INT)"])
+    where = large & (frame["stratum"] == "all")
+    hidden = _hidden(frame, where, "n_persons", "share", "ci_low", "ci_high")
+    said = _words(subgroup_summary=hidden)
+    assert "The commonest label is" not in said
+    assert "Which label is the commonest is not shown" in said
+
+
+def test_an_extreme_of_what_is_shown_is_called_so(words: str) -> None:
+    frame = report_data.tables()["subgroup_summary"]
+    where = (frame["stratum"] == "age_group") & (frame["subgroup"] == "(TNF = IL = INT)")
+    where &= frame["stratum_value"] == "40 to 44"
+    summary = _hidden(frame, where, "n_persons", "share", "ci_low", "ci_high")
+    frame = report_data.tables()["imputation_sensitivity"]
+    sensitivity = _hidden(frame, frame["covariate"] == "bmi", "n_changed")
+    frame = report_data.tables()["attrition"]
+    attrition = _hidden(frame, frame["reason"] == "sex_unknown", "n_excluded", "n_persons")
+    said = _words(subgroup_summary=summary, imputation_sensitivity=sensitivity, attrition=attrition)
+    of_shown = "No preference, of those shown: from"
+    assert said.count(of_shown) == words.count(of_shown) + 1
+    assert "Of those shown, at most" in said
+    assert "Of the reasons shown, the commonest to be left out was: age outside" in said
+
+
+def test_what_was_left_out_is_not_called_imputed(words: str) -> None:
+    assert "Left out of the model" not in words
+    quality = report_data.tables()["covariate_quality"]
+    of_bmi = quality["covariate"] == "bmi"
+    quality.loc[of_bmi & (quality["measure"] == "n_left_out"), "n"] = 446
+    quality.loc[of_bmi & (quality["measure"] == "n_imputed"), "n"] = 0
+    said = _words(covariate_quality=quality)
+    first = said.split("What this is", maxsplit=1)[0]
+    assert (
+        "Left out of the model, not imputed, as a share of the patients scored: "
+        "Body mass index 16.5% (446)"
+    ) in first
+    assert "Body mass" not in first.split("Left out of the model", maxsplit=1)[0]
+    assert (
+        "Left out of the model, as a share of the patients scored: body mass index for 16.5%."
+        in said
+    )
+    assert "where it is striped, the covariate is left out of the model" in said
+    assert said.count("that is not imputing") == 2
+
+
+def test_another_cohort_is_not_called_crohns_disease(words: str) -> None:
+    assert "Cohort concepts 201606; recorded on 1 or more distinct days" in words
+    cohort = {
+        "concept_ids": [81893],
+        "extra_concept_ids": [201606],
+        "exclude_concept_sets": ["pregnancy"],
+        "minimum_distinct_days": 2,
+        "age_rule": "year",
+    }
+    audit = {"since": "2016-01-01", "age_at": "index"}
+    covariates = {"bmi": {"lookback_days": 730}, "prior_anti_tnf": {"lookback_days": 73_000}}
+    config = {"cohort": cohort, "audit": audit, "covariates": covariates}
+    said = _words({"config": config})
+    # The paper, the index and the models keep the name of the disease.
+    for gone in ("Crohn’s disease population", "with Crohn’s disease", "record of Crohn’s"):
+        assert gone not in said
+    assert "2,696 patients of the cohort in Riverside Health CDM were scored" in said
+    assert (
+        "concepts 81893; extra concepts 201606; without pregnancy; recorded on 2 or more distinct "
+        "days; scored from 18 to 99 years, age by year of birth"
+    ) in said
+    assert (
+        "audits since 2016-01-01; with the age at the index treatment; body mass index 730 days"
+        in said
+    )
+    assert "use the age at the index treatment instead" in said
+    assert "use the age at the index treatment instead" not in words
+
+
+def test_the_first_screen_says_what_it_is(words: str, pages: dict[str, Path]) -> None:
+    assert "What it is not: a medical device, or a recommendation for a patient" in words
+    assert "TNF anti-TNF, IL anti-IL-12/23, INT anti-integrin, “>” differ" in words
+    assert "Within the trials’ range: no 14.5%, not known 85.5%" in words
+    assert "a class to avoid" not in words
+    assert "Age or sex unknown, not drawn: 17." in words
+    hidden = Outline(pages["all hidden"].read_text(encoding="utf-8")).words
+    assert "fewer patients with Crohn’s disease in Riverside Health CDM than may be" in hidden
+
+
+def test_one_count_of_unknown_age_or_sex() -> None:
+    pyramid = report_data.tables()["age_sex_pyramid"]
+    hidden = _hidden(pyramid, pyramid["sex"] == "unknown", "n_persons")
+    assert "Age or sex unknown, not drawn: 17." in _words(age_sex_pyramid=hidden)

@@ -62,19 +62,16 @@ def section(context: Context) -> Section:
     return Section("certainty", "How sure we are", _lead(context), blocks, context.notes.new())
 
 
-def imputed_shares(context: Context) -> list[tuple[str, int | None, float | None]]:
-    """Return covariate, patients and share of all, of covariates imputed or left out of the model.
+def shares_in_state(context: Context, state: str) -> list[tuple[str, int | None, float | None]]:
+    """Return covariate, patients and share of all, of the covariates that somebody has in a state.
 
     The largest share comes first.
     """
-    found = []
-    for covariate, states in states_of(context).items():
-        parts = [states[each] for each in ("imputed", "left_out") if each in states]
-        if not parts or parts == [0] * len(parts):
-            continue
-        known = [n for n in parts if n]
-        n = None if None in parts else sum(known)
-        found.append((covariate, n, portion(n, context.n_scored)))
+    found = [
+        (covariate, states[state], portion(states[state], context.n_scored))
+        for covariate, states in states_of(context).items()
+        if states.get(state, 0) != 0
+    ]
     return sorted(found, key=lambda each: -(each[2] if each[2] is not None else 2))
 
 
@@ -92,21 +89,22 @@ def states_of(context: Context) -> dict[str, dict[str, int | None]]:
 def _lead(context: Context) -> str:
     if context.is_empty:
         return "Nobody was scored, so nothing rests on anything."
-    shares = imputed_shares(context)
-    if not shares:
-        return (
-            "No covariate of any patient was imputed."
-            if states_of(context)
-            else "This run holds no figures on what was imputed."
-        )
-    said = [
-        f"{context.names.covariate(name)} for {share(value)}"
-        for name, _, value in shares
-        if value is not None
-    ]
-    if not said:
-        return "How many patients had a covariate imputed is not shown."
-    return f"Not found in the records, as a share of the patients scored: {listed(said)}."
+    if not states_of(context):
+        return "This run holds no figures on what was imputed."
+    said = []
+    titles = {"imputed": "Imputed", "left_out": "Left out of the model"}
+    for state, title in titles.items():
+        shares = shares_in_state(context, state)
+        known = [
+            f"{context.names.covariate(name)} for {share(value)}"
+            for name, _, value in shares
+            if value is not None
+        ]
+        if known:
+            said.append(f"{title}, as a share of the patients scored: {listed(known)}.")
+        elif shares:
+            said.append(f"{title}: how many patients is not shown.")
+    return " ".join(said) or "No covariate of any patient was imputed."
 
 
 def _states(context: Context) -> list[Block]:
@@ -140,9 +138,8 @@ def _states(context: Context) -> list[Block]:
         Prose(
             Markup(
                 "Each bar is everybody who was scored. What is yellow was not found in the "
-                "records: the published constant, or another that the run was told to use, stands "
-                "in its place{}."
-            ).format(context.notes.mark("imputed"))
+                "records: {}."
+            ).format(_stands_in(context, used))
         ),
         Image(
             charts.stacked(wholes, [*legend, charts.NOT_SHOWN] if _hides(wholes) else legend),
@@ -171,6 +168,19 @@ def _states(context: Context) -> list[Block]:
             )
         )
     return blocks
+
+
+def _stands_in(context: Context, used: list[str]) -> Markup:
+    """Say what becomes of a value that was not found."""
+    imputed = Markup(
+        "the published constant, or another that the run was told to use, stands in its place{}"
+    ).format(context.notes.mark("imputed"))
+    left_out = Markup("the covariate is left out of the model for that patient")
+    if "left_out" not in used:
+        return imputed
+    if "imputed" not in used:
+        return left_out
+    return Markup("where it is imputed, {}; where it is striped, {}").format(imputed, left_out)
 
 
 def _hides(wholes: list[charts.Whole]) -> bool:
@@ -296,7 +306,9 @@ def _sensitivity(context: Context) -> list[Block]:
     columns = ("Imputed covariate", "Of patients", *(sentence(ASSUMPTIONS[name]) for name in used))
     table = Table("Patients whose label would be another, and their share", columns, rows)
     if not drawn:
-        return [Prose("Nothing was imputed.", "note")]
+        also = ", but covariates were left out" if shares_in_state(context, "left_out") else ""
+        return [Prose(f"Nothing was imputed{also}.", "note")]
+    has_hidden = any(value is None for row in drawn for value in row.values)
     worst = max(
         (
             (value, row.label, name)
@@ -308,11 +320,11 @@ def _sensitivity(context: Context) -> list[Block]:
     )
     said = "How far the labels would move is not shown."
     if worst is not None:
+        of = "Of those shown, at most" if has_hidden else "At most"
         said = (
-            f"At most {worst[0]:.1%} of those concerned would have another label: {worst[1]}, "
+            f"{of} {worst[0]:.1%} of those concerned would have another label: {worst[1]}, "
             f"under {ASSUMPTIONS[worst[2]]}."
         )
-    has_hidden = any(value is None for row in drawn for value in row.values)
     return [
         Prose(
             "Each imputed covariate was put to the trials’ 25th and 75th percentile in turn, and "
@@ -349,8 +361,10 @@ def _told(value: float | None) -> str:
 def _assumed(context: Context) -> list[Block]:
     frame = context.data.table("imputation_sensitivity")
     said: dict[str, list[str]] = {}
+    is_any_yes_no = False
     for row in rows_of(frame) if frame is not None else ():
         if number(row["assumed_value"]) is not None and whole(row["n_imputed"]) != 0:
+            is_any_yes_no |= context.names.is_yes_no(str(row["covariate"]))
             unit = context.names.unit(str(row["covariate"]))
             value = decimal(row["assumed_value"], 1 if unit else 0)
             said.setdefault(context.names.covariate(str(row["covariate"])), []).append(
@@ -359,4 +373,5 @@ def _assumed(context: Context) -> list[Block]:
     if not said:
         return []
     told = "; ".join(f"{name} {' and '.join(values)}" for name, values in said.items())
-    return [Prose(f"The 25th and 75th percentiles: {told} (yes is 1, no is 0).", "note")]
+    meaning = " (yes is 1, no is 0)" if is_any_yes_no else ""
+    return [Prose(f"The 25th and 75th percentiles: {told}{meaning}.", "note")]

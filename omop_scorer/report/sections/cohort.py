@@ -49,12 +49,13 @@ def _lead(context: Context) -> str:
         return "How many of the cohort were scored is not shown: it would tell a small count."
     worst = max(rows[1:], key=lambda row: number(row["n_excluded"]) or 0, default=None)
     begun, left = count(rows[0]["n_persons"]), count(rows[-1]["n_persons"])
-    lead = f"Of {begun} persons with a record of Crohn’s disease {left} could be scored."
+    whom = context.names.of_cohort("record of ")
+    lead = f"Of {begun} persons {whom} {left} could be scored."
     if worst is not None and number(worst["n_excluded"]):
         reason = context.names.reason(worst["reason"])
-        lead += (
-            f" The commonest reason to be left out was: {reason} ({count(worst['n_excluded'])})."
-        )
+        has_hidden = any(whole(row["n_excluded"]) is None for row in rows[1:])
+        of = "Of the reasons shown, the commonest" if has_hidden else "The commonest reason"
+        lead += f" {of} to be left out was: {reason} ({count(worst['n_excluded'])})."
     return lead
 
 
@@ -141,13 +142,7 @@ def _pyramid(context: Context, name: str) -> list[Block]:
         ]
         for sex in ("female", "male")
     }
-    unknown = added(
-        [
-            whole(row["n_persons"])
-            for row in rows_of(frame)
-            if row["sex"] == "unknown" or row["age_group"] == "unknown"
-        ]
-    )
+    unknown = _unknown(context, name)
     shown = sum(n or 0 for side in sides.values() for n in side)
     n_hidden = sum(n is None for side in sides.values() for n in side)
     if not shown and not n_hidden:
@@ -176,7 +171,8 @@ def _pyramid(context: Context, name: str) -> list[Block]:
     )
     alt = f"Age-sex pyramid, {title}: {shown:,} persons shown"
     if largest[0]:
-        alt += f"; the largest group is {largest[1]}, {largest[2]} years, {largest[0]:,}"
+        of = " shown" if n_hidden else ""
+        alt += f"; the largest group{of} is {largest[1]}, {largest[2]} years, {largest[0]:,}"
     caption = f"{shown:,} persons of known age and sex are drawn"
     if n_hidden:
         caption += f"; {n_hidden} {'group is' if n_hidden == 1 else 'groups are'} not shown"
@@ -189,6 +185,23 @@ def _pyramid(context: Context, name: str) -> list[Block]:
     ]
     table = Table(f"{title}, persons by age and sex", ("Age", "Women", "Men"), rows)
     return [Image(picture, f"{alt}.", title, caption, table)]
+
+
+def _unknown(context: Context, name: str) -> int | None:
+    """Return the persons of a population whose age or sex is unknown; None: not shown."""
+    row = only_row(
+        pick(context.data.table("prevalence"), population=name, measure="age_or_sex_unknown")
+    )
+    if row is not None:
+        return whole(row["n_persons"])
+    frame = pick(context.data.table("age_sex_pyramid"), population=name)
+    return added(
+        [
+            whole(row["n_persons"])
+            for row in rows_of(frame)
+            if row["sex"] == "unknown" or row["age_group"] == "unknown"
+        ]
+    )
 
 
 def _race(context: Context) -> list[Block]:

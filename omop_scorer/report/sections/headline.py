@@ -1,13 +1,13 @@
 """What stands on the first screen: the figures that people ask for, each beside the paper's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from omop_scorer.report.context import Context, only_row, pick, portion
-from omop_scorer.report.sections.certainty import imputed_shares
+from omop_scorer.report.sections.certainty import shares_in_state, states_of
 from omop_scorer.report.sections.next_treatment import headline
 from omop_scorer.report.sections.trials import alone_on_top
 from omop_scorer.report.sections.women import share_of_women
@@ -34,42 +34,89 @@ class Rest:
 
 
 @dataclass(frozen=True)
+class Rests:
+    """The covariates that were not found and were treated alike, under a sentence on them."""
+
+    lead: str
+    rests: Sequence[Rest] = ()
+
+
+@dataclass(frozen=True)
 class Headline:
     """The first screen."""
 
     title: str
+    kind: str
     summary: str
     cards: Sequence[Card]
-    rests_lead: str
-    rests: Sequence[Rest] = field(default=())
+    rests_title: str
+    rests: Sequence[Rests]
+    key: str
+    """What the short names and signs of the labels mean."""
+    range: str
+    """How many are within the trials’ range; empty when that is not shown."""
 
 
 def build(context: Context) -> Headline:
     """Return the first screen of the report."""
     run = context.data.run
     site = run["cdm_source_name"] or "an unnamed CDM"
+    whom = context.names.of_cohort()
     if context.is_empty:
-        scored = "no patient"
+        scored = Markup("<strong>no patient</strong> {} in <strong>{}</strong> was")
     elif context.n_scored is None:
-        scored = "a number of patients that is not shown"
+        scored = Markup(
+            "fewer patients {} in <strong>{}</strong> than may be shown, or a number that would "
+            "tell so few, were"
+        )
     else:
-        scored = f"{count(context.n_scored)} patients"
+        n = f"{count(context.n_scored)} {'patient' if context.n_scored == 1 else 'patients'}"
+        was = "was" if context.n_scored == 1 else "were"
+        scored = Markup("<strong>{}</strong> {{}} in <strong>{{}}</strong> {}").format(n, was)
     summary = Markup(
-        "As of <strong>{}</strong>, <strong>{}</strong> with Crohn’s disease in "
-        "<strong>{}</strong> were scored with the models <strong>{}</strong>: what would each of "
-        "{} classes of drugs do for this patient, and how sure is that?"
+        "As of <strong>{}</strong>, {} scored with the models <strong>{}</strong>: what would each "
+        "of {} classes of drugs do for this patient, and how sure is that?"
     )
     cards = [_scored(context), _women(context), _alone(context), _next(context)]
-    lead, rests = _rests(context)
+    is_left_out = bool(shares_in_state(context, "left_out"))
     return Headline(
         str(site),
+        f"{'Crohn’s disease population' if context.names.is_crohns else 'Population'} report",
         summary.format(
-            day(run["as_of_date"]), scored, site, run["model_id"], _number(len(context.keys))
+            day(run["as_of_date"]),
+            scored.format(whom, site),
+            run["model_id"],
+            _number(len(context.keys)),
         ),
         [card for card in cards if card is not None],
-        lead,
-        rests,
+        "How much was imputed or left out" if is_left_out else "How much rests on imputed values",
+        _rests(context),
+        _key(context),
+        _range(context),
     )
+
+
+def _key(context: Context) -> str:
+    named = [
+        f"{each['label']} {each['title']}"
+        for each in context.data.classes
+        if each["label"] != each["title"]
+    ]
+    return ", ".join([*named, "“>” differ", "“=” not told apart"])
+
+
+def _range(context: Context) -> str:
+    frame = pick(context.data.table("subgroup_summary"), stratum="within_trial_range")
+    titles = {"yes": "yes", "no": "no", "unknown": "not known"}
+    said = []
+    for value, title in titles.items():
+        row = only_row(pick(frame, stratum_value=value))
+        part = portion(row["n_stratum"], context.n_scored) if row else None
+        if part is not None:
+            said.append(f"{title} {share(part)}")
+        elif row:
+            said.append(f"{title} {HIDDEN}")
+    return ", ".join(said) if any(not each.endswith(HIDDEN) for each in said) else ""
 
 
 def _scored(context: Context) -> Card:
@@ -146,34 +193,46 @@ def _detail(row: dict[str, object], of: str) -> str:
     return of if limits in (HIDDEN, NOBODY) else f"95% interval {limits}; {of}"
 
 
-def _rests(context: Context) -> tuple[str, list[Rest]]:
+def _rests(context: Context) -> list[Rests]:
     if context.is_empty:
-        return "Nobody was scored, so nothing was imputed.", []
+        return [Rests("Nobody was scored, so nothing was imputed.")]
     frame = context.data.table("subgroup_summary")
     touched = only_row(pick(frame, stratum="imputed", stratum_value="yes"))
-    shares = imputed_shares(context)
-    rests = [
+    imputed, left_out = (_bars(context, state) for state in ("imputed", "left_out"))
+    whole_share = portion(touched["n_stratum"], context.n_scored) if touched else None
+    found = []
+    if whole_share and touched is not None:
+        some = f"{share(whole_share)} of the scores ({count(touched['n_stratum'])}) rest"
+        some = f"All {count(touched['n_stratum'])} scores rest" if whole_share == 1 else some
+        lead = f"{some} on at least one imputed value."
+        if imputed:
+            lead += " Imputed, as a share of the patients scored:"
+        found.append(Rests(lead, imputed))
+    elif imputed and all(rest.width is None for rest in imputed):
+        found.append(Rests("How many patients had a covariate imputed is not shown."))
+    elif imputed:
+        found.append(Rests("Imputed, as a share of the patients scored:", imputed))
+    elif not states_of(context):
+        found.append(Rests("This run holds no figures on what was imputed."))
+    else:
+        found.append(Rests("No covariate of any patient was imputed."))
+    if left_out and all(rest.width is None for rest in left_out):
+        found.append(Rests("How many patients had a covariate left out is not shown."))
+    elif left_out:
+        lead = "Left out of the model, not imputed, as a share of the patients scored:"
+        found.append(Rests(lead, left_out))
+    return found
+
+
+def _bars(context: Context, state: str) -> list[Rest]:
+    return [
         Rest(
             sentence(context.names.covariate(name)),
             HIDDEN if value is None else f"{share(value)} ({count(n)})",
             None if value is None else round(100 * value, 1),
         )
-        for name, n, value in shares
+        for name, n, value in shares_in_state(context, state)
     ]
-    whole_share = portion(touched["n_stratum"], context.n_scored) if touched else None
-    if whole_share is not None and touched is not None:
-        some = f"{share(whole_share)} of the scores ({count(touched['n_stratum'])}) rest"
-        some = f"All {count(touched['n_stratum'])} scores rest" if whole_share == 1 else some
-        lead = f"{some} on at least one imputed value. Imputed, as a share of the patients scored:"
-    elif rests and all(rest.width is None for rest in rests):
-        lead, rests = "How many patients had a covariate imputed is not shown.", []
-    elif rests:
-        lead = "Imputed or left out of the model, as a share of the patients scored:"
-    elif context.data.table("covariate_quality") is None:
-        lead = "This run holds no figures on what was imputed."
-    else:
-        lead = "No covariate of any patient was imputed."
-    return lead, rests
 
 
 def _number(n: int) -> str:

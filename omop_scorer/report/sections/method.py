@@ -29,7 +29,7 @@ _LIMITS = (
     "error. Degrees of freedom count patients, although the variance between trials rests on three "
     "to nine trials. Neighbours are tested after they were ranked, without correction.",
     "Nobody has validated them prospectively.",
-    "A record of Crohn’s disease is not a confirmed diagnosis, and a drug that another hospital "
+    "A record of a disease is not a confirmed diagnosis, and a drug that another hospital "
     "gave may have left no record here.",
 )
 

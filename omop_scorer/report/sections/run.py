@@ -1,10 +1,13 @@
 """What was run on what."""
 
+from collections.abc import Iterable
+
 from markupsafe import Markup
 
+from omop_scorer.config import EVER_DAYS
 from omop_scorer.report.blocks import Block, Facts, Heading, Listing, Prose, Section
 from omop_scorer.report.context import Context
-from omop_scorer.report.words import count, day
+from omop_scorer.report.words import CROHNS_DISEASE, count, day
 
 _UNCERTAINTY = {
     "bootstrap": "bootstrap: the paper’s subgroups",
@@ -38,6 +41,7 @@ def section(context: Context) -> Section:
         ("Model", f"{run['model_id']}{f': {card.title}' if card else ''}"),
         ("Uncertainty", _UNCERTAINTY.get(run["uncertainty"], str(run["uncertainty"]))),
         ("Missing values", missing),
+        *_rules(context),
         ("Treatments", f"first biologics and index treatments since {since}"),
         ("Program", f"omop-scorer {run['tool_version']} on {run['engine']}"),
         ("Run", f"{run['run_id']}, finished {_moment(run['completed_at'])}"),
@@ -68,6 +72,34 @@ def section(context: Context) -> Section:
             f"{count(n_cohort)} were scored."
         )
     return Section("run", "What was run on what", lead, blocks, context.notes.new())
+
+
+def _rules(context: Context) -> list[tuple[str, str]]:
+    """Return who is in the cohort and how far back was looked, as far as the run says."""
+    config = context.data.run.get("config") or {}
+    cohort = config.get("cohort") or {}
+    audit = config.get("audit") or {}
+    parts = [f"concepts {_joined(cohort.get('concept_ids') or [CROHNS_DISEASE])}"]
+    if cohort.get("extra_concept_ids"):
+        parts.append(f"extra concepts {_joined(cohort['extra_concept_ids'])}")
+    if cohort.get("exclude_concept_sets"):
+        parts.append(f"without {_joined(cohort['exclude_concept_sets'])}")
+    parts.append(f"recorded on {cohort.get('minimum_distinct_days', 1)} or more distinct days")
+    age = "by year of birth" if cohort.get("age_rule") == "year" else "by date of birth"
+    low, high = cohort.get("age_minimum", 18), cohort.get("age_maximum", 99)
+    parts.append(f"scored from {low} to {high} years, age {age}")
+    at = "the index treatment" if audit.get("age_at") == "index" else "the as-of date"
+    windows = [f"audits since {context.names.since}", f"with the age at {at}"]
+    for name, rule in (config.get("covariates") or {}).items():
+        days = rule.get("lookback_days") if isinstance(rule, dict) else None
+        if days is not None:
+            title = context.names.covariate(str(name))
+            windows.append(f"{title} {'ever' if days >= EVER_DAYS else f'{days} days'}")
+    return [("Cohort", "; ".join(parts)), ("Windows", "; ".join(windows))]
+
+
+def _joined(items: Iterable[object]) -> str:
+    return ", ".join(str(each) for each in items)
 
 
 def _or_unknown(value: object) -> str:

@@ -6,6 +6,7 @@ from omop_scorer.report import charts, distributions
 from omop_scorer.report.blocks import Block, Heading, Image, Prose, Section, Table
 from omop_scorer.report.canvas import Look
 from omop_scorer.report.context import Context, missing, pick, portion, rows_of
+from omop_scorer.report.sections.certainty import shares_in_state
 from omop_scorer.report.words import (
     HIDDEN,
     STRATA,
@@ -17,6 +18,10 @@ from omop_scorer.report.words import (
     whole,
 )
 
+_LEFT_OUT = (
+    " Covariates were left out of the model in this run; that is not imputing, and a patient with "
+    "something left out and nothing imputed counts under no."
+)
 _MEASURES = {
     "attributable_effect": "Effect attributable to each class",
     "response_probability": "Probability of response under each class",
@@ -44,13 +49,21 @@ def _lead(context: Context) -> str:
         return "The subgroups are not shown, because they would tell small counts."
     known.sort(key=lambda row: -(number(row["share"]) or 0))
     first = known[0]
-    said = f"The commonest label is {first['subgroup']}: {share(first['share'])} of the patients."
+    # What the labels that are not shown could hold together.
+    rest = 1 - sum(number(row["share"]) or 0 for row in known)
+    highest = number(first["share"]) or 0
+    if not highest or (len(known) < len(everybody) and highest < rest):
+        return "Which label is the commonest is not shown, because it would tell small counts."
+    said = f"The commonest label is {first['subgroup']}: {share(highest)} of the patients."
     if context.labels and first["subgroup"] != context.labels[-1]:
         none = next((row for row in known if row["subgroup"] == context.labels[-1]), None)
         if none:
             said += f" No preference between the classes: {share(none['share'])}."
     elif context.labels:
-        said += " It says that no class is known to be better than another."
+        said += (
+            " It says that no class is known to be better than another, beyond the comparison of "
+            "neighbours."
+        )
     return said
 
 
@@ -177,7 +190,8 @@ def _stratum(context: Context, name: str) -> list[Block]:
             Markup("{}Right: patients.{}").format(
                 _spread(wholes, tops, context),
                 context.notes.mark("range") if name == "within_trial_range" else "",
-            ),
+            )
+            + (_LEFT_OUT if name == "imputed" and shares_in_state(context, "left_out") else ""),
             Table(
                 f"{title}: every label that somebody has",
                 (f"{title}: label", "Patients", "Of", "Share (95% interval)"),
@@ -191,13 +205,14 @@ def _spread(wholes: list[charts.Whole], tops: list[tuple[str, ...]], context: Co
     """Say how far the share without a preference differs between the values of a stratum."""
     if not tops or len(tops[-1]) < len(context.keys):
         return ""
-    known = [
-        (part, each.label) for each in wholes if (part := each.parts[-1]) is not None and part > 0
-    ]
+    known = [(part, each.label) for each in wholes if (part := each.parts[-1]) is not None]
     if len(known) < 2:
         return ""
     low, high = min(known), max(known)
-    return f"No preference: from {low[0]:.1%} ({low[1]}) to {high[0]:.1%} ({high[1]}). "
+    # A share of nobody is no figure that is held back.
+    has_hidden = any(each.parts[-1] is None and each.text != "0" for each in wholes)
+    of = ", of those shown" if has_hidden else ""
+    return f"No preference{of}: from {low[0]:.1%} ({low[1]}) to {high[0]:.1%} ({high[1]}). "
 
 
 def tops_of(context: Context) -> list[tuple[str, ...]]:
@@ -310,4 +325,5 @@ def peak(panel: distributions.Panel, *, is_share: bool = False) -> str:
         return HIDDEN
     best = max(known, key=lambda each: each.share or 0)
     edges = (f"{e:.0%}" if is_share else f"{e:g}".replace("-", "−") for e in (best.low, best.high))
-    return "is commonest from {} to {}".format(*edges)
+    of = "" if len(known) == len(panel.bins) else ", of what is shown,"
+    return "is commonest{} from {} to {}".format(of, *edges)

@@ -8,6 +8,7 @@ from omop_scorer.report import charts, distributions
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
 from omop_scorer.report.canvas import ACCENT
 from omop_scorer.report.context import Context, missing, only_row, pick, portion, rows_of
+from omop_scorer.report.sections.certainty import shares_in_state
 from omop_scorer.report.sections.subgroups import bins_of
 from omop_scorer.report.sections.women import share_of_women
 from omop_scorer.report.words import (
@@ -332,6 +333,12 @@ def _distance(context: Context) -> list[Block]:
     ]
     if any(each.share is None for panel in panels for each in panel.bins):
         legend.append(charts.NOT_SHOWN)
+    left_out = ""
+    if shares_in_state(context, "left_out"):
+        left_out = (
+            " Covariates were left out of the model in this run; that is not imputing, so a "
+            "patient of whom nothing was imputed may still lack some."
+        )
     blocks: list[Block] = [
         Image(
             distributions.histograms(panels, legend, is_one_scale=True),
@@ -341,7 +348,8 @@ def _distance(context: Context) -> list[Block]:
             Markup(
                 "Mahalanobis distance{}, all covariates together. Patients whose "
                 "values were imputed lie nearer to it than they may be in truth."
-            ).format(context.notes.mark("distance")),
+            ).format(context.notes.mark("distance"))
+            + left_out,
             Table(
                 "Mahalanobis distance",
                 ("Patients", "From", "To below", "Persons", "Share", "Expected"),

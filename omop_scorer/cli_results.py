@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from omop_scorer.config import RunConfig, load, shipped_run_file
+from omop_scorer.config import RunConfig, load_for_readers, shipped_run_file
 
 Format = Literal["table", "json", "csv"]
 
@@ -139,5 +139,4 @@ def diff(
 
 def results_config(path: Path | None, overrides: list[str] | None) -> RunConfig:
     """Read the run file for its results; what it says of the CDM does not matter here."""
-    where = shipped_run_file() if path is None else path
-    return load(where, ["cdm.url=not opened", *(overrides or [])])
+    return load_for_readers(shipped_run_file() if path is None else path, overrides or [])

@@ -15,7 +15,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from omop_scorer.cdm import TABLES
 from omop_scorer.documents import ConceptId, Frozen, faults_of, read_yaml
 from omop_scorer.errors import ConfigurationError
+from omop_scorer.places import Place
 from omop_scorer.resources import shipped
+from omop_scorer.urls import is_server, masked
 
 #: "Ever" as a number of days: two hundred years, longer than any record.
 EVER_DAYS = 73_000
@@ -24,17 +26,9 @@ Days = Annotated[int, Field(ge=0, le=EVER_DAYS)]
 Table = Literal["measurement", "observation"]
 
 
-def _without_scheme(url: str | None) -> str | None:
-    # The url is not repeated: one of another kind may hold a password.
-    if url is not None and ("://" in url or url.startswith(":")):
-        raise ValueError("this release reads a DuckDB file or a folder; give its path")
-    return url
-
-
-class Cdm(Frozen):
+class Cdm(Place):
     """Where the patients are."""
 
-    url: str
     schema_: str | None = Field(default=None, alias="schema")
     vocabulary_url: str | None = None
     vocabulary_schema: str | None = None
@@ -50,10 +44,16 @@ class Cdm(Frozen):
             raise ValueError("no such time zone; allowed: names as in Europe/Berlin, or UTC")
         return name
 
-    @field_validator("url", "vocabulary_url")
+    @field_validator("vocabulary_url")
     @classmethod
     def _is_a_path(cls, url: str | None) -> str | None:
-        return _without_scheme(url)
+        # The url is not repeated: it may hold a password.
+        if url is not None and is_server(url):
+            raise ValueError(
+                "a vocabulary on a server is read from the CDM's own database: leave this out, and "
+                "name its schema under cdm.vocabulary_schema"
+            )
+        return url
 
     @field_validator("tables")
     @classmethod
@@ -72,16 +72,17 @@ class Cdm(Frozen):
         return formats
 
 
-class Results(Frozen):
+class Results(Place):
     """Where the answers go."""
 
-    url: str
     schema_: str = Field(default="omop_scorer", alias="schema", min_length=1)
 
-    @field_validator("url")
-    @classmethod
-    def _is_a_path(cls, url: str) -> str | None:
-        return _without_scheme(url)
+
+class PostgreSQL(Frozen):
+    """How a PostgreSQL server is dealt with."""
+
+    application_name: str = Field(default="omop-scorer", min_length=1, max_length=63)
+    statement_timeout_seconds: int | None = Field(default=None, ge=1, le=2_000_000)
 
 
 class Cohort(Frozen):
@@ -193,7 +194,7 @@ class Audit(Frozen):
 class RunConfig(Frozen):
     """Everything a run depends on besides the data."""
 
-    engine: Literal["duckdb"] = "duckdb"
+    engine: Literal["duckdb", "postgresql"] = "duckdb"
     cdm: Cdm
     results: Results
     as_of_date: date | None = None
@@ -208,12 +209,31 @@ class RunConfig(Frozen):
     threads: int | None = Field(default=None, ge=1)
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     minimum_cell_count: int = Field(default=5, ge=1)
+    postgresql: PostgreSQL = PostgreSQL()
     cohort: Cohort = Cohort()
     covariates: Covariates = Covariates()
     audit: Audit = Audit()
 
     @model_validator(mode="after")
+    def _engine_fits(self) -> "RunConfig":
+        for key, place in (("cdm", self.cdm), ("results", self.results)):
+            if place.is_server and self.engine == "duckdb":
+                raise ValueError(f"{key}.url is on a server: it needs engine: postgresql")
+            if not place.is_server and self.engine == "postgresql":
+                raise ValueError(
+                    f"{key}.url is no server: engine postgresql needs postgresql://..."
+                )
+        if self.engine == "postgresql":
+            if self.cdm.vocabulary_url is not None:
+                raise ValueError("cdm.vocabulary_url: engine postgresql reads one database")
+            if self.threads is not None or self.memory_limit is not None:
+                raise ValueError("threads and memory_limit are of engine duckdb, not of a server")
+        return self
+
+    @model_validator(mode="after")
     def _results_apart(self) -> "RunConfig":
+        if self.engine == "postgresql":
+            return self._schemas_apart()
         results = Path(self.results.url)
         for url in (self.cdm.url, self.cdm.vocabulary_url):
             if url is not None and _is_same(Path(url), results):
@@ -223,6 +243,12 @@ class RunConfig(Frozen):
                 "results.url: the file may not be called like results.schema, "
                 "because DuckDB could not tell the two apart in a query"
             )
+        return self
+
+    def _schemas_apart(self) -> "RunConfig":
+        schemas = (self.cdm.schema_, self.cdm.vocabulary_schema)
+        if self.cdm.url == self.results.url and self.results.schema_ in schemas:
+            raise ValueError("results.schema is that of the CDM: the CDM is never written to")
         return self
 
     def to_json(self) -> str:
@@ -249,12 +275,39 @@ def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     ConfigurationError
         With every fault found: file, key, what was found and what is allowed.
     """
+    document, problems = _read(path, overrides)
+    return _validated(path, document, problems)
+
+
+def load_for_readers(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run file for its results alone; what it says of engine and CDM does not matter.
+
+    Raises
+    ------
+    ConfigurationError
+        As `load`.
+    """
+    document, problems = _read(path, overrides)
+    results = document.get("results")
+    url = results.get("url") if isinstance(results, dict) else None
+    on_server = isinstance(url, str) and is_server(url)
+    document["engine"] = "postgresql" if on_server else "duckdb"
+    document["cdm"] = {"url": "postgresql://not-opened/" if on_server else "not opened"}
+    if on_server:
+        document |= dict.fromkeys(("threads", "memory_limit"))
+    return _validated(path, document, problems)
+
+
+def _read(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     document = read_yaml(path)
     if document is None:
         document = {}
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: expected keys and values, found something else")
-    problems = [problem for text in overrides if (problem := _override(document, text))]
+    return document, [problem for text in overrides if (problem := _override(document, text))]
+
+
+def _validated(path: Path, document: dict[str, Any], problems: list[str]) -> RunConfig:
     try:
         config = RunConfig.model_validate(document)
     except ValidationError as error:
@@ -271,6 +324,7 @@ def shipped_run_file() -> Path:
 
 def _override(document: dict[str, Any], text: str) -> str | None:
     key, separator, value = text.partition("=")
+    key = masked(key)
     if not separator or not key.strip():
         return f"--set {key}: expected key=value, for example results.schema=scores"
     try:

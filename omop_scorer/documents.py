@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from omop_scorer.errors import ConfigurationError
+from omop_scorer.urls import masked
 
 Name = Annotated[StrictStr, Field(pattern="^[a-z0-9][a-z0-9_]*$")]
 Text = Annotated[StrictStr, Field(min_length=1)]
@@ -91,7 +92,7 @@ def faults_of(
     lines = []
     for fault in error.errors(include_url=False):
         key = prefix + (".".join(str(part) for part in fault["loc"]) or "the file as a whole")
-        found = repr(fault["input"])
+        found = masked(repr(fault["input"]))
         found = found if len(found) <= 60 else f"{found[:57]}..."
         # Pydantic counts the valid items: faults of its items do not make a list too short.
         if fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]:

@@ -13,6 +13,17 @@ import pytest
 from omop_scorer import config, run
 from omop_scorer.journal import Journal, PlainJournal
 from omop_scorer.rules import Rules, load_rules
+from tests import postgresql
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start one PostgreSQL server for all processes, before xdist starts them."""
+    if getattr(config.option, "numprocesses", None):
+        postgresql.start_server()
+
+
+def pytest_unconfigure() -> None:
+    postgresql.stop_servers()
 
 
 @dataclass
@@ -38,11 +49,22 @@ def shipped_rules() -> Rules:
 
 def rules_of(settings: config.RunConfig) -> Rules:
     """Return the rules of a configuration, those of the shipped files read once."""
-    shipped = config.RunConfig(cdm=settings.cdm, results=settings.results)
+    shipped = config.RunConfig(engine=settings.engine, cdm=settings.cdm, results=settings.results)
     names = ("model", "concept_sets", "units", "treatment_lines")
     if all(getattr(settings, name) == getattr(shipped, name) for name in names):
         return replace(shipped_rules(), config=settings)
     return load_rules(settings)
+
+
+def outcome_of(document: Mapping[str, Any]) -> Outcome | postgresql.PostgresOutcome:
+    """Run the main job as a run file says."""
+    settings = config.RunConfig.model_validate(document)
+    stream = io.StringIO()
+    journal = PlainJournal(stream)
+    summary = run.execute(rules_of(settings), journal)
+    if settings.results.is_server:
+        return postgresql.PostgresOutcome(summary, journal, stream.getvalue(), settings)
+    return Outcome(summary, journal, stream.getvalue(), Path(settings.results.url))
 
 
 def run_on(cdm: Path, results: Path, settings: Mapping[str, Any] | None = None) -> Outcome:
@@ -50,11 +72,9 @@ def run_on(cdm: Path, results: Path, settings: Mapping[str, Any] | None = None) 
     document = {"cdm": {"url": str(cdm)}, "results": {"url": str(results)}}
     for key, value in (settings or {}).items():
         document[key] = {**document[key], **value} if key in document else value
-    rules = rules_of(config.RunConfig.model_validate(document))
-    stream = io.StringIO()
-    journal = PlainJournal(stream)
-    summary = run.execute(rules, journal)
-    return Outcome(summary, journal, stream.getvalue(), results)
+    outcome = outcome_of(document)
+    assert isinstance(outcome, Outcome)
+    return outcome
 
 
 @pytest.fixture

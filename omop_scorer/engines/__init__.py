@@ -18,6 +18,10 @@ def open_engine(config: RunConfig, *, with_results: bool) -> Engine:
     ------
     ConnectionFailedError, LockHeldError, ResultsError
     """
+    if config.engine == "postgresql":
+        from omop_scorer.engines.postgres import PostgresEngine  # noqa: PLC0415
+
+        return PostgresEngine(config, with_results=with_results)
     from omop_scorer.engines.duckdb import DuckDBEngine  # noqa: PLC0415
 
     return DuckDBEngine(config, with_results=with_results)
@@ -30,8 +34,12 @@ def try_results(config: RunConfig) -> int:
 
     Raises
     ------
-    LockHeldError, ResultsError
+    ConnectionFailedError, LockHeldError, ResultsError
     """
+    if config.engine == "postgresql":
+        from omop_scorer.engines.postgres import try_results_schema  # noqa: PLC0415
+
+        return try_results_schema(config)
     from omop_scorer.engines.duckdb import try_results_file  # noqa: PLC0415
 
     return try_results_file(config)
@@ -43,12 +51,16 @@ def open_results(config: RunConfig) -> ResultsReader:
     Raises
     ------
     ConnectionFailedError
-        There is no such file, or it cannot be opened.
+        There is no such file or server, or it cannot be opened.
     LockHeldError
         A run is writing to it.
     ResultsError
         It holds no results schema of that name.
     """
+    if config.results.is_server:
+        from omop_scorer.engines.postgres_results import PostgresResultsReader  # noqa: PLC0415
+
+        return PostgresResultsReader(config)
     from omop_scorer.engines.duckdb_results import DuckDBResultsReader  # noqa: PLC0415
 
     return DuckDBResultsReader(config)

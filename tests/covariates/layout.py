@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 from write_cdm import COLUMNS
+
+from tests import postgresql
 
 VOCABULARY = ("concept", "concept_ancestor", "concept_relationship")
 #: Columns that came with CDM 5.4.
@@ -19,6 +22,14 @@ SINCE_5_4 = {
 }
 _SOURCE = {"cdm_source_name": "VARCHAR", "cdm_version": "VARCHAR", "cdm_release_date": "DATE"}
 TYPES = {**COLUMNS, "cdm_source": {**_SOURCE, "vocabulary_version": "VARCHAR"}}
+#: What PostgreSQL calls the types of DuckDB, where they differ.
+POSTGRES = {
+    "DOUBLE": "DOUBLE PRECISION",
+    "FLOAT": "REAL",
+    "HUGEINT": "NUMERIC(38)",
+    "TIMESTAMP_S": "TIMESTAMP(0)",
+    "TIMESTAMP_NS": "TIMESTAMP",
+}
 
 Rows = Sequence[Mapping[str, str | None]]
 
@@ -34,10 +45,11 @@ def write_duckdb(
     vocabulary_schema: str | None = None,
     vocabulary_file: bool = False,
     files: str | None = None,
-) -> dict[str, str]:
-    """Write a CDM as DuckDB files, or a folder of csv or parquet `files`; return where it is.
+) -> dict[str, Any]:
+    """Write a CDM as DuckDB files, or a folder of csv or parquet `files`.
 
-    `types` overrides the types of CDM 5.4 by "table.column", or by type for all its columns.
+    Returns the sections of the run file that say where it is, and where results go. `types`
+    overrides the types of CDM 5.4 by "table.column", or by type for all its columns.
     """
     cdm_file, own_file = folder / "cdm.duckdb", folder / "vocabulary.duckdb"
     with duckdb.connect() as connection:
@@ -71,7 +83,43 @@ def write_duckdb(
     settings = {"url": str(folder if files else cdm_file)}
     if vocabulary_file:
         settings["vocabulary_url"] = str(own_file)
-    return settings
+    return {"cdm": settings, "results": {"url": str(folder / "results.duckdb")}}
+
+
+def write_postgresql(
+    tables: Mapping[str, Rows],
+    folder: Path,
+    *,
+    types: Mapping[str, str] | None = None,
+    version: str = "5.4",
+    upper_case: bool = False,
+    schema: str | None = None,
+    vocabulary_schema: str | None = None,
+) -> dict[str, Any]:
+    """Write a CDM into a schema of its own, or two; the types are named as for DuckDB."""
+    homes = {None: postgresql.new_schema(schema or "cdm")}
+    if vocabulary_schema:
+        homes[vocabulary_schema] = postgresql.new_schema(vocabulary_schema)
+    with postgresql.session().transaction():
+        for home in homes.values():
+            postgresql.session().execute(f'CREATE SCHEMA "{home}"')
+        for table, columns in TYPES.items():
+            kept = {
+                name: _type(types or {}, table, name, kind)
+                for name, kind in columns.items()
+                if version == "5.4" or name not in SINCE_5_4
+            }
+            postgresql.write_table(
+                homes[vocabulary_schema if table in VOCABULARY else None],
+                table.upper() if upper_case else table,
+                {n.upper() if upper_case else n: POSTGRES.get(k, k) for n, k in kept.items()},
+                [[row.get(name) for name in kept] for row in tables.get(table, ())],
+            )
+    cdm = {"url": postgresql.database(), "schema": homes[None]}
+    if vocabulary_schema:
+        cdm["vocabulary_schema"] = homes[vocabulary_schema]
+    results = {"url": postgresql.database(), "schema": postgresql.new_schema("results")}
+    return {"engine": "postgresql", "cdm": cdm, "results": results}
 
 
 def _type(types: Mapping[str, str], table: str, column: str, kind: str) -> str:

@@ -9,26 +9,21 @@ day, so 30 days reach to 2024-01-31, 90 to 2023-12-02, 180 to 2023-09-03 and 730
 """
 
 import ast
-import functools
-import io
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from omop_scorer.config import RunConfig
-from omop_scorer.journal import PlainJournal
-from omop_scorer.rules import Rules, load_rules
-from omop_scorer.run import execute
-from tests.conftest import Outcome
+from tests.conftest import Outcome, outcome_of
 from tests.covariates.columns import IDS, SHORT
-from tests.covariates.layout import write_duckdb
+from tests.covariates.layout import write_duckdb, write_postgresql
+from tests.postgresql import PostgresOutcome
 
 AS_OF = "2024-03-01"
 #: For `@pytest.mark.parametrize("engine", ENGINES)`: how a CDM is written for each engine.
-ENGINES = {"duckdb": write_duckdb}
+ENGINES = {"duckdb": write_duckdb, "postgresql": write_postgresql}
 
 Answer = tuple[Any, ...]
 NOTHING: Answer = (None,) * 6
@@ -112,7 +107,7 @@ class Run:
     """A finished run and the cases it was about."""
 
     cdm: Cdm
-    outcome: Outcome
+    outcome: Outcome | PostgresOutcome
 
     def covariate(self, name: str) -> dict[str, Answer | None]:
         """Value (to 9 decimals), status and evidence of a covariate, by case; None: not scored."""
@@ -156,19 +151,7 @@ def run(
 ) -> Run:
     """Write the CDM for an engine and run the job on it; `layout` says how the site keeps it."""
     place = Path(tempfile.mkdtemp(dir=folder))
-    results = place / "results.duckdb"
-    document = {"as_of_date": AS_OF, "results": {"url": str(results)}, **(settings or {})}
-    site = ENGINES[engine](cdm.tables, place, **layout)
-    document["cdm"] = {**site, **document.get("cdm", {})}
-    rules = replace(_shipped_rules(), config=RunConfig.model_validate(document))
-    stream = io.StringIO()
-    journal = PlainJournal(stream)
-    summary = execute(rules, journal)
-    return Run(cdm, Outcome(summary, journal, stream.getvalue(), results))
-
-
-@functools.cache
-def _shipped_rules() -> Rules:
-    """Reading the shipped files takes as long as a run on a tiny CDM."""
-    nowhere = {"cdm": {"url": "cdm.duckdb"}, "results": {"url": "results.duckdb"}}
-    return load_rules(RunConfig.model_validate(nowhere))
+    document = {"as_of_date": AS_OF, **(settings or {})}
+    for section, site in ENGINES[engine](cdm.tables, place, **layout).items():
+        document[section] = site if section == "engine" else {**site, **document.get(section, {})}
+    return Run(cdm, outcome_of(document))

@@ -1,0 +1,319 @@
+"""The engine for a PostgreSQL server: the CDM in one database, results there or in another.
+
+One session reads. Its single transaction sees the CDM as it stood when the run began, and writes
+nothing but temporary tables and views, which vanish with it. Another session holds the run lock
+and writes the results, each publication whole or not at all. What goes from the first to the
+second goes by COPY, so that it makes no difference where the results are.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psycopg
+import pyarrow as pa
+from sqlglot import exp
+
+from omop_scorer import sql
+from omop_scorer.cdm import SiteTable, Table
+from omop_scorer.config import RunConfig
+from omop_scorer.engines import postgres_copy
+from omop_scorer.engines.base import Engine, Parameters
+from omop_scorer.engines.postgres_casts import null, safe_cast
+from omop_scorer.engines.postgres_connection import Connection, rendered
+from omop_scorer.engines.postgres_source import PostgresSource
+from omop_scorer.errors import LockHeldError, ResultsError, SqlError
+
+#: Schema of temporary tables and views; before its names stands the logical schema, if not work.
+_WORK = "pg_temp"
+_EXPOSED = ("cdm", "vocab")
+#: Collations in which LOWER knows every letter and not only the ASCII ones; the first known counts.
+_LETTERS = ("pg_c_utf8", "und-x-icu")
+
+
+class PostgresEngine(Engine):
+    """A CDM in a PostgreSQL database, results in the same or another."""
+
+    name = "postgresql"
+    dialect = "postgres"
+
+    def __init__(self, config: RunConfig, *, with_results: bool) -> None:
+        """Lock and open the results, when asked, and open the CDM.
+
+        Raises
+        ------
+        ConnectionFailedError, LockHeldError, ResultsError
+        """
+        self._config = config
+        self.site = f"cdm.url {config.cdm.url}"
+        self.table_names = config.cdm.tables
+        self.schemas = {
+            **dict.fromkeys(("work", *_EXPOSED), (None, _WORK)),
+            "results": (None, config.results.schema_),
+        }
+        self._staged: dict[str, int] = {}
+        """Rows of each table of the work area, which nobody else writes to."""
+        self._reader: Connection | None = None
+        self._writer: Connection | None = None
+        try:
+            if with_results:
+                self._writer = open_for_writing(config)
+            self._reader = Connection("cdm", config.cdm, config)
+            with self._reader.errors_as(SqlError):
+                self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        """Begin the transaction in which everything is read; its first query sets the moment."""
+        self._cdm.driver.autocommit = False
+        self._cdm.driver.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        is_shared = self._config.cdm.url == self._config.results.url
+        hidden = self._config.results.schema_ if is_shared else None
+        self._source = PostgresSource(self._cdm, dict(self.table_names), hidden)
+        known = self._cdm.rows(
+            "SELECT collname FROM pg_catalog.pg_collation WHERE collname = ANY (%(names)s) "
+            "AND collencoding IN (-1, (SELECT encoding FROM pg_catalog.pg_database "
+            "WHERE datname = current_database()))",
+            {"names": list(_LETTERS)},
+        )
+        self._letters = min((name for (name,) in known), key=_LETTERS.index, default=None)
+
+    @property
+    def _cdm(self) -> Connection:
+        assert self._reader is not None
+        return self._reader
+
+    @property
+    def _results(self) -> Connection:
+        if self._writer is None:
+            raise ResultsError("the results are not open: this command only reads the CDM")
+        return self._writer
+
+    def find_table(self, table: Table) -> SiteTable | None:
+        """Look in the CDM's schema, or the vocabulary's, for the table under any letter case."""
+        cdm = self._config.cdm
+        schema, anchor = cdm.schema_, "person"
+        if table.schema == "vocab" and cdm.vocabulary_schema is not None:
+            schema, anchor = cdm.vocabulary_schema, "concept"
+        with self._cdm.errors_as(SqlError):
+            return self._source.find(table.name, schema, anchor)
+
+    def expose(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
+        """Make a temporary view over the site's table."""
+        selected: list[exp.Expr] = []
+        lost: dict[str, exp.Expr] = {}
+        for column in table.columns:
+            value = null(column.kind)
+            if site is not None and column.name in site.columns:
+                raw = exp.column(exp.to_identifier(site.names[column.name], quoted=True))
+                native = site.columns[column.name]
+                value, is_lost = safe_cast(raw, native, column.kind, self._config.cdm)
+                if is_lost is not None:
+                    lost[column.name] = exp.Count(this=exp.case().when(is_lost, "1"))
+            selected.append(exp.alias_(value, column.name))
+        query = exp.select(*selected).where("FALSE")
+        if site is not None:
+            query = exp.select(*selected).from_(site.relation, dialect="postgres")
+        target = exp.table_(f"{table.schema}_{table.name}", db=_WORK, quoted=True)
+        view = exp.Create(this=target, kind="VIEW", expression=query)
+        label = site.label if site else table.name
+        with self._cdm.errors_as(SqlError, f"{self.site}: {label}"):
+            self._cdm.execute(view.sql(dialect="postgres"))
+            if site is None or not lost:
+                return {}
+            counting = exp.select(*lost.values()).from_(site.relation, dialect="postgres")
+            (row,) = self._cdm.rows(counting.sql(dialect="postgres"))
+        return dict(zip(lost, map(int, row), strict=True))
+
+    def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
+        """Create `work.<table>`, or append to it by column order; let the planner look at it."""
+        target = _work_table(table)
+        text = self._rendered(query, parameters)
+        verb = f"INSERT INTO {target} " if table in self._staged else f"CREATE TABLE {target} AS "
+        with self._cdm.errors_as(SqlError, f"{self.site}: work.{table}"):
+            n_added = self._cdm.execute(verb + text, parameters).rowcount
+            self._cdm.execute(f"ANALYZE {target}")
+        self._staged[table] = self._staged.get(table, 0) + n_added
+        return self._staged[table]
+
+    def load(self, table: str, rows: pa.Table) -> None:
+        """Copy an Arrow table into `work.<table>`."""
+        target = _work_table(table)
+        with self._cdm.errors_as(SqlError, f"{self.site}: work.{table}"):
+            if table not in self._staged:
+                columns = postgres_copy.column_definitions(rows.schema)
+                self._cdm.execute(f"CREATE TABLE {target} ({columns})")
+            postgres_copy.copy_in(self._cdm.driver, target, rows)
+            self._cdm.execute(f"ANALYZE {target}")
+        self._staged[table] = self._staged.get(table, 0) + rows.num_rows
+
+    def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
+        """Return all rows, from the session that can see them."""
+        is_of_results = any(table.db == "results" for table in query.find_all(exp.Table))
+        connection = self._results if is_of_results else self._cdm
+        text = self._rendered(query, parameters)
+        with connection.errors_as(SqlError):
+            return list(connection.rows(text, parameters))
+
+    def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
+        """Yield batches from a cursor on the server."""
+        text = self._rendered(query, {})
+        with self._cdm.errors_as(SqlError):
+            yield from postgres_copy.stream(self._cdm.driver, text, batch_size)
+
+    def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
+        """Run a statement on the results; rows that it takes from the work area are copied."""
+        is_of_work = any(table.db == "work" for table in statement.find_all(exp.Table))
+        if not is_of_work:
+            text = self._rendered(statement, parameters)
+            with self._results.errors_as(ResultsError):
+                self._results.execute(text, parameters)
+            return
+        assert isinstance(statement, exp.Insert)
+        assert isinstance(statement.this, exp.Schema)
+        columns = [column.name for column in statement.this.expressions]
+        target = self._results_table(statement.this.this.name)
+        query = self._rendered(statement.expression, parameters)
+        with self._results.errors_as(ResultsError):
+            postgres_copy.copy_across(
+                self._cdm.driver,
+                query,
+                dict(parameters),
+                self._results.driver,
+                target,
+                columns,
+            )
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Copy an Arrow table to the results."""
+        with self._results.errors_as(ResultsError):
+            postgres_copy.copy_in(self._results.driver, self._results_table(table), rows)
+
+    def has_results(self) -> bool:
+        """Tell whether the schema is in the database of the results."""
+        with self._results.errors_as(ResultsError):
+            return has_schema(self._results, self._config.results.schema_)
+
+    def create_results_schema(self) -> None:
+        """Create the schema in the database of the results."""
+        with self._results.errors_as(ResultsError):
+            self._results.execute(f"CREATE SCHEMA {_quoted(self._config.results.schema_)}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit the results written inside, or roll all of them back."""
+        with self._results.errors_as(ResultsError), self._results.driver.transaction():
+            yield
+
+    def close(self) -> None:
+        """End both sessions: temporary tables and the lock go with them."""
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+
+    def _results_table(self, name: str) -> str:
+        table = exp.table_(name, self._config.results.schema_, quoted=True)
+        return table.sql(dialect="postgres")
+
+    def _rendered(self, tree: exp.Expr, parameters: Parameters) -> str:
+        """Return a tree as PostgreSQL's SQL with its names in place."""
+        for table in tree.find_all(exp.Table):
+            if table.db in _EXPOSED and not table.catalog:
+                table.set("this", exp.to_identifier(f"{table.db}_{table.name}", quoted=True))
+        sql.place(tree, self.schemas)
+        if self._letters is not None:
+            for lower in list(tree.find_all(exp.Lower)):
+                lower.replace(_collated(exp.Lower(this=_collated(lower.this, self._letters)), "C"))
+        return rendered(tree, parameters)
+
+
+def open_for_writing(config: RunConfig) -> Connection:
+    """Open the results and take the lock of the run, which the session holds until it ends.
+
+    Raises
+    ------
+    ConnectionFailedError, LockHeldError, ResultsError
+    """
+    connection = Connection("results", config.results, config)
+    try:
+        with connection.errors_as(ResultsError):
+            _take_lock(connection, config.results.schema_)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _take_lock(connection: Connection, schema: str) -> None:
+    digest = hashlib.sha256(f"omop-scorer run on {schema}".encode()).digest()
+    first, second = (int.from_bytes(digest[i : i + 4], signed=True) for i in (0, 4))
+    key = {"first": first, "second": second}
+    ((is_taken,),) = connection.rows("SELECT pg_try_advisory_lock(%(first)s, %(second)s)", key)
+    if is_taken:
+        return
+    holders = connection.rows(
+        "SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted "
+        "AND l.database = (SELECT oid FROM pg_catalog.pg_database "
+        "WHERE datname = current_database()) "
+        "AND l.classid::bigint = %(first)s & 4294967295 "
+        "AND l.objid::bigint = %(second)s & 4294967295 AND l.objsubid = 2",
+        key,
+    )
+    named = f" (server process {holders[0][0]})" if holders else ""
+    raise LockHeldError(
+        f"{connection.where}: another run writes to the schema {schema}{named}; "
+        "wait for it to end and start again"
+    )
+
+
+def has_schema(connection: Connection, schema: str) -> bool:
+    """Tell whether a schema exists."""
+    query = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %(name)s"
+    return bool(connection.rows(query, {"name": schema}))
+
+
+def try_results_schema(config: RunConfig) -> int:
+    """Take the lock and every right that a run needs, and let go; return the schema's version.
+
+    0 means that there is no table of ours yet.
+
+    Raises
+    ------
+    ConnectionFailedError, LockHeldError, ResultsError
+    """
+    connection = open_for_writing(config)
+    schema = config.results.schema_
+    try:
+        with connection.errors_as(ResultsError), connection.driver.transaction(force_rollback=True):
+            if not has_schema(connection, schema):
+                connection.execute(f"CREATE SCHEMA {_quoted(schema)}")
+            probe = exp.table_("omop_scorer_probe", schema, quoted=True).sql(dialect="postgres")
+            connection.execute(f"CREATE TABLE {probe} (n BIGINT)")
+            exists = connection.rows(
+                "SELECT 1 FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n "
+                "ON n.oid = c.relnamespace WHERE n.nspname = %(name)s "
+                "AND c.relname = 'schema_version'",
+                {"name": schema},
+            )
+            if not exists:
+                return 0
+            versions = exp.table_("schema_version", schema, quoted=True).sql(dialect="postgres")
+            query = f"SELECT COALESCE(MAX(version), 0) FROM {versions}"  # noqa: S608
+            return int(connection.rows(query)[0][0])
+    finally:
+        connection.close()
+
+
+def _collated(text: exp.Expr, collation: str) -> exp.Expr:
+    name = exp.to_identifier(collation, quoted=True)
+    return exp.paren(exp.Collate(this=exp.paren(text.copy()), expression=name))
+
+
+def _work_table(name: str) -> str:
+    return exp.table_(name, _WORK, quoted=True).sql(dialect="postgres")
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect="postgres")

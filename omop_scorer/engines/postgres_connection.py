@@ -1,0 +1,150 @@
+"""Connections to a PostgreSQL server, and what may be said of its errors.
+
+SQLAlchemy opens them, without a pool; psycopg does the rest, because COPY and server-side cursors
+are its own. Values are bound by psycopg's ClientCursor: PostgreSQL takes no parameters in CREATE
+TABLE AS and COPY, and a plan made for known dates is the better one.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from psycopg.pq import TransactionStatus
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+from sqlglot import exp
+
+from omop_scorer.config import RunConfig
+from omop_scorer.errors import ConnectionFailedError, OmopScorerError
+from omop_scorer.places import Place
+from omop_scorer.urls import read_server
+
+#: Classes of SQLSTATE whose messages name objects, never values; 42 without syntax errors.
+_SPEAKABLE = re.compile(
+    r"0[38]...|25...|28...|3D...|3F...|40...|42(501|P0[1-9]|703)|5[3-8]...|XX..."
+)
+_DISK_FULL = "53100"
+
+
+class Connection:
+    """One session: its settings, statements with bound values, and errors that hold no value.
+
+    Parameters
+    ----------
+    key
+        The key of the run file that names the place, for messages.
+    place
+        The server, with its password.
+    config
+        Says how to deal with it, and in which time zone moments are days.
+
+    Raises
+    ------
+    ConnectionFailedError
+    """
+
+    def __init__(self, key: str, place: Place, config: RunConfig) -> None:
+        self.where = f"{key}.url {place.url}"
+        server = read_server(place.url)
+        keywords: dict[str, Any] = {
+            **server.options,
+            "host": server.host or server.options.get("host"),
+            "port": server.port or server.options.get("port"),
+            "dbname": server.database or server.options.get("dbname"),
+            "user": server.user or server.options.get("user"),
+            "application_name": config.postgresql.application_name,
+            "client_encoding": "utf8",
+        }
+        if place.password is not None:
+            keywords["password"] = place.password.get_secret_value()
+        given = {name: value for name, value in keywords.items() if value is not None}
+        # Prepared statements would be lost behind a connection pooler of the site.
+        creator = partial(
+            psycopg.connect, cursor_factory=psycopg.ClientCursor, prepare_threshold=None, **given
+        )
+        engine = sqlalchemy.create_engine(
+            "postgresql+psycopg://", creator=creator, poolclass=NullPool, use_native_hstore=False
+        )
+        try:
+            self._held = engine.raw_connection()
+            driver = self._held.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            self.driver: psycopg.Connection[Any] = driver
+            self._settle(config)
+        except (DBAPIError, psycopg.Error) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise ConnectionFailedError(f"{self.where}: {_said(cause)}") from None
+
+    def _settle(self, config: RunConfig) -> None:
+        self.driver.rollback()
+        self.driver.autocommit = True
+        seconds = config.postgresql.statement_timeout_seconds
+        settings = {
+            "TimeZone": config.cdm.time_zone,
+            "DateStyle": "ISO, YMD",
+            "extra_float_digits": "1",
+            "standard_conforming_strings": "on",
+            # Every name is qualified: no function of the site can stand in for one of the server.
+            "search_path": "",
+            **({} if seconds is None else {"statement_timeout": f"{seconds}s"}),
+        }
+        for name, value in settings.items():
+            self.driver.execute(b"SELECT set_config(%s, %s, FALSE)", (name, value))
+
+    def execute(
+        self, text: str, parameters: Mapping[str, object] | None = None
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Run a statement; values are bound, and without any a percent sign is one."""
+        return self.driver.execute(text.encode(), parameters or None)
+
+    def rows(
+        self, text: str, parameters: Mapping[str, object] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        return self.execute(text, parameters).fetchall()
+
+    @contextmanager
+    def errors_as(self, error_class: type[OmopScorerError], where: str = "") -> Iterator[None]:
+        """Turn the server's errors into one of ours, of which no part is a value."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise error_class(f"{where or self.where}: {_said(error)}") from None
+
+    def close(self) -> None:
+        """End the session; a statement that is still at work is stopped on the server too."""
+        with suppress(psycopg.Error):
+            if self.driver.info.transaction_status is TransactionStatus.ACTIVE:
+                self.driver.cancel_safe(timeout=5)
+        with suppress(psycopg.Error, DBAPIError):
+            # Not only returned: nobody waits for a rollback of what is thrown away.
+            self.driver.close()
+            self._held.invalidate()
+
+
+def rendered(tree: exp.Expr, parameters: Mapping[str, object]) -> str:
+    """Return a tree, which is used up, as SQL into which psycopg binds parameters, if any."""
+    if parameters:
+        # Where values are bound, psycopg takes a percent sign for the start of a name.
+        for node in tree.find_all(exp.Literal, exp.Identifier):
+            if isinstance(node.this, str):
+                node.set("this", node.this.replace("%", "%%"))
+    return tree.sql(dialect="postgres", copy=False)
+
+
+def _said(error: BaseException | None) -> str:
+    kind, state = type(error).__name__, getattr(error, "sqlstate", None)
+    text = " ".join(str(error).split("\n")[0].split())
+    if state == _DISK_FULL:
+        return f"the server's disk is full, no space is left ({kind} {state})"
+    if state is None:
+        # Said by the client: of its errors only those of the connection hold no value.
+        is_speakable = isinstance(error, psycopg.OperationalError)
+        return f"{kind}: {text}" if is_speakable else f"the client failed ({kind})"
+    primary = " ".join((getattr(error, "diag").message_primary or "").split())  # noqa: B009
+    detail = f": {primary}" if _SPEAKABLE.fullmatch(state) else ""
+    return f"the server refused the statement ({kind} {state}){detail}"

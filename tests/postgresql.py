@@ -132,6 +132,15 @@ def new_schema(kind: str) -> str:
     return f"{kind}_{next(_numbers)}"
 
 
+def sections(schema: str, vocabulary_schema: str | None = None) -> dict[str, Any]:
+    """Return the sections of a run file for a CDM in this database, its results beside it."""
+    return {
+        "engine": "postgresql",
+        "cdm": {"url": database(), "schema": schema, "vocabulary_schema": vocabulary_schema},
+        "results": {"url": database(), "schema": new_schema("results")},
+    }
+
+
 def write_table(
     schema: str, name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
 ) -> None:

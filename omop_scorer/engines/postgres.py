@@ -223,6 +223,8 @@ class PostgresEngine(Engine):
             if table.db in _EXPOSED and not table.catalog:
                 table.set("this", exp.to_identifier(f"{table.db}_{table.name}", quoted=True))
         sql.place(tree, self.schemas)
+        for difference in list(tree.find_all(exp.DateDiff)):
+            difference.replace(_of_finite_dates(difference))
         if self._letters is not None:
             for lower in list(tree.find_all(exp.Lower)):
                 lower.replace(_collated(exp.Lower(this=_collated(lower.this, self._letters)), "C"))
@@ -304,6 +306,13 @@ def try_results_schema(config: RunConfig) -> int:
             return int(connection.rows(query)[0][0])
     finally:
         connection.close()
+
+
+def _of_finite_dates(difference: exp.DateDiff) -> exp.Expr:
+    """Return a difference that is NULL where a date is infinite: PostgreSQL fails on those."""
+    ends = (difference.this, difference.expression)
+    are_finite = exp.and_(*(exp.func("ISFINITE", exp.cast(end, "DATE")) for end in ends))
+    return exp.case().when(are_finite, difference.copy())
 
 
 def _collated(text: exp.Expr, collation: str) -> exp.Expr:

@@ -7,7 +7,9 @@
 WITH computed AS (
   SELECT
     w.person_id, w.source_table, w.source_id, w.source_concept_id, w.source_date, w.source_value, w.source_unit,
-    w.covariate_value / ((h.covariate_value / 100) * (h.covariate_value / 100)) AS covariate_value
+    CASE
+      WHEN h.covariate_value >= 1 THEN w.covariate_value / ((h.covariate_value / 100) * (h.covariate_value / 100))
+    END AS covariate_value
   FROM work.measurement_latest AS w
   INNER JOIN work.measurement_latest AS h ON h.person_id = w.person_id AND h.quantity = 'body_height'
   LEFT JOIN work.measurement_latest AS b ON b.person_id = w.person_id AND b.quantity = 'bmi'

@@ -17,6 +17,8 @@ recognised AS (
   SELECT
     r.person_id, r.quantity, r.source_table, r.source_id, r.source_concept_id, r.source_date, r.source_datetime,
     r.source_value, r.source_unit, q.minimum, q.maximum,
+    -- Some engines fail on a product that is too small to be told from 0.
+    CASE WHEN r.source_value BETWEEN -1e-290 AND 1e-290 THEN CAST(0 AS DOUBLE) ELSE r.source_value END AS number,
     CASE
       WHEN c.factor IS NOT NULL THEN 'concept'
       WHEN t.factor IS NOT NULL THEN 'text'
@@ -34,13 +36,13 @@ recognised AS (
 SELECT
   person_id, quantity, source_table, source_id, source_concept_id, source_date, source_datetime,
   source_value, source_unit, unit_source, factor, is_censored,
-  CASE WHEN source_value BETWEEN -1e15 AND 1e15 THEN source_value * factor END AS covariate_value,
+  CASE WHEN source_value BETWEEN -1e15 AND 1e15 THEN number * factor END AS covariate_value,
   CASE
     WHEN source_value IS NULL THEN 'rejected_value'
     WHEN NOT source_value BETWEEN CAST(-1.7976931348623157e308 AS DOUBLE) AND CAST(1.7976931348623157e308 AS DOUBLE)
       THEN 'rejected_value'
     WHEN unit_source IS NULL THEN 'rejected_unit'
-    WHEN source_value BETWEEN -1e15 AND 1e15 AND source_value * factor BETWEEN minimum AND maximum THEN 'usable'
+    WHEN source_value BETWEEN -1e15 AND 1e15 AND number * factor BETWEEN minimum AND maximum THEN 'usable'
     ELSE 'rejected_limit'
   END AS verdict
 FROM recognised

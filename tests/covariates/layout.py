@@ -115,11 +115,8 @@ def write_postgresql(
                 {n.upper() if upper_case else n: POSTGRES.get(k, k) for n, k in kept.items()},
                 [[row.get(name) for name in kept] for row in tables.get(table, ())],
             )
-    cdm = {"url": postgresql.database(), "schema": homes[None]}
-    if vocabulary_schema:
-        cdm["vocabulary_schema"] = homes[vocabulary_schema]
-    results = {"url": postgresql.database(), "schema": postgresql.new_schema("results")}
-    return {"engine": "postgresql", "cdm": cdm, "results": results}
+    own = homes[vocabulary_schema] if vocabulary_schema else None
+    return postgresql.sections(homes[None], own)
 
 
 def _type(types: Mapping[str, str], table: str, column: str, kind: str) -> str:

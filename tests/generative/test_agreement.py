@@ -13,9 +13,10 @@ from extractor import Cdm, Extraction, Settings, extract
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from shipped_label import label
 from tiny_cdm import scenarios
-from write_cdm import as_read_from_csv, write_csv_folder, write_duckdb
+from write_cdm import as_read_from_csv, write_csv_folder, write_duckdb, write_postgresql
 
-from tests.conftest import Outcome, run_on
+from tests.conftest import Outcome, outcome_of, run_on
+from tests.postgresql import PostgresOutcome
 
 TABLES = {
     "attrition": "step, reason, n_persons, n_excluded",
@@ -45,20 +46,25 @@ def sections(rules: Settings) -> dict[str, Any]:
     }
 
 
-def rows_of(outcome: Outcome) -> dict[str, list[tuple[Any, ...]]]:
+def rows_of(outcome: Outcome | PostgresOutcome) -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of each table, read through one connection, for opening one takes longest."""
-    found = {}
+    queries = {
+        table: f"SELECT {columns} FROM omop_scorer.latest_{table}"
+        for table, columns in (TABLES | COLUMNS).items()
+    }
+    queries["covariate_quality"] += " WHERE covariate NOT IN ('input', 'crohns_disease')"
+    if isinstance(outcome, PostgresOutcome):
+        return {table: sorted(outcome.rows(query)) for table, query in queries.items()}
     with duckdb.connect(str(outcome.results), read_only=True) as connection:
-        for table, columns in (TABLES | COLUMNS).items():
-            query = f"SELECT {columns} FROM omop_scorer.latest_{table}"
-            if table == "covariate_quality":
-                query += " WHERE covariate NOT IN ('input', 'crohns_disease')"
-            found[table] = sorted(connection.execute(query).fetchall())
-    return found
+        return {
+            table: sorted(connection.execute(query).fetchall()) for table, query in queries.items()
+        }
 
 
 def differences(
-    expected: Extraction, audits: dict[str, list[tuple[Any, ...]]], outcome: Outcome
+    expected: Extraction,
+    audits: dict[str, list[tuple[Any, ...]]],
+    outcome: Outcome | PostgresOutcome,
 ) -> list[str]:
     found = []
     for table, right in rows_of(outcome).items():
@@ -86,14 +92,17 @@ def compare(rules: Settings, cdm: Cdm, write: Callable[[Cdm, Path], None], name:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         write(cdm, path)
-        outcome = run_on(path, Path(folder) / "results.duckdb", sections(rules))
-        expected = extract(cdm, rules)
-        assert differences(expected, audit(cdm, rules, expected, label), outcome) == []
-        colitis = outcome.rows(
-            "SELECT n FROM omop_scorer.latest_covariate_quality "
-            "WHERE measure = 'n_with_ulcerative_colitis'"
-        )
-        assert colitis == [(expected.n_also_ulcerative_colitis,)]
+        judge(rules, cdm, run_on(path, Path(folder) / "results.duckdb", sections(rules)))
+
+
+def judge(rules: Settings, cdm: Cdm, outcome: Outcome | PostgresOutcome) -> None:
+    expected = extract(cdm, rules)
+    assert differences(expected, audit(cdm, rules, expected, label), outcome) == []
+    colitis = outcome.rows(
+        "SELECT n FROM omop_scorer.latest_covariate_quality "
+        "WHERE measure = 'n_with_ulcerative_colitis'"
+    )
+    assert colitis == [(expected.n_also_ulcerative_colitis,)]
 
 
 GENERATED = settings(
@@ -127,3 +136,11 @@ def test_folder_of_text_agrees(scenario: tuple[Settings, Cdm]) -> None:
         lambda c, path: write_csv_folder(c, path, upper_case=True),
         "cdm",
     )
+
+
+@seed(0)
+@settings(GENERATED, max_examples=35)
+@given(scenario=scenarios())
+def test_postgresql_agrees(scenario: tuple[Settings, Cdm]) -> None:
+    rules, cdm = scenario
+    judge(rules, cdm, outcome_of({**sections(rules), **write_postgresql(cdm)}))

@@ -13,13 +13,16 @@ WITH computed AS (
     w.source_date,
     w.source_value,
     w.source_unit,
-    w.covariate_value / (
-      (
-        h.covariate_value / 100
-      ) * (
-        h.covariate_value / 100
+    CASE
+      WHEN h.covariate_value >= 1
+      THEN w.covariate_value / (
+        (
+          h.covariate_value / 100
+        ) * (
+          h.covariate_value / 100
+        )
       )
-    ) AS covariate_value
+    END AS covariate_value
   FROM work.measurement_latest AS w
   INNER JOIN work.measurement_latest AS h
     ON h.person_id = w.person_id AND h.quantity = 'body_height'

@@ -13,13 +13,16 @@ WITH computed AS (
     w.source_date,
     w.source_value,
     w.source_unit,
-    CAST(w.covariate_value AS DOUBLE PRECISION) / (
-      (
-        CAST(h.covariate_value AS DOUBLE PRECISION) / 100
-      ) * (
-        CAST(h.covariate_value AS DOUBLE PRECISION) / 100
+    CASE
+      WHEN h.covariate_value >= 1
+      THEN CAST(w.covariate_value AS DOUBLE PRECISION) / (
+        (
+          CAST(h.covariate_value AS DOUBLE PRECISION) / 100
+        ) * (
+          CAST(h.covariate_value AS DOUBLE PRECISION) / 100
+        )
       )
-    ) AS covariate_value
+    END AS covariate_value
   FROM work.measurement_latest AS w
   INNER JOIN work.measurement_latest AS h
     ON h.person_id = w.person_id AND h.quantity = 'body_height'

@@ -38,6 +38,11 @@ WITH spelled AS (
     q.minimum,
     q.maximum,
     CASE
+      WHEN r.source_value BETWEEN -1e-290 AND 1e-290
+      THEN CAST(0 AS DOUBLE)
+      ELSE r.source_value
+    END AS number, /* Some engines fail on a product that is too small to be told from 0. */
+    CASE
       WHEN NOT c.factor IS NULL
       THEN 'concept'
       WHEN NOT t.factor IS NULL
@@ -70,7 +75,7 @@ SELECT
   unit_source,
   factor,
   is_censored,
-  CASE WHEN source_value BETWEEN -1e15 AND 1e15 THEN source_value * factor END AS covariate_value,
+  CASE WHEN source_value BETWEEN -1e15 AND 1e15 THEN number * factor END AS covariate_value,
   CASE
     WHEN source_value IS NULL
     THEN 'rejected_value'
@@ -79,7 +84,7 @@ SELECT
     WHEN unit_source IS NULL
     THEN 'rejected_unit'
     WHEN source_value BETWEEN -1e15 AND 1e15
-    AND source_value * factor BETWEEN minimum AND maximum
+    AND number * factor BETWEEN minimum AND maximum
     THEN 'usable'
     ELSE 'rejected_limit'
   END AS verdict

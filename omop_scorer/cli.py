@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from omop_scorer import __version__, sql
+from omop_scorer.cli_load import load_cdm
 from omop_scorer.cli_results import diff, report, runs, write_report
 from omop_scorer.cli_score import score, with_yes_no_words
 from omop_scorer.config import RunConfig, load, shipped_run_file
@@ -169,6 +170,7 @@ app.command()(report)
 app.command()(runs)
 app.command()(diff)
 app.command()(score)
+app.command("load-cdm")(load_cdm)
 
 
 @app.command()

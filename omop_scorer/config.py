@@ -298,6 +298,19 @@ def load_for_readers(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     return _validated(path, document, problems)
 
 
+def to_server(option: str, url: str, null_text: Sequence[str]) -> RunConfig:
+    """Return the configuration that reaches a server, for a command without a run file.
+
+    Raises
+    ------
+    ConfigurationError
+        The URL is none of a server; the message names the option.
+    """
+    cdm = {"url": url, "null_text": tuple(null_text)}
+    document = {"engine": "postgresql", "cdm": cdm, "results": {"url": url}}
+    return _validated(Path(option), document, [])
+
+
 def _read(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     document = read_yaml(path)
     if document is None:

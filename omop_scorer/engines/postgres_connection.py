@@ -133,7 +133,7 @@ def rendered(tree: exp.Expr, parameters: Mapping[str, object]) -> str:
         for node in tree.find_all(exp.Literal, exp.Identifier):
             if isinstance(node.this, str):
                 node.set("this", node.this.replace("%", "%%"))
-    return tree.sql(dialect="postgres", copy=False)
+    return tree.sql(dialect="postgres", copy=False, comments=False)
 
 
 def _said(error: BaseException | None) -> str:

@@ -37,7 +37,7 @@ def try_results(config: RunConfig) -> int:
     ConnectionFailedError, LockHeldError, ResultsError
     """
     if config.engine == "postgresql":
-        from omop_scorer.engines.postgres import try_results_schema  # noqa: PLC0415
+        from omop_scorer.engines.postgres_writing import try_results_schema  # noqa: PLC0415
 
         return try_results_schema(config)
     from omop_scorer.engines.duckdb import try_results_file  # noqa: PLC0415

@@ -11,7 +11,14 @@ PACKAGE = Path(__file__).parents[2] / "omop_scorer"
 MODULES = sorted(
     path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py")
 )
-DRIVERS = {"duckdb", "psycopg", "pyspark", "sqlite3"}
+#: Drivers, and the only engine files that know them.
+DRIVERS = {
+    "duckdb": "engines/duckdb",
+    "psycopg": "engines/postgres",
+    "sqlalchemy": "engines/postgres",
+    "pyspark": "engines/spark",
+    "sqlite3": "engines/sqlite",
+}
 #: What each module may not know of: the layers above it.
 ABOVE = {
     "errors": set(MODULES),
@@ -23,6 +30,11 @@ ABOVE = {
     "engines/base": {"cli", "run", "check", "results", "cohort", "covariates", "kernel", "config"},
     "engines/duckdb": {"cli", "run", "check", "results", "cohort", "covariates", "kernel"},
     "engines/duckdb_results": {"cli", "run", "check", "results", "history", "kernel"},
+    "engines/postgres": {"cli", "run", "check", "results", "cohort", "covariates", "kernel"},
+    "engines/postgres_results": {"cli", "run", "check", "results", "history", "kernel"},
+    "urls": set(MODULES),
+    "places": set(MODULES) - {"documents", "errors", "urls"},
+    "loading": {"cli", "run", "check", "results", "cohort", "covariates", "kernel"},
     "results": {"cli", "run", "check", "cohort", "covariates", "kernel", "audit", "history"},
     "cohort": {"cli", "run", "check", "covariates", "kernel", "audit"},
     "covariates": {"cli", "run", "check", "kernel", "audit"},
@@ -43,6 +55,7 @@ READERS = [
 MAKERS = {
     *("cli", "run", "check", "cdm", "covariates", "audit", "scoring", "kernel"),
     *("engines/open_engine", "engines/duckdb", "engines/duckdb_source"),
+    *("engines/postgres", "engines/postgres_source", "engines/postgres_loader", "loading"),
 }
 
 
@@ -77,8 +90,8 @@ def test_makers_exist() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_drivers_are_imported_in_engines_only(module: str) -> None:
-    drivers = {name.partition("/")[0] for name in imported(module)} & DRIVERS
-    assert not drivers or module.startswith("engines/duckdb")
+    drivers = {name.partition("/")[0] for name in imported(module)} & set(DRIVERS)
+    assert all(module.startswith(DRIVERS[driver]) for driver in drivers)
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,0 +1,112 @@
+"""The session that writes results to a PostgreSQL database: its rights, and the lock of the run."""
+
+import hashlib
+
+from sqlglot import exp
+
+from omop_scorer.config import RunConfig
+from omop_scorer.engines.postgres_connection import Connection
+from omop_scorer.errors import LockHeldError, ResultsError
+
+
+def open_for_writing(config: RunConfig) -> Connection:
+    """Open the results and take the lock of the run, which the session holds until it ends.
+
+    Raises
+    ------
+    ConnectionFailedError, LockHeldError, ResultsError
+    """
+    connection = Connection("results", config.results, config)
+    try:
+        with connection.errors_as(ResultsError):
+            _refuse_without_rights(connection, config.results.schema_)
+            _take_lock(connection, config.results.schema_)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_without_rights(connection: Connection, schema: str) -> None:
+    if has_schema(connection, schema):
+        rights = connection.rows(
+            "SELECT current_user, has_schema_privilege(%(name)s, 'USAGE') "
+            "AND has_schema_privilege(%(name)s, 'CREATE')",
+            {"name": schema},
+        )
+        what = f"USAGE, CREATE ON SCHEMA {_quoted(schema)}"
+    else:
+        rights = connection.rows(
+            "SELECT current_user, has_database_privilege(current_database(), 'CREATE')"
+        )
+        what = f"CREATE ON DATABASE {_quoted(connection.driver.info.dbname)}"
+    ((user, may),) = rights
+    if not may:
+        raise ResultsError(
+            f"{connection.where}: the schema {schema} cannot be made or written to: "
+            f"GRANT {what} TO {_quoted(user)}"
+        )
+
+
+def _take_lock(connection: Connection, schema: str) -> None:
+    digest = hashlib.sha256(f"omop-scorer run on {schema}".encode()).digest()
+    first, second = (int.from_bytes(digest[i : i + 4], signed=True) for i in (0, 4))
+    key = {"first": first, "second": second}
+    ((is_taken,),) = connection.rows("SELECT pg_try_advisory_lock(%(first)s, %(second)s)", key)
+    if is_taken:
+        return
+    holders = connection.rows(
+        "SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted "
+        "AND l.database = (SELECT oid FROM pg_catalog.pg_database "
+        "WHERE datname = current_database()) "
+        "AND l.classid::bigint = %(first)s & 4294967295 "
+        "AND l.objid::bigint = %(second)s & 4294967295 AND l.objsubid = 2",
+        key,
+    )
+    named = f" (server process {holders[0][0]})" if holders else ""
+    raise LockHeldError(
+        f"{connection.where}: another run writes to the schema {schema}{named}; "
+        "wait for it to end and start again"
+    )
+
+
+def has_schema(connection: Connection, schema: str) -> bool:
+    """Tell whether a schema exists."""
+    query = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %(name)s"
+    return bool(connection.rows(query, {"name": schema}))
+
+
+def try_results_schema(config: RunConfig) -> int:
+    """Take the lock and every right that a run needs, and let go; return the schema's version.
+
+    0 means that there is no table of ours yet.
+
+    Raises
+    ------
+    ConnectionFailedError, LockHeldError, ResultsError
+    """
+    connection = open_for_writing(config)
+    schema = config.results.schema_
+    try:
+        with connection.errors_as(ResultsError), connection.driver.transaction(force_rollback=True):
+            if not has_schema(connection, schema):
+                connection.execute(f"CREATE SCHEMA {_quoted(schema)}")
+            probe = exp.table_("omop_scorer_probe", schema, quoted=True).sql(dialect="postgres")
+            connection.execute(f"CREATE TABLE {probe} (n BIGINT)")
+            exists = connection.rows(
+                "SELECT 1 FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n "
+                "ON n.oid = c.relnamespace WHERE n.nspname = %(name)s "
+                "AND c.relname = 'schema_version'",
+                {"name": schema},
+            )
+            if not exists:
+                return 0
+            versions = exp.table_("schema_version", schema, quoted=True).sql(dialect="postgres")
+            query = f"SELECT COALESCE(MAX(version), 0) FROM {versions}"  # noqa: S608
+            return int(connection.rows(query)[0][0])
+    finally:
+        connection.close()
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect="postgres")

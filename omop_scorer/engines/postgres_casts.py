@@ -72,12 +72,10 @@ _LOSSY: Mapping[tuple[str, str], str] = {
     "THEN CAST(LEFT(TRIM(x), 10) AS DATE) END END END",
 }
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?0*[0-9]{1,3})?$"
-#: With an offset a moment is read in UTC, whatever the zone of the site.
+#: The clock as it stands there: an offset is not applied.
 _MOMENT = (
-    f"CASE WHEN TRIM(x) ~ '^{_DATE}{_EXACT_CLOCK}$' AND d IS NOT NULL THEN "
-    "CASE WHEN TRIM(x) ~ '[T ].*(Z|[+-])' THEN "
-    "CAST(TRIM(x) AS TIMESTAMP WITH TIME ZONE) AT TIME ZONE 'UTC' "
-    "ELSE CAST(TRIM(x) AS TIMESTAMP) END END"
+    f"CASE WHEN TRIM(x) ~ '^{_DATE}{_EXACT_CLOCK}$' AND d IS NOT NULL "
+    "THEN CAST(TRIM(x) AS TIMESTAMP) END"
 )
 #: What stands for each code of a date format, and for which part it stands.
 _CODES = {
@@ -89,9 +87,9 @@ _CODES = {
     "y": ("([0-9]{2})", "short year"),
     "b": ("([A-Za-z]{3})", "short name"),
     "B": ("([A-Za-z]{3,9})", "long name"),
-    "H": ("([01]?[0-9]|2[0-3])", ""),
-    "M": ("([0-5]?[0-9])", ""),
-    "S": ("([0-5]?[0-9])", ""),
+    "H": ("([01]?[0-9]|2[0-3])", "hour"),
+    "M": ("([0-5]?[0-9])", "minute"),
+    "S": ("([0-5]?[0-9])", "second"),
 }
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july"),
@@ -152,24 +150,24 @@ def _read_text(given: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
         moment = _fill(_MOMENT, given).transform(
             lambda node: day.copy() if isinstance(node, exp.Column) and node.name == "d" else node
         )
-        return _first(moment, [_fill("CAST(x AS TIMESTAMP)", d) for d in _formatted(given, cdm)])
-    return _first(day, _formatted(given, cdm))
+        return _first(moment, _formatted(given, cdm, kind))
+    return _first(day, _formatted(given, cdm, kind))
 
 
 def _first(value: exp.Expr, others: list[exp.Expr]) -> exp.Expr:
     return exp.func("COALESCE", value, *others) if others else value
 
 
-def _formatted(given: exp.Expr, cdm: Cdm) -> list[exp.Expr]:
-    """Return the days that the formats of the configuration read, years 1800 to 2299."""
+def _formatted(given: exp.Expr, cdm: Cdm, kind: Kind) -> list[exp.Expr]:
+    """Return the days or moments that the formats of the configuration read, years 1800 to 2299."""
     return [
-        _by_format(given, text + time)
+        _by_format(given, text + time, kind)
         for text in cdm.date_formats
         for time in ("", " %H:%M", " %H:%M:%S")
     ]
 
 
-def _by_format(given: exp.Expr, text: str) -> exp.Expr:
+def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
     pattern, parts = "", []
     for code, other in re.findall(r"%(-?[a-zA-Z])|(%%|.)", text, flags=re.DOTALL):
         if not code:
@@ -201,10 +199,16 @@ def _by_format(given: exp.Expr, text: str) -> exp.Expr:
         name = of("short name" if "short name" in parts else "long name")
         month = f"ARRAY_POSITION(ARRAY[{listed}], LOWER({name}))"
     day = f"CAST({of('day')} AS INT)"
+    value = f"MAKE_DATE({year}, {month}, {day})"
+    if kind == "timestamp":
+        clock = (
+            f"CAST({of(p)} AS INT)" if p in parts else "0" for p in ("hour", "minute", "second")
+        )
+        value = f"{value} + MAKE_TIME({', '.join(clock)})"
     return _fill(
         f"CASE WHEN {month} BETWEEN 1 AND 12 AND {year} BETWEEN 1800 AND 2299 THEN "
         f"CASE WHEN {day} BETWEEN 1 AND EXTRACT(DAY FROM MAKE_DATE({year}, {month}, 1) "
-        f"+ INTERVAL '1 MONTH' - INTERVAL '1 DAY') THEN MAKE_DATE({year}, {month}, {day}) END END",
+        f"+ INTERVAL '1 MONTH' - INTERVAL '1 DAY') THEN {value} END END",
         given,
     )
 

@@ -1,0 +1,128 @@
+"""A value that a site keeps loosely is read alike by the casts of every engine, or by none."""
+
+import math
+from typing import Any
+
+import duckdb
+import pytest
+from sqlglot import exp
+
+from omop_scorer.config import Cdm
+from omop_scorer.engines import duckdb_casts, postgres_casts
+from tests import postgresql
+
+SITE = Cdm(
+    url="cdm.duckdb",
+    null_text=("", "n/a"),
+    date_formats=("%m/%d/%Y", "%d.%m.%y", "%d-%b-%Y", "%B %d, %Y"),
+)
+NUMBERS = (
+    *("7", " 7 ", "+7", "-7", "007", "7.", "7.0", "7.50", ".5", "-.5", ".", "", " ", "n/a", "1e3"),
+    *("1E-3", "1e+03", "1e0003", "1e", "e1", "1e400", "-1e400", "1e-400", "4.9e-324", "0x10"),
+    *("1_0", "1,5", "NaN", "inf", "Infinity", "true", "٧", "7\n", "9223372036854775807"),
+    *("9223372036854775808", "-9223372036854775808", "-9223372036854775809", "7.000000"),
+    *("1.7976931348623157e308", "0." + "0" * 40 + "7", "7" * 40, "--7", "7-", "7 7", "½"),
+)
+DAYS = (
+    *("2024-02-29", "2023-02-29", "2024-02-30", "2024-04-31", "2024-13-01", "2024-00-10"),
+    *(
+        "2024-01-00",
+        "0001-01-01",
+        "9999-12-31",
+        "2024-1-1",
+        "20240101",
+        " 2024-01-10 ",
+    ),
+    *("2024-01-10 08:00", "2024-01-10T08:00:00", "2024-01-10 08:00:00.123", "2024-01-10T08:00:00Z"),
+    *(
+        "2024-01-10 23:30:00-05:00",
+        "2024-01-10 08:00:00+02",
+        "2024-01-10 25:00",
+        "2024-01-10 99:99",
+    ),
+    *("2024-01-10 08", "2024-01-10 08:60", "2024-01-10x", "1/10/2024", "01/10/2024", "13/01/2024"),
+    *("2/29/2023", "2/29/2024", "1/10/24", "1/10/1799", "10.01.24", "10.01.99", "31.04.24"),
+    *(
+        "10-Jan-2024",
+        "10-JAN-2024",
+        "10-Jux-2024",
+        "January 10, 2024",
+        "1/10/2024 08:30",
+        "n/a",
+        "",
+    ),
+    *("1/10/2024 08:30:15", "infinity", "-infinity", "today", "1900-02-29", "2000-02-29"),
+)
+FLOATS = (
+    "7",
+    "7.5",
+    "-0.5",
+    "1e300",
+    "9007199254740992",
+    "9007199254740994",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+)
+DECIMALS = ("7", "7.50", "-7.00", "99999999999999999999", "9223372036854775807", "0.00")
+
+
+def in_duckdb(native: str, kind: Any, values: tuple[str, ...]) -> list[Any]:
+    value, is_lost = duckdb_casts.safe_cast(exp.column("v"), native, kind, SITE)
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("CREATE TABLE given (n INTEGER, t VARCHAR)")
+        connection.executemany("INSERT INTO given VALUES (?, ?)", list(enumerate(values)))
+        query = (
+            exp.select(value, exp.false() if is_lost is None else is_lost)
+            .from_(f"(SELECT n, CAST(t AS {native}) AS v FROM given) AS g", dialect="duckdb")
+            .order_by("n")
+        )
+        return connection.execute(query.sql("duckdb")).fetchall()
+
+
+def in_postgresql(native: str, kind: Any, values: tuple[str, ...]) -> list[Any]:
+    value, is_lost = postgres_casts.safe_cast(exp.column("v"), native, kind, SITE)
+    session = postgresql.session()
+    with session.transaction(force_rollback=True):
+        session.execute("SET LOCAL TimeZone = 'UTC'")
+        session.execute("CREATE TEMPORARY TABLE given (n INTEGER, t TEXT)")
+        with session.cursor() as cursor, cursor.copy("COPY given FROM STDIN") as copy:
+            for row in enumerate(values):
+                copy.write_row(row)
+        query = (
+            exp.select(value, exp.false() if is_lost is None else is_lost)
+            .from_(f"(SELECT n, CAST(t AS {native}) AS v FROM given) AS g", dialect="postgres")
+            .order_by("n")
+        )
+        return session.execute(query.sql("postgres")).fetchall()
+
+
+def same(left: Any, right: Any) -> bool:
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=1e-15, abs_tol=1e-300) or (
+            math.isnan(left) and math.isnan(right)
+        )
+    return left == right
+
+
+@pytest.mark.parametrize(
+    ("native", "postgres", "kind", "values"),
+    [
+        *(("varchar", "text", kind, NUMBERS) for kind in ("integer", "double", "text")),
+        *(("varchar", "text", kind, DAYS) for kind in ("date", "timestamp")),
+        *(("double", "double precision", kind, FLOATS) for kind in ("integer", "double")),
+        *(("decimal(25, 2)", "numeric(25, 2)", kind, DECIMALS) for kind in ("integer", "double")),
+        ("timestamp", "timestamp without time zone", "date", ("2024-01-10 23:59:59",)),
+        ("timestamptz", "timestamp with time zone", "date", ("2024-01-10 23:30:00-05",)),
+        ("boolean", "boolean", "integer", ("true", "false")),
+    ],
+)
+def test_casts_agree(native: str, postgres: str, kind: str, values: tuple[str, ...]) -> None:
+    left, right = in_duckdb(native, kind, values), in_postgresql(postgres, kind, values)
+    differences = [
+        (value, *pair)
+        for value, *pair in zip(values, left, right, strict=True)
+        if not all(map(same, *pair))
+    ]
+    assert differences == []

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from omop_scorer import __version__, sql
 from omop_scorer.cli_load import load_cdm
-from omop_scorer.cli_results import diff, report, runs, write_report
+from omop_scorer.cli_results import diff, report, runs, status, write_report
 from omop_scorer.cli_score import score, with_yes_no_words
 from omop_scorer.config import RunConfig, load, shipped_run_file
 from omop_scorer.errors import ConfigurationError, OmopScorerError
@@ -80,26 +80,33 @@ def run(
     as_of: AsOfOption = None,
     settings: SetOption = None,
     log_format: LogOption = "auto",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Do everything but write: print each query, its plan and its count of rows.",
+        ),
+    ] = False,
 ) -> None:
     """Score every patient of the CDM; publish the answer."""
     with _errors_as_lines(log_format):
-        _run(_config(config, settings, as_of), log_format)
+        _run(_config(config, settings, as_of), log_format, dry_run=dry_run)
 
 
-def _run(config: RunConfig, log_format: LogFormat) -> None:
+def _run(config: RunConfig, log_format: LogFormat, *, dry_run: bool = False) -> None:
     from omop_scorer.journal import open_journal  # noqa: PLC0415
     from omop_scorer.rules import load_rules  # noqa: PLC0415
-    from omop_scorer.run import execute, n_steps  # noqa: PLC0415
+    from omop_scorer.run import execute, n_steps, rehearse  # noqa: PLC0415
     from omop_scorer.summary import print_summary  # noqa: PLC0415
 
     rules = load_rules(config)
     journal = open_journal(log_format, n_steps(rules))
     try:
-        summary = execute(rules, journal)
+        summary = rehearse(rules, journal, typer.echo) if dry_run else execute(rules, journal)
     finally:
         journal.close()
     names = [covariate.name for covariate in rules.model.card.covariates]
-    print_summary(Console(), summary, journal.steps, names)
+    print_summary(Console(stderr=dry_run), summary, journal.steps, names)
 
 
 @app.command()
@@ -169,6 +176,7 @@ def demo(
 app.command()(report)
 app.command()(runs)
 app.command()(diff)
+app.command()(status)
 app.command()(score)
 app.command("load-cdm")(load_cdm)
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 
 from omop_scorer.config import RunConfig, load_for_readers, shipped_run_file
+from omop_scorer.errors import UnhealthyError
 
 Format = Literal["table", "json", "csv"]
 
@@ -115,6 +117,35 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
         writer.writerow(
             str(value).lower() if isinstance(value, bool) else value for value in row.values()
         )
+
+
+def status(
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    max_age_hours: Annotated[
+        float, typer.Option(min=0, help="How long ago the last run may have been completed.")
+    ] = 26,
+    form: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="For people, or for programs.")
+    ] = "text",
+) -> None:
+    """Tell whether the nights go well: exit code 0, else 17.
+
+    They do not when the last run failed or was killed, or when no run was completed lately.
+    """
+    from omop_scorer.engines import open_results  # noqa: PLC0415
+    from omop_scorer.health import look  # noqa: PLC0415
+    from omop_scorer.history_tables import health_as_row, render_health  # noqa: PLC0415
+
+    with open_results(results_config(config, settings)) as reader:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        health = look(reader, now, timedelta(hours=max_age_hours))
+    if form == "json":
+        typer.echo(json.dumps(health_as_row(health), indent=2))
+    else:
+        Console().print(render_health(health), soft_wrap=True)
+    if not health.is_healthy:
+        raise UnhealthyError(*health.problems)
 
 
 def diff(

@@ -83,6 +83,8 @@ class PostgreSQL(Frozen):
 
     application_name: str = Field(default="omop-scorer", min_length=1, max_length=63)
     statement_timeout_seconds: int | None = Field(default=None, ge=1, le=2_000_000)
+    retries: int = Field(default=3, ge=0, le=20)
+    retry_wait_seconds: float = Field(default=5, ge=0, le=600)
 
 
 class Cohort(Frozen):
@@ -91,6 +93,7 @@ class Cohort(Frozen):
     concept_ids: tuple[ConceptId, ...] = Field(default=(201606,), min_length=1)
     extra_concept_ids: tuple[ConceptId, ...] = ()
     minimum_distinct_days: int = Field(default=1, ge=1)
+    minimum_persons: int = Field(default=0, ge=0)
     exclude_concept_sets: tuple[str, ...] = ()
     age_rule: Literal["date", "year"] = "date"
     age_minimum: int = Field(default=18, ge=0)
@@ -209,6 +212,7 @@ class RunConfig(Frozen):
     threads: int | None = Field(default=None, ge=1)
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     minimum_cell_count: int = Field(default=5, ge=1)
+    keep_person_level_runs: int | None = Field(default=None, ge=1)
     postgresql: PostgreSQL = PostgreSQL()
     cohort: Cohort = Cohort()
     covariates: Covariates = Covariates()

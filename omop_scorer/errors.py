@@ -11,6 +11,8 @@ class OmopScorerError(Exception):
     """Anything that ends a command with a message instead of a stack trace."""
 
     exit_code = 1
+    is_transient = False
+    """Whether the same may work in a while: a server restarts, a connection was lost."""
 
     def __init__(self, *problems: str) -> None:
         """Keep every problem found, worst or first first."""
@@ -58,3 +60,9 @@ class LockHeldError(OmopScorerError):
     """Another run holds the lock on the results."""
 
     exit_code = 16
+
+
+class UnhealthyError(OmopScorerError):
+    """The last run failed, or the answer that readers see is too old."""
+
+    exit_code = 17

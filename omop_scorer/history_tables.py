@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from omop_scorer.health import Health, age
 from omop_scorer.history import Difference, PatientDifference, Run, RunDifference
 
 RUN_COLUMNS = (
@@ -58,6 +59,44 @@ def render_runs(runs: list[Run], limit: int) -> Group:
     if len(runs) > limit:
         parts += [Text(), Text(f"{limit} of {len(runs):,} runs; more with --limit")]
     return Group(*parts)
+
+
+def health_as_row(health: Health) -> dict[str, Any]:
+    """Return the state of the nights for a program: plain values, times as ISO 8601, in UTC."""
+    last, answer = health.last, health.answer
+    return {
+        "is_healthy": health.is_healthy,
+        "at": health.at.isoformat(timespec="seconds"),
+        "is_run_under_way": health.is_under_way,
+        "last_run_id": last and last.run_id,
+        "last_status": last and last.status,
+        "last_recorded_at": last and last.recorded_at.isoformat(timespec="seconds"),
+        "answer_run_id": answer and answer.run_id,
+        "answer_as_of_date": answer and answer.as_of_date.isoformat(),
+        "answer_completed_at": answer and answer.recorded_at.isoformat(timespec="seconds"),
+        "n_cohort": answer and answer.n_cohort,
+        "n_scored": answer and answer.n_scored,
+        "problems": list(health.problems),
+    }
+
+
+def render_health(health: Health) -> Table:
+    """Return the last run and the answer in view, a line each."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    last, answer = health.last, health.answer
+    if last is not None:
+        under_way = ", under way" if health.is_under_way else ""
+        since = age(health.at - last.recorded_at)
+        table.add_row("last run", str(last.run_id), f"{last.status}{under_way}, {since} ago")
+    if answer is not None:
+        table.add_row(
+            "answer",
+            str(answer.run_id),
+            f"as of {answer.as_of_date}, completed {age(health.at - answer.recorded_at)} ago, "
+            f"{_count(answer.n_scored)} scored of {_count(answer.n_cohort)}",
+        )
+    table.add_row("healthy", "yes" if health.is_healthy else "no")
+    return table
 
 
 def render_difference(difference: RunDifference) -> Group:

@@ -46,6 +46,12 @@ class Journal(ABC):
         self.steps.append(step)
         self.end(step)
 
+    def begin_again(self, message: str) -> None:
+        """Say that the run begins again, and why; of the first try only that warning is kept."""
+        self.steps.clear()
+        self.warnings.clear()
+        self.warn(message)
+
     def warn(self, message: str) -> None:
         """Keep a warning, and say it."""
         self.warnings.append(message)

@@ -64,9 +64,19 @@ def arrow_schema(table: str) -> pa.Schema:
     return pa.schema([(c.column_name, _ARROW[c.data_type]) for c in data_model()[table]])
 
 
-def person_level_tables() -> list[str]:
+def run_tables() -> list[str]:
     """Return the tables that a run appends to besides its own two."""
     return [name for name in data_model() if not name.startswith("scoring_run")]
+
+
+def person_level_tables() -> list[str]:
+    """Return those of them whose rows are of persons."""
+    persons = {"person_id", "subject_id"}
+    return [
+        name
+        for name in run_tables()
+        if persons & {column.column_name for column in data_model()[name]}
+    ]
 
 
 def migrate(engine: Engine) -> None:
@@ -141,7 +151,7 @@ def clear_unfinished(engine: Engine) -> list[int]:
     )
     dead = [int(str(run_id)) for run_id, has_failed in rows if not has_failed]
     for run_id, _ in rows:
-        for table in person_level_tables():
+        for table in run_tables():
             engine.execute(
                 _parse(f"DELETE FROM results.{table} WHERE run_id = :run_id"),  # noqa: S608
                 {"run_id": run_id},
@@ -149,6 +159,43 @@ def clear_unfinished(engine: Engine) -> list[int]:
     for run_id in dead:
         record_status(engine, run_id, "FAILED", message="the run was interrupted before its end")
     return dead
+
+
+def retain(engine: Engine, n_runs: int, run_id: int) -> None:
+    """Remove the rows of persons of all runs but `run_id` and the latest ones; counts stay.
+
+    The latest are the COMPLETE runs in the order of the view `latest_run`. `run_id` is kept as long
+    as it is the newest, wherever it stands in that order: a night that is made up for is looked at.
+    """
+    rows = engine.fetch(
+        _parse(
+            "SELECT r.run_id FROM results.scoring_run AS r "
+            "INNER JOIN results.scoring_run_status AS s ON s.run_id = r.run_id "
+            "WHERE s.status = 'COMPLETE' ORDER BY r.as_of_date DESC, r.run_id DESC"
+        ),
+        {},
+    )
+    ordered = [int(str(row[0])) for row in rows]
+    kept = {*ordered[:n_runs], run_id}
+    for table in person_level_tables():
+        held = engine.fetch(_parse(f"SELECT DISTINCT run_id FROM results.{table}"), {})  # noqa: S608
+        for old in sorted({int(str(row[0])) for row in held} - kept):
+            engine.execute(
+                _parse(f"DELETE FROM results.{table} WHERE run_id = :run_id"),  # noqa: S608
+                {"run_id": old},
+            )
+
+
+def is_complete(engine: Engine, run_id: int) -> bool:
+    """Tell whether a run has been published."""
+    rows = engine.fetch(
+        _parse(
+            "SELECT 1 AS one FROM results.scoring_run_status "
+            "WHERE run_id = :run_id AND status = 'COMPLETE'"
+        ),
+        {"run_id": run_id},
+    )
+    return bool(rows)
 
 
 def new_run_id(engine: Engine, started_at: datetime) -> int:

@@ -1,7 +1,8 @@
 """The nightly run, in order."""
 
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError, OmopScorerError, ScoringError
 from omop_scorer.journal import Journal
+from omop_scorer.rehearsal import Rehearsal
+from omop_scorer.retries import CONNECT, retrying
 from omop_scorer.rules import Rules
 from omop_scorer.scoring import Tally, no_patient_score, patient_score, score_batch
 
@@ -21,7 +24,8 @@ from omop_scorer.scoring import Tally, no_patient_score, patient_score, score_ba
 class RunSummary:
     """What a finished run has to say: counts, never patients."""
 
-    run_id: int
+    run_id: int | None
+    """None: a rehearsal."""
     as_of: date
     uncertainty: str
     attrition: tuple[AttritionStep, ...]
@@ -42,54 +46,124 @@ class RunSummary:
         return self.attrition[-1].n_persons
 
 
+#: Under which a rehearsal makes the rows that it counts.
+_NO_RUN = 0
+
+
 def n_steps(rules: Rules) -> int:
     """How many steps a run under these rules has."""
-    return 28 + 2 * len(rules.model.card.covariates)
+    is_limited = rules.config.keep_person_level_runs is not None
+    return 28 + is_limited + 2 * len(rules.model.card.covariates)
 
 
 def execute(rules: Rules, journal: Journal) -> RunSummary:
     """Score every patient of a CDM and publish the answer.
 
-    Readers of the results see the run when it is COMPLETE, or nothing of it.
+    Readers of the results see the run when it is COMPLETE, or nothing of it. After a fault that
+    may pass, such as a lost connection, it begins again, as often as the run file says.
 
     Raises
     ------
     OmopScorerError
         One class per cause; the run is then recorded as FAILED wherever it can be.
     """
+    night = _Night(rules, rules.config.as_of_date or date.today(), journal)
+    return retrying(rules.config.postgresql, journal)(night.run)
+
+
+def rehearse(rules: Rules, journal: Journal, say: Callable[[str], None]) -> RunSummary:
+    """Do what `execute` does, except that the results are neither opened nor written.
+
+    Parameters
+    ----------
+    rules, journal
+        As for `execute`.
+    say
+        Told every query, its plan and how many rows it gave, as SQL with comments; in the end, how
+        many rows would be written.
+
+    Raises
+    ------
+    OmopScorerError
+        As `execute`.
+    """
     as_of = rules.config.as_of_date or date.today()
-    with journal.step("connect"):
-        engine = open_engine(rules.config, with_results=True)
+    with journal.step(CONNECT):
+        engine = Rehearsal(open_engine(rules.config, with_results=False), say)
     try:
-        with journal.step("results schema"):
-            results.migrate(engine)
-            for run_id in results.clear_unfinished(engine):
-                journal.warn(f"run {run_id} was interrupted before its end; its rows are removed")
-        return _run(engine, rules, as_of, journal)
+        exposed, _ = _open_cdm(engine, journal)
+        staged = _stage(engine, rules, as_of, exposed, journal)
+        summary = _publish(engine, rules, _NO_RUN, as_of, *staged, journal)
     finally:
         engine.close()
+    say("-- rows that a run would write")
+    for table in results.run_tables():
+        say(f"-- {table}: {engine.rows_to_write[table]:,}")
+    return replace(summary, run_id=None)
 
 
-def _run(engine: Engine, rules: Rules, as_of: date, journal: Journal) -> RunSummary:
-    try:
-        with journal.step("CDM"):
-            exposed = cdm.expose(engine)
-            if exposed.problems:
-                raise CdmError(*exposed.problems)
-            release, doubts = results.cdm_release(engine)
-    except OmopScorerError as error:
-        _fail(engine, _begin(engine, rules, as_of, {}), journal, error)
-        raise
+@dataclass
+class _Night:
+    """A night, in one try or several."""
+
+    rules: Rules
+    as_of: date
+    journal: Journal
+    answer: RunSummary | None = None
+    """Of a try that failed while it committed: the server may have done so all the same."""
+
+    def run(self) -> RunSummary:
+        with self.journal.step(CONNECT):
+            engine = open_engine(self.rules.config, with_results=True)
+        try:
+            with self.journal.step("results schema"):
+                results.migrate(engine)
+                if self._is_published(engine):
+                    assert self.answer is not None
+                    return self.answer
+                for run_id in results.clear_unfinished(engine):
+                    self.journal.warn(
+                        f"run {run_id} was interrupted before its end; its rows are removed"
+                    )
+            return self._score(engine)
+        finally:
+            engine.close()
+
+    def _score(self, engine: Engine) -> RunSummary:
+        rules, as_of, journal = self.rules, self.as_of, self.journal
+        try:
+            exposed, release = _open_cdm(engine, journal)
+        except OmopScorerError as error:
+            _fail(engine, _begin(engine, rules, as_of, {}), journal, error)
+            raise
+        run_id = _begin(engine, rules, as_of, release)
+        try:
+            staged = _stage(engine, rules, as_of, exposed, journal)
+            with engine.transaction():
+                self.answer = _publish(engine, rules, run_id, as_of, *staged, journal)
+                if rules.config.keep_person_level_runs is not None:
+                    with journal.step("retention"):
+                        results.retain(engine, rules.config.keep_person_level_runs, run_id)
+        except BaseException as error:
+            _fail(engine, run_id, journal, error)
+            raise
+        return self.answer
+
+    def _is_published(self, engine: Engine) -> bool:
+        if self.answer is None or self.answer.run_id is None:
+            return False
+        return results.is_complete(engine, self.answer.run_id)
+
+
+def _open_cdm(engine: Engine, journal: Journal) -> tuple[cdm.Exposed, dict[str, object]]:
+    with journal.step("CDM"):
+        exposed = cdm.expose(engine)
+        if exposed.problems:
+            raise CdmError(*exposed.problems)
+        release, doubts = results.cdm_release(engine)
     for warning in (*exposed.warnings, *doubts):
         journal.warn(warning)
-    run_id = _begin(engine, rules, as_of, release)
-    try:
-        attrition, quality = _stage(engine, rules, as_of, journal)
-        quality |= {("input", f"n_uncastable:{name}"): n for name, n in exposed.uncastable.items()}
-        return _publish(engine, rules, run_id, as_of, attrition, quality, journal)
-    except BaseException as error:
-        _fail(engine, run_id, journal, error)
-        raise
+    return exposed, release
 
 
 def _fail(engine: Engine, run_id: int, journal: Journal, error: BaseException) -> None:
@@ -129,7 +203,7 @@ def _begin(engine: Engine, rules: Rules, as_of: date, release: dict[str, object]
 
 
 def _stage(
-    engine: Engine, rules: Rules, as_of: date, journal: Journal
+    engine: Engine, rules: Rules, as_of: date, exposed: cdm.Exposed, journal: Journal
 ) -> tuple[list[AttritionStep], Quality]:
     config = rules.config
     with journal.step("concept sets") as step:
@@ -137,6 +211,11 @@ def _stage(
     for warning in warnings:
         journal.warn(warning)
     attrition = stage_cohort(engine, config, as_of, journal)
+    if attrition[0].n_persons < config.cohort.minimum_persons:
+        raise CdmError(
+            f"the cohort has {attrition[0].n_persons:,} persons, and cohort.minimum_persons is "
+            f"{config.cohort.minimum_persons:,}: is the CDM whole?"
+        )
     if attrition[0].n_persons == 0:
         journal.warn(
             "the cohort is empty: no condition record of "
@@ -149,6 +228,7 @@ def _stage(
         quality = covariates.quality(engine, config, rules.model, as_of)
     for warning in covariates.doubts(quality):
         journal.warn(warning)
+    quality |= {("input", f"n_uncastable:{name}"): n for name, n in exposed.uncastable.items()}
     return attrition, quality
 
 
@@ -161,46 +241,45 @@ def _publish(
     quality: Quality,
     journal: Journal,
 ) -> RunSummary:
-    """Score and write everything in one transaction, check it, and say COMPLETE."""
+    """Score and write everything, check it, and say COMPLETE; the caller keeps all or nothing."""
     tally = Tally(rules.model)
     n_scored = attrition[-1].n_persons
-    with engine.transaction():
-        with journal.step("score") as step:
-            engine.load("patient_score", no_patient_score())
-            for batch in engine.stream(matrix_query(rules.model), rules.config.batch_size):
-                for table, rows in score_batch(
-                    batch, rules.model, rules.config.uncertainty, run_id, tally
-                ):
-                    engine.append(table, rows)
-                    if table == "patient_subgroup":
-                        engine.load("patient_score", patient_score(rows, rules.model))
-                journal.advance(tally.n, n_scored)
-            step.rows = tally.n
-        audit.stage_audits(engine, rules, as_of, journal)
-        with journal.step("write"):
-            for table in (
-                "attrition",
-                "patient_covariate",
-                "treatment_line",
-                "concept_set_member",
-                "run_cohort",
+    with journal.step("score") as step:
+        engine.load("patient_score", no_patient_score())
+        for batch in engine.stream(matrix_query(rules.model), rules.config.batch_size):
+            for table, rows in score_batch(
+                batch, rules.model, rules.config.uncertainty, run_id, tally
             ):
-                results.append_staged(engine, table, run_id)
-            engine.append("covariate_quality", _quality_rows(run_id, quality))
-            engine.append("run_cohort_definition", audit.cohort_definitions(rules, run_id))
-            audits = audit.fetch_audits(engine)
-            for table, rows in (*audit.arrow_tables(audits, run_id), *tally.tables(run_id)):
                 engine.append(table, rows)
-        with journal.step("publish"):
-            _refuse_what_does_not_add_up(attrition, tally, quality, audits, rules)
-            results.record_status(
-                engine,
-                run_id,
-                "COMPLETE",
-                n_cohort=attrition[0].n_persons,
-                n_scored=tally.n,
-                message="; ".join(journal.warnings) or None,
-            )
+                if table == "patient_subgroup":
+                    engine.load("patient_score", patient_score(rows, rules.model))
+            journal.advance(tally.n, n_scored)
+        step.rows = tally.n
+    audit.stage_audits(engine, rules, as_of, journal)
+    with journal.step("write"):
+        for table in (
+            "attrition",
+            "patient_covariate",
+            "treatment_line",
+            "concept_set_member",
+            "run_cohort",
+        ):
+            results.append_staged(engine, table, run_id)
+        engine.append("covariate_quality", _quality_rows(run_id, quality))
+        engine.append("run_cohort_definition", audit.cohort_definitions(rules, run_id))
+        audits = audit.fetch_audits(engine)
+        for table, rows in (*audit.arrow_tables(audits, run_id), *tally.tables(run_id)):
+            engine.append(table, rows)
+    with journal.step("publish"):
+        _refuse_what_does_not_add_up(attrition, tally, quality, audits, rules)
+        results.record_status(
+            engine,
+            run_id,
+            "COMPLETE",
+            n_cohort=attrition[0].n_persons,
+            n_scored=tally.n,
+            message="; ".join(journal.warnings) or None,
+        )
     return RunSummary(
         run_id=run_id,
         as_of=as_of,

@@ -15,7 +15,7 @@ def render_summary(summary: RunSummary, steps: list[Step], covariates: list[str]
     """Return cohort, who was left out, states of covariates, subgroups, time and warnings."""
     parts: list[RenderableType] = [
         Text(
-            f"Run {summary.run_id} COMPLETE: {summary.n_scored:,} scored of a cohort of "
+            f"{_what(summary)}: {summary.n_scored:,} scored of a cohort of "
             f"{summary.n_cohort:,}, as of {summary.as_of}, uncertainty {summary.uncertainty}",
             style="bold",
         ),
@@ -37,6 +37,12 @@ def render_summary(summary: RunSummary, steps: list[Step], covariates: list[str]
     for part in parts:
         spaced += [part] if isinstance(part, Text) else [Text(), part, Text()]
     return Group(*spaced)
+
+
+def _what(summary: RunSummary) -> str:
+    if summary.run_id is None:
+        return "Rehearsal, nothing was written"
+    return f"Run {summary.run_id} COMPLETE"
 
 
 def print_summary(

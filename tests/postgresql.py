@@ -6,6 +6,7 @@ CI is true they fail.
 """
 
 import functools
+import gc
 import itertools
 import os
 import shutil
@@ -49,6 +50,9 @@ def start_server() -> None:
             return
         except Exception as error:  # whatever a machine lacks: the next way may do
             reasons.append(f"{start.__name__}: {type(error).__name__}: {error}".split("\n")[0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the socket that a client without an engine leaves
+            gc.collect()
     os.environ[WHY_NOT] = "; ".join(reasons)
 
 

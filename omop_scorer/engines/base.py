@@ -60,6 +60,10 @@ class Engine(ABC):
         """Yield a query's rows in batches; other statements may run in between."""
 
     @abstractmethod
+    def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
+        """Return a query in the engine's SQL, and how it would be executed; nothing is run."""
+
+    @abstractmethod
     def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
         """Run a statement on the results schema."""
 
@@ -106,6 +110,10 @@ class ResultsReader(ABC):
     @abstractmethod
     def tables(self) -> set[str]:
         """Return the names of the tables and views of the results schema, in lower case."""
+
+    @abstractmethod
+    def is_run_under_way(self) -> bool:
+        """Tell whether a run holds the lock on these results at this moment."""
 
     @abstractmethod
     def close(self) -> None:

@@ -183,6 +183,16 @@ class DuckDBEngine(Engine):
         finally:
             cursor.close()
 
+    def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
+        """Return DuckDB's SQL and its physical plan."""
+        sql.place(query, self.schemas)
+        text = query.sql(dialect="duckdb", pretty=True, copy=False)
+        try:
+            rows = self._work.execute(f"EXPLAIN {text}", dict(parameters)).fetchall()
+        except duckdb.Error as error:
+            raise _sql_error(error, "EXPLAIN") from None
+        return text, "\n".join(plan for _, plan in rows)
+
     def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
         """Run a statement on the results."""
         self._run(self._writer, statement, parameters, self._results, ResultsError)

@@ -163,13 +163,24 @@ class PostgresEngine(Engine):
         with self._cdm.errors_as(SqlError):
             yield from postgres_copy.stream(self._cdm.driver, text, batch_size)
 
+    def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
+        """Return PostgreSQL's SQL and the plan with its estimates."""
+        shown = self._rendered(query.copy(), {}, pretty=True)
+        text = self._rendered(query, parameters)
+        with self._cdm.errors_as(SqlError):
+            rows = self._cdm.rows(f"EXPLAIN {text}", parameters)
+        return shown, "\n".join(str(line) for (line,) in rows)
+
     def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
         """Run a statement on the results; rows that it takes from the work area are copied."""
         is_of_work = any(table.db == "work" for table in statement.find_all(exp.Table))
         if not is_of_work:
+            index = self._index_of_runs(statement)
             text = self._rendered(statement, parameters)
             with self._results.errors_as(ResultsError):
                 self._results.execute(text, parameters)
+                if index is not None:
+                    self._results.execute(index)
             return
         assert isinstance(statement, exp.Insert)
         assert isinstance(statement.this, exp.Schema)
@@ -213,11 +224,20 @@ class PostgresEngine(Engine):
             if connection is not None:
                 connection.close()
 
+    def _index_of_runs(self, statement: exp.Expr) -> str | None:
+        """Return the index that a new table gets: readers want one run of the many in it."""
+        if not isinstance(statement, exp.Create) or not isinstance(statement.this, exp.Schema):
+            return None
+        if "run_id" not in {column.name for column in statement.this.expressions}:
+            return None
+        table = self._results_table(statement.this.this.name)
+        return f'CREATE INDEX ON {table} ("run_id")'
+
     def _results_table(self, name: str) -> str:
         table = exp.table_(name, self._config.results.schema_, quoted=True)
         return table.sql(dialect="postgres")
 
-    def _rendered(self, tree: exp.Expr, parameters: Parameters) -> str:
+    def _rendered(self, tree: exp.Expr, parameters: Parameters, *, pretty: bool = False) -> str:
         """Return a tree as PostgreSQL's SQL with its names in place."""
         for table in tree.find_all(exp.Table):
             if table.db in _EXPOSED and not table.catalog:
@@ -228,7 +248,7 @@ class PostgresEngine(Engine):
         if self._letters is not None:
             for lower in list(tree.find_all(exp.Lower)):
                 lower.replace(_collated(exp.Lower(this=_collated(lower.this, self._letters)), "C"))
-        return rendered(tree, parameters)
+        return rendered(tree, parameters, pretty=pretty)
 
 
 def _of_finite_dates(difference: exp.DateDiff) -> exp.Expr:

@@ -28,6 +28,16 @@ _SPEAKABLE = re.compile(
     r"0[38]...|25...|28...|3D...|3F...|40...|42(501|P0[1-9]|703)|5[3-8]...|XX..."
 )
 _DISK_FULL = "53100"
+#: States that pass by themselves: the server stops or starts, too many sessions, a deadlock.
+_TRANSIENT = re.compile(r"08...|57P0[123]|53300|40(001|P01)")
+#: The same in words: of a failed connection the client knows no state. It speaks English; where a
+#: server does not, its own words are not known, and the connection is not tried again.
+_TRANSIENT_WORDS = re.compile(
+    r"refused|timed out|timeout expired|unreachable|No route|reset by peer|closed|lost|"
+    r"No such file|Temporary failure|starting up|shutting down|in recovery|too many|reserved for"
+)
+#: A peer that is gone is noticed within a minute and a half, unless the URL says otherwise.
+_KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "15", "keepalives_count": "4"}
 
 
 class Connection:
@@ -51,6 +61,7 @@ class Connection:
         self.where = f"{key}.url {place.url}"
         server = read_server(place.url)
         keywords: dict[str, Any] = {
+            **_KEEPALIVES,
             **server.options,
             "host": server.host or server.options.get("host"),
             "port": server.port or server.options.get("port"),
@@ -77,7 +88,7 @@ class Connection:
             self._settle(config)
         except (DBAPIError, psycopg.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
-            raise ConnectionFailedError(f"{self.where}: {_said(cause)}") from None
+            raise _ours(ConnectionFailedError, self.where, cause) from None
 
     def _settle(self, config: RunConfig) -> None:
         self.driver.rollback()
@@ -113,7 +124,7 @@ class Connection:
         try:
             yield
         except psycopg.Error as error:
-            raise error_class(f"{where or self.where}: {_said(error)}") from None
+            raise _ours(error_class, where or self.where, error) from None
 
     def close(self) -> None:
         """End the session; a statement that is still at work is stopped on the server too."""
@@ -126,14 +137,27 @@ class Connection:
             self._held.invalidate()
 
 
-def rendered(tree: exp.Expr, parameters: Mapping[str, object]) -> str:
+def rendered(tree: exp.Expr, parameters: Mapping[str, object], *, pretty: bool = False) -> str:
     """Return a tree, which is used up, as SQL into which psycopg binds parameters, if any."""
     if parameters:
         # Where values are bound, psycopg takes a percent sign for the start of a name.
         for node in tree.find_all(exp.Literal, exp.Identifier):
             if isinstance(node.this, str):
                 node.set("this", node.this.replace("%", "%%"))
-    return tree.sql(dialect="postgres", copy=False, comments=False)
+    return tree.sql(dialect="postgres", copy=False, comments=pretty, pretty=pretty)
+
+
+def _ours(
+    error_class: type[OmopScorerError], where: str, error: BaseException | None
+) -> OmopScorerError:
+    state = getattr(error, "sqlstate", None)
+    ours = error_class(f"{where}: {_said(error)}")
+    ours.is_transient = (
+        isinstance(error, psycopg.OperationalError) and bool(_TRANSIENT_WORDS.search(str(error)))
+        if state is None
+        else bool(_TRANSIENT.fullmatch(state))
+    )
+    return ours
 
 
 def _said(error: BaseException | None) -> str:

@@ -9,6 +9,7 @@ from omop_scorer.config import RunConfig
 from omop_scorer.engines.base import Parameters, ResultsReader
 from omop_scorer.engines.postgres_connection import Connection, rendered
 from omop_scorer.engines.postgres_copy import as_arrow
+from omop_scorer.engines.postgres_writing import lock_holder
 from omop_scorer.errors import ResultsError, SqlError
 
 
@@ -66,6 +67,14 @@ class PostgresResultsReader(ResultsReader):
                 {"schema": self._schema},
             )
         return {str(name).lower() for (name,) in rows}
+
+    def is_run_under_way(self) -> bool:
+        """Ask the server who holds the lock."""
+        with self._connection.errors_as(SqlError):
+            holder = lock_holder(self._connection, self._schema)
+            # What is read next is no older than this answer.
+            self._connection.driver.rollback()
+        return holder is not None
 
     def close(self) -> None:
         """End the session."""

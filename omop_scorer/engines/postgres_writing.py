@@ -48,26 +48,36 @@ def _refuse_without_rights(connection: Connection, schema: str) -> None:
         )
 
 
-def _take_lock(connection: Connection, schema: str) -> None:
+def _lock_key(schema: str) -> dict[str, int]:
     digest = hashlib.sha256(f"omop-scorer run on {schema}".encode()).digest()
     first, second = (int.from_bytes(digest[i : i + 4], signed=True) for i in (0, 4))
-    key = {"first": first, "second": second}
+    return {"first": first, "second": second}
+
+
+def _take_lock(connection: Connection, schema: str) -> None:
+    key = _lock_key(schema)
     ((is_taken,),) = connection.rows("SELECT pg_try_advisory_lock(%(first)s, %(second)s)", key)
     if is_taken:
         return
+    holder = lock_holder(connection, schema)
+    named = "" if holder is None else f" (server process {holder})"
+    raise LockHeldError(
+        f"{connection.where}: another run writes to the schema {schema}{named}; "
+        "wait for it to end and start again"
+    )
+
+
+def lock_holder(connection: Connection, schema: str) -> int | None:
+    """Return the server process that holds the lock of the run on a schema, if any does."""
     holders = connection.rows(
         "SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted "
         "AND l.database = (SELECT oid FROM pg_catalog.pg_database "
         "WHERE datname = current_database()) "
         "AND l.classid::bigint = %(first)s & 4294967295 "
         "AND l.objid::bigint = %(second)s & 4294967295 AND l.objsubid = 2",
-        key,
+        _lock_key(schema),
     )
-    named = f" (server process {holders[0][0]})" if holders else ""
-    raise LockHeldError(
-        f"{connection.where}: another run writes to the schema {schema}{named}; "
-        "wait for it to end and start again"
-    )
+    return int(holders[0][0]) if holders else None
 
 
 def has_schema(connection: Connection, schema: str) -> bool:

@@ -88,6 +88,11 @@ class Site:
     cdm: Path
     results: Path
     keys: Mapping[str, Any] = field(default_factory=dict)
+    dialect = "duckdb"
+
+    def results_section(self) -> dict[str, str]:
+        """Return where the results are, as a section of the run file."""
+        return {"url": str(self.results)}
 
     def run_file(self, **keys: Any) -> Path:
         """Write the run file; keys are top-level sections, merged over those of the site."""

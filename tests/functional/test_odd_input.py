@@ -138,12 +138,10 @@ def test_person_ids_that_are_no_numbers_do_not_publish_an_empty_answer(tmp_path:
 
 def test_a_url_with_a_password_is_refused_and_not_repeated() -> None:
     document = {"cdm": {"url": "postgresql://u:SECRET@host/db"}, "results": {"url": "r.duckdb"}}
-    with pytest.raises(ValueError, match="give its path") as caught:
+    with pytest.raises(ValueError, match="on a server") as caught:
         RunConfig.model_validate(document)
     lines = faults_of(Path("run.yaml"), caught.value, RunConfig)
-    assert lines == [
-        "run.yaml: cdm.url: this release reads a DuckDB file or a folder; give its path"
-    ]
+    assert lines == ["run.yaml: cdm.url is on a server: it needs engine: postgresql"]
 
 
 def test_a_moment_is_a_day_in_the_configured_time_zone(tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ ABOVE = {
     "audit": {"cli", "run", "check", "summary", "history", "config", "engines/duckdb"},
     "scoring": {"cli", "run", "check", "covariates", "audit", "history", "engines/base"},
     "run": {"cli", "check", "summary", "history"},
+    "rehearsal": {"cli", "run", "check", "results", "cohort", "covariates", "kernel", "audit"},
+    "retries": {"cli", "run", "check", "results", "cohort", "covariates", "engines/base"},
     "check": {"cli", "run"},
     "score": {"cli", "run", "sql", "config", "results", "engines/base", "engines/duckdb"},
     "cli_score": {"cli", "run", "check", "config", "sql", "results", "engines/base"},
@@ -48,7 +50,7 @@ ABOVE = {
 }
 #: They read results, and nothing else: they work where there is no CDM.
 READERS = [
-    *("cli_results", "history", "history_tables"),
+    *("cli_results", "health", "history", "history_tables"),
     *(module for module in MODULES if module.startswith("report/")),
 ]
 #: What makes results, and what reaches a CDM.

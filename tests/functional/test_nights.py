@@ -1,0 +1,179 @@
+"""What makes a night one of many: what is kept, what is rehearsed, how it is told to go well."""
+
+import json
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+import sqlglot
+from command_line import AS_OF, Site, assert_refused, log_lines, omop_scorer, start
+
+from omop_scorer import results
+from omop_scorer.health import age
+
+PERSON_TABLES = {
+    *("patient_covariate", "counterfactual", "patient_subgroup", "treatment_line", "run_cohort"),
+}
+
+
+def run_ids(site: Site, table: str) -> list[int]:
+    rows = site.rows(f"SELECT DISTINCT run_id FROM {table} ORDER BY run_id")
+    return [run_id for (run_id,) in rows]
+
+
+def status(site: Site, *arguments: str) -> tuple[int, str, str]:
+    options = [f"results.{key}={value}" for key, value in site.results_section().items()]
+    sets = [word for option in options for word in ("--set", option)]
+    done = omop_scorer("status", *sets, *arguments)
+    return done.returncode, done.stdout, done.stderr
+
+
+class TestRetention:
+    """keep_person_level_runs."""
+
+    def test_the_tables_of_persons_are_known(self) -> None:
+        assert set(results.person_level_tables()) == PERSON_TABLES
+
+    def test_rows_of_persons_are_kept_of_so_many_nights_and_counts_of_all(self, site: Site) -> None:
+        for _ in range(3):
+            assert site.run(keep_person_level_runs=2).returncode == 0
+        nights = run_ids(site, "scoring_run")
+        assert len(nights) == 4
+        for table in results.run_tables():
+            kept = nights[-2:] if table in PERSON_TABLES else nights
+            assert run_ids(site, table) == kept, table
+        n_scored = site.rows("SELECT n_scored FROM latest_run")
+        assert site.rows("SELECT COUNT(*) FROM latest_score") == n_scored
+
+    def test_an_old_night_made_up_for_is_kept_until_the_next_run(self, site: Site) -> None:
+        (today,) = run_ids(site, "scoring_run")
+        assert site.run("--as-of", "2024-01-01", keep_person_level_runs=1).returncode == 0
+        old = run_ids(site, "scoring_run")[-1]
+        assert run_ids(site, "patient_subgroup") == [today, old]
+        assert site.rows("SELECT run_id FROM latest_run") == [(today,)]
+        assert site.run("--as-of", "2024-02-01", keep_person_level_runs=1).returncode == 0
+        newer = run_ids(site, "scoring_run")[-1]
+        assert run_ids(site, "patient_subgroup") == [today, newer]
+
+    def test_a_run_that_fails_removes_nothing(self, site: Site) -> None:
+        assert site.run().returncode == 0
+        before = run_ids(site, "patient_covariate")
+        site.change("DELETE FROM condition_occurrence")
+        finished = site.run(keep_person_level_runs=1, cohort={"minimum_persons": 10})
+        assert_refused(finished, 12, "the cohort has 0 persons", r"minimum_persons is 10")
+        assert run_ids(site, "patient_covariate") == before
+        assert len(before) == 2
+
+    def test_what_is_gone_is_said_when_nights_are_compared(self, site: Site) -> None:
+        assert site.run(keep_person_level_runs=1).returncode == 0
+        said = omop_scorer("diff", "previous", "latest", "--config", site.run_file()).stdout
+        assert "Patients cannot be compared" in said
+
+
+class TestDryRun:
+    """run --dry-run."""
+
+    def test_it_shows_explains_and_counts_and_writes_nothing(self, site: Site) -> None:
+        before = site.answer(), site.states()
+        done = site.run("--dry-run", "--log-format", "json")
+        assert done.returncode == 0, done.stderr
+        assert (site.answer(), site.states()) == before
+        said = done.stdout
+        statements = sqlglot.parse(said, read=site.dialect)
+        assert sum(tree is not None for tree in statements) > 50
+        assert "-- :as_of_date = 2025-06-15" in said
+        assert any(word in said for word in ("Seq Scan", "SEQ_SCAN"))
+        for table in results.run_tables():
+            ((n_rows,),) = site.rows(f"SELECT COUNT(*) FROM {table}")
+            assert f"\n-- {table}: {n_rows:,}\n" in said, table
+        assert "Rehearsal, nothing was written" in done.stderr
+        steps = [line["step"] for line in log_lines(_only_json(done.stderr)) if "step" in line]
+        assert "results schema" not in steps
+        assert {"score", "write", "publish"} <= set(steps)
+
+    def test_it_needs_no_results(self, site: Site) -> None:
+        nowhere = {"url": str(site.folder / "nowhere" / "r.duckdb")}
+        assert site.run("--dry-run", results=nowhere).returncode == 0
+        assert not (site.folder / "nowhere").exists()
+
+    def test_it_fails_as_a_run_would(self, site: Site) -> None:
+        site.change("DROP TABLE measurement")
+        finished = site.run("--dry-run")
+        assert finished.returncode == 12
+        assert "measurement" in finished.stderr
+
+
+def _only_json(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if line.startswith("{"))
+
+
+class TestStatus:
+    """The health check."""
+
+    def test_a_good_night(self, site: Site) -> None:
+        code, said, _ = status(site)
+        ((run_id, n_scored),) = site.rows("SELECT run_id, n_scored FROM latest_run")
+        assert code == 0
+        assert f"last run  {run_id}  COMPLETE" in said
+        assert f"answer    {run_id}  as of {AS_OF}" in said
+        assert f"{n_scored} scored" in " ".join(said.split())
+        assert "healthy   yes" in said
+        code, said, _ = status(site, "--format", "json")
+        row = json.loads(said)
+        assert (code, row["is_healthy"], row["answer_run_id"]) == (0, True, run_id)
+        assert row["is_run_under_way"] is False
+
+    def test_an_answer_too_old(self, site: Site) -> None:
+        code, said, problem = status(site, "--max-age-hours", "0")
+        assert code == 17
+        assert "healthy   no" in said
+        assert "no run has been completed for" in problem
+
+    def test_a_failed_night(self, site: Site) -> None:
+        site.change("DROP TABLE measurement")
+        assert site.run().returncode == 12
+        code, said, problem = status(site)
+        assert code == 17
+        assert "FAILED" in said
+        assert "failed: step CDM" in problem
+        assert "measurement is missing" in problem
+
+    def test_a_killed_night(self, site: Site) -> None:
+        run = start("run", "--config", site.run_file(), "--log-format", "json")
+        assert run.stderr is not None
+        for line in run.stderr:
+            if json.loads(line).get("step") == "concept sets":
+                os.kill(run.pid, signal.SIGKILL)
+                break
+        run.stderr.close()
+        run.wait()
+        code, said, problem = status(site)
+        assert code == 17
+        assert "RUNNING" in said
+        assert "was killed" in problem
+        assert "answer    " in said
+
+    def test_no_night_yet(self, tmp_path: Path) -> None:
+        path = tmp_path / "results.duckdb"
+        where = ("--set", f"results.url={path}")
+        assert omop_scorer("status", *where).returncode == 11
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("CREATE SCHEMA omop_scorer")
+        assert omop_scorer("status", *where).returncode == 15
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        (timedelta(0), "0 minutes"),
+        (timedelta(minutes=119), "119 minutes"),
+        (timedelta(hours=2), "2 hours"),
+        (timedelta(hours=95), "95 hours"),
+        (timedelta(days=4), "4 days"),
+    ],
+)
+def test_spans_are_said_in_words(span: timedelta, words: str) -> None:
+    assert age(span) == words

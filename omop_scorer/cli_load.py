@@ -22,9 +22,9 @@ def load_cdm(
         list[str] | None, typer.Option(help="A text of CSV files that means missing.")
     ] = None,
 ) -> None:
-    """Load a CDM into PostgreSQL, with the types, keys and indexes of OHDSI.
+    """Load a CDM into PostgreSQL.
 
-    All of it or nothing. The password comes from PGPASSWORD or pgpass, so that no list of
+    It gets the types, keys and indexes of OHDSI; all of it is loaded or nothing. The password comes from PGPASSWORD or pgpass, so that no list of
     processes shows it.
     """
     from omop_scorer.loading import load_cdm as start  # noqa: PLC0415

@@ -129,9 +129,9 @@ def status(
         Literal["text", "json"], typer.Option("--format", help="For people, or for programs.")
     ] = "text",
 ) -> None:
-    """Tell whether the nights go well: exit code 0, else 17.
+    """Tell whether the nights go well.
 
-    They do not when the last run failed or was killed, or when no run was completed lately.
+    Exit code 0: yes; 17: no. They do not when the last run failed or was killed, or when no run was completed lately.
     """
     from omop_scorer.engines import open_results  # noqa: PLC0415
     from omop_scorer.health import look  # noqa: PLC0415
@@ -154,9 +154,9 @@ def diff(
     config: ConfigOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Say what differs between two runs, and in how many patients.
+    """Say what differs between two runs.
 
-    Counts are not suppressed: they are for those who may read the warehouse.
+    Counts of patients are not suppressed: they are for those who may read the warehouse.
     """
     from omop_scorer.engines import open_results  # noqa: PLC0415
     from omop_scorer.history import compare, find_run  # noqa: PLC0415

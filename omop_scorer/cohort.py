@@ -73,9 +73,10 @@ def run_file(
     With a prefix, it reads and stages the work tables of other index dates.
     """
     file = sql.find(name)
-    (query,) = file.statements()
+    statements = file.statements()
     if prefix:
-        sql.prefix_tables(query, "work", _OF_AN_INDEX_DATE, prefix)
+        statements = file.prefixed("work", _OF_AN_INDEX_DATE, prefix)
+    (query,) = statements
     given = parameters or {}
     return engine.stage(f"{prefix}{table}", query, {key: given[key] for key in file.parameters})
 

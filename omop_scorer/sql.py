@@ -6,9 +6,9 @@ tree and values stay bound parameters: no SQL is ever put together from strings.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import sqlglot
@@ -36,12 +36,34 @@ class SqlFile:
     text: str
 
     def statements(self) -> list[exp.Expr]:
-        """Return the parsed statements, fresh copies at every call."""
-        return [tree.copy() for tree in self._trees]
+        """Return the parsed statements, the same trees at every call: nobody may change them."""
+        return self._trees
+
+    def prefixed(self, schema: str, tables: Collection[str], text: str) -> list[exp.Expr]:
+        """Return the statements with a text before the names of these tables of a logical schema.
+
+        They are the same trees at every call with the same arguments.
+        """
+        key = (schema, frozenset(tables), text)
+        if key not in self._prefixed:
+            trees = [tree.copy() for tree in self._trees]
+            for tree in trees:
+                for table in tree.find_all(exp.Table):
+                    if table.db == schema and table.name in tables:
+                        table.set("this", exp.to_identifier(f"{text}{table.name}"))
+            self._prefixed[key] = trees
+        return self._prefixed[key]
+
+    @cached_property
+    def _prefixed(self) -> dict[tuple[str, frozenset[str], str], list[exp.Expr]]:
+        return {}
 
     @cached_property
     def _trees(self) -> list[exp.Expr]:
-        return [tree for tree in sqlglot.parse(self.text, read="duckdb") if tree is not None]
+        trees = [tree for tree in sqlglot.parse(self.text, read="duckdb") if tree is not None]
+        for tree in trees:
+            tree.meta[_SCHEMAS] = frozenset(table.db for table in tree.find_all(exp.Table))
+        return trees
 
     @cached_property
     def parameters(self) -> frozenset[str]:
@@ -57,7 +79,7 @@ class SqlFile:
 
         Parameters stay named: `$name` for duckdb, `%(name)s` for postgres, `:name` for spark.
         """
-        trees = self.statements()
+        trees = [tree.copy() for tree in self._trees]
         if schemas is not None:
             for tree in trees:
                 place(tree, schemas)
@@ -73,11 +95,56 @@ def place(tree: exp.Expr, schemas: Schemas) -> None:
             table.set("catalog", exp.to_identifier(catalog, quoted=True) if catalog else None)
 
 
-def prefix_tables(tree: exp.Expr, schema: str, tables: Collection[str], text: str) -> None:
-    """Put a text, in place, before the names of these tables of a logical schema."""
-    for table in tree.find_all(exp.Table):
-        if table.db == schema and table.name in tables:
-            table.set("this", exp.to_identifier(f"{text}{table.name}"))
+def rendered(
+    tree: exp.Expr, schemas: Schemas, write: Callable[..., str], *arguments: object
+) -> str:
+    """Return a tree as text for the real schemas.
+
+    A tree of a file is left as it is, and rendered once in a process for all of the same arguments;
+    any other is used up.
+
+    Parameters
+    ----------
+    tree, schemas
+        What to render, and where its logical schemas are.
+    write
+        A function of a module, given a tree that is its own, the schemas, and the arguments.
+    arguments
+        Whatever else the text depends on.
+    """
+    named = tree.meta.get(_SCHEMAS)
+    if named is None:
+        return write(tree, schemas, *arguments)
+    where = tuple(sorted((name, *schemas[name]) for name in named & schemas.keys()))
+    return _rendered_once(_Same(tree), where, write, arguments)
+
+
+#: Key of a tree's notes under which a file's tree keeps the schemas that it names.
+_SCHEMAS = "logical_schemas"
+
+
+@dataclass(frozen=True, eq=False)
+class _Same:
+    """A tree that equals nothing but itself: comparing trees part by part would take longer."""
+
+    tree: exp.Expr
+
+    def __hash__(self) -> int:
+        return id(self.tree)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.tree is other.tree
+
+
+@lru_cache(maxsize=2048)
+def _rendered_once(
+    same: _Same,
+    where: tuple[tuple[str, str | None, str], ...],
+    write: Callable[..., str],
+    arguments: tuple[object, ...],
+) -> str:
+    schemas = {name: (catalog, schema) for name, catalog, schema in where}
+    return write(same.tree.copy(), schemas, *arguments)
 
 
 @cache

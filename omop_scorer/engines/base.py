@@ -18,9 +18,9 @@ Parameters = Mapping[str, object]
 class Engine(ABC):
     """One open connection to a CDM and, for a run, to its results.
 
-    Queries are sqlglot trees over the logical schemas; the engine, whose the tree is from then on,
-    renames the schemas and renders its dialect. A query that fails raises SqlError, which never
-    repeats a patient's value.
+    Queries are sqlglot trees over the logical schemas; the engine renames the schemas and renders
+    its dialect. It leaves the tree of a file as it is; any other is the engine's own. A query that
+    fails raises SqlError, which never repeats a patient's value.
     """
 
     name: ClassVar[str]

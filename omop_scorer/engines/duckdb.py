@@ -147,13 +147,10 @@ class DuckDBEngine(Engine):
 
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
         """Create `work.<table>`, or append to it by column order."""
-        target = exp.to_table(f"memory.work.{table}")
-        statement: exp.Expr = (
-            exp.Insert(this=target, expression=query)
-            if table in self._staged
-            else exp.Create(this=target, kind="TABLE", expression=query)
-        )
-        ((n_added,),) = self._run(self._work, statement, parameters, f"work.{table}")
+        target = exp.table_(table, "work", "memory").sql(dialect="duckdb")
+        verb = f"INSERT INTO {target} " if table in self._staged else f"CREATE TABLE {target} AS "
+        text = verb + sql.rendered(query, self.schemas, _write)
+        ((n_added,),) = _rows(self._work, text, parameters, f"work.{table}", SqlError)
         self._staged[table] = self._staged.get(table, 0) + int(str(n_added))
         return self._staged[table]
 
@@ -173,11 +170,9 @@ class DuckDBEngine(Engine):
     def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
         """Yield batches from a cursor of its own."""
         cursor = self._work.cursor()
-        sql.place(query, self.schemas)
+        text = sql.rendered(query, self.schemas, _write)
         try:
-            yield from cursor.sql(query.sql(dialect="duckdb", copy=False)).to_arrow_reader(
-                batch_size
-            )
+            yield from cursor.sql(text).to_arrow_reader(batch_size)
         except duckdb.Error as error:
             raise _sql_error(error, "query") from None
         finally:
@@ -185,8 +180,7 @@ class DuckDBEngine(Engine):
 
     def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
         """Return DuckDB's SQL and its physical plan."""
-        sql.place(query, self.schemas)
-        text = query.sql(dialect="duckdb", pretty=True, copy=False)
+        text = sql.rendered(query, self.schemas, _write, True)
         try:
             rows = self._work.execute(f"EXPLAIN {text}", dict(parameters)).fetchall()
         except duckdb.Error as error:
@@ -256,12 +250,26 @@ class DuckDBEngine(Engine):
         where: str,
         error_class: type[OmopScorerError] = SqlError,
     ) -> list[tuple[object, ...]]:
-        sql.place(statement, self.schemas)
-        try:
-            text = statement.sql(dialect="duckdb", copy=False)
-            return connection.execute(text, dict(parameters)).fetchall()
-        except duckdb.Error as error:
-            raise _sql_error(error, where, error_class) from None
+        text = sql.rendered(statement, self.schemas, _write)
+        return _rows(connection, text, parameters, where, error_class)
+
+
+def _write(tree: exp.Expr, schemas: sql.Schemas, is_for_people: bool = False) -> str:
+    sql.place(tree, schemas)
+    return tree.sql(dialect="duckdb", copy=False, pretty=is_for_people)
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    parameters: Parameters,
+    where: str,
+    error_class: type[OmopScorerError],
+) -> list[tuple[object, ...]]:
+    try:
+        return connection.execute(text, dict(parameters)).fetchall()
+    except duckdb.Error as error:
+        raise _sql_error(error, where, error_class) from None
 
 
 def try_results_file(config: RunConfig) -> int:

@@ -94,7 +94,7 @@ class DuckDBResultsReader(ResultsReader):
         sql.place(tree, {"results": (_ALIAS, self._schema)})
         try:
             return self._connection.sql(
-                tree.sql(dialect="duckdb"), params=dict(parameters)
+                tree.sql(dialect="duckdb", copy=False), params=dict(parameters)
             ).to_arrow_table()
         except duckdb.Error as error:
             detail = f": {first_line(str(error))}" if isinstance(error, _SPEAKABLE) else ""

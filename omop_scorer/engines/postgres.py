@@ -165,7 +165,7 @@ class PostgresEngine(Engine):
 
     def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
         """Return PostgreSQL's SQL and the plan with its estimates."""
-        shown = self._rendered(query.copy(), {}, pretty=True)
+        shown = self._rendered(query, {}, is_for_people=True)
         text = self._rendered(query, parameters)
         with self._cdm.errors_as(SqlError):
             rows = self._cdm.rows(f"EXPLAIN {text}", parameters)
@@ -237,18 +237,31 @@ class PostgresEngine(Engine):
         table = exp.table_(name, self._config.results.schema_, quoted=True)
         return table.sql(dialect="postgres")
 
-    def _rendered(self, tree: exp.Expr, parameters: Parameters, *, pretty: bool = False) -> str:
+    def _rendered(
+        self, tree: exp.Expr, parameters: Parameters, *, is_for_people: bool = False
+    ) -> str:
         """Return a tree as PostgreSQL's SQL with its names in place."""
-        for table in tree.find_all(exp.Table):
-            if table.db in _EXPOSED and not table.catalog:
-                table.set("this", exp.to_identifier(f"{table.db}_{table.name}", quoted=True))
-        sql.place(tree, self.schemas)
-        for difference in list(tree.find_all(exp.DateDiff)):
-            difference.replace(_of_finite_dates(difference))
-        if self._letters is not None:
-            for lower in list(tree.find_all(exp.Lower)):
-                lower.replace(_collated(exp.Lower(this=_collated(lower.this, self._letters)), "C"))
-        return rendered(tree, parameters, pretty=pretty)
+        is_bound = bool(parameters) and not is_for_people
+        return sql.rendered(tree, self.schemas, _write, self._letters, is_bound, is_for_people)
+
+
+def _write(
+    tree: exp.Expr,
+    schemas: sql.Schemas,
+    letters: str | None,
+    is_bound: bool,
+    is_for_people: bool,
+) -> str:
+    for table in tree.find_all(exp.Table):
+        if table.db in _EXPOSED and not table.catalog:
+            table.set("this", exp.to_identifier(f"{table.db}_{table.name}", quoted=True))
+    sql.place(tree, schemas)
+    for difference in list(tree.find_all(exp.DateDiff)):
+        difference.replace(_of_finite_dates(difference))
+    if letters is not None:
+        for lower in list(tree.find_all(exp.Lower)):
+            lower.replace(_collated(exp.Lower(this=_collated(lower.this, letters)), "C"))
+    return rendered(tree, is_bound=is_bound, is_for_people=is_for_people)
 
 
 def _of_finite_dates(difference: exp.DateDiff) -> exp.Expr:

@@ -5,6 +5,7 @@ are its own. Values are bound by psycopg's ClientCursor: PostgreSQL takes no par
 TABLE AS and COPY, and a plan made for known dates is the better one.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +28,9 @@ from omop_scorer.urls import read_server
 _SPEAKABLE = re.compile(
     r"0[38]...|25...|28...|3D...|3F...|40...|42(501|P0[1-9]|703)|5[3-8]...|XX..."
 )
+# It writes to standard error what it could not say otherwise; nobody knows what stands in that.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL + 1)
+
 _DISK_FULL = "53100"
 #: States that pass by themselves: the server stops or starts, too many sessions, a deadlock.
 _TRANSIENT = re.compile(r"08...|57P0[123]|53300|40(001|P01)")
@@ -137,14 +141,14 @@ class Connection:
             self._held.invalidate()
 
 
-def rendered(tree: exp.Expr, parameters: Mapping[str, object], *, pretty: bool = False) -> str:
-    """Return a tree, which is used up, as SQL into which psycopg binds parameters, if any."""
-    if parameters:
+def rendered(tree: exp.Expr, *, is_bound: bool, is_for_people: bool = False) -> str:
+    """Return a tree, which is used up, as SQL; `is_bound`: psycopg binds parameters into it."""
+    if is_bound:
         # Where values are bound, psycopg takes a percent sign for the start of a name.
         for node in tree.find_all(exp.Literal, exp.Identifier):
             if isinstance(node.this, str):
                 node.set("this", node.this.replace("%", "%%"))
-    return tree.sql(dialect="postgres", copy=False, comments=pretty, pretty=pretty)
+    return tree.sql(dialect="postgres", copy=False, comments=is_for_people, pretty=is_for_people)
 
 
 def _ours(

@@ -54,7 +54,7 @@ class PostgresResultsReader(ResultsReader):
         tree = query.copy()
         sql.place(tree, {"results": (None, self._schema)})
         with self._connection.errors_as(SqlError):
-            cursor = self._connection.execute(rendered(tree, parameters), parameters)
+            cursor = self._connection.execute(rendered(tree, is_bound=bool(parameters)), parameters)
             return as_arrow(cursor, cursor.fetchall())
 
     def tables(self) -> set[str]:

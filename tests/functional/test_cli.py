@@ -20,7 +20,7 @@ from omop_scorer.resources import shipped
 
 COMMANDS = (
     *("run", "check", "demo", "report", "runs", "diff", "score"),
-    *("render", "covariates", "synth", "import-concept-set", "load-cdm"),
+    *("render", "covariates", "synth", "import-concept-set", "load-cdm", "status"),
 )
 SCORE_COLUMNS = [
     "placebo_effect",

@@ -24,8 +24,8 @@ def load_cdm(
 ) -> None:
     """Load a CDM into PostgreSQL.
 
-    It gets the types, keys and indexes of OHDSI; all of it is loaded or nothing. The password comes from PGPASSWORD or pgpass, so that no list of
-    processes shows it.
+    It gets the types, keys and indexes of OHDSI; all of it is loaded or nothing. The password
+    comes from PGPASSWORD or pgpass, so that no list of processes shows it.
     """
     from omop_scorer.loading import load_cdm as start  # noqa: PLC0415
 

@@ -131,7 +131,7 @@ def status(
 ) -> None:
     """Tell whether the nights go well.
 
-    Exit code 0: yes; 17: no. They do not when the last run failed or was killed, or when no run was completed lately.
+    Exit code 0: yes; 17: no, for the last run failed or was killed, or none was completed lately.
     """
     from omop_scorer.engines import open_results  # noqa: PLC0415
     from omop_scorer.health import look  # noqa: PLC0415

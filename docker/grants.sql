@@ -1,0 +1,112 @@
+-- The rights that the nightly job needs, and no others: run it with psql, as often as you like.
+--
+--   psql -v cdm=cdm -v vocabulary=vocabulary -v results=omop_scorer -f docker/grants.sql -d omop
+--
+-- variable    default      what it names
+-- role        omop_scorer  the role of the job; made if it is not there
+-- cdm         cdm          schema of the CDM; '' where this database holds only the results
+-- vocabulary  that of cdm  schema of the vocabulary
+-- results     omop_scorer  schema of the results, made if it is not there; '' where they go elsewhere
+-- loader      none         role that loads the CDM: what it loads later can be read too
+-- readers     none         role of the analysts, made if it is not there: they may read the results
+--
+-- Run by a superuser, or by one who may create roles, grant on both schemas, and is a member of
+-- `loader` and, where there are readers, of `role`. All of it is done, or nothing.
+-- The role has no password yet; give it one with \password omop_scorer, which sends only its hash.
+-- An analyst becomes a reader with: GRANT omop_reader TO somebody.
+-- A loader that drops and makes the schema itself, not only its tables, takes the rights away with
+-- it: then run this again. Nothing is taken from PUBLIC; on PostgreSQL 13 and 14 that still means
+-- CREATE on the schema public, for the job as for everybody.
+
+\set ON_ERROR_STOP on
+\if :{?role}
+\else
+  \set role omop_scorer
+\endif
+\if :{?cdm}
+\else
+  \set cdm cdm
+\endif
+\if :{?vocabulary}
+\else
+  \set vocabulary :cdm
+\endif
+\if :{?results}
+\else
+  \set results omop_scorer
+\endif
+\if :{?loader}
+\else
+  \set loader ''
+\endif
+\if :{?readers}
+\else
+  \set readers ''
+\endif
+
+SELECT
+  current_database() AS database,
+  :'cdm' <> '' AS has_cdm,
+  :'results' <> '' AS has_results,
+  :'loader' <> '' AS has_loader,
+  :'readers' <> '' AS has_readers
+\gset
+
+BEGIN;
+
+-- What would give or take more than the job needs is refused.
+SELECT format('DO %L', format('BEGIN RAISE EXCEPTION USING MESSAGE = %L; END', refusal))
+FROM (
+  SELECT format('the role %I is a superuser or may create roles or databases: name another', rolname)
+  FROM pg_catalog.pg_roles
+  WHERE rolname IN (:'role', :'readers')
+    AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)
+  UNION ALL
+  SELECT format('the role %I owns the schema %I of the CDM: name another', rolname, nspname)
+  FROM pg_catalog.pg_namespace INNER JOIN pg_catalog.pg_roles ON pg_roles.oid = nspowner
+  WHERE rolname IN (:'role', :'readers') AND nspname IN (:'cdm', :'vocabulary')
+  UNION ALL
+  SELECT format('the results cannot go to the schema %I: it holds the CDM', :'results')
+  WHERE :'results' IN (:'cdm', :'vocabulary') AND :'results' <> ''
+  UNION ALL
+  SELECT format('the readers cannot be the role %I itself', :'role') WHERE :'role' = :'readers'
+) AS refused (refusal)
+LIMIT 1
+\gexec
+
+SELECT format('CREATE ROLE %I LOGIN', :'role')
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :'role')
+\gexec
+
+GRANT CONNECT ON DATABASE :"database" TO :"role";
+
+\if :has_cdm
+  GRANT TEMPORARY ON DATABASE :"database" TO :"role";
+  REVOKE ALL ON SCHEMA :"cdm", :"vocabulary" FROM :"role";
+  REVOKE ALL ON ALL TABLES IN SCHEMA :"cdm", :"vocabulary" FROM :"role";
+  GRANT USAGE ON SCHEMA :"cdm", :"vocabulary" TO :"role";
+  GRANT SELECT ON ALL TABLES IN SCHEMA :"cdm", :"vocabulary" TO :"role";
+  \if :has_loader
+    ALTER DEFAULT PRIVILEGES FOR ROLE :"loader" IN SCHEMA :"cdm", :"vocabulary"
+      GRANT SELECT ON TABLES TO :"role";
+  \endif
+\endif
+
+\if :has_results
+  SELECT format('CREATE SCHEMA %I', :'results')
+  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = :'results')
+  \gexec
+  GRANT USAGE, CREATE ON SCHEMA :"results" TO :"role";
+  \if :has_readers
+    SELECT format('CREATE ROLE %I NOLOGIN', :'readers')
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :'readers')
+    \gexec
+    GRANT CONNECT ON DATABASE :"database" TO :"readers";
+    GRANT USAGE ON SCHEMA :"results" TO :"readers";
+    GRANT SELECT ON ALL TABLES IN SCHEMA :"results" TO :"readers";
+    ALTER DEFAULT PRIVILEGES FOR ROLE :"role" IN SCHEMA :"results"
+      GRANT SELECT ON TABLES TO :"readers";
+  \endif
+\endif
+
+COMMIT;

@@ -210,6 +210,9 @@ def test_readers_read_a_run_made_after_the_grants_and_write_nothing(site: Site) 
             ):
                 with pytest.raises(InsufficientPrivilege):
                     session.execute(statement)
+            where = {"results.url": url_of(analyst), "results.schema": json.dumps(site.results)}
+            keys = [word for key, value in where.items() for word in ("--set", f"{key}={value}")]
+            assert omop_scorer("status", *keys).returncode == 0
             person = SQL("SELECT * FROM {}.person").format(Identifier(site.cdm))
             with pytest.raises(InsufficientPrivilege):
                 session.execute(person)

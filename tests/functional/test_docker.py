@@ -1,0 +1,276 @@
+"""What docker/ describes works: its files fit together, and each command of them runs.
+
+No Docker engine is needed. The commands run as they stand, with the environment of their service;
+what differs is where the server, the files and the role are.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+from command_line import PROGRAM, omop_scorer
+from packaging.requirements import Requirement
+from psql import ROOT, psql_program
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
+
+from tests import postgresql
+
+DOCKER = ROOT / "docker"
+COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES = COMPOSE["services"]
+STEPS = ("synth", "load", "grants", "nightly", "report")
+PASSWORD = "s3ntinel"
+Instruction = tuple[str, str]
+
+
+def dockerfile() -> list[list[Instruction]]:
+    """Return the instructions of each stage of the Dockerfile."""
+    text = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+    text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
+    stages: list[list[Instruction]] = []
+    for word, rest in lines:
+        if word == "FROM":
+            stages.append([])
+        stages[-1].append((word, rest))
+    return stages
+
+
+def test_the_image_is_built_from_what_it_copies(tmp_path: Path) -> None:
+    build, _ = dockerfile()
+    source = tmp_path / "source"
+    source.mkdir()
+    sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for word, rest in build:
+        if word == "COPY":
+            *names, target = rest.split()
+            for name in names:
+                assert f"!{name}" in sent
+                if (ROOT / name).is_dir():
+                    shutil.copytree(ROOT / name, source / target)
+                else:
+                    shutil.copy(ROOT / name, source / target)
+    (command,) = [rest for word, rest in build if word == "RUN" and "pip wheel" in rest]
+    wheel_command = command.partition("&&")[0].replace("/wheels", str(tmp_path / "wheels"))
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(wheel_command), "--no-build-isolation", "--quiet"],
+        cwd=source,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "wheels").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    for folder in ("sql", "configs"):
+        files = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()}
+        inside = tmp_path / "site" / "omop_scorer" / "_resources"
+        assert files == {path.relative_to(inside) for path in (inside / folder).rglob("*.*")}
+
+
+def test_the_image_installs_one_version_of_everything_and_runs_as_nobody_in_particular() -> None:
+    lines = (DOCKER / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for text in project["dependencies"]:
+        requirement = Requirement(text)
+        assert pinned[requirement.name] in requirement.specifier, text
+    build, final = dockerfile()
+    bases = {rest.split()[0] for word, rest in (build[0], final[0])}
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:3\.\d+-slim-[a-z]+", *bases)
+    ((_, user),) = [line for line in final if line[0] == "USER"]
+    assert re.fullmatch(r"[1-9]\d{4}:[1-9]\d{4}", user)
+    assert ("ENTRYPOINT", '["omop-scorer"]') in final
+
+
+def test_services_are_confined_and_hold_no_secret() -> None:
+    for name, service in SERVICES.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not re.fullmatch(r"[^:]+|.*:latest", service["image"]), name
+        assert (
+            "omop-scorer:" in service["image"]
+            or "unprivileged" in service["image"]
+            or (service["user"] == "postgres")
+        )
+        for other, how in service.get("depends_on", {}).items():
+            one_shot = "restart" not in SERVICES[other]
+            expected = "service_completed_successfully" if one_shot else "service_healthy"
+            assert how["condition"] == expected, (name, other)
+            assert one_shot or "healthcheck" in SERVICES[other]
+        for key, value in service.get("environment", {}).items():
+            assert "PASSWORD" not in key or value.startswith("/run/secrets/"), (name, key)
+    assert COMPOSE["networks"]["warehouse"] == {"internal": True}
+    assert SERVICES["web"]["networks"] == ["web"]
+    assert SERVICES["web"]["volumes"] == ["report:/usr/share/nginx/html:ro"]
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["web"]["ports"])
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    for secret in COMPOSE["secrets"].values():
+        assert str(Path("docker", Path(secret["file"]).parent)) + "/" in ignored
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Return what stands for the places of the containers: folders, the server, the role."""
+    database = postgresql.database()
+    role = f"docker_{os.getpid()}"
+    admin, session = conninfo_to_dict(database).get("password"), postgresql.session()
+    rest = database.partition("://")[2].rpartition("@")[2]
+    for folder in ("data", "report", "secrets"):
+        (tmp_path / folder).mkdir()
+    secrets = tmp_path / "secrets"
+    (secrets / "admin_password").write_text(f"{admin or 'none needed'}\n")
+    (secrets / "scorer_password").write_text(PASSWORD + "\n")
+    yield {
+        "/data": str(tmp_path / "data"),
+        "/report": str(tmp_path / "report"),
+        "/run/secrets": str(secrets),
+        "/docker/grants.sql": str(DOCKER / "grants.sql"),
+        "/etc/omop-scorer/nightly.yaml": str(tmp_path / "nightly.yaml"),
+        "postgres@database:5432/omop": f"{quote(session.info.user)}@{rest}",
+        "omop_scorer@database:5432/omop": f"{role}@{rest}",
+        "role=omop_scorer": f"role={role}",
+        "password omop_scorer": f"password {role}",
+        "readers=omop_reader": f"readers={role}_reader",
+        "loader=postgres": f"loader={session.info.user}",
+        "10000": "300",
+    }
+    for name in (f"{role}_reader", role):
+        if session.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchall():
+            session.execute(SQL("DROP OWNED BY {} CASCADE").format(Identifier(name)))
+            session.execute(SQL("DROP ROLE {}").format(Identifier(name)))
+    session.execute("DROP SCHEMA IF EXISTS cdm CASCADE")
+    session.execute("DROP SCHEMA IF EXISTS omop_scorer CASCADE")
+
+
+def put(text: str, places: dict[str, str]) -> str:
+    """Return a text with each place of a container replaced by what stands for it."""
+    names = "|".join(map(re.escape, sorted(places, key=len, reverse=True)))
+    return re.sub(names, lambda found: places[found[0]], text)
+
+
+def start(service: dict[str, Any], places: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the command of a service as compose does, without a terminal."""
+    words = [*service.get("entrypoint", ["omop-scorer"]), *service["command"]]
+    words = [put(word.replace("$$", "$"), places) for word in words]
+    environment = {str(k): str(v) for k, v in service.get("environment", {}).items()}
+    if "PGHOST" in environment:
+        info = postgresql.session().info
+        assert set(environment) == {"PGHOST", "PGPORT", "PGUSER", "PGDATABASE"}
+        environment = {"PGHOST": info.host, "PGPORT": str(info.port)}
+        environment |= {"PGUSER": info.user, "PGDATABASE": info.dbname}
+    programs = [str(PROGRAM.parent), str(Path(psql_program()).parent), "/usr/bin", "/bin"]
+    environment |= {"PATH": os.pathsep.join(programs), "HOME": places["/data"]}
+    return subprocess.run(
+        words,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        start_new_session=True,
+    )
+
+
+def test_every_command_of_the_compose_file_runs_in_its_order(places: dict[str, str]) -> None:
+    order = list(SERVICES)
+    assert [name for name in order if "command" in SERVICES[name]] == list(STEPS)
+    for name, service in SERVICES.items():
+        assert all(
+            order.index(other) < order.index(name) for other in service.get("depends_on", {})
+        )
+    shipped = (DOCKER / "nightly.yaml").read_text(encoding="utf-8")
+    Path(places["/etc/omop-scorer/nightly.yaml"]).write_text(put(shipped, places))
+    said = ""
+    for name in STEPS:
+        done = start(SERVICES[name], places)
+        assert done.returncode == 0, (name, done.stderr)
+        said += done.stdout + done.stderr
+    assert PASSWORD not in said
+    assert "</html>" in Path(places["/report"], "index.html").read_text(encoding="utf-8")
+    role = places["role=omop_scorer"].removeprefix("role=")
+    session = postgresql.session()
+    ((verifier,),) = session.execute(
+        "SELECT rolpassword FROM pg_authid WHERE rolname = %s", [role]
+    ).fetchall()
+    assert is_verified(verifier, PASSWORD)
+    ((owner,),) = session.execute(
+        "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'omop_scorer'"
+    ).fetchall()
+    assert owner == role
+    ((n_known,),) = session.execute(
+        "SELECT COUNT(*) FROM omop_scorer.latest_patient_covariate "
+        "WHERE covariate = 'cdai' AND status = 'observed'"
+    ).fetchall()
+    assert n_known > 0  # the night and the concepts of the run file are those of the made-up CDM
+    health = ["status", "--config", places["/etc/omop-scorer/nightly.yaml"]]
+    assert omop_scorer(*health).returncode == 0
+
+
+def is_verified(verifier: str, password: str) -> bool:
+    """Tell whether a password is that of a SCRAM verifier (RFC 5803), as a login would."""
+    head, keys = verifier.removeprefix("SCRAM-SHA-256$").split("$")
+    rounds, salt = head.split(":")
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    return base64.b64decode(keys.split(":")[0]) == stored
+
+
+def scheduled() -> dict[str, list[str]]:
+    """Return the command lines of the files for schedulers."""
+    unit = (DOCKER / "omop-scorer.service").read_text(encoding="utf-8").replace("\\\n", " ")
+    (line,) = re.findall(r"^ExecStart=\S+ (.*)$", unit, flags=re.MULTILINE)
+    job = yaml.safe_load((DOCKER / "kubernetes.yaml").read_text(encoding="utf-8"))
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    return {"systemd": shlex.split(line), "kubernetes": container["args"]}
+
+
+@pytest.mark.parametrize("scheduler", ["systemd", "kubernetes"])
+def test_a_scheduler_starts_a_run_that_reads_its_run_file(scheduler: str, tmp_path: Path) -> None:
+    words = scheduled()[scheduler]
+    shutil.copy(DOCKER / "nightly.yaml", tmp_path)
+    here = {"/etc/omop-scorer/nightly.yaml": str(tmp_path / "nightly.yaml"), "%d": str(tmp_path)}
+    done = omop_scorer(*(put(word, here) for word in words))
+    # The options and the file are read; the first thing that is missing is the password's file.
+    assert done.returncode == 10, done.stderr
+    (line,) = done.stderr.splitlines()
+    folder = tmp_path if scheduler == "systemd" else "/run/secrets"
+    assert f"password_file {folder}/" in json.loads(line)["message"]
+
+
+def test_systemd_reads_the_units(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze on this machine")
+    for unit in ("omop-scorer.service", "omop-scorer.timer"):
+        text = (DOCKER / unit).read_text(encoding="utf-8")
+        (tmp_path / unit).write_text(text.replace("/opt/omop-scorer/bin/omop-scorer", str(PROGRAM)))
+    done = subprocess.run(
+        [analyze, "verify", *sorted(map(str, tmp_path.iterdir()))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "omop-scorer" not in done.stderr

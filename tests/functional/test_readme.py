@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from omop_scorer import config, covariates, results, sql
+from omop_scorer import config, covariates, errors, results, sql
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -108,3 +108,16 @@ def test_the_sql_folder_is_specified() -> None:
     ]
     assert all(row["description"] for row in rows)
     assert sql.names()
+
+
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [("ini", "omop-scorer.timer"), ("ini", "omop-scorer.service"), ("yaml", "kubernetes.yaml")],
+)
+def test_units_and_manifests_stand_in_the_readme_as_they_are(language: str, name: str) -> None:
+    assert (ROOT / "docker" / name).read_text(encoding="utf-8") in blocks(language)
+
+
+def test_every_exit_code_stands_in_the_readme() -> None:
+    codes = {each.exit_code for each in errors.OmopScorerError.__subclasses__()}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \| ", README, re.MULTILINE)} >= codes

@@ -257,18 +257,20 @@ def _write(
             table.set("this", exp.to_identifier(f"{table.db}_{table.name}", quoted=True))
     sql.place(tree, schemas)
     for difference in list(tree.find_all(exp.DateDiff)):
-        difference.replace(_of_finite_dates(difference))
+        dates = (difference.this, difference.expression)
+        difference.replace(_where_finite(difference, *dates))
+    for extract in list(tree.find_all(exp.Extract)):
+        extract.replace(_where_finite(extract, extract.expression))
     if letters is not None:
         for lower in list(tree.find_all(exp.Lower)):
             lower.replace(_collated(exp.Lower(this=_collated(lower.this, letters)), "C"))
     return rendered(tree, is_bound=is_bound, is_for_people=is_for_people)
 
 
-def _of_finite_dates(difference: exp.DateDiff) -> exp.Expr:
-    """Return a difference that is NULL where a date is infinite: PostgreSQL fails on those."""
-    ends = (difference.this, difference.expression)
-    are_finite = exp.and_(*(exp.func("ISFINITE", exp.cast(end, "DATE")) for end in ends))
-    return exp.case().when(are_finite, difference.copy())
+def _where_finite(value: exp.Expr, *dates: exp.Expr) -> exp.Expr:
+    """Return a value that is NULL where a date is infinite: PostgreSQL fails, or counts on."""
+    are_finite = exp.and_(*(exp.func("ISFINITE", exp.cast(date, "DATE")) for date in dates))
+    return exp.case().when(are_finite, value.copy())
 
 
 def _collated(text: exp.Expr, collation: str) -> exp.Expr:

@@ -1,18 +1,23 @@
 """The program as its users have it: a process of its own, a run file, files on a disk."""
 
+import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import duckdb
+import pyarrow as pa
+import pytest
 import yaml
+
+from tests.forked import Forked
 
 PROGRAM = Path(sys.executable).with_name("omop-scorer")
 AS_OF = date(2025, 6, 15)
@@ -26,6 +31,8 @@ RUN_TABLES = (
     *("imputation_sensitivity", "covariate_summary", "histogram"),
     *("run_cohort_definition", "run_cohort"),
 )
+#: Runs a test that asks for `site` on each engine.
+on_both_engines = pytest.mark.parametrize("site", ["duckdb", "postgresql"], indirect=True)
 Finished = subprocess.CompletedProcess[str]
 
 
@@ -48,16 +55,9 @@ def omop_scorer(*arguments: object, **options: Any) -> Finished:
     )
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+def start(*arguments: object) -> Forked:
     """Start a command whose standard error is read while it works."""
-    return subprocess.Popen(
-        [str(PROGRAM), *map(str, arguments)],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Forked([*map(str, arguments)], environment())
 
 
 def problems(finished: Finished) -> list[str]:
@@ -84,11 +84,12 @@ def assert_refused(finished: Finished, exit_code: int, *parts: object) -> None:
 class Site:
     """A run file with a CDM and results, in a folder of its own."""
 
+    engine: ClassVar[str] = "duckdb"
     folder: Path
     cdm: Path
     results: Path
     keys: Mapping[str, Any] = field(default_factory=dict)
-    dialect = "duckdb"
+    dialect: ClassVar[str] = "duckdb"
 
     def results_section(self) -> dict[str, str]:
         """Return where the results are, as a section of the run file."""
@@ -96,13 +97,7 @@ class Site:
 
     def run_file(self, **keys: Any) -> Path:
         """Write the run file; keys are top-level sections, merged over those of the site."""
-        document: dict[str, Any] = {
-            "cdm": {"url": str(self.cdm)},
-            "results": {"url": str(self.results)},
-            "as_of_date": AS_OF,
-            "covariates": CDAI,
-            "threads": 2,
-        }
+        document = self.places() | {"as_of_date": AS_OF, "covariates": CDAI}
         for given in (self.keys, keys):
             for key, value in given.items():
                 is_section = isinstance(value, dict) and isinstance(document.get(key), dict)
@@ -111,9 +106,29 @@ class Site:
         path.write_text(yaml.safe_dump(document), encoding="utf-8")
         return path
 
+    @property
+    def results_schema(self) -> str:
+        """Name the schema of the results."""
+        return "omop_scorer"
+
+    def places(self) -> dict[str, Any]:
+        """Return the sections of the run file that the engine needs."""
+        return {
+            "cdm": {"url": str(self.cdm)},
+            "results": {"url": str(self.results)},
+            "threads": 2,
+        }
+
+    def fresh(self) -> Self:
+        """Return the same site before its first run."""
+        return replace(self, results=self.folder / "fresh.duckdb")
+
+    def settle(self) -> None:
+        """Wait until nothing is left of a process that has been killed."""
+
     def run(self, *arguments: object, command: str = "run", **keys: Any) -> Finished:
         """Run a command with this site's run file."""
-        return omop_scorer(command, "--config", self.run_file(**keys), *arguments)
+        return start(command, "--config", self.run_file(**keys), *arguments).finish()
 
     def change(self, *statements: str) -> None:
         """Change the CDM, which must be this site's own; tables are named without a schema."""
@@ -122,6 +137,13 @@ class Site:
             connection.execute("USE site.cdm")
             for statement in statements:
                 connection.execute(statement)
+
+    def cdm_rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on the CDM; tables are named without a schema."""
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH '{self.cdm}' AS site (READ_ONLY)")
+            connection.execute("USE site.cdm")
+            return connection.execute(query).fetchall()
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query on the results, as a reader gets them."""
@@ -144,6 +166,34 @@ class Site:
             }
             seen["run"] = connection.execute("FROM latest_run").fetchall()
         return seen
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return what changes when anything is written to the CDM or to the results."""
+        files = (self.cdm, self.results)
+        return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()}
+
+    def make_results_schema(self) -> None:
+        """Make the schema of the results, empty."""
+        with duckdb.connect(str(self.results)) as connection:
+            connection.execute("CREATE SCHEMA omop_scorer")
+
+    def write(self, *statements: str) -> None:
+        """Change the results, as somebody else's hand would."""
+        with duckdb.connect(str(self.results)) as connection:
+            connection.execute("USE omop_scorer")
+            for statement in statements:
+                connection.execute(statement)
+
+    def tables(self, run_id: int) -> dict[str, pa.Table]:
+        """Return every table of a run, in an order of its own, without the run's id."""
+        with duckdb.connect(str(self.results), read_only=True) as connection:
+            return {
+                table: connection.sql(
+                    f"SELECT * EXCLUDE (run_id) FROM omop_scorer.{table} "
+                    f"WHERE run_id = {run_id} ORDER BY ALL"
+                ).to_arrow_table()
+                for table in RUN_TABLES
+            }
 
     def states(self) -> dict[int, str]:
         """Return the latest status of each run."""

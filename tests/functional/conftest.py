@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from command_line import AS_OF, Site
+from server_site import ServerSite, load
 
 from omop_scorer import synthetic
+from tests import postgresql
 
 N_SMALL = 150
 
@@ -37,10 +39,35 @@ def answered(tmp_path_factory: pytest.TempPathFactory, made_up) -> Path:
     return site.results
 
 
+@pytest.fixture(scope="session")
+def loaded(made_up) -> str:
+    """Load the small CDM into a schema of the test server, once; return its name."""
+    schema = postgresql.new_schema("loaded")
+    load(made_up(), postgresql.database(), schema)
+    return schema
+
+
+@pytest.fixture(scope="session")
+def server_answered(tmp_path_factory: pytest.TempPathFactory, loaded: str) -> ServerSite:
+    """Return a site on the server with one COMPLETE run on the small CDM."""
+    schema = postgresql.new_schema("answered")
+    site = ServerSite(tmp_path_factory.mktemp("answered"), loaded, schema)
+    finished = site.run()
+    assert finished.returncode == 0, finished.stderr
+    return site
+
+
 @pytest.fixture
-def site(tmp_path: Path, made_up, answered: Path) -> Site:
-    """Return a site with a CDM of its own and yesterday's answer."""
+def site(request: pytest.FixtureRequest, tmp_path: Path, made_up) -> Site:
+    """Return a site with a CDM of its own and yesterday's answer.
+
+    It is one of DuckDB unless the test is marked `on_both_engines`.
+    """
+    if getattr(request, "param", "duckdb") == "postgresql":
+        answered = request.getfixturevalue("server_answered")
+        of_server = ServerSite(tmp_path, answered.cdm, postgresql.new_schema("results"))
+        return of_server.with_answer_of(answered)
     cdm, results = tmp_path / "cdm.duckdb", tmp_path / "results.duckdb"
     shutil.copy(made_up(), cdm)
-    shutil.copy(answered, results)
+    shutil.copy(request.getfixturevalue("answered"), results)
     return Site(tmp_path, cdm, results)

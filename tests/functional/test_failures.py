@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from command_line import Site, assert_refused, omop_scorer
+from command_line import Site, assert_refused, omop_scorer, on_both_engines
 
 from omop_scorer.resources import shipped
 
@@ -211,6 +211,7 @@ def damage(path: Path, first: int, last: int) -> None:
 class TestCdm:
     """Exit code 12, and 13 for what only the queries find."""
 
+    @on_both_engines
     def test_all_missing_tables_and_columns_at_once(self, site: Site) -> None:
         site.change(
             "DROP TABLE measurement",
@@ -229,15 +230,21 @@ class TestCdm:
         site.change("DROP TABLE measurement")
         assert_refused(site.run(), 12, "measurement is missing", site.cdm)
 
+    @on_both_engines
     def test_a_table_under_a_name_that_is_not_there(self, site: Site) -> None:
         finished = site.run(cdm={"tables": {"person": "v_person"}})
         assert_refused(finished, 12, "person", "v_person")
         assert "measurement is missing" not in finished.stderr
 
+    @on_both_engines
     def test_a_schema_that_is_not_there(self, site: Site) -> None:
         finished = site.run(cdm={"schema": "omop"})
-        assert_refused(finished, 12, site.cdm, "schema 'omop'", "schemas: cdm")
+        is_file = site.engine == "duckdb"
+        assert_refused(finished, 12, r"cdm\.url", site.cdm if is_file else "", "schema 'omop'")
+        known = "cdm" if is_file else f"(.+, )?{site.cdm}(, .+)?$"
+        assert_refused(finished, 12, f"(?m)schemas: {known}")
 
+    @on_both_engines
     def test_duplicate_person_rows(self, site: Site) -> None:
         site.change("INSERT INTO person SELECT * FROM person ORDER BY person_id LIMIT 3")
         assert_refused(site.run(), 12, r"person: 3 person\(s\)", "more than one row")
@@ -306,16 +313,19 @@ class TestCdm:
         assert finished.returncode in (12, 13), finished.stderr
         assert_refused(finished, finished.returncode, "measurement")
 
+    @on_both_engines
     def test_a_view_of_the_site_that_fails(self, site: Site) -> None:
         site.change(
             "ALTER TABLE measurement RENAME TO raw",
-            "CREATE VIEW measurement AS SELECT * REPLACE "
-            "(CAST(COALESCE(unit_source_value, 'x') AS DOUBLE) AS value_as_number) FROM raw",
+            "ALTER TABLE raw DROP COLUMN value_as_number",
+            "CREATE VIEW measurement AS SELECT *, "
+            "CAST(COALESCE(unit_source_value, 'x') AS DOUBLE) AS value_as_number FROM raw",
         )
         assert_refused(site.run(), 13, "measurement")
         ((message,),) = site.rows("SELECT message FROM scoring_run_status WHERE status = 'FAILED'")
         assert "step " in message
 
+    @on_both_engines
     def test_impossible_numbers_of_one_person_do_not_stop_a_night(self, site: Site) -> None:
         """One record of nonsense is a patient's problem, not the warehouse's."""
         site.change(
@@ -327,11 +337,15 @@ class TestCdm:
             "UPDATE drug_exposure SET drug_exposure_end_date = 'infinity' WHERE person_id = 6",
             "UPDATE drug_exposure SET drug_exposure_start_date = '-infinity' WHERE person_id = 7",
         )
-        other = Site(site.folder, site.cdm, site.folder / "other.duckdb")
+        other, page = site.fresh(), site.folder / "report.html"
         finished = other.run()
         assert finished.returncode == 0, finished.stderr
         scored = other.rows("SELECT person_id FROM latest_score WHERE person_id IN (1, 2)")
         assert scored == []
+        assert other.run().returncode == 0
+        for command, arguments in (("diff", ("previous", "latest")), ("report", ("-o", page))):
+            finished = other.run(*arguments, command=command)
+            assert finished.returncode == 0, finished.stderr
 
 
 class TestResults:
@@ -368,25 +382,26 @@ class TestResults:
         finished = site.run(results={"url": str(url)})
         assert_refused(finished, 15, r"results\.url", url)
 
+    @on_both_engines
     def test_a_schema_of_a_newer_version(self, site: Site) -> None:
-        with duckdb.connect(str(site.results)) as connection:
-            connection.execute(
-                "INSERT INTO omop_scorer.schema_version VALUES (99, '9.9', '2030-01-01')"
-            )
-        before = site.results.read_bytes()
+        site.write("INSERT INTO schema_version VALUES (99, '9.9', '2030-01-01')")
+        before = site.fingerprint()
         assert_refused(site.run(), 15, "version 99", "newer release", "install")
-        assert site.results.read_bytes() == before
+        assert site.fingerprint() == before
 
+    @on_both_engines
     def test_tables_of_somebody_else(self, site: Site) -> None:
-        url = site.folder / "foreign.duckdb"
-        with duckdb.connect(str(url)) as connection:
-            connection.execute("CREATE SCHEMA omop_scorer")
-            connection.execute("CREATE TABLE omop_scorer.attrition (a INTEGER)")
-        finished = site.run(results={"url": str(url)})
-        assert_refused(finished, 15, "attrition")
-        with duckdb.connect(str(url), read_only=True) as connection:
-            tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-        assert tables == [("attrition",)]
+        foreign = site.fresh()
+        foreign.make_results_schema()
+        foreign.write("CREATE TABLE attrition (a INTEGER)")
+        before = foreign.fingerprint()
+        assert_refused(foreign.run(), 15, "attrition")
+        assert foreign.rows(
+            "SELECT table_name FROM information_schema.tables "
+            f"WHERE table_schema = '{foreign.results_schema}'"
+        ) == [("attrition",)]
+        if site.engine == "postgresql":
+            assert foreign.fingerprint() == before
 
     def test_a_file_that_another_process_holds(self, site: Site, hold) -> None:
         holder = hold(site.results)
@@ -399,6 +414,7 @@ class TestResults:
             assert_refused(site.run(), 16, site.results, f"process {os.getpid()}")
 
 
+@on_both_engines
 def test_a_failed_run_leaves_its_cause_and_nothing_else(site: Site) -> None:
     site.change("DROP TABLE measurement")
     assert site.run().returncode == 12

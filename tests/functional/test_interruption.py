@@ -11,9 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from command_line import Site, assert_refused, log_lines, omop_scorer, start
+from command_line import Site, assert_refused, log_lines, omop_scorer, on_both_engines, start
+from server_site import ServerSite
+from test_logs import STEPS
+
+from tests import postgresql
 
 PERSONS = 1000
+
+
+BOTH = ("duckdb", "postgresql")
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +33,13 @@ def midsized(tmp_path_factory: pytest.TempPathFactory, made_up) -> Site:
 
 
 @pytest.fixture
-def night(midsized: Site, tmp_path: Path) -> Site:
-    """The mid-sized CDM with results of its own."""
+def night(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    """A CDM with results of its own: mid-sized in a file, small on a server."""
+    if request.param == "postgresql":
+        answered = request.getfixturevalue("server_answered")
+        of_server = ServerSite(tmp_path, answered.cdm, postgresql.new_schema("night"))
+        return of_server.with_answer_of(answered)
+    midsized = request.getfixturevalue("midsized")
     shutil.copy(midsized.results, tmp_path / "results.duckdb")
     return Site(tmp_path, midsized.cdm, tmp_path / "results.duckdb")
 
@@ -35,7 +47,6 @@ def night(midsized: Site, tmp_path: Path) -> Site:
 def stop_after(site: Site, step: str, number: int, *, delay: float = 0, **keys: object) -> int:
     """Signal a run as soon as it logs the end of a step; return the process's exit code."""
     run = start("run", "--config", site.run_file(**keys), "--log-format", "json")
-    assert run.stderr is not None
     for line in run.stderr:
         if log_lines(line)[0].get("step") == step:
             time.sleep(delay)
@@ -44,10 +55,10 @@ def stop_after(site: Site, step: str, number: int, *, delay: float = 0, **keys: 
             break
     else:
         pytest.fail(f"the run never logged the step {step}")
-    said = run.stderr.read()
-    run.stderr.close()
-    assert "Traceback" not in said
-    return run.wait()
+    finished = run.finish()
+    assert "Traceback" not in finished.stderr
+    site.settle()
+    return finished.returncode
 
 
 def steps_of(site: Site) -> list[str]:
@@ -71,9 +82,10 @@ def assert_whole(site: Site, yesterday: dict, dead: set[int]) -> set[int]:
 
 
 @pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("night", BOTH, indirect=True)
 def test_a_kill_at_any_step_leaves_one_whole_answer(night: Site, first: int) -> None:
     steps = steps_of(night)
-    assert len(steps) == len(set(steps)) > 20
+    assert steps == STEPS
     yesterday = night.answer()
     left: set[int] = set()
     for step in steps[first::2]:
@@ -92,6 +104,7 @@ def test_a_kill_at_any_step_leaves_one_whole_answer(night: Site, first: int) -> 
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.3])
+@pytest.mark.parametrize("night", BOTH, indirect=True)
 def test_a_kill_amid_scoring_leaves_no_row(night: Site, delay: float) -> None:
     yesterday = night.answer()
     stop_after(night, "quality", signal.SIGKILL, delay=delay, batch_size=1)
@@ -100,6 +113,7 @@ def test_a_kill_amid_scoring_leaves_no_row(night: Site, delay: float) -> None:
 
 
 @pytest.mark.parametrize("milliseconds", [0, 3, 10, 30])
+@pytest.mark.parametrize("night", BOTH, indirect=True)
 def test_a_kill_amid_the_commit_leaves_all_or_nothing(night: Site, milliseconds: int) -> None:
     yesterday = night.answer()
     stop_after(night, "publish", signal.SIGKILL, delay=milliseconds / 1000)
@@ -110,6 +124,7 @@ def test_a_kill_amid_the_commit_leaves_all_or_nothing(night: Site, milliseconds:
 
 
 @pytest.mark.parametrize("step", ["concept sets", "quality", "score"])
+@pytest.mark.parametrize("night", BOTH, indirect=True)
 def test_a_request_to_stop_ends_failed(night: Site, step: str) -> None:
     yesterday = night.answer()
     exit_code = stop_after(night, step, signal.SIGTERM, batch_size=2 if step == "quality" else 1000)
@@ -121,6 +136,7 @@ def test_a_request_to_stop_ends_failed(night: Site, step: str) -> None:
     assert night.answer() == yesterday
 
 
+@pytest.mark.parametrize("night", BOTH, indirect=True)
 def test_an_interrupt_from_the_keyboard_ends_failed(night: Site) -> None:
     yesterday = night.answer()
     exit_code = stop_after(night, "quality", signal.SIGINT, batch_size=2)
@@ -129,19 +145,20 @@ def test_an_interrupt_from_the_keyboard_ends_failed(night: Site) -> None:
     assert night.states()[dead] == "FAILED"
 
 
+@pytest.mark.parametrize("night", BOTH, indirect=True)
 def test_of_two_runs_at_once_one_writes(night: Site) -> None:
     yesterday = night.answer()
     first = start("run", "--config", night.run_file(batch_size=5), "--log-format", "json")
-    assert first.stderr is not None
     assert log_lines(first.stderr.readline())[0]["step"] == "connect"
     os.kill(first.pid, signal.SIGSTOP)  # holds it where it is, however slow the machine
-    second = omop_scorer("run", "--config", night.folder / "nightly.yaml")
-    looked = omop_scorer("check", "--config", night.folder / "nightly.yaml")
+    second, looked = (
+        start(command, "--config", night.folder / "nightly.yaml").finish()
+        for command in ("run", "check")
+    )
     os.kill(first.pid, signal.SIGCONT)
-    first.stderr.read()
-    first.stderr.close()
     assert first.wait() == 0
-    assert_refused(second, 16, r"results\.url", night.results, f"process {first.pid}")
+    holder = f"process {first.pid}" if night.engine == "duckdb" else r"server process \d+"
+    assert_refused(second, 16, r"results\.url", night.results, "another run", holder)
     assert looked.returncode == 16
     assert assert_whole(night, yesterday, set()) == set()
     assert len(night.states()) == 2
@@ -219,8 +236,9 @@ def test_no_file_may_grow(site: Site, n_bytes: int) -> None:
     assert "unforeseen" not in finished.stderr
 
 
+@on_both_engines
 def test_a_first_run_that_dies_leaves_no_answer(site: Site) -> None:
-    fresh = Site(site.folder, site.cdm, site.folder / "fresh.duckdb")
+    fresh = site.fresh()
     stop_after(fresh, "score", signal.SIGKILL)
     assert fresh.rows("FROM latest_run") == []
     assert fresh.rows("FROM latest_score") == []
@@ -228,8 +246,9 @@ def test_a_first_run_that_dies_leaves_no_answer(site: Site) -> None:
     assert len(fresh.rows("FROM latest_run")) == 1
 
 
+@on_both_engines
 def test_a_kill_while_the_tables_are_made_leaves_a_file_the_next_run_can_use(site: Site) -> None:
-    fresh = Site(site.folder, site.cdm, site.folder / "fresh.duckdb")
+    fresh = site.fresh()
     stop_after(fresh, "connect", signal.SIGKILL)
     assert fresh.run().returncode == 0
     assert fresh.rows("SELECT COUNT(*) FROM latest_score") != [(0,)]

@@ -9,7 +9,15 @@ from pathlib import Path
 import duckdb
 import pytest
 import sqlglot
-from command_line import AS_OF, Site, assert_refused, log_lines, omop_scorer, start
+from command_line import (
+    AS_OF,
+    Site,
+    assert_refused,
+    log_lines,
+    omop_scorer,
+    on_both_engines,
+    start,
+)
 
 from omop_scorer import results
 from omop_scorer.health import age
@@ -27,7 +35,7 @@ def run_ids(site: Site, table: str) -> list[int]:
 def status(site: Site, *arguments: str) -> tuple[int, str, str]:
     options = [f"results.{key}={value}" for key, value in site.results_section().items()]
     sets = [word for option in options for word in ("--set", option)]
-    done = omop_scorer("status", *sets, *arguments)
+    done = start("status", *sets, *arguments).finish()
     return done.returncode, done.stdout, done.stderr
 
 
@@ -37,6 +45,7 @@ class TestRetention:
     def test_the_tables_of_persons_are_known(self) -> None:
         assert set(results.person_level_tables()) == PERSON_TABLES
 
+    @on_both_engines
     def test_rows_of_persons_are_kept_of_so_many_nights_and_counts_of_all(self, site: Site) -> None:
         for _ in range(3):
             assert site.run(keep_person_level_runs=2).returncode == 0
@@ -69,13 +78,14 @@ class TestRetention:
 
     def test_what_is_gone_is_said_when_nights_are_compared(self, site: Site) -> None:
         assert site.run(keep_person_level_runs=1).returncode == 0
-        said = omop_scorer("diff", "previous", "latest", "--config", site.run_file()).stdout
+        said = start("diff", "previous", "latest", "--config", site.run_file()).finish().stdout
         assert "Patients cannot be compared" in said
 
 
 class TestDryRun:
     """run --dry-run."""
 
+    @on_both_engines
     def test_it_shows_explains_and_counts_and_writes_nothing(self, site: Site) -> None:
         before = site.answer(), site.states()
         done = site.run("--dry-run", "--log-format", "json")
@@ -113,6 +123,7 @@ def _only_json(text: str) -> str:
 class TestStatus:
     """The health check."""
 
+    @on_both_engines
     def test_a_good_night(self, site: Site) -> None:
         code, said, _ = status(site)
         ((run_id, n_scored),) = site.rows("SELECT run_id, n_scored FROM latest_run")
@@ -141,6 +152,7 @@ class TestStatus:
         assert "failed: step CDM" in problem
         assert "measurement is missing" in problem
 
+    @on_both_engines
     def test_a_killed_night(self, site: Site) -> None:
         run = start("run", "--config", site.run_file(), "--log-format", "json")
         assert run.stderr is not None
@@ -148,8 +160,8 @@ class TestStatus:
             if json.loads(line).get("step") == "concept sets":
                 os.kill(run.pid, signal.SIGKILL)
                 break
-        run.stderr.close()
-        run.wait()
+        run.finish()
+        site.settle()
         code, said, problem = status(site)
         assert code == 17
         assert "RUNNING" in said

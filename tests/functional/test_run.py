@@ -10,16 +10,23 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
 import pytest
 import truth_check
-from command_line import AS_OF, RUN_TABLES, Site
+from command_line import AS_OF, RUN_TABLES, Site, on_both_engines
 
 from omop_scorer import __version__
+from omop_scorer.cdm import TABLES
 from omop_scorer.resources import shipped
 
 PERSONS = 6000
 EARLIER = date(2024, 2, 29)
+#: What servers call the types of the specification.
+TYPES = {
+    "double precision": "double",
+    "character varying": "varchar",
+    "text": "varchar",
+    "timestamp without time zone": "timestamp",
+}
 SPECIFICATION = shipped("sql") / "results" / "results_data_model.csv"
 
 
@@ -40,25 +47,13 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def tables_of(site: Site, run_id: int) -> dict[str, pa.Table]:
-    """Return every table of a run, in an order of its own, without the run's id."""
-    with duckdb.connect(str(site.results), read_only=True) as connection:
-        return {
-            table: connection.sql(
-                f"SELECT * EXCLUDE (run_id) FROM omop_scorer.{table} "
-                f"WHERE run_id = {run_id} ORDER BY ALL"
-            ).to_arrow_table()
-            for table in RUN_TABLES
-        }
-
-
 def latest(site: Site) -> int:
     ((run_id,),) = site.rows("SELECT run_id FROM latest_run")
     return run_id
 
 
 def differences(site: Site, truth: Path) -> list[str]:
-    found = {name: table.to_pandas() for name, table in tables_of(site, latest(site)).items()}
+    found = {name: table.to_pandas() for name, table in site.tables(latest(site)).items()}
     return truth_check.compare(truth, {name: pd.DataFrame(rows) for name, rows in found.items()})
 
 
@@ -85,7 +80,7 @@ def test_batch_size_and_threads_change_nothing(
     other = Site(tmp_path, big_site.cdm, tmp_path / "results.duckdb")
     finished = other.run(batch_size=batch_size, threads=threads)
     assert finished.returncode == 0, finished.stderr
-    expected, found = tables_of(big_site, latest(big_site)), tables_of(other, latest(other))
+    expected, found = big_site.tables(latest(big_site)), other.tables(latest(other))
     assert [name for name in RUN_TABLES if not found[name].equals(expected[name])] == []
     assert expected["patient_subgroup"].num_rows > 5000
 
@@ -94,32 +89,35 @@ def test_a_folder_and_a_file_give_the_same_rows(tmp_path: Path, made_up, answere
     site = Site(tmp_path, made_up(suffix=""), tmp_path / "results.duckdb")
     assert site.run().returncode == 0
     of_file = Site(tmp_path, made_up(), answered)
-    expected, found = tables_of(of_file, latest(of_file)), tables_of(site, latest(site))
+    expected, found = of_file.tables(latest(of_file)), site.tables(latest(site))
     assert [name for name in RUN_TABLES if not found[name].equals(expected[name])] == []
 
 
+@on_both_engines
 def test_the_same_night_again_gives_the_same_rows_under_a_new_run_id(site: Site) -> None:
     first = latest(site)
     assert site.run().returncode == 0
     second = latest(site)
     assert second > first
     assert site.states() == {first: "COMPLETE", second: "COMPLETE"}
-    expected, found = tables_of(site, first), tables_of(site, second)
+    expected, found = site.tables(first), site.tables(second)
     assert all(found[name].equals(expected[name]) for name in RUN_TABLES)
 
 
+@on_both_engines
 def test_a_backfill_of_an_older_night_is_not_todays_answer(site: Site) -> None:
     seen, today = site.answer(), latest(site)
     assert site.run("--as-of", EARLIER).returncode == 0
     assert site.answer() == seen
     ((backfilled,),) = site.rows(f"SELECT run_id FROM scoring_run WHERE as_of_date = '{EARLIER}'")
     assert backfilled > today
-    assert tables_of(site, backfilled)["patient_subgroup"].num_rows > 0
+    assert site.tables(backfilled)["patient_subgroup"].num_rows > 0
     assert site.run("--as-of", "2025-06-16").returncode == 0
     assert latest(site) > backfilled
     assert site.rows("SELECT DISTINCT run_id FROM latest_score") == [(latest(site),)]
 
 
+@on_both_engines
 def test_an_empty_cohort_ends_complete_with_a_warning_and_zero_rows(site: Site) -> None:
     finished = site.run("--set", "cohort.concept_ids=[4310024]")
     assert finished.returncode == 0, finished.stderr
@@ -129,17 +127,16 @@ def test_an_empty_cohort_ends_complete_with_a_warning_and_zero_rows(site: Site) 
     )
     assert (n_cohort, n_scored) == (0, 0)
     assert "the cohort is empty" in message
-    tables = tables_of(site, run_id)
+    tables = site.tables(run_id)
     for name in ("patient_covariate", "counterfactual", "patient_subgroup", "treatment_line"):
         assert tables[name].num_rows == 0, name
     assert tables["attrition"].to_pandas()[["n_persons", "n_excluded"]].to_numpy().sum() == 0
     assert site.rows("FROM latest_score") == []
 
 
+@on_both_engines
 def test_an_empty_cdm_is_an_empty_cohort(site: Site) -> None:
-    with duckdb.connect(str(site.cdm), read_only=True) as connection:
-        tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    site.change(*(f"DELETE FROM {table}" for (table,) in tables))
+    site.change(*(f"DELETE FROM {table.name}" for table in TABLES))
     finished = site.run()
     assert finished.returncode == 0, finished.stderr
     assert site.rows("SELECT n_cohort, n_scored FROM latest_run") == [(0, 0)]
@@ -167,6 +164,7 @@ def test_scored_and_left_out_make_the_cohort(big_site: Site) -> None:
         assert big_site.rows(counted) == [(n_left * per_person, n_left)], table
 
 
+@on_both_engines
 def test_a_run_says_where_its_answer_comes_from(site: Site) -> None:
     assert site.run("--set", "uncertainty=analytic").returncode == 0
     names = [
@@ -179,7 +177,7 @@ def test_a_run_says_where_its_answer_comes_from(site: Site) -> None:
         for row in site.rows(f"SELECT {', '.join(names)} FROM scoring_run ORDER BY run_id DESC")
     )
     assert second["as_of_date"] == AS_OF
-    assert (second["engine"], second["tool_version"]) == ("duckdb", __version__)
+    assert (second["engine"], second["tool_version"]) == (site.engine, __version__)
     assert (first["uncertainty"], second["uncertainty"]) == ("bootstrap", "analytic")
     for name in ("model_sha256", "config_sha256", "concept_sets_sha256"):
         assert re.fullmatch("[0-9a-f]{64}", second[name]), name
@@ -193,11 +191,9 @@ def test_a_run_says_where_its_answer_comes_from(site: Site) -> None:
     assert document["covariates"]["crp"]["lookback_days"] == 180
     hashed = hashlib.sha256(second["config_json"].encode()).hexdigest()
     assert second["config_sha256"] == hashed
-    with duckdb.connect(str(site.cdm), read_only=True) as connection:
-        source = connection.execute(
-            "SELECT cdm_source_name, cdm_version, cdm_release_date, vocabulary_version "
-            "FROM cdm.cdm.cdm_source"
-        ).fetchone()
+    (source,) = site.cdm_rows(
+        "SELECT cdm_source_name, cdm_version, cdm_release_date, vocabulary_version FROM cdm_source"
+    )
     assert source == tuple(second[name] for name in names[-5:-1])
     ((run_id, started_at),) = site.rows(
         "SELECT run_id, started_at FROM scoring_run ORDER BY run_id DESC LIMIT 1"
@@ -224,23 +220,25 @@ def test_the_hash_of_the_concept_sets_follows_their_members(site: Site, tmp_path
     assert shipped_sets == copied != changed
 
 
+@on_both_engines
 def test_the_tables_are_those_of_the_specification(site: Site) -> None:
     with SPECIFICATION.open(encoding="utf-8", newline="") as file:
         specified = [
             (
                 row["table_name"],
                 row["column_name"],
-                row["data_type"].upper(),
+                row["data_type"],
                 row["is_required"] == "No",
             )
             for row in csv.DictReader(file)
         ]
-    found = site.rows(
-        "SELECT table_name, column_name, data_type, is_nullable = 'YES' "
-        "FROM information_schema.columns WHERE table_schema = 'omop_scorer' "
+    columns = site.rows(
+        "SELECT table_name, column_name, LOWER(data_type), is_nullable = 'YES' "
+        f"FROM information_schema.columns WHERE table_schema = '{site.results_schema}' "
         "AND table_name IN (SELECT table_name FROM information_schema.tables "
         "WHERE table_type = 'BASE TABLE') ORDER BY table_name, ordinal_position"
     )
+    found = [(table, name, TYPES.get(kind, kind), free) for table, name, kind, free in columns]
     bookkeeping = [row for row in found if row[0] == "schema_version"]
     assert [row for row in found if row not in bookkeeping] == sorted(
         specified, key=lambda row: row[0]
@@ -277,6 +275,7 @@ def test_views_are_readable_under_another_name_of_the_file(site: Site, tmp_path:
             assert connection.execute(query).fetchone() != (0,), view
 
 
+@on_both_engines
 def test_results_of_two_schemas_live_in_one_file(site: Site) -> None:
     seen = site.answer()
     assert site.run("--set", "results.schema=Other Schema").returncode == 0

@@ -1,11 +1,10 @@
 """Results of an earlier release are migrated in place and stay what readers see."""
 
+import re
 from datetime import date, datetime
-from pathlib import Path
 
-import duckdb
 import pytest
-from command_line import Site, omop_scorer
+from command_line import Site, on_both_engines
 
 from omop_scorer import results, sql
 
@@ -43,27 +42,48 @@ ROWS = {
 }
 
 
+VIEWS = (
+    *("latest_run", "latest_attrition", "latest_patient_covariate", "latest_counterfactual"),
+    *("latest_treatment_line", "latest_concept_set_member", "latest_covariate_quality"),
+    "latest_score",
+)
+
+
 @pytest.fixture
-def old(tmp_path: Path, made_up) -> Site:
+def old(site: Site) -> Site:
     """A site whose results were made by the first version of the schema."""
-    site = Site(tmp_path, made_up(), tmp_path / "results.duckdb")
-    with duckdb.connect(str(site.results)) as connection:
-        connection.execute("CREATE SCHEMA omop_scorer")
-        first = sql.find("results/migrations/0001_tables")
-        for statement in first.render("duckdb", {"results": (None, "omop_scorer")}):
-            connection.execute(statement)
-        connection.execute("USE omop_scorer")
-        connection.execute(
-            "CREATE TABLE schema_version (version INTEGER NOT NULL, "
-            "tool_version VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)"
-        )
-        for table, rows in ROWS.items():
-            marks = ", ".join("?" * len(rows[0]))
-            connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-    return site
+    old = site.fresh()
+    old.make_results_schema()
+    for name in ("results/migrations/0001_tables", "results/views"):
+        statements = sql.find(name).render("duckdb", {"results": (None, old.results_schema)})
+        old.write(*(each for each in statements if is_of_first_version(each)))
+    old.write(
+        "CREATE TABLE schema_version (version INTEGER NOT NULL, "
+        "tool_version VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)"
+    )
+    for table, rows in ROWS.items():
+        for row in rows:
+            old.write(f"INSERT INTO {table} VALUES ({', '.join(map(literal, row))})")
+    return old
 
 
+def is_of_first_version(statement: str) -> bool:
+    """Tell whether a statement makes a table, or one of the views there were in the beginning."""
+    view = re.match(r"CREATE OR REPLACE VIEW \S+\.(\w+)", statement)
+    return view is None or view[1] in VIEWS
+
+
+def literal(value: object) -> str:
+    """Return a value as SQL has it."""
+    if value is None or isinstance(value, bool | int | float):
+        return "NULL" if value is None else str(value)
+    return f"'{value}'"
+
+
+@on_both_engines
 def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
+    seen = old.rows("FROM latest_score")
+    assert len(seen) == 1
     finished = old.run("--as-of", "2025-06-15")
     assert finished.returncode == 0, finished.stderr
     versions = old.rows("SELECT version FROM schema_version ORDER BY version")
@@ -75,6 +95,7 @@ def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
     assert old.rows("SELECT person_id, subgroup, anti_tnf_effect FROM latest_score") == [
         (PERSON, "(TNF = IL = INT)", 30.0)
     ]
+    assert old.rows("FROM latest_score") == seen
     for table, rows in ROWS.items():
         if table != "schema_version":
             assert old.rows(f"FROM {table} WHERE run_id = {OLD_RUN}") == rows
@@ -82,9 +103,10 @@ def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
     assert old.rows("FROM cohort") == []
 
 
+@on_both_engines
 def test_a_report_of_a_run_without_audits_says_what_it_lacks(old: Site) -> None:
     assert old.run("--as-of", "2025-06-15").returncode == 0
     target = old.folder / "report.html"
-    done = omop_scorer("report", "--config", old.run_file(), "-o", target)
+    done = old.run("-o", target, command="report")
     assert done.returncode == 0, done.stderr
     assert str(OLD_RUN) in target.read_text(encoding="utf-8")

@@ -12,7 +12,8 @@
 --
 -- Run by a superuser, or by one who may create roles, grant on both schemas, and is a member of
 -- `loader` and, where there are readers, of `role`. All of it is done, or nothing.
--- The role has no password yet; give it one with \password omop_scorer, which sends only its hash.
+-- The role has no password yet; give it one with \password omop_scorer, which sends only its hash
+-- (on PostgreSQL 13 after SET password_encryption = 'scram-sha-256', or the hash is an md5).
 -- An analyst becomes a reader with: GRANT omop_reader TO somebody.
 -- A loader that drops and makes the schema itself, not only its tables, takes the rights away with
 -- it: then run this again. Nothing is taken from PUBLIC; on PostgreSQL 13 and 14 that still means

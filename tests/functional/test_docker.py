@@ -180,6 +180,8 @@ def start(service: dict[str, Any], places: dict[str, str]) -> subprocess.Complet
         assert set(environment) == {"PGHOST", "PGPORT", "PGUSER", "PGDATABASE"}
         environment = {"PGHOST": info.host, "PGPORT": str(info.port)}
         environment |= {"PGUSER": info.user, "PGDATABASE": info.dbname}
+        # The default of the server of compose.yaml; that of PostgreSQL 13 is md5.
+        environment["PGOPTIONS"] = "-c password_encryption=scram-sha-256"
     programs = [str(PROGRAM.parent), str(Path(psql_program()).parent), "/usr/bin", "/bin"]
     environment |= {"PATH": os.pathsep.join(programs), "HOME": places["/data"]}
     return subprocess.run(

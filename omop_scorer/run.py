@@ -171,9 +171,10 @@ def _fail(engine: Engine, run_id: int, journal: Journal, error: BaseException) -
     message = "; ".join(problems)
     # Where even that cannot be written, the next run finds this one RUNNING and says FAILED.
     with suppress(OmopScorerError):
-        results.record_status(
-            engine, run_id, "FAILED", message=f"step {journal.current}: {message}"
-        )
+        if not results.is_complete(engine, run_id):
+            results.record_status(
+                engine, run_id, "FAILED", message=f"step {journal.current}: {message}"
+            )
 
 
 def _begin(engine: Engine, rules: Rules, as_of: date, release: dict[str, object]) -> int:

@@ -128,7 +128,11 @@ class Site:
 
     def run(self, *arguments: object, command: str = "run", **keys: Any) -> Finished:
         """Run a command with this site's run file."""
-        return start(command, "--config", self.run_file(**keys), *arguments).finish()
+        return self.start(*arguments, command=command, **keys).finish()
+
+    def start(self, *arguments: object, command: str = "run", **keys: Any) -> Forked:
+        """Start a command with this site's run file."""
+        return start(command, "--config", self.run_file(**keys), *arguments)
 
     def change(self, *statements: str) -> None:
         """Change the CDM, which must be this site's own; tables are named without a schema."""

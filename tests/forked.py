@@ -46,6 +46,11 @@ class Forked:
         err.close()
         self.pid: int = self._process.pid
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.exitcode is None
+
     def wait(self, timeout: float = 300) -> int:
         """Wait for the end; return the exit code, negative for a signal."""
         return self.finish(timeout).returncode

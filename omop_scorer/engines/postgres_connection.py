@@ -28,9 +28,6 @@ from omop_scorer.urls import read_server
 _SPEAKABLE = re.compile(
     r"0[38]...|25...|28...|3D...|3F...|40...|42(501|P0[1-9]|703)|5[3-8]...|XX..."
 )
-# It writes to standard error what it could not say otherwise; nobody knows what stands in that.
-logging.getLogger("psycopg").setLevel(logging.CRITICAL + 1)
-
 _DISK_FULL = "53100"
 #: States that pass by themselves: the server stops or starts, too many sessions, a deadlock.
 _TRANSIENT = re.compile(r"08...|57P0[123]|53300|40(001|P01)")
@@ -42,6 +39,9 @@ _TRANSIENT_WORDS = re.compile(
 )
 #: A peer that is gone is noticed within a minute and a half, unless the URL says otherwise.
 _KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "15", "keepalives_count": "4"}
+# What psycopg ignores it would say on standard error in the server's words, values and all.
+logging.getLogger("psycopg").propagate = False
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 class Connection:
@@ -155,13 +155,19 @@ def _ours(
     error_class: type[OmopScorerError], where: str, error: BaseException | None
 ) -> OmopScorerError:
     state = getattr(error, "sqlstate", None)
-    ours = error_class(f"{where}: {_said(error)}")
+    ours = error_class(f"{where}: {_said(error)}{_missing_right(error)}")
     ours.is_transient = (
         isinstance(error, psycopg.OperationalError) and bool(_TRANSIENT_WORDS.search(str(error)))
         if state is None
         else bool(_TRANSIENT.fullmatch(state))
     )
     return ours
+
+
+def _missing_right(error: BaseException | None) -> str:
+    """Return what to grant where a user may not enter a database, else nothing."""
+    match = re.search(r'permission denied for database "(.+)"\n', f"{error}\n")
+    return f': GRANT CONNECT ON DATABASE "{match[1]}" TO the user' if match else ""
 
 
 def _said(error: BaseException | None) -> str:

@@ -46,6 +46,27 @@ def _refuse_without_rights(connection: Connection, schema: str) -> None:
             f"{connection.where}: the schema {schema} cannot be made or written to: "
             f"GRANT {what} TO {_quoted(user)}"
         )
+    _refuse_tables_of_others(connection, schema, user)
+
+
+def _refuse_tables_of_others(connection: Connection, schema: str, user: str) -> None:
+    """Refuse before anything is written what would fail at the end: somebody else made a table."""
+    rows = connection.rows(
+        "SELECT c.relname FROM pg_catalog.pg_class AS c "
+        "INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %(name)s AND c.relkind IN ('r', 'p') "
+        "AND (c.relname = 'schema_version' OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a "
+        "WHERE a.attrelid = c.oid AND a.attname = 'run_id' AND NOT a.attisdropped)) "
+        "AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') "
+        "AND has_table_privilege(c.oid, 'DELETE')) ORDER BY c.relname",
+        {"name": schema},
+    )
+    if rows:
+        raise ResultsError(
+            f"{connection.where}: rows of {', '.join(name for (name,) in rows)} cannot be read, "
+            "added and removed: GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA "
+            f"{_quoted(schema)} TO {_quoted(user)}"
+        )
 
 
 def _lock_key(schema: str) -> dict[str, int]:

@@ -213,6 +213,20 @@ class Site:
         return {run_id for (run_id,) in self.rows(union)}
 
 
+def assert_whole(site: Site, yesterday: dict, dead: set[int]) -> set[int]:
+    """Hold the views to one whole answer, and return the runs that are not COMPLETE."""
+    seen, states = site.answer(), site.states()
+    ((run_id,),) = site.rows("SELECT run_id FROM latest_run")
+    assert states[run_id] == "COMPLETE"
+    assert all(seen[view][0][0] == yesterday[view][0][0] for view in yesterday if view != "run")
+    if run_id == yesterday["run"][0][0]:
+        assert seen == yesterday
+    complete = {run for run, state in states.items() if state == "COMPLETE"}
+    assert site.runs_with_rows() == complete
+    assert all(states[run] == "FAILED" for run in dead)
+    return set(states) - complete
+
+
 def prefixed(view: str) -> str:
     """Return the name of a view; those in OHDSI's layout bear OHDSI's names."""
     return view if view.startswith("cohort") else f"latest_{view}"

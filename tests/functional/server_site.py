@@ -57,16 +57,21 @@ class ServerSite(Site):
         return self.results
 
     def places(self) -> dict[str, Any]:
-        """Return the sections of the run file that the engine needs.
-
-        Sessions bear the name of the results, so that a site's own can be told.
-        """
+        """Return the sections of the run file that the engine needs."""
         return {
             "engine": "postgresql",
             "cdm": {"url": self.url, "schema": self.cdm},
             "results": {"url": self.results_url, "schema": self.results},
-            "postgresql": {"application_name": self.results},
+            "postgresql": self.manners(),
         }
+
+    def manners(self) -> dict[str, Any]:
+        """Return how a run deals with the server.
+
+        Sessions bear the name of the results, so that a site's own can be told. A fault ends the
+        run, unless a test asks for another try.
+        """
+        return {"application_name": self.results, "retries": 0}
 
     def config(self) -> RunConfig:
         """Return the configuration of the commands, for what is tested in this process."""
@@ -95,8 +100,7 @@ class ServerSite(Site):
     def change(self, *statements: str) -> None:
         """Change the CDM, in the words of DuckDB; tables are named without a schema."""
         if self.is_shared:
-            shared, self.cdm, self.is_shared = self.cdm, postgresql.new_schema("cdm"), False
-            copy_tables(shared, self.cdm)
+            self.own_cdm(postgresql.new_schema("cdm"))
         with self.session(self.url, self.cdm) as session:
             for statement in statements:
                 session.execute(_translated(statement))
@@ -111,6 +115,16 @@ class ServerSite(Site):
         with self.session(self.results_url, self.results) as session:
             for statement in statements:
                 session.execute(_translated(statement))
+
+    def write_as_server(self, *statements: str) -> None:
+        """Run statements on the results, in the words of the server."""
+        with self.session(self.results_url, self.results) as session:
+            for statement in statements:
+                session.execute(statement)
+
+    def at(self, results_url: str) -> Self:
+        """Return the same site with another way to its results."""
+        return replace(self, results_url=results_url)
 
     def fingerprint(self) -> dict[str, object]:
         """Return what changes when anything is written to the CDM or to the results."""
@@ -131,6 +145,15 @@ class ServerSite(Site):
                     )
                     found[f"{schema}.{name}"] = (kind, rows.fetchall())
         return found
+
+    def _copy_cdm(self, shared: str) -> None:
+        """Copy the tables of a schema, with their columns' types and without keys."""
+        query = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
+        with self._session_of(self.url) as session:
+            session.execute(f"CREATE SCHEMA {_quoted(self.cdm)}")
+            for (name,) in session.execute(query, (shared,)).fetchall():
+                target, source = (f"{_quoted(schema)}.{name}" for schema in (self.cdm, shared))
+                session.execute(f"CREATE TABLE {target} AS TABLE {source}")
 
     def cdm_rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query on the CDM, in the words of DuckDB."""
@@ -189,6 +212,11 @@ class ServerSite(Site):
             time.sleep(0.02)
         pytest.fail("the sessions of a process that is gone never ended")
 
+    def own_cdm(self, schema: str) -> None:
+        """Copy the CDM, which is shared, to a schema of this site's own."""
+        shared, self.cdm, self.is_shared = self.cdm, schema, False
+        self._copy_cdm(shared)
+
     def with_answer_of(self, other: "ServerSite") -> Self:
         """Make the results and put another site's into them; return itself."""
         engine = open_engine(self.config(), with_results=True)
@@ -200,20 +228,6 @@ class ServerSite(Site):
             for table in results.data_model():
                 session.execute(f"INSERT INTO {table} SELECT * FROM {other.results}.{table}")
         return self
-
-
-def copy_tables(source: str, target: str) -> None:
-    """Copy the tables of a schema, with their columns' types and without keys."""
-    session = postgresql.session()
-    session.execute(f"CREATE SCHEMA {_quoted(target)}")
-    for name in table_names(source):
-        session.execute(f"CREATE TABLE {_quoted(target)}.{name} AS TABLE {_quoted(source)}.{name}")
-
-
-def table_names(schema: str) -> list[str]:
-    """Return the names of the tables and views of a schema."""
-    query = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
-    return sorted(name for (name,) in postgresql.session().execute(query, (schema,)))
 
 
 def _translated(statement: str) -> str:

@@ -6,13 +6,21 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from command_line import Site, assert_refused, log_lines, omop_scorer, on_both_engines, start
+from command_line import (
+    Site,
+    assert_refused,
+    assert_whole,
+    log_lines,
+    omop_scorer,
+    on_both_engines,
+    start,
+)
 from server_site import ServerSite
+from small_disk import fill, small_disk
 from test_logs import STEPS
 
 from tests import postgresql
@@ -65,20 +73,6 @@ def steps_of(site: Site) -> list[str]:
     finished = site.run("--log-format", "json")
     lines = log_lines(finished.stderr)
     return [line["step"] for line in lines if line["event"] == "step"]
-
-
-def assert_whole(site: Site, yesterday: dict, dead: set[int]) -> set[int]:
-    """Hold the views to one whole answer, and return the runs that are not COMPLETE."""
-    seen, states = site.answer(), site.states()
-    ((run_id,),) = site.rows("SELECT run_id FROM latest_run")
-    assert states[run_id] == "COMPLETE"
-    assert all(seen[view][0][0] == yesterday[view][0][0] for view in yesterday if view != "run")
-    if run_id == yesterday["run"][0][0]:
-        assert seen == yesterday
-    complete = {run for run, state in states.items() if state == "COMPLETE"}
-    assert site.runs_with_rows() == complete
-    assert all(states[run] == "FAILED" for run in dead)
-    return set(states) - complete
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -162,34 +156,6 @@ def test_of_two_runs_at_once_one_writes(night: Site) -> None:
     assert looked.returncode == 16
     assert assert_whole(night, yesterday, set()) == set()
     assert len(night.states()) == 2
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
-    """Mount a disk of 24 MB where that is allowed; yield whether it is."""
-    mounted = (
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)],
-            capture_output=True,
-            check=False,
-        ).returncode
-        == 0
-        if shutil.which("mount")
-        else False
-    )
-    try:
-        yield mounted
-    finally:
-        if mounted:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(path: Path, n_bytes_left: int) -> None:
-    """Fill a disk up to a number of bytes."""
-    with path.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(b"\0" * 4096)
-    os.truncate(path, max(0, path.stat().st_size - n_bytes_left))
 
 
 @pytest.mark.parametrize("n_bytes_left", [0, 50_000])

@@ -19,7 +19,7 @@ from omop_scorer.run import execute
 from tests import postgresql
 
 on_the_server = pytest.mark.parametrize("site", ["postgresql"], indirect=True)
-QUICK = {"postgresql": {"retry_wait_seconds": 0.05}}
+QUICK = {"postgresql": {"retry_wait_seconds": 0.05, "retries": 3}}
 
 
 def end_sessions(site: ServerSite) -> int:
@@ -75,7 +75,7 @@ def test_a_server_that_never_answers_is_tried_so_often_and_no_more(site: ServerS
 def test_a_fault_that_needs_a_person_is_not_tried_again(site: ServerSite) -> None:
     head, _, rest = site.results_url.partition("://")
     stranger = f"{head}://nobody_of_that_name@{rest.partition('@')[2]}"
-    finished = site.run("--log-format", "json", results={"url": stranger})
+    finished = site.run("--log-format", "json", results={"url": stranger}, **QUICK)
     assert finished.returncode == 11
     assert not any("try 1" in message for message in messages(finished.stderr))
 
@@ -83,7 +83,7 @@ def test_a_fault_that_needs_a_person_is_not_tried_again(site: ServerSite) -> Non
 @on_the_server
 def test_a_request_to_stop_ends_the_waiting(site: ServerSite) -> None:
     nowhere = {"url": "postgresql://somebody@localhost:1/nowhere"}
-    keys = {"postgresql": {"retry_wait_seconds": 60}}
+    keys = {"postgresql": {"retry_wait_seconds": 60, "retries": 1}}
     run = site.start("--log-format", "json", results=nowhere, **keys)
     assert "begins again in 60 s" in run.stderr.readline()
     os.kill(run.pid, signal.SIGTERM)

@@ -282,3 +282,34 @@ def test_results_of_two_schemas_live_in_one_file(site: Site) -> None:
     assert site.answer() == seen
     ((n,),) = site.rows('SELECT COUNT(*) FROM "Other Schema".latest_score')
     assert n == seen["score"][0][0]
+
+
+HOSTILE = (
+    'O\'Brien "x"; DROP TABLE person; -- %s %(x)s $1 {} :as_of_date',
+    "\\N",
+    "\\.",
+    "tab\tline\nreturn\rback\\slash, comma; é 漢字 😀 \u202e \ufeff",
+    "",
+    " NULL ",
+)
+
+
+@on_both_engines
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_text_of_the_site_stays_what_it_is(site: Site, text: str) -> None:
+    quoted = text.replace("'", "''")
+    site.change(
+        f"UPDATE cdm_source SET cdm_source_name = '{quoted}', vocabulary_version = '{quoted}'",
+        f"UPDATE measurement SET unit_source_value = '{quoted}', unit_concept_id = NULL, "
+        f"value_source_value = '{quoted}', measurement_source_value = NULL",
+        f"UPDATE drug_exposure SET route_source_value = '{quoted}', drug_source_value = NULL",
+        f"UPDATE condition_occurrence SET condition_source_value = '{quoted}'",
+        "UPDATE person SET person_source_value = NULL, gender_source_value = NULL",
+        f"UPDATE concept SET concept_name = '{quoted}', concept_code = '{quoted}'",
+    )
+    finished = site.run()
+    assert finished.returncode == 0, finished.stderr
+    found = site.rows("SELECT cdm_source_name, n_cohort FROM latest_run")
+    assert found == [(text or None, 150)]
+    assert site.run("--format", "json", command="runs").returncode == 0
+    assert site.run(command="check").returncode == 0

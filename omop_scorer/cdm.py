@@ -163,6 +163,8 @@ class SiteTable:
     label: str
     columns: Mapping[str, str]
     names: Mapping[str, str]
+    is_filtered: bool = False
+    """Whether the server hides rows of it from this user."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,11 @@ def look(engine: "Engine") -> tuple[list[str], list[str], dict[str, SiteTable | 
             else:
                 warnings.append(f"table {table.name} is missing: {table.without_it}")
             continue
+        if site.is_filtered:
+            warnings.append(
+                f"table {table.name}: the server hides rows of it from this user (row-level "
+                "security); who is hidden is not in the cohort"
+            )
         for column in table.columns:
             if column.name not in site.columns:
                 text = f"column {table.name}.{column.name} is missing"

@@ -22,6 +22,9 @@ from omop_scorer.urls import is_server, masked
 #: "Ever" as a number of days: two hundred years, longer than any record.
 EVER_DAYS = 73_000
 
+#: PostgreSQL cuts off the rest of a name.
+_LONGEST_NAME_BYTES = 63
+
 Days = Annotated[int, Field(ge=0, le=EVER_DAYS)]
 Table = Literal["measurement", "observation"]
 
@@ -82,6 +85,7 @@ class PostgreSQL(Frozen):
     """How a PostgreSQL server is dealt with."""
 
     application_name: str = Field(default="omop-scorer", min_length=1, max_length=63)
+    lock_timeout_seconds: int = Field(default=60, ge=1, le=2_000_000)
     statement_timeout_seconds: int | None = Field(default=None, ge=1, le=2_000_000)
     retries: int = Field(default=3, ge=0, le=20)
     retry_wait_seconds: float = Field(default=5, ge=0, le=600)
@@ -250,6 +254,12 @@ class RunConfig(Frozen):
         return self
 
     def _schemas_apart(self) -> "RunConfig":
+        name = self.results.schema_
+        if len(name.encode()) > _LONGEST_NAME_BYTES or name.startswith("pg_"):
+            raise ValueError(
+                f"results.schema: at most {_LONGEST_NAME_BYTES} bytes, and not pg_..., for that is "
+                "the server's"
+            )
         schemas = (self.cdm.schema_, self.cdm.vocabulary_schema)
         if self.cdm.url == self.results.url and self.results.schema_ in schemas:
             raise ValueError("results.schema is that of the CDM: the CDM is never written to")

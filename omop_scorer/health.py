@@ -63,6 +63,8 @@ def look(reader: ResultsReader, now: datetime, longest: timedelta) -> Health:
             f"the last run, {last.run_id}, was killed: its last word is RUNNING, and no run holds "
             "the lock; the next run clears up after it"
         )
+    if answer is not None and answer.n_cohort == 0:
+        problems.append(f"the answer in view, {answer.run_id}, is of nobody: its cohort is empty")
     if last is not None and not completed:
         problems.append("no run is COMPLETE: readers see no answer")
     elif completed and now - max(completed) > longest:

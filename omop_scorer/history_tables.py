@@ -85,7 +85,8 @@ def render_health(health: Health) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     last, answer = health.last, health.answer
     if last is not None:
-        under_way = ", under way" if health.is_under_way else ""
+        is_last = health.is_under_way and last.status == "RUNNING"
+        under_way = ", under way" if is_last else ""
         since = age(health.at - last.recorded_at)
         table.add_row("last run", str(last.run_id), f"{last.status}{under_way}, {since} ago")
     if answer is not None:
@@ -95,6 +96,8 @@ def render_health(health: Health) -> Table:
             f"as of {answer.as_of_date}, completed {age(health.at - answer.recorded_at)} ago, "
             f"{_count(answer.n_scored)} scored of {_count(answer.n_cohort)}",
         )
+    if health.is_under_way and (last is None or last.status != "RUNNING"):
+        table.add_row("", "", "a run is under way, and not yet recorded")
     table.add_row("healthy", "yes" if health.is_healthy else "no")
     return table
 

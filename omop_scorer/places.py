@@ -68,4 +68,7 @@ class Place(Frozen):
             raise ConfigurationError(
                 f"password_file {self.password_file}: cannot be read ({type(error).__name__})"
             ) from None
-        return SecretStr(text.rstrip("\r\n"))
+        password = text.rstrip("\r\n")
+        if not password:
+            raise ConfigurationError(f"password_file {self.password_file}: holds no password")
+        return SecretStr(password)

@@ -150,11 +150,15 @@ def clear_unfinished(engine: Engine) -> list[int]:
         {},
     )
     dead = [int(str(run_id)) for run_id, has_failed in rows if not has_failed]
-    for run_id, _ in rows:
+    if rows:
         for table in run_tables():
             engine.execute(
-                _parse(f"DELETE FROM results.{table} WHERE run_id = :run_id"),  # noqa: S608
-                {"run_id": run_id},
+                _parse(
+                    f"DELETE FROM results.{table} WHERE run_id IN ("  # noqa: S608
+                    "SELECT run_id FROM results.scoring_run_status GROUP BY run_id "
+                    "HAVING MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 0)"
+                ),
+                {},
             )
     for run_id in dead:
         record_status(engine, run_id, "FAILED", message="the run was interrupted before its end")

@@ -133,7 +133,7 @@ class _Night:
         rules, as_of, journal = self.rules, self.as_of, self.journal
         try:
             exposed, release = _open_cdm(engine, journal)
-        except OmopScorerError as error:
+        except BaseException as error:
             _fail(engine, _begin(engine, rules, as_of, {}), journal, error)
             raise
         run_id = _begin(engine, rules, as_of, release)

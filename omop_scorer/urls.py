@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 _SCHEMES = ("postgresql", "postgres")
-_SECRET_OPTIONS = ("password", "sslpassword")
+_SECRET_OPTIONS = (
+    *("password", "sslpassword", "oauth_client_secret"),
+    *("scram_client_key", "scram_server_key"),
+)
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,27 @@ second goes by COPY, so that it makes no difference where the results are.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import pyarrow as pa
+from psycopg.abc import Buffer
 from sqlglot import exp
 
 from omop_scorer import sql
-from omop_scorer.cdm import SiteTable, Table
+from omop_scorer.cdm import TABLES, SiteTable, Table
 from omop_scorer.config import RunConfig
 from omop_scorer.engines import postgres_copy
 from omop_scorer.engines.base import Engine, Parameters
 from omop_scorer.engines.postgres_casts import null, safe_cast
 from omop_scorer.engines.postgres_connection import Connection, rendered
 from omop_scorer.engines.postgres_source import PostgresSource
-from omop_scorer.engines.postgres_writing import has_schema, open_for_writing
-from omop_scorer.errors import ResultsError, SqlError
+from omop_scorer.engines.postgres_writing import (
+    has_schema,
+    open_for_writing,
+    refuse_without_lock,
+)
+from omop_scorer.errors import CdmError, ResultsError, SqlError
 
 #: Schema of temporary tables and views; before its names stands the logical schema, if not work.
 _WORK = "pg_temp"
@@ -59,26 +64,51 @@ class PostgresEngine(Engine):
             if with_results:
                 self._writer = open_for_writing(config)
             self._reader = Connection("cdm", config.cdm, config)
+            self._reader.refuse_unfit()
+            self._source: PostgresSource | None = None
             with self._reader.errors_as(SqlError):
-                self._begin()
+                self._look_up = self._new_source()
+                self._letters = self._known_letters()
         except BaseException:
             self.close()
             raise
 
-    def _begin(self) -> None:
-        """Begin the transaction in which everything is read; its first query sets the moment."""
-        self._cdm.driver.autocommit = False
-        self._cdm.driver.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    def _new_source(self) -> PostgresSource:
         is_shared = self._config.cdm.url == self._config.results.url
         hidden = self._config.results.schema_ if is_shared else None
-        self._source = PostgresSource(self._cdm, dict(self.table_names), hidden)
+        return PostgresSource(self._cdm, dict(self.table_names), hidden)
+
+    def _known_letters(self) -> str | None:
         known = self._cdm.rows(
             "SELECT collname FROM pg_catalog.pg_collation WHERE collname = ANY (%(names)s) "
             "AND collencoding IN (-1, (SELECT encoding FROM pg_catalog.pg_database "
             "WHERE datname = current_database()))",
             {"names": list(_LETTERS)},
         )
-        self._letters = min((name for (name,) in known), key=_LETTERS.index, default=None)
+        return min((name for (name,) in known), key=_LETTERS.index, default=None)
+
+    def _snapshot(self) -> PostgresSource:
+        """Begin, once, the transaction in which everything is read; return what is in it.
+
+        Its tables are locked against being emptied, altered or exchanged before its first query
+        sets the moment: what is emptied later would look empty, and what is exchanged too.
+        """
+        if self._source is None:
+            self._cdm.driver.autocommit = False
+            self._cdm.driver.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            if labels := self._lockable():
+                self._cdm.execute(f"LOCK TABLE {', '.join(labels)} IN ACCESS SHARE MODE")
+            self._source = self._new_source()
+        return self._source
+
+    def _lockable(self) -> list[str]:
+        """Return the tables that a run reads, as far as they can be found and locked."""
+        found = set()
+        for table in TABLES:
+            with suppress(CdmError):  # which is raised again when the table is looked for
+                if site := self._find(self._look_up, table):
+                    found.add(site.relation)
+        return sorted(self._look_up.lockable(found))
 
     @property
     def _cdm(self) -> Connection:
@@ -93,12 +123,15 @@ class PostgresEngine(Engine):
 
     def find_table(self, table: Table) -> SiteTable | None:
         """Look in the CDM's schema, or the vocabulary's, for the table under any letter case."""
+        with self._cdm.errors_as(SqlError):
+            return self._find(self._snapshot(), table)
+
+    def _find(self, source: PostgresSource, table: Table) -> SiteTable | None:
         cdm = self._config.cdm
         schema, anchor = cdm.schema_, "person"
         if table.schema == "vocab" and cdm.vocabulary_schema is not None:
             schema, anchor = cdm.vocabulary_schema, "concept"
-        with self._cdm.errors_as(SqlError):
-            return self._source.find(table.name, schema, anchor)
+        return source.find(table.name, schema, anchor)
 
     def expose(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
         """Make a temporary view over the site's table."""
@@ -187,15 +220,14 @@ class PostgresEngine(Engine):
         columns = [column.name for column in statement.this.expressions]
         target = self._results_table(statement.this.this.name)
         query = self._rendered(statement.expression, parameters)
+        blocks = self._copied(query, parameters)
         with self._results.errors_as(ResultsError):
-            postgres_copy.copy_across(
-                self._cdm.driver,
-                query,
-                dict(parameters),
-                self._results.driver,
-                target,
-                columns,
-            )
+            postgres_copy.copy_blocks_in(self._results.driver, target, columns, blocks)
+
+    def _copied(self, query: str, parameters: Parameters) -> Iterator[Buffer]:
+        """Yield rows of the work area; a fault of the one who reads is not the writer's."""
+        with self._cdm.errors_as(SqlError):
+            yield from postgres_copy.copy_out(self._cdm.driver, query, dict(parameters))
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Copy an Arrow table to the results."""
@@ -217,6 +249,7 @@ class PostgresEngine(Engine):
         """Commit the results written inside, or roll all of them back."""
         with self._results.errors_as(ResultsError), self._results.driver.transaction():
             yield
+            refuse_without_lock(self._results, self._config.results.schema_)
 
     def close(self) -> None:
         """End both sessions: temporary tables and the lock go with them."""

@@ -30,15 +30,27 @@ _SPEAKABLE = re.compile(
 )
 _DISK_FULL = "53100"
 #: States that pass by themselves: the server stops or starts, too many sessions, a deadlock.
-_TRANSIENT = re.compile(r"08...|57P0[123]|53300|40(001|P01)")
-#: The same in words: of a failed connection the client knows no state. It speaks English; where a
-#: server does not, its own words are not known, and the connection is not tried again.
+_TRANSIENT = re.compile(r"08...|57P0[1235]|53300|40(001|P01)|55P03|25P0[34]")
+#: The same in words: of a connection that could not be made the client knows no state. It speaks
+#: English; where a server does not, its own words are not known, and it is not tried again.
 _TRANSIENT_WORDS = re.compile(
-    r"refused|timed out|timeout expired|unreachable|No route|reset by peer|closed|lost|"
-    r"No such file|Temporary failure|starting up|shutting down|in recovery|too many|reserved for"
+    r"refused|timed out|timeout expired|unreachable|No route|reset by peer|closed the connection|"
+    r"No such file|Temporary failure|starting up|shutting down|in recovery|too many|reserved for|"
+    r"SYSCALL|EOF|eof|Broken pipe"
 )
-#: A peer that is gone is noticed within a minute and a half, unless the URL says otherwise.
-_KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "15", "keepalives_count": "4"}
+#: A server that is gone is noticed within a minute and a half, unless the URL says otherwise.
+_KEEPALIVES = {
+    **{"keepalives_idle": "30", "keepalives_interval": "15", "keepalives_count": "4"},
+    "tcp_user_timeout": "90000",
+}
+#: So is a client that is gone, by a server that knows how. A session that waits for the other one
+#: of a run is not idle, whatever the server's own limits for others.
+_WHERE_KNOWN = {
+    **{"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "15", "tcp_keepalives_count": "4"},
+    "client_connection_check_interval": "10s",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+}
 # What psycopg ignores it would say on standard error in the server's words, values and all.
 logging.getLogger("psycopg").propagate = False
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -77,6 +89,7 @@ class Connection:
         if place.password is not None:
             keywords["password"] = place.password.get_secret_value()
         given = {name: value for name, value in keywords.items() if value is not None}
+        self._refuse_unknown(server.options)
         # Prepared statements would be lost behind a connection pooler of the site.
         creator = partial(
             psycopg.connect, cursor_factory=psycopg.ClientCursor, prepare_threshold=None, **given
@@ -89,15 +102,22 @@ class Connection:
             driver = self._held.driver_connection
             assert isinstance(driver, psycopg.Connection)
             self.driver: psycopg.Connection[Any] = driver
-            self._settle(config)
         except (DBAPIError, psycopg.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
-            raise _ours(ConnectionFailedError, self.where, cause) from None
+            words = re.sub('"[^"]*"', "", str(cause))
+            is_transient = bool(_TRANSIENT_WORDS.search(words))
+            raise _ours(ConnectionFailedError, self.where, cause, is_transient) from None
+        try:
+            self._settle(config)
+        except BaseException:
+            self.close()
+            raise
 
     def _settle(self, config: RunConfig) -> None:
         self.driver.rollback()
         self.driver.autocommit = True
         seconds = config.postgresql.statement_timeout_seconds
+        lock_seconds = config.postgresql.lock_timeout_seconds
         settings = {
             "TimeZone": config.cdm.time_zone,
             "DateStyle": "ISO, YMD",
@@ -105,10 +125,53 @@ class Connection:
             "standard_conforming_strings": "on",
             # Every name is qualified: no function of the site can stand in for one of the server.
             "search_path": "",
+            "default_transaction_read_only": "off",
+            "idle_in_transaction_session_timeout": "0",
+            "lock_timeout": f"{lock_seconds}s",
             **({} if seconds is None else {"statement_timeout": f"{seconds}s"}),
         }
+        setting = b"SELECT set_config(%s, %s, FALSE)"
         for name, value in settings.items():
-            self.driver.execute(b"SELECT set_config(%s, %s, FALSE)", (name, value))
+            with self.errors_as(ConnectionFailedError, f"{self.where}: setting {name}"):
+                self.driver.execute(setting, (name, value))
+        for name, value in _WHERE_KNOWN.items():
+            with suppress(psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue):
+                self.driver.execute(setting, (name, value))
+        with self.errors_as(ConnectionFailedError):
+            # What a run has reported as COMPLETE outlives a crash of the server.
+            self.driver.execute(
+                b"SELECT set_config('synchronous_commit', 'on', FALSE) "
+                b"WHERE current_setting('synchronous_commit') = 'off'"
+            )
+
+    def _refuse_unknown(self, options: Mapping[str, str]) -> None:
+        known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+        if unknown := sorted(set(options) - known):
+            raise ConnectionFailedError(
+                f"{self.where}: no option of a connection: {', '.join(unknown)}"
+            )
+
+    def refuse_unfit(self) -> None:
+        """Refuse what a run cannot work with: a pooler in between, a database that is not UTF-8.
+
+        Raises
+        ------
+        ConnectionFailedError
+        """
+        with self.errors_as(ConnectionFailedError):
+            ((pid, encoding),) = self.rows(
+                "SELECT pg_backend_pid(), current_setting('server_encoding')"
+            )
+        if pid != self.driver.info.backend_pid:
+            raise ConnectionFailedError(
+                f"{self.where}: a connection pooler stands in between, behind which neither the "
+                "lock of a run nor its temporary tables would hold; name the server itself"
+            )
+        if encoding != "UTF8":
+            raise ConnectionFailedError(
+                f"{self.where}: the database is encoded as {encoding}, and a run needs UTF8, for "
+                "not every text of a CDM can be written in it"
+            )
 
     def execute(
         self, text: str, parameters: Mapping[str, object] | None = None
@@ -128,7 +191,8 @@ class Connection:
         try:
             yield
         except psycopg.Error as error:
-            raise _ours(error_class, where or self.where, error) from None
+            is_lost = bool(self.driver.closed)
+            raise _ours(error_class, where or self.where, error, is_lost) from None
 
     def close(self) -> None:
         """End the session; a statement that is still at work is stopped on the server too."""
@@ -152,12 +216,15 @@ def rendered(tree: exp.Expr, *, is_bound: bool, is_for_people: bool = False) -> 
 
 
 def _ours(
-    error_class: type[OmopScorerError], where: str, error: BaseException | None
+    error_class: type[OmopScorerError],
+    where: str,
+    error: BaseException | None,
+    is_transient_without_state: bool,
 ) -> OmopScorerError:
     state = getattr(error, "sqlstate", None)
     ours = error_class(f"{where}: {_said(error)}{_missing_right(error)}")
     ours.is_transient = (
-        isinstance(error, psycopg.OperationalError) and bool(_TRANSIENT_WORDS.search(str(error)))
+        isinstance(error, psycopg.OperationalError) and is_transient_without_state
         if state is None
         else bool(_TRANSIENT.fullmatch(state))
     )

@@ -1,11 +1,12 @@
 """Rows to and from PostgreSQL in bulk, by COPY and server-side cursors, as Arrow."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pyarrow.csv
+from psycopg.abc import Buffer
 from sqlglot import exp
 
 from omop_scorer.errors import SqlError
@@ -54,24 +55,25 @@ def copy_in(connection: psycopg.Connection[Any], target: str, rows: pa.Table) ->
             copy.write(sink.getvalue())
 
 
-def copy_across(
-    reader: psycopg.Connection[Any],
-    query: str,
-    parameters: dict[str, object] | None,
-    writer: psycopg.Connection[Any],
+def copy_out(
+    connection: psycopg.Connection[Any], query: str, parameters: dict[str, object]
+) -> Iterator[Buffer]:
+    """Yield the rows of a query, in blocks, as COPY writes them."""
+    text = f"COPY ({query}) TO STDOUT"
+    with connection.cursor() as cursor, cursor.copy(text.encode(), parameters) as rows:
+        yield from rows
+
+
+def copy_blocks_in(
+    connection: psycopg.Connection[Any],
     target: str,
     columns: Sequence[str],
+    blocks: Iterable[Buffer],
 ) -> None:
-    """Append the rows of a query in one session to a table in another, columns by place."""
-    out = f"COPY ({query}) TO STDOUT"
-    into = f"COPY {target} ({', '.join(map(_quoted, columns))}) FROM STDIN"
-    with (
-        reader.cursor() as source,
-        writer.cursor() as sink,
-        source.copy(out.encode(), parameters) as rows,
-        sink.copy(into.encode()) as copy,
-    ):
-        for block in rows:
+    """Append rows that COPY has written to a table, columns by place."""
+    text = f"COPY {target} ({', '.join(map(_quoted, columns))}) FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(text.encode()) as copy:
+        for block in blocks:
             copy.write(block)
 
 

@@ -1,6 +1,7 @@
 """Where a PostgreSQL database has the tables of a CDM, and whether they may be read."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -12,7 +13,9 @@ from omop_scorer.errors import CdmError, ConnectionFailedError
 _RELATIONS = """
 SELECT n.nspname, c.relname, c.oid,
   has_schema_privilege(n.oid, 'USAGE') AS is_open,
-  has_table_privilege(c.oid, 'SELECT') AS is_readable
+  has_table_privilege(c.oid, 'SELECT') AS is_readable,
+  c.relkind IN ('r', 'p', 'v') AS is_lockable,
+  c.relkind IN ('r', 'p') AND row_security_active(c.oid) AS is_filtered
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND lower(c.relname) = ANY (%(names)s)
@@ -38,6 +41,8 @@ class _Relation:
     oid: int
     is_open: bool
     is_readable: bool
+    is_lockable: bool
+    is_filtered: bool
 
 
 class PostgresSource:
@@ -61,6 +66,7 @@ class PostgresSource:
     def __init__(self, connection: Connection, names: dict[str, str], hidden: str | None) -> None:
         self._connection = connection
         self._names = names
+        self._lockable: set[str] = set()
         self._refuse_without_temporary_tables()
         wanted = {names.get(table.name, table.name).lower() for table in TABLES}
         self._relations: dict[str, list[_Relation]] = defaultdict(list)
@@ -115,6 +121,10 @@ class PostgresSource:
         (relation,) = matches
         return self._describe(relation)
 
+    def lockable(self, relations: Collection[str]) -> set[str]:
+        """Return those of the tables found that can be locked: foreign tables cannot."""
+        return self._lockable.intersection(relations)
+
     def _schema_of(self, wanted: str) -> str:
         rows = self._connection.rows(
             "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' "
@@ -139,7 +149,9 @@ class PostgresSource:
         for name, native in rows:
             if name.lower() not in names or name == name.lower():
                 names[name.lower()], natives[name.lower()] = name, native
-        return SiteTable(relation=label, label=label, columns=natives, names=names)
+        if relation.is_lockable:
+            self._lockable.add(label)
+        return SiteTable(label, label, natives, names, is_filtered=relation.is_filtered)
 
     def _refuse_unreadable(self, relation: _Relation, label: str) -> None:
         if relation.is_open and relation.is_readable:

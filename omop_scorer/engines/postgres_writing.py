@@ -18,7 +18,9 @@ def open_for_writing(config: RunConfig) -> Connection:
     """
     connection = Connection("results", config.results, config)
     try:
+        connection.refuse_unfit()
         with connection.errors_as(ResultsError):
+            _refuse_tables_of_a_cdm(connection, config)
             _refuse_without_rights(connection, config.results.schema_)
             _take_lock(connection, config.results.schema_)
     except BaseException:
@@ -47,6 +49,22 @@ def _refuse_without_rights(connection: Connection, schema: str) -> None:
             f"GRANT {what} TO {_quoted(user)}"
         )
     _refuse_tables_of_others(connection, schema, user)
+
+
+def _refuse_tables_of_a_cdm(connection: Connection, config: RunConfig) -> None:
+    schema, names = config.results.schema_, {"person", "concept"}
+    names |= {config.cdm.tables.get(name, name).lower() for name in names}
+    rows = connection.rows(
+        "SELECT c.relname FROM pg_catalog.pg_class AS c "
+        "INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %(name)s AND lower(c.relname) = ANY (%(tables)s) ORDER BY c.relname",
+        {"name": schema, "tables": sorted(names)},
+    )
+    if rows:
+        raise ResultsError(
+            f"{connection.where}: results.schema {schema} holds a table {rows[0][0]}, as of a CDM, "
+            "which is never written to; name another schema"
+        )
 
 
 def _refuse_tables_of_others(connection: Connection, schema: str, user: str) -> None:
@@ -86,6 +104,19 @@ def _take_lock(connection: Connection, schema: str) -> None:
         f"{connection.where}: another run writes to the schema {schema}{named}; "
         "wait for it to end and start again"
     )
+
+
+def refuse_without_lock(connection: Connection, schema: str) -> None:
+    """Refuse to commit what is not under the lock of the run any more.
+
+    Raises
+    ------
+    ResultsError
+    """
+    holder = lock_holder(connection, schema)
+    ((pid,),) = connection.rows("SELECT pg_backend_pid()")
+    if holder != pid:
+        raise ResultsError(f"{connection.where}: the lock of the run is lost; nothing is written")
 
 
 def lock_holder(connection: Connection, schema: str) -> int | None:

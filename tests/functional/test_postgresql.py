@@ -58,6 +58,29 @@ def test_batch_size_changes_nothing(server_answered: ServerSite, server: ServerS
     assert [name for name in RUN_TABLES if not found[name].equals(expected[name])] == []
 
 
+def test_readers_say_of_both_engines_the_same(
+    server_answered: ServerSite, made_up: Any, answered: Path, tmp_path: Path
+) -> None:
+    of_files = Site(tmp_path, made_up(), answered)
+    figures = []
+    for site in (replace(server_answered, folder=tmp_path), of_files):
+        folder = tmp_path / site.engine
+        folder.mkdir()
+        done = site.run("-o", folder / "page.html", "--csv", folder, command="report")
+        assert done.returncode == 0, done.stderr
+        assert (folder / "page.html").stat().st_size > 10_000
+        (run_id,) = site.states()
+        (folder / "run.csv").unlink()  # says which engine it was, and when
+        figures.append(
+            {
+                path.name: path.read_text(encoding="utf-8").replace(str(run_id), "RUN")
+                for path in folder.glob("*.csv")
+            }
+        )
+    assert len(figures[0]) > 10
+    assert figures[0] == figures[1]
+
+
 def test_readers_read_it(server: ServerSite) -> None:
     assert server.run().returncode == 0
     assert server.run().returncode == 0
@@ -68,10 +91,6 @@ def test_readers_read_it(server: ServerSite) -> None:
     listed = start("runs", "--format", "json", *where).finish()
     assert [run["status"] for run in json.loads(listed.stdout)] == ["COMPLETE", "COMPLETE"]
     assert start("diff", "previous", "latest", *where).wait() == 0
-    page = server.folder / "report.html"
-    done = start("report", "-o", page, *where).finish()
-    assert done.returncode == 0, done.stderr
-    assert page.stat().st_size > 10_000
     writing = sqlglot.parse_one("CREATE TABLE results.x AS SELECT 1 AS n", read="postgres")
     with open_results(server.config()) as reader, pytest.raises(SqlError, match="read-only"):
         reader.read(writing, {})

@@ -94,9 +94,10 @@ class PostgresEngine(Engine):
         sets the moment: what is emptied later would look empty, and what is exchanged too.
         """
         if self._source is None:
+            labels = self._lockable()
             self._cdm.driver.autocommit = False
             self._cdm.driver.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            if labels := self._lockable():
+            if labels:
                 self._cdm.execute(f"LOCK TABLE {', '.join(labels)} IN ACCESS SHARE MODE")
             self._source = self._new_source()
         return self._source

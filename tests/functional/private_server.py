@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -130,10 +130,14 @@ def _binaries() -> tuple[Path, dict[str, Any]]:
 
 
 class Wire:
-    """A way over TCP to a server's unix socket, which can be cut."""
+    """A way over TCP to a server's unix socket, which can be cut.
 
-    def __init__(self, target: str) -> None:
+    What the server says can be heard otherwise than it said it.
+    """
+
+    def __init__(self, target: str, heard: Callable[[bytes], bytes] = bytes) -> None:
         self._target = target
+        self._heard = heard
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._ends: list[socket.socket] = []
@@ -146,8 +150,8 @@ class Wire:
                 far = socket.socket(socket.AF_UNIX)
                 far.connect(self._target)
                 self._ends += [near, far]
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+                for ways in ((near, far, bytes), (far, near, self._heard)):
+                    threading.Thread(target=_pump, args=ways, daemon=True).start()
 
     def cut(self) -> None:
         """Cut every connection that there is."""
@@ -165,10 +169,10 @@ class Wire:
             end.close()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pump(source: socket.socket, target: socket.socket, heard: Callable[[bytes], bytes]) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
-            target.sendall(data)
+            target.sendall(heard(data))
         target.shutdown(socket.SHUT_RDWR)
 
 

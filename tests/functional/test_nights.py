@@ -168,6 +168,13 @@ class TestStatus:
         assert "was killed" in problem
         assert "answer    " in said
 
+    def test_an_answer_of_nobody(self, site: Site) -> None:
+        site.change("DELETE FROM condition_occurrence")
+        assert site.run().returncode == 0
+        code, _, problem = status(site)
+        assert code == 17
+        assert "is of nobody" in problem
+
     def test_no_night_yet(self, tmp_path: Path) -> None:
         path = tmp_path / "results.duckdb"
         where = ("--set", f"results.url={path}")

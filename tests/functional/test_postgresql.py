@@ -308,3 +308,88 @@ def test_hostile_names_and_values_stay_what_they_are(server: ServerSite) -> None
     )
     assert rows[0][0] > 0
     assert session.execute(f"SELECT COUNT(*) FROM {quoted}.person").fetchall() != [(0,)]
+
+
+def grant_all(server: ServerSite, role: str) -> None:
+    for _, right in rights_of(server):
+        postgresql.session().execute(f"GRANT {right} TO {role}")
+
+
+def test_limits_and_habits_of_a_role_do_not_end_a_night(server: ServerSite, role: str) -> None:
+    grant_all(server, role)
+    for name, value in (
+        ("default_transaction_read_only", "on"),
+        ("idle_in_transaction_session_timeout", "100ms"),
+        ("idle_session_timeout", "100ms"),
+        ("DateStyle", "SQL, DMY"),
+        ("search_path", server.cdm),
+        ("TimeZone", "Pacific/Kiritimati"),
+    ):
+        if name != "idle_session_timeout" or postgresql.session().info.server_version >= 140000:
+            postgresql.session().execute(f"ALTER ROLE {role} SET {name} = '{value}'")
+    finished = server.run()
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_rows_that_a_policy_hides_are_said(server: ServerSite, role: str) -> None:
+    grant_all(server, role)
+    person = f"{server.cdm}.person"
+    postgresql.session().execute(f"ALTER TABLE {person} ENABLE ROW LEVEL SECURITY")
+    postgresql.session().execute(f"CREATE POLICY half ON {person} USING (person_id % 2 = 0)")
+    for command in ("run", "check"):
+        done = server.run("--log-format", "text", command=command)
+        assert done.returncode == 0, done.stderr
+        assert "table person: the server hides rows" in " ".join(
+            (done.stderr + done.stdout).split()
+        )
+
+
+def test_no_way_leads_into_the_schema_of_the_cdm(server: ServerSite) -> None:
+    query = (
+        "SELECT COUNT(*) FROM pg_class AS c INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+        f"WHERE n.nspname = '{server.cdm}'"
+    )
+    before = postgresql.session().execute(query).fetchall()
+    join = "&" if "?" in server.url else "?"
+    for places in (
+        {"results": {"url": f"{server.url}{join}connect_timeout=9", "schema": server.cdm}},
+        {"cdm": {"schema": None}, "results": {"schema": server.cdm}},
+        {"cdm": {"schema": server.cdm.upper()}, "results": {"schema": server.cdm}},
+    ):
+        for command in ("run", "check"):
+            done = server.run(command=command, **places)
+            assert done.returncode == 15, done.stderr
+            assert "never written to" in done.stderr + done.stdout
+    assert postgresql.session().execute(query).fetchall() == before
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(server: ServerSite) -> None:
+    name = f"latin_{os.getpid()}"
+    session = postgresql.session()
+    session.execute(
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    url = server.url.replace(session.info.dbname, name)
+    try:
+        assert_refused(server.run(results={"url": url}), 11, "LATIN1", "UTF8")
+        assert_refused(server.run(cdm={"url": url}), 11, "LATIN1", "UTF8")
+    finally:
+        session.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_an_option_that_there_is_not_is_named(server: ServerSite) -> None:
+    join = "&" if "?" in server.url else "?"
+    finished = server.run(cdm={"url": f"{server.url}{join}colour=blue"})
+    assert_refused(finished, 11, "no option of a connection: colour")
+
+
+def test_an_empty_password_file_is_no_password(server: ServerSite) -> None:
+    file = server.folder / "password"
+    file.write_text("\n", encoding="utf-8")
+    finished = server.run(cdm={"password_file": str(file)})
+    assert_refused(finished, 10, file, "holds no password")
+
+
+def test_a_name_that_the_server_would_cut_is_refused(server: ServerSite) -> None:
+    finished = server.run(results={"schema": "r" * 64})
+    assert_refused(finished, 10, "at most 63 bytes")

@@ -5,16 +5,18 @@ next night is a clean one.
 """
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 from command_line import Finished, assert_refused, assert_whole, log_lines, start
-from private_server import FAST, IMMEDIATE, SMART, PrivateServer, wire_to
+from private_server import FAST, IMMEDIATE, SMART, PrivateServer, Wire, wire_to
 from server_site import ServerSite, load
 from small_disk import fill, small_disk
 
@@ -179,7 +181,7 @@ def test_a_session_is_ended_amid_a_table(night: ServerSite) -> None:
     with held_amid_a_table(night) as run:
         (pid,) = waiting(night)
         night.write_as_server(f"SELECT pg_terminate_backend({pid})")
-        assert_ended(run.finish(), {15}, "results.url", "terminating connection")
+        assert_ended(run.finish(), {15}, "results.url", "connection")
     assert_recovers(night, seen, {"RUNNING"})
 
 
@@ -204,7 +206,7 @@ def test_the_session_that_reads_is_ended(night: ServerSite) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             f"WHERE application_name = '{night.results}' AND state = 'idle in transaction'"
         )
-    assert_ended(run.finish(), {13}, "cdm.url", "terminating connection")
+    assert_ended(run.finish(), {13}, "cdm.url", "connection")
     ((message,),) = night.rows("SELECT message FROM scoring_run_status WHERE status = 'FAILED'")
     assert "terminating connection" in message
     assert_recovers(night, seen, {"FAILED"})
@@ -325,3 +327,83 @@ def test_results_apart_from_the_cdm(
         assert [table for table in expected if not found[table].equals(expected[table])] == []
     schemas = "SELECT schema_name FROM information_schema.schemata WHERE schema_name = 'answers'"
     assert site.cdm_rows(schemas) == []
+
+
+def test_a_table_cannot_be_emptied_under_a_run(night: ServerSite) -> None:
+    """To a snapshot that is older, an emptied or exchanged table would look empty."""
+    night.own_cdm(postgresql.new_schema("loading"))
+    with held_after(night, "CDM") as run, psycopg.connect(night.url) as load:
+        load.execute("SET LOCAL lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            load.execute(f"TRUNCATE {night.cdm}.measurement")
+    assert run.finish().returncode == 0
+
+
+def test_a_run_waits_for_a_load_and_reads_what_it_leaves(night: ServerSite) -> None:
+    ((yesterday,),) = night.rows("SELECT run_id FROM latest_run")
+    night.own_cdm(postgresql.new_schema("loading"))
+    with psycopg.connect(night.url) as load:
+        run = _start_amid_load(night, load)
+        load.commit()
+    assert run.finish().returncode == 0
+    ((today,),) = night.rows("SELECT run_id FROM latest_run")
+    assert today > yesterday
+    for table, rows in night.tables(yesterday).items():
+        assert night.tables(today)[table].equals(rows), table
+
+
+def test_a_run_that_waits_for_a_load_can_be_stopped_and_gives_up(night: ServerSite) -> None:
+    seen = night.answer()
+    night.own_cdm(postgresql.new_schema("loading"))
+    with psycopg.connect(night.url) as load:
+        run = _start_amid_load(night, load)
+        os.kill(run.pid, signal.SIGTERM)
+        assert run.finish().returncode == 128 + signal.SIGTERM
+        assert sorted(night.states().values()) == ["COMPLETE", "FAILED"]
+        patience = {"postgresql": {"lock_timeout_seconds": 1}}
+        finished = night.run("--log-format", "json", **patience)
+        assert_ended(finished, {13}, "lock timeout")
+    assert sorted(night.states().values()) == ["COMPLETE", "FAILED", "FAILED"]
+    assert night.answer() == seen
+
+
+def _start_amid_load(site: ServerSite, load: psycopg.Connection) -> Forked:
+    """Start a run while a table is loaded anew, and wait until it waits for that."""
+    table = f"{site.cdm}.measurement"
+    load.execute(f"CREATE TEMPORARY TABLE kept AS TABLE {table}")
+    load.execute(f"TRUNCATE {table}")
+    load.execute(f"INSERT INTO {table} TABLE kept")
+    run = site.start("--log-format", "json")
+    query = (
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+    )
+
+    def is_waiting() -> bool:
+        with psycopg.connect(site.url) as session:
+            return bool(session.execute(query, (site.results,)).fetchall())
+
+    until(is_waiting)
+    return run
+
+
+def test_a_pooler_in_between_is_refused(server: PrivateServer, night: ServerSite) -> None:
+    """A pooler gives each client a process number of its own making."""
+
+    def renumbered(data: bytes) -> bytes:
+        return re.sub(
+            rb"K\0\0\0\x0c(.{4})",
+            lambda m: b"K\0\0\0\x0c" + (int.from_bytes(m[1]) ^ 1).to_bytes(4),
+            data,
+            flags=re.DOTALL,
+        )
+
+    wire = Wire(server.socket, renumbered)
+    try:
+        url = f"postgresql://postgres@127.0.0.1:{wire.port}/postgres"
+        far = replace(night, url=url, results_url=url)
+        for command in ("run", "check"):
+            done = far.run(command=command)
+            assert done.returncode == 11, done.stderr
+            assert "a connection pooler stands in between" in done.stderr + done.stdout
+    finally:
+        wire.close()

@@ -37,6 +37,8 @@ def test_the_password_is_taken_out(url: str, shown: str, password: str | None) -
         f"postgresql://u:12#{SECRET}@h/d",
         f"postgresql://u@h/d?password={SECRET}",
         f"postgresql://u@h/d?sslpassword={SECRET}",
+        f"postgresql://u@h/d?oauth_client_secret={SECRET}",
+        f"postgresql://u@h/d?scram_client_key={SECRET}",
         f"postgresql://[u:{SECRET}@h/d",
         f"mysql://u:{SECRET}@h/d",
     ],

@@ -151,15 +151,9 @@ def clear_unfinished(engine: Engine) -> list[int]:
     )
     dead = [int(str(run_id)) for run_id, has_failed in rows if not has_failed]
     if rows:
+        is_unfinished = exp.column("run_id").isin(*(int(str(run_id)) for run_id, _ in rows))
         for table in run_tables():
-            engine.execute(
-                _parse(
-                    f"DELETE FROM results.{table} WHERE run_id IN ("  # noqa: S608
-                    "SELECT run_id FROM results.scoring_run_status GROUP BY run_id "
-                    "HAVING MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 0)"
-                ),
-                {},
-            )
+            engine.execute(exp.delete(exp.table_(table, db="results"), is_unfinished), {})
     for run_id in dead:
         record_status(engine, run_id, "FAILED", message="the run was interrupted before its end")
     return dead

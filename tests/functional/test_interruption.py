@@ -87,10 +87,13 @@ def test_a_kill_at_any_step_leaves_one_whole_answer(night: Site, first: int) -> 
         # The run just killed has cleared up after those before it, if it came so far.
         left = assert_whole(night, yesterday, set() if step == "connect" else left)
     assert len(left) > 10
+    states = night.states()
+    is_last_dead = any(states[run] == "RUNNING" for run in left)  # the kill may come too late
+    assert is_last_dead or steps[-1] in steps[first::2]
     finished = night.run("--log-format", "json")
     assert finished.returncode == 0, finished.stderr
     warnings = [line["message"] for line in log_lines(finished.stderr) if "message" in line]
-    assert any("was interrupted before its end" in warning for warning in warnings)
+    assert any("was interrupted before its end" in each for each in warnings) == is_last_dead
     assert assert_whole(night, yesterday, left) == left
     messages = night.rows("SELECT DISTINCT message FROM scoring_run_status WHERE status = 'FAILED'")
     assert messages == [("the run was interrupted before its end",)]

@@ -274,14 +274,21 @@ def _version(
         raise typer.Exit
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(143)
+_signals: list[int] = []
+"""What asked this process to stop. A driver amid a query may make any error of it."""
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    _signals.append(number)
+    sys.exit(128 + number)
 
 
 def main() -> None:
     """Run a command; a failure prints what, where and what to do next, and no stack trace."""
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_guarded(lambda: app(with_yes_no_words(sys.argv[1:]))))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    code = _guarded(lambda: app(with_yes_no_words(sys.argv[1:])))
+    sys.exit(128 + _signals[0] if code and _signals else code)
 
 
 def _guarded(command: Callable[..., Any]) -> int:
@@ -296,6 +303,8 @@ def _guarded(command: Callable[..., Any]) -> int:
     except SystemExit as exit_:
         return int(exit_.code or 0)
     except Exception as error:
+        if _signals:
+            return 1
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next

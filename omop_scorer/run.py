@@ -170,11 +170,14 @@ def _fail(engine: Engine, run_id: int, journal: Journal, error: BaseException) -
     problems = error.problems if isinstance(error, OmopScorerError) else (type(error).__name__,)
     message = "; ".join(problems)
     # Where even that cannot be written, the next run finds this one RUNNING and says FAILED.
-    with suppress(OmopScorerError):
-        if not results.is_complete(engine, run_id):
-            results.record_status(
-                engine, run_id, "FAILED", message=f"step {journal.current}: {message}"
-            )
+    # An engine may refuse the first statement after one that a signal has stopped.
+    for _ in range(2):
+        with suppress(OmopScorerError):
+            if not results.is_complete(engine, run_id):
+                results.record_status(
+                    engine, run_id, "FAILED", message=f"step {journal.current}: {message}"
+                )
+            return
 
 
 def _begin(engine: Engine, rules: Rules, as_of: date, release: dict[str, object]) -> int:

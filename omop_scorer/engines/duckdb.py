@@ -229,8 +229,11 @@ class DuckDBEngine(Engine):
             yield
             self._writer.execute("COMMIT")
         except BaseException as error:
-            with suppress(duckdb.Error):  # a failed COMMIT has ended the transaction already
-                self._writer.execute("ROLLBACK")
+            # A failed COMMIT has ended the transaction already. After a query that a signal has
+            # stopped, the first statement is refused, whatever it is.
+            for _ in range(2):
+                with suppress(duckdb.Error, RuntimeError):
+                    self._writer.execute("ROLLBACK")
             if isinstance(error, duckdb.Error):
                 raise _sql_error(error, self._results, ResultsError) from None
             raise

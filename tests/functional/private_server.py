@@ -61,7 +61,7 @@ class PrivateServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        # The machine does not crash, so nothing needs to reach a disk; a commit outlives the server.
+        # The machine does not crash: nothing needs to reach a disk; a commit outlives the server.
         settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on"}
         options = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
         place = ["-D", str(self.folder / "data"), "-k", str(self.folder), "-h", "", "-p", "5432"]

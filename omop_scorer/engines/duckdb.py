@@ -224,13 +224,13 @@ class DuckDBEngine(Engine):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit the results written inside, or roll all of them back."""
-        self._writer.execute("BEGIN")
         try:
+            self._writer.execute("BEGIN")
             yield
             self._writer.execute("COMMIT")
         except BaseException as error:
-            # A failed COMMIT has ended the transaction already. After a query that a signal has
-            # stopped, the first statement is refused, whatever it is.
+            # A failed COMMIT has ended the transaction already; a BEGIN that a signal has stopped
+            # may have begun one. After such a stop the first statement is refused, whatever it is.
             for _ in range(2):
                 with suppress(duckdb.Error, RuntimeError):
                     self._writer.execute("ROLLBACK")

@@ -237,7 +237,7 @@ def look(engine: "Engine") -> tuple[list[str], list[str], dict[str, SiteTable | 
         if site.is_filtered:
             warnings.append(
                 f"table {table.name}: the server hides rows of it from this user (row-level "
-                "security); who is hidden is not in the cohort"
+                "security), and who is hidden is not in the cohort"
             )
         for column in table.columns:
             if column.name not in site.columns:

@@ -32,6 +32,7 @@ class Journal(ABC):
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.warnings: list[str] = []
+        self._tries: list[str] = []
         self.current = "start"
 
     @contextmanager
@@ -46,11 +47,16 @@ class Journal(ABC):
         self.steps.append(step)
         self.end(step)
 
-    def begin_again(self, message: str) -> None:
-        """Say that the run begins again, and why; of the first try only that warning is kept."""
+    def begin_again(self, try_number: int, reason: str) -> None:
+        """Say that the run begins again, and why; kept of the last try is that there was one.
+
+        Warnings go into the report, which leaves the site, and a reason names the site's places.
+        """
+        kept = f"try {try_number} failed at step {self.current}, and the run began again"
+        self._tries.append(kept)
         self.steps.clear()
-        self.warnings.clear()
-        self.warn(message)
+        self.warnings[:] = self._tries
+        self.say("warning", reason)
 
     def warn(self, message: str) -> None:
         """Keep a warning, and say it."""

@@ -29,8 +29,9 @@ def retrying(server: PostgreSQL, journal: Journal) -> Retrying:
     def say(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         journal.begin_again(
+            state.attempt_number,
             f"try {state.attempt_number} of {n_tries} failed, step {journal.current}: {error}; "
-            f"the run begins again in {state.upcoming_sleep:g} s"
+            f"the run begins again in {state.upcoming_sleep:g} s",
         )
 
     return Retrying(

@@ -218,7 +218,7 @@ def _stage(
     if attrition[0].n_persons < config.cohort.minimum_persons:
         raise CdmError(
             f"the cohort has {attrition[0].n_persons:,} persons, and cohort.minimum_persons is "
-            f"{config.cohort.minimum_persons:,}: is the CDM whole?"
+            f"{config.cohort.minimum_persons:,}: load the CDM whole, or name a lower minimum"
         )
     if attrition[0].n_persons == 0:
         journal.warn(

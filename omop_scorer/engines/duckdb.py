@@ -28,6 +28,7 @@ from omop_scorer.engines.duckdb_source import (
     is_locked,
     unreadable_line,
 )
+from omop_scorer.engines.exposing import exposed_columns
 from omop_scorer.errors import (
     CdmError,
     LockHeldError,
@@ -120,17 +121,7 @@ class DuckDBEngine(Engine):
 
     def expose(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
         """Make a view over the site's table; files that are text are read into memory once."""
-        selected: list[exp.Expr] = []
-        lost: dict[str, exp.Expr] = {}
-        for column in table.columns:
-            value = null(column.kind)
-            if site is not None and column.name in site.columns:
-                raw = exp.column(exp.to_identifier(site.names[column.name], quoted=True))
-                native = site.columns[column.name]
-                value, is_lost = safe_cast(raw, native, column.kind, self._config.cdm)
-                if is_lost is not None:
-                    lost[column.name] = exp.Count(this=exp.case().when(is_lost, "1"))
-            selected.append(exp.alias_(value, column.name))
+        selected, lost = exposed_columns(table, site, self._config.cdm, safe_cast, null)
         query, is_text = exp.select(*selected).where("FALSE"), False
         if site is not None:
             query = exp.select(*selected).from_(site.relation, dialect="duckdb")

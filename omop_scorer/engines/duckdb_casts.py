@@ -7,11 +7,11 @@ becomes NULL, and such values can be counted.
 import re
 from collections.abc import Mapping
 
-import sqlglot
 from sqlglot import exp
 
 from omop_scorer.cdm import Kind
 from omop_scorer.config import Cdm
+from omop_scorer.engines.exposing import fill, present
 
 _NATIVE = {
     "integer": "BIGINT",
@@ -67,7 +67,7 @@ def safe_cast(
     texts mean missing and how dates are written.
     """
     family = _family(native)
-    given = _present(column, kind, cdm) if family == "text" else column
+    given = present(column, kind, cdm) if family == "text" else column
     if kind == "text":
         return (given if family == "text" else _cast(given, kind)), None
     if template := _LOSSLESS.get((kind, family)):
@@ -84,14 +84,6 @@ def null(kind: Kind) -> exp.Expr:
     return _cast(exp.null(), kind)
 
 
-def _present(column: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
-    """Turn the texts that mean missing into NULL; text that stays text, only if asked to."""
-    texts = set(cdm.null_text)
-    if kind == "text" and texts <= {""}:
-        return column
-    return exp.case().when(column.isin(*sorted({"", *texts})), exp.null()).else_(column)
-
-
 def _with_date_formats(iso: exp.Expr, given: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
     """Also read the formats that the configuration names, years 1800 to 2299."""
     tries = []
@@ -104,10 +96,7 @@ def _with_date_formats(iso: exp.Expr, given: exp.Expr, kind: Kind, cdm: Cdm) -> 
 
 
 def _fill(template: str, column: exp.Expr) -> exp.Expr:
-    tree = sqlglot.parse_one(template, read="duckdb")
-    return tree.transform(
-        lambda node: column.copy() if isinstance(node, exp.Column) and node.name == "x" else node
-    )
+    return fill(template, "duckdb", column)
 
 
 def _cast(value: exp.Expr, kind: Kind) -> exp.Expr:

@@ -19,8 +19,10 @@ from omop_scorer.cdm import TABLES, SiteTable, Table
 from omop_scorer.config import RunConfig
 from omop_scorer.engines import postgres_copy
 from omop_scorer.engines.base import Engine, Parameters
+from omop_scorer.engines.exposing import exposed_columns
 from omop_scorer.engines.postgres_casts import null, safe_cast
 from omop_scorer.engines.postgres_connection import Connection, rendered
+from omop_scorer.engines.postgres_names import quoted
 from omop_scorer.engines.postgres_source import PostgresSource
 from omop_scorer.engines.postgres_writing import (
     has_schema,
@@ -136,17 +138,7 @@ class PostgresEngine(Engine):
 
     def expose(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
         """Make a temporary view over the site's table."""
-        selected: list[exp.Expr] = []
-        lost: dict[str, exp.Expr] = {}
-        for column in table.columns:
-            value = null(column.kind)
-            if site is not None and column.name in site.columns:
-                raw = exp.column(exp.to_identifier(site.names[column.name], quoted=True))
-                native = site.columns[column.name]
-                value, is_lost = safe_cast(raw, native, column.kind, self._config.cdm)
-                if is_lost is not None:
-                    lost[column.name] = exp.Count(this=exp.case().when(is_lost, "1"))
-            selected.append(exp.alias_(value, column.name))
+        selected, lost = exposed_columns(table, site, self._config.cdm, safe_cast, null)
         query = exp.select(*selected).where("FALSE")
         if site is not None:
             query = exp.select(*selected).from_(site.relation, dialect="postgres")
@@ -243,7 +235,7 @@ class PostgresEngine(Engine):
     def create_results_schema(self) -> None:
         """Create the schema in the database of the results."""
         with self._results.errors_as(ResultsError):
-            self._results.execute(f"CREATE SCHEMA {_quoted(self._config.results.schema_)}")
+            self._results.execute(f"CREATE SCHEMA {quoted(self._config.results.schema_)}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -314,7 +306,3 @@ def _collated(text: exp.Expr, collation: str) -> exp.Expr:
 
 def _work_table(name: str) -> str:
     return exp.table_(name, _WORK, quoted=True).sql(dialect="postgres")
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect="postgres")

@@ -8,11 +8,11 @@ PostgreSQL before 16 has no cast that gives NULL in place of an error.
 import re
 from collections.abc import Mapping
 
-import sqlglot
 from sqlglot import exp
 
 from omop_scorer.cdm import Kind
 from omop_scorer.config import Cdm
+from omop_scorer.engines.exposing import fill, present
 from omop_scorer.errors import ConfigurationError
 
 _NATIVE = {
@@ -110,7 +110,7 @@ def safe_cast(
     if family in ("text", "padded text"):
         if kind != "text" and family == "padded text":
             given, family = exp.cast(column, "TEXT"), "text"
-        given = _present(given, kind, cdm)
+        given = present(given, kind, cdm)
     if template := _LOSSLESS.get((kind, family)):
         return _fill(template, given), None
     if kind == "text":
@@ -126,16 +126,9 @@ def safe_cast(
 def null(kind: Kind) -> exp.Expr:
     """Return a missing value of a kind."""
     return _fill(
-        'CAST(NULL AS TEXT) COLLATE "C"' if kind == "text" else f"CAST(NULL AS {_NATIVE[kind]})"
+        'CAST(x AS TEXT) COLLATE "C"' if kind == "text" else f"CAST(x AS {_NATIVE[kind]})",
+        exp.null(),
     )
-
-
-def _present(column: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
-    """Turn the texts that mean missing into NULL; text that stays text, only if asked to."""
-    texts = set(cdm.null_text)
-    if kind == "text" and texts <= {""}:
-        return column
-    return exp.case().when(column.isin(*sorted({"", *texts})), exp.null()).else_(column)
 
 
 def _read_text(given: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
@@ -213,13 +206,8 @@ def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
     )
 
 
-def _fill(template: str, column: exp.Expr | None = None) -> exp.Expr:
-    tree = sqlglot.parse_one(template, read="postgres")
-    if column is None:
-        return tree
-    return tree.transform(
-        lambda node: column.copy() if isinstance(node, exp.Column) and node.name == "x" else node
-    )
+def _fill(template: str, column: exp.Expr) -> exp.Expr:
+    return fill(template, "postgres", column)
 
 
 def _family(native: str) -> str:

@@ -7,8 +7,8 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv
 from psycopg.abc import Buffer
-from sqlglot import exp
 
+from omop_scorer.engines.postgres_names import quoted
 from omop_scorer.errors import SqlError
 
 #: Rows that are turned into Python's values, or into text, at a time.
@@ -40,12 +40,12 @@ _ARROW = {
 
 def column_definitions(schema: pa.Schema) -> str:
     """Return the columns of CREATE TABLE for an Arrow schema."""
-    return ", ".join(f"{_quoted(field.name)} {_column_type(field.type)}" for field in schema)
+    return ", ".join(f"{quoted(field.name)} {_column_type(field.type)}" for field in schema)
 
 
 def copy_in(connection: psycopg.Connection[Any], target: str, rows: pa.Table) -> None:
     """Append an Arrow table to a table, columns by name."""
-    columns = ", ".join(map(_quoted, rows.column_names))
+    columns = ", ".join(map(quoted, rows.column_names))
     text = f"COPY {target} ({columns}) FROM STDIN (FORMAT csv)"
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
     with connection.cursor() as cursor, cursor.copy(text.encode()) as copy:
@@ -71,7 +71,7 @@ def copy_blocks_in(
     blocks: Iterable[Buffer],
 ) -> None:
     """Append rows that COPY has written to a table, columns by place."""
-    text = f"COPY {target} ({', '.join(map(_quoted, columns))}) FROM STDIN"
+    text = f"COPY {target} ({', '.join(map(quoted, columns))}) FROM STDIN"
     with connection.cursor() as cursor, cursor.copy(text.encode()) as copy:
         for block in blocks:
             copy.write(block)
@@ -126,7 +126,3 @@ def _arrow_type(name: str) -> pa.DataType:
 
 def _column_type(kind: pa.DataType) -> str:
     return next(name for is_it, name in _COLUMN_TYPES if is_it(kind))
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect="postgres")

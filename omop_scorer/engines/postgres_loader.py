@@ -10,6 +10,7 @@ from sqlglot import exp
 from omop_scorer.config import RunConfig
 from omop_scorer.engines.postgres_connection import Connection
 from omop_scorer.engines.postgres_copy import copy_in
+from omop_scorer.engines.postgres_names import quoted
 from omop_scorer.errors import CdmError
 from omop_scorer.synthetic_tables import Column
 
@@ -66,7 +67,7 @@ class CdmLoader:
         """
         target = exp.table_(table, self._schema, quoted=True).sql(dialect="postgres")
         declared = ", ".join(
-            f"{_quoted(c.name)} {_TYPES[c.kind]}{' NOT NULL' * c.is_required}" for c in columns
+            f"{quoted(c.name)} {_TYPES[c.kind]}{' NOT NULL' * c.is_required}" for c in columns
         )
         with self._connection.errors_as(CdmError, f"{self.where}: {target}"):
             self._connection.execute(f"CREATE TABLE {target} ({declared})")
@@ -78,7 +79,7 @@ class CdmLoader:
             names = {column.name for column in columns}
             for group in _INDEXES:
                 if names.issuperset(group):
-                    listed = ", ".join(map(_quoted, group))
+                    listed = ", ".join(map(quoted, group))
                     self._connection.execute(f"CREATE INDEX ON {target} ({listed})")
             self._connection.execute(f"ANALYZE {target}")
         return Loaded(table, n_rows, has_key)
@@ -89,7 +90,7 @@ class CdmLoader:
             return True
         try:
             with self._connection.driver.transaction():
-                self._connection.execute(f"ALTER TABLE {target} ADD PRIMARY KEY ({_quoted(key)})")
+                self._connection.execute(f"ALTER TABLE {target} ADD PRIMARY KEY ({quoted(key)})")
         except psycopg.errors.UniqueViolation:
             return False
         return True
@@ -105,13 +106,9 @@ class CdmLoader:
             self._connection.errors_as(CdmError),
             self._connection.driver.transaction(),
         ):
-            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(self._schema)}")
+            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}")
             return work()
 
     def close(self) -> None:
         """End the session."""
         self._connection.close()
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect="postgres")

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from omop_scorer.cdm import TABLES, SiteTable
 from omop_scorer.engines.postgres_connection import Connection
+from omop_scorer.engines.postgres_names import quoted
 from omop_scorer.errors import CdmError, ConnectionFailedError
 
 _RELATIONS = """
@@ -89,7 +90,7 @@ class PostgresSource:
         if not may:
             raise ConnectionFailedError(
                 f"{where}: no right to temporary tables: GRANT TEMPORARY ON DATABASE "
-                f"{_quoted(database)} TO {_quoted(user)}"
+                f"{quoted(database)} TO {quoted(user)}"
             )
 
     def find(self, table: str, schema: str | None, anchor: str) -> SiteTable | None:
@@ -158,12 +159,8 @@ class PostgresSource:
             return
         ((user,),) = self._connection.rows("SELECT current_user")
         grant = (
-            f"GRANT SELECT ON {label} TO {_quoted(user)}"
+            f"GRANT SELECT ON {label} TO {quoted(user)}"
             if relation.is_open
-            else f"GRANT USAGE ON SCHEMA {_quoted(relation.schema)} TO {_quoted(user)}"
+            else f"GRANT USAGE ON SCHEMA {quoted(relation.schema)} TO {quoted(user)}"
         )
         raise CdmError(f"{self._connection.where}: {label} may not be read: {grant}")
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect="postgres")

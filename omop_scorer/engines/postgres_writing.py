@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from omop_scorer.config import RunConfig
 from omop_scorer.engines.postgres_connection import Connection
+from omop_scorer.engines.postgres_names import quoted
 from omop_scorer.errors import LockHeldError, ResultsError
 
 
@@ -36,17 +37,17 @@ def _refuse_without_rights(connection: Connection, schema: str) -> None:
             "AND has_schema_privilege(%(name)s, 'CREATE')",
             {"name": schema},
         )
-        what = f"USAGE, CREATE ON SCHEMA {_quoted(schema)}"
+        what = f"USAGE, CREATE ON SCHEMA {quoted(schema)}"
     else:
         rights = connection.rows(
             "SELECT current_user, has_database_privilege(current_database(), 'CREATE')"
         )
-        what = f"CREATE ON DATABASE {_quoted(connection.driver.info.dbname)}"
+        what = f"CREATE ON DATABASE {quoted(connection.driver.info.dbname)}"
     ((user, may),) = rights
     if not may:
         raise ResultsError(
             f"{connection.where}: the schema {schema} cannot be made or written to: "
-            f"GRANT {what} TO {_quoted(user)}"
+            f"GRANT {what} TO {quoted(user)}"
         )
     _refuse_tables_of_others(connection, schema, user)
 
@@ -83,7 +84,7 @@ def _refuse_tables_of_others(connection: Connection, schema: str, user: str) -> 
         raise ResultsError(
             f"{connection.where}: rows of {', '.join(name for (name,) in rows)} cannot be read, "
             "added and removed: GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA "
-            f"{_quoted(schema)} TO {_quoted(user)}"
+            f"{quoted(schema)} TO {quoted(user)}"
         )
 
 
@@ -152,7 +153,7 @@ def try_results_schema(config: RunConfig) -> int:
     try:
         with connection.errors_as(ResultsError), connection.driver.transaction(force_rollback=True):
             if not has_schema(connection, schema):
-                connection.execute(f"CREATE SCHEMA {_quoted(schema)}")
+                connection.execute(f"CREATE SCHEMA {quoted(schema)}")
             probe = exp.table_("omop_scorer_probe", schema, quoted=True).sql(dialect="postgres")
             connection.execute(f"CREATE TABLE {probe} (n BIGINT)")
             exists = connection.rows(
@@ -168,7 +169,3 @@ def try_results_schema(config: RunConfig) -> int:
             return int(connection.rows(query)[0][0])
     finally:
         connection.close()
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect="postgres")

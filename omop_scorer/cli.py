@@ -224,6 +224,13 @@ def synth(
         datetime | None,
         typer.Option("--as-of", formats=["%Y-%m-%d"], help="The night of the truth."),
     ] = None,
+    events_per_person: Annotated[
+        float,
+        typer.Option(help="0: only what the truth needs, about 13; 20 or more: a warehouse."),
+    ] = 0,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads; they change nothing.", show_default="all cores")
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace what is there.")] = False,
 ) -> None:
     """Make up a CDM, the truth beside it."""
@@ -239,6 +246,8 @@ def synth(
             seed,
             as_of=night,
             crohns_share=crohns_share,
+            events_per_person=events_per_person,
+            threads=threads,
             overwrite=overwrite,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )

@@ -15,8 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from omop_scorer.engines.duckdb_warehouse import WarehouseFile, WarehouseFolder, WarehouseWriter
 from omop_scorer.engines.duckdb_writer import DuckDBWriter
 from omop_scorer.errors import ConfigurationError
+from omop_scorer.synthetic_events import (
+    LEAST_PER_PERSON,
+    Events,
+    most_persons,
+    persons_at_once,
+)
 from omop_scorer.synthetic_population import COVARIATES, Batch
 from omop_scorer.synthetic_tables import (
     CDM_VERSIONS,
@@ -27,7 +34,7 @@ from omop_scorer.synthetic_tables import (
     faults_named,
     table_columns,
 )
-from omop_scorer.synthetic_vocabulary import World
+from omop_scorer.synthetic_vocabulary import Vocabulary, World
 
 __all__ = ["AS_OF", "CDAI_CONCEPT_IDS", "COVARIATES", "Summary", "write"]
 
@@ -68,6 +75,8 @@ def write(
     as_of: date = AS_OF,
     crohns_share: float = 0.3,
     cdm_version: str = "5.4",
+    events_per_person: float = 0,
+    threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     overwrite: bool = False,
 ) -> Summary:
@@ -91,6 +100,12 @@ def write(
         Share of the persons that have Crohn's disease by the default cohort definition.
     cdm_version
         '5.3' or '5.4'.
+    events_per_person
+        Rows of measurement, observation, condition_occurrence, drug_exposure and visit_occurrence
+        a person, on average: 0, only what expresses the truth (about 13), or 20 and more. The
+        further events change no truth; with them a table is a folder of Parquet parts.
+    threads
+        How many threads draw further events; None: one per core. They change nothing.
     progress
         Called with the persons done and the persons in all.
     overwrite
@@ -110,6 +125,21 @@ def write(
             (persons < 1, f"persons is {persons}; it must be 1 or more"),
             (seed < 0, f"seed is {seed}; it must be 0 or more"),
             (not 0 <= crohns_share <= 1, f"crohns_share is {crohns_share}; it must be 0 to 1"),
+            (
+                not (events_per_person == 0 or events_per_person >= LEAST_PER_PERSON),
+                f"events_per_person is {events_per_person}; it must be 0, or "
+                f"{LEAST_PER_PERSON} or more",
+            ),
+            (
+                events_per_person >= LEAST_PER_PERSON
+                and persons > most_persons(events_per_person),
+                f"persons is {persons}; with {events_per_person:g} events a person at most "
+                f"{most_persons(max(events_per_person, 1)):,} fit the integer row ids of a CDM",
+            ),
+            (
+                threads is not None and threads < 1,
+                f"threads is {threads}; it must be 1 or more",
+            ),
             (as_of < date(2000, 1, 1), f"as_of is {as_of}; it must be 2000-01-01 or later"),
             (
                 cdm_version not in CDM_VERSIONS,
@@ -130,31 +160,37 @@ def write(
     n_rows: dict[str, int] = defaultdict(int)
     n_cohort = n_scored = 0
     next_id: dict[str, int] = defaultdict(lambda: 1)
-    writer: CdmWriter = (
-        DuckDBWriter(path, columns) if path.suffix == ".duckdb" else ParquetWriter(path, columns)
-    )
+    is_file, size, vocabulary = path.suffix == ".duckdb", _BATCH, world.vocabulary
+    writer: CdmWriter = DuckDBWriter(path, columns) if is_file else ParquetWriter(path, columns)
+    events = Events(seed, events_per_person) if events_per_person else None
+    if events:
+        warehouse: WarehouseWriter = (WarehouseFile if is_file else WarehouseFolder)(
+            path, columns, events.menus(), threads
+        )
+        writer, size = warehouse, min(_BATCH, persons_at_once(events_per_person))
+        vocabulary = Vocabulary(vocabulary.concepts + events.concepts())
     with ExitStack() as stack:
         stack.enter_context(faults_named(path))
         stack.enter_context(writer)
         truth_file = stack.enter_context(TruthFile(truth))
         lines_file = stack.enter_context(TruthFile(lines))
-        for table, rows in world.vocabulary.tables(columns, cdm_version, as_of).items():
-            writer.append(table, rows)
-            n_rows[table] += rows.num_rows
-        for number, first in enumerate(range(0, persons, _BATCH)):
-            person_id = first + 1 + np.arange(min(_BATCH, persons - first))
+        for table, rows in vocabulary.tables(columns, cdm_version, as_of).items():
+            n_rows[table] += writer.append(table, rows)
+        for number, first in enumerate(range(0, persons, size)):
+            person_id = first + 1 + np.arange(min(size, persons - first))
             generator = np.random.default_rng([seed, number])
             batch = Batch(
                 world, generator, person_id, Rows(next_id), crohns_share=crohns_share, as_of=as_of
             )
+            if events:
+                warehouse.begin(events.draw(number, batch, next_id))
             flaws = world.population["flaws"]
             for table, rows in batch.rows.tables(columns, batch.g, flaws["exact_duplicate_row"]):
-                writer.append(table, rows)
-                n_rows[table] += rows.num_rows
+                n_rows[table] += writer.append(table, rows)
             truth_file.append(batch.truth())
             lines_file.append(batch.truth_lines())
             n_cohort += int(batch.has_crohns.sum())
             n_scored += int((batch.has_crohns & (batch.outcome == "scored")).sum())
             if progress:
-                progress(min(first + _BATCH, persons), persons)
+                progress(min(first + size, persons), persons)
     return Summary(path, truth, lines, persons, n_cohort, n_scored, dict(n_rows))

@@ -59,7 +59,8 @@ class Batch:
         evidence = charts.diagnose(self.has_crohns, location)
         ileal = yes["ileal"].astype(float)
         self._tell("ileal", known, ileal, ("condition_occurrence", evidence))
-        charts.visit(self.death, world.population["flaws"]["no_observation_period"])
+        no_period = world.population["flaws"]["no_observation_period"]
+        self.history_days = charts.visit(self.death, no_period)
 
     def _be_born(self) -> None:
         """Draw age, sex and birthday, and the person rows, some with parts missing."""

@@ -233,12 +233,15 @@ class Charts:
             )
         return latest(n, *(np.concatenate(part) for part in zip(*support, strict=True)))
 
-    def visit(self, recorded_death: Array, no_period: float) -> None:
-        """Write visits, observation periods, deaths, and a measurement that nobody asks for."""
+    def visit(self, recorded_death: Array, no_period: float) -> Array:
+        """Write visits, observation periods, deaths, and a measurement that nobody asks for.
+
+        Returns the days of each person's observation period, written or not.
+        """
         g, n, records = self.g, self.n, self.world.records
         dead = np.flatnonzero(recorded_death != NULL)
         self.add("death", dead, death_date=recorded_death[dead])
-        back = np.minimum(self.age_days, g.integers(400, 6000, n))
+        back: Array = np.minimum(self.age_days, g.integers(400, 6000, n))
         who = self.some(True, 1 - no_period)
         self.add(
             "observation_period",
@@ -266,3 +269,4 @@ class Charts:
             value_as_number=np.round(g.normal(13.5, 1.5, len(who)), 1),
             unit_source_value="g/dL",
         )
+        return back

@@ -2,7 +2,7 @@
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +124,10 @@ class Rows:
         self._parts[table].append((n, {f"{table}_id": ids} | values))
         return ids
 
+    def count(self, tables: Iterable[str]) -> int:
+        """Return how many rows were added to these tables."""
+        return sum(n for table in tables for n, _ in self._parts[table])
+
     def tables(
         self,
         columns: Mapping[str, list[Column]],
@@ -181,8 +185,8 @@ class CdmWriter(Protocol):
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None: ...
-    def append(self, table: str, rows: Any) -> None:
-        """Append an Arrow table to a CDM table."""
+    def append(self, table: str, rows: Any) -> int:
+        """Append an Arrow table to a CDM table; return how many rows were written."""
 
 
 class ParquetWriter:
@@ -213,12 +217,18 @@ class ParquetWriter:
         if kind is None:
             self._path.mkdir(exist_ok=True)
             for written in self._partial.iterdir():
+                # An earlier CDM may have the table as one file or as a folder of parts.
+                (self._path / f"{written.stem}.parquet").unlink(missing_ok=True)
+                if (self._path / written.stem).is_dir():
+                    shutil.rmtree(self._path / written.stem)
                 written.replace(self._path / written.name)
         shutil.rmtree(self._partial, ignore_errors=True)
 
-    def append(self, table: str, rows: Any) -> None:
-        """Append an Arrow table to a CDM table."""
+    def append(self, table: str, rows: Any) -> int:
+        """Append an Arrow table to a CDM table; return how many rows were written."""
         self._files[table].write_table(rows)
+        n: int = rows.num_rows
+        return n
 
 
 class TruthFile:

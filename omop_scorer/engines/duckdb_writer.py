@@ -14,7 +14,7 @@ from omop_scorer.synthetic_tables import Column
 
 
 @contextmanager
-def _refused_by_the_disk() -> Iterator[None]:
+def refused_by_the_disk() -> Iterator[None]:
     """Turn a fault of reading or writing into the one that every other writer raises."""
     try:
         yield
@@ -30,7 +30,7 @@ class DuckDBWriter:
         self._partial = path.with_name(f"{path.name}.partial")
         self._columns = columns
 
-    @_refused_by_the_disk()
+    @refused_by_the_disk()
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._partial.unlink(missing_ok=True)
@@ -43,7 +43,7 @@ class DuckDBWriter:
             self._connection.execute(f"CREATE TABLE made_up.cdm.{table} ({lines})")
         return self
 
-    @_refused_by_the_disk()
+    @refused_by_the_disk()
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -59,7 +59,9 @@ class DuckDBWriter:
         else:
             self._partial.unlink(missing_ok=True)
 
-    @_refused_by_the_disk()
-    def append(self, table: str, rows: Any) -> None:
-        """Append an Arrow table to a CDM table."""
+    @refused_by_the_disk()
+    def append(self, table: str, rows: Any) -> int:
+        """Append an Arrow table to a CDM table; return how many rows were written."""
         self._connection.from_arrow(rows).insert_into(f"made_up.cdm.{table}")
+        n: int = rows.num_rows
+        return n

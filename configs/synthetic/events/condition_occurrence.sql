@@ -1,0 +1,17 @@
+-- Title: The rows of condition_occurrence: those of the charts and the further ones, by date
+-- Returns: one row per condition, and some of the charts twice
+-- Tables: chart, event
+-- Window: none
+SELECT *
+FROM chart
+UNION ALL BY NAME
+SELECT
+  event_id AS condition_occurrence_id,
+  person_id,
+  concept_id AS condition_concept_id,
+  event_day AS condition_start_date,
+  32817 AS condition_type_concept_id,
+  visit_occurrence_id,
+  source_value AS condition_source_value
+FROM event
+ORDER BY condition_start_date, condition_occurrence_id

@@ -1,0 +1,41 @@
+-- Title: The further events of a batch of made-up persons, of any one table
+-- Returns: one row per event: when, in which visit, of which concept, and a level from 0 to 1 for its value
+-- Tables: drawn_person (of that table), visit, concept_menu (of that table)
+-- Window: a day of a visit
+-- Missing: what a rule would read of a person of the cohort is left out
+WITH event AS (
+  SELECT *, UNNEST(RANGE(n_events)) + first_id AS event_id
+  FROM drawn_person
+),
+
+number AS (
+  SELECT *, HASH(event_id, salt) AS bits
+  FROM event
+),
+
+-- The first visits of a person get more events than the last, as long stays do.
+drawn AS (
+  SELECT
+    event_id,
+    bits,
+    CAST(first_visit_id + FLOOR(n_visits * POW((bits & 1048575) / 1048576, 1.5)) AS INTEGER)
+      AS visit_occurrence_id,
+    CAST(FLOOR(POW(n_concepts + 1, ((bits >> 20) & 1048575) / 1048576)) AS INTEGER) AS concept_rank
+  FROM number
+)
+
+SELECT
+  CAST(e.event_id AS INTEGER) AS event_id,
+  v.person_id,
+  v.visit_occurrence_id,
+  v.start_day + CAST((e.bits >> 56) % (v.nights + 1) AS INTEGER) AS event_day,
+  v.second_of_day,
+  m.concept_id,
+  m.unit_concept_id,
+  m.unit_source_value,
+  m.source_value,
+  m.lowest + (m.highest - m.lowest) * POW(((e.bits >> 40) & 65535) / 65536, 2) AS quantity
+FROM drawn AS e
+INNER JOIN visit AS v ON v.visit_occurrence_id = e.visit_occurrence_id
+INNER JOIN concept_menu AS m ON m.concept_rank = e.concept_rank
+WHERE NOT (v.is_cohort AND v.days_to_as_of - v.nights < m.quiet_days)

@@ -226,10 +226,10 @@ def synth(
     ] = None,
     events_per_person: Annotated[
         float,
-        typer.Option(help="0: only what the truth needs, about 13; 20 or more: a warehouse."),
+        typer.Option(help="0: what the truth needs, about 13; 20 to 2000: a warehouse."),
     ] = 0,
     threads: Annotated[
-        int | None, typer.Option(help="Threads; they change nothing.", show_default="all cores")
+        int | None, typer.Option(help="Threads; the rows are the same.", show_default="all cores")
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace what is there.")] = False,
 ) -> None:

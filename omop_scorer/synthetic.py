@@ -20,9 +20,9 @@ from omop_scorer.engines.duckdb_writer import DuckDBWriter
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.synthetic_events import (
     LEAST_PER_PERSON,
+    MOST_EVENTS,
+    MOST_PER_PERSON,
     Events,
-    most_persons,
-    persons_at_once,
 )
 from omop_scorer.synthetic_population import COVARIATES, Batch
 from omop_scorer.synthetic_tables import (
@@ -102,10 +102,10 @@ def write(
         '5.3' or '5.4'.
     events_per_person
         Rows of measurement, observation, condition_occurrence, drug_exposure and visit_occurrence
-        a person, on average: 0, only what expresses the truth (about 13), or 20 and more. The
-        further events change no truth; with them a table is a folder of Parquet parts.
+        a person, on average: 0, only what expresses the truth (about 13), or 20 to 2,000. The
+        further events change no truth; with them a table with persons is a folder of Parquet parts.
     threads
-        How many threads draw further events; None: one per core. They change nothing.
+        How many threads draw further events; None: one per core. The rows are the same.
     progress
         Called with the persons done and the persons in all.
     overwrite
@@ -119,6 +119,7 @@ def write(
     base = path.with_suffix("") if path.suffix == ".duckdb" else path
     truth = base.with_name(f"{base.name}.truth.parquet")
     lines = base.with_name(f"{base.name}.truth_lines.parquet")
+    is_warehouse = LEAST_PER_PERSON <= events_per_person <= MOST_PER_PERSON
     problems = [
         text
         for is_wrong, text in (
@@ -126,20 +127,16 @@ def write(
             (seed < 0, f"seed is {seed}; it must be 0 or more"),
             (not 0 <= crohns_share <= 1, f"crohns_share is {crohns_share}; it must be 0 to 1"),
             (
-                not (events_per_person == 0 or events_per_person >= LEAST_PER_PERSON),
+                events_per_person != 0 and not is_warehouse,
                 f"events_per_person is {events_per_person}; it must be 0, or "
-                f"{LEAST_PER_PERSON} or more",
+                f"{LEAST_PER_PERSON} to {MOST_PER_PERSON}",
             ),
             (
-                events_per_person >= LEAST_PER_PERSON
-                and persons > most_persons(events_per_person),
-                f"persons is {persons}; with {events_per_person:g} events a person at most "
-                f"{most_persons(max(events_per_person, 1)):,} fit the integer row ids of a CDM",
+                is_warehouse and persons * events_per_person > MOST_EVENTS,
+                f"persons is {persons}; with {events_per_person:g} events each, more rows than a "
+                f"CDM has integer ids for ({MOST_EVENTS:,}); ask for fewer of either",
             ),
-            (
-                threads is not None and threads < 1,
-                f"threads is {threads}; it must be 1 or more",
-            ),
+            (threads is not None and threads < 1, f"threads is {threads}; it must be 1 or more"),
             (as_of < date(2000, 1, 1), f"as_of is {as_of}; it must be 2000-01-01 or later"),
             (
                 cdm_version not in CDM_VERSIONS,
@@ -161,14 +158,16 @@ def write(
     n_cohort = n_scored = 0
     next_id: dict[str, int] = defaultdict(lambda: 1)
     is_file, size, vocabulary = path.suffix == ".duckdb", _BATCH, world.vocabulary
-    writer: CdmWriter = DuckDBWriter(path, columns) if is_file else ParquetWriter(path, columns)
-    events = Events(seed, events_per_person) if events_per_person else None
-    if events:
+    writer: CdmWriter
+    if is_warehouse:
+        events = Events(seed, events_per_person)
         warehouse: WarehouseWriter = (WarehouseFile if is_file else WarehouseFolder)(
             path, columns, events.menus(), threads
         )
-        writer, size = warehouse, min(_BATCH, persons_at_once(events_per_person))
+        writer, size = warehouse, min(_BATCH, events.persons_at_once)
         vocabulary = Vocabulary(vocabulary.concepts + events.concepts())
+    else:
+        writer = DuckDBWriter(path, columns) if is_file else ParquetWriter(path, columns)
     with ExitStack() as stack:
         stack.enter_context(faults_named(path))
         stack.enter_context(writer)
@@ -182,7 +181,7 @@ def write(
             batch = Batch(
                 world, generator, person_id, Rows(next_id), crohns_share=crohns_share, as_of=as_of
             )
-            if events:
+            if is_warehouse:
                 warehouse.begin(events.draw(number, batch, next_id))
             flaws = world.population["flaws"]
             for table, rows in batch.rows.tables(columns, batch.g, flaws["exact_duplicate_row"]):

@@ -15,21 +15,14 @@ from omop_scorer.resources import shipped
 from omop_scorer.synthetic_population import Batch
 from omop_scorer.synthetic_tables import Array
 
-LEAST_PER_PERSON = 20
-"""Charts alone have about 13 events a person; fewer than these leave nothing to add."""
+LEAST_PER_PERSON, MOST_PER_PERSON = 20, 2000
+"""Charts alone have about 13 events a person: fewer than these leave nothing to add. With more
+than those, batches would have too few persons for a share of them to be a cohort."""
 
-_MOST_ROWS_OF_A_BATCH = 4_000_000
-_LAST_ID = int(np.iinfo(np.int32).max)
+MOST_EVENTS = int(np.iinfo(np.int32).max)
+"""Row ids of a CDM are integers."""
 
-
-def most_persons(events_per_person: float) -> int:
-    """Return how many persons there may be before the row ids of a table overflow."""
-    return int(0.9 * _LAST_ID / events_per_person)
-
-
-def persons_at_once(events_per_person: float) -> int:
-    """Return how many persons a batch may have to stay within memory."""
-    return max(1, int(_MOST_ROWS_OF_A_BATCH / events_per_person))
+_ROWS_OF_A_BATCH = 2_000_000
 
 
 class Events:
@@ -47,6 +40,11 @@ class Events:
         path = shipped("configs") / "synthetic" / "events.yaml"
         self._settings = yaml.safe_load(path.read_text(encoding="utf-8"))
         self._seed, self._per_person = seed, per_person
+
+    @property
+    def persons_at_once(self) -> int:
+        """How many persons a batch may have to stay within memory."""
+        return int(_ROWS_OF_A_BATCH / self._per_person)
 
     def concepts(self) -> list[dict[str, str]]:
         """Return the made-up concepts as entries of the vocabulary."""

@@ -343,6 +343,14 @@ class TestSynth:
         assert_refused(omop_scorer(*arguments), 10, out, "overwrite")
         assert omop_scorer(*arguments, "--overwrite").returncode == 0
 
+    def test_a_warehouse(self, tmp_path: Path) -> None:
+        arguments = ("synth", "--persons", 100, "--events-per-person", 30, "--threads", 1)
+        finished = omop_scorer(*arguments, "--out", tmp_path / "warehouse")
+        assert finished.returncode == 0, finished.stderr
+        assert (tmp_path / "warehouse" / "measurement" / "part-00001.parquet").is_file()
+        finished = omop_scorer("synth", "--events-per-person", 5, "--out", tmp_path / "other")
+        assert_refused(finished, 10, "events_per_person is 5", "20 to 2000")
+
     def test_a_folder_that_cannot_be_written(self) -> None:
         out = "/proc/nowhere/cdm.duckdb"
         assert_refused(omop_scorer("synth", "--persons", 1, "--out", out), 10, out)

@@ -14,7 +14,7 @@ import pytest
 import truth_check
 from command_line import AS_OF, RUN_TABLES, Site, on_both_engines
 
-from omop_scorer import __version__
+from omop_scorer import __version__, synthetic
 from omop_scorer.cdm import TABLES
 from omop_scorer.resources import shipped
 
@@ -71,6 +71,16 @@ def test_the_truth_is_recovered(tmp_path: Path, made_up, as_of: date, suffix: st
     finished = site.run("--as-of", as_of, as_of_date=None)
     assert finished.returncode == 0, finished.stderr
     assert differences(site, truth_of(site.cdm)) == []
+
+
+@pytest.mark.parametrize("name", ["cdm", "cdm.duckdb"])
+def test_the_truth_is_recovered_among_many_other_events(tmp_path: Path, name: str) -> None:
+    cdm = tmp_path / name
+    synthetic.write(cdm, 800, 5, as_of=AS_OF, crohns_share=0.5, events_per_person=80)
+    site = Site(tmp_path, cdm, tmp_path / "results.duckdb")
+    finished = site.run()
+    assert finished.returncode == 0, finished.stderr
+    assert differences(site, truth_of(cdm)) == []
 
 
 @pytest.mark.parametrize(("batch_size", "threads"), [(7, 1), (1000, 2), (10**6, 1)])

@@ -9,7 +9,7 @@ WITH event AS (
 ),
 
 number AS (
-  SELECT *, HASH(event_id, salt) AS bits
+  SELECT *, HASH(XOR(CAST(event_id AS UBIGINT), salt)) AS bits
   FROM event
 ),
 

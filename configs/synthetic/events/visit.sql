@@ -8,8 +8,9 @@ WITH visit AS (
   FROM drawn_person
 ),
 
+-- The salt goes in before the hash: beside it, seeds and tables would draw alike.
 number AS (
-  SELECT *, HASH(visit_occurrence_id, salt) AS bits
+  SELECT *, HASH(XOR(CAST(visit_occurrence_id AS UBIGINT), salt)) AS bits
   FROM visit
 ),
 

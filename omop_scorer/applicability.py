@@ -107,6 +107,10 @@ class Histogram:
         for number, n in zip(*np.unique(numbers, return_counts=True), strict=True):
             self._counts[int(number)] += int(n)
 
+    def update(self, other: "Histogram") -> None:
+        """Add what another, of the same width, has counted."""
+        self._counts.update(other._counts)
+
     def bins(self) -> Iterator[tuple[float, float, int]]:
         """Yield low end, high end and count of the bins that hold somebody, in order."""
         for number, n in sorted(self._counts.items()):
@@ -204,6 +208,23 @@ class Applicability:
         distances = self._distance.of(values[is_complete])
         self._distances[SCORED].add(distances)
         self._distances[NOTHING_IMPUTED].add(distances[~imputed[is_complete].any(axis=1)])
+
+    def update(self, other: "Applicability") -> None:
+        """Add what another, of the same model, has counted."""
+        for mine, theirs in (
+            (self._recorded, other._recorded),
+            (self._assumed, other._assumed),
+        ):
+            for name, moments in mine.items():
+                moments.update(theirs[name])
+        for counted, more in (
+            (self._effects, other._effects),
+            (self._responses, other._responses),
+            (self._values, other._values),
+            (self._distances, other._distances),
+        ):
+            for name, histogram in counted.items():
+                histogram.update(more[name])
 
     def covariate_summary(self, run_id: int) -> pa.Table:
         """Return the moments of every covariate beside those of the training population."""

@@ -7,6 +7,7 @@ every audit to the population it must sum to.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from itertools import combinations, product
 
 import numpy as np
@@ -19,6 +20,8 @@ from omop_scorer.covariates import matrix_query, stage_covariates_at_index
 from omop_scorer.engines.base import Engine
 from omop_scorer.intervals import wilson_interval
 from omop_scorer.journal import Journal
+from omop_scorer.kernel import Uncertainty
+from omop_scorer.model import Model
 from omop_scorer.rules import Rules
 from omop_scorer.scoring import NO_PREFERENCE, no_patient_preference, patient_preference
 from omop_scorer.subgroups import label_set
@@ -97,11 +100,16 @@ def stage_audits(engine: Engine, rules: Rules, as_of: date, journal: Journal) ->
         run_file(engine, "cohort/patient", "patient", prefix=INDEX)
         stage_covariates_at_index(engine, config, rules.model, as_of, journal)
         with journal.step("index_score") as step:
-            step.rows = 0
-            for batch in engine.stream(matrix_query(rules.model, INDEX), config.batch_size):
-                rows = patient_preference(batch, rules.model, config.uncertainty)
-                engine.load("index_preference", rows)
-                step.rows += rows.num_rows
+            work = partial(_prefer, model=rules.model, uncertainty=config.uncertainty)
+            query = matrix_query(rules.model, INDEX)
+            step.rows = sum(engine.map_batches(query, config.batch_size, work))
+
+
+def _prefer(
+    batch: pa.RecordBatch, model: Model, uncertainty: Uncertainty
+) -> tuple[dict[str, pa.Table], int]:
+    rows = patient_preference(batch, model, uncertainty)
+    return {"work.index_preference": rows}, rows.num_rows
 
 
 def _load_layout(engine: Engine, rules: Rules) -> None:

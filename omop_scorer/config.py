@@ -24,6 +24,8 @@ EVER_DAYS = 73_000
 
 #: PostgreSQL cuts off the rest of a name.
 _LONGEST_NAME_BYTES = 63
+#: As a URL: the catalog of the Spark session.
+CATALOG = "spark"
 
 Days = Annotated[int, Field(ge=0, le=EVER_DAYS)]
 Table = Literal["measurement", "observation"]
@@ -89,6 +91,33 @@ class PostgreSQL(Frozen):
     statement_timeout_seconds: int | None = Field(default=None, ge=1, le=2_000_000)
     retries: int = Field(default=3, ge=0, le=20)
     retry_wait_seconds: float = Field(default=5, ge=0, le=600)
+
+
+class Spark(Frozen):
+    """How a Spark session is had, and where it keeps the tables of a run that is under way."""
+
+    scratch: str | None = None
+    settings: Mapping[str, str] = {}
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _settings_are_text(cls, settings: object) -> object:
+        if not isinstance(settings, Mapping):
+            return settings
+        return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in settings.items()}
+
+    @field_validator("settings")
+    @classmethod
+    def _settings_are_no_secrets(cls, settings: Mapping[str, str]) -> Mapping[str, str]:
+        for name in settings:
+            if not name.startswith("spark."):
+                raise ValueError(f"{name}: not a setting of Spark; allowed: spark.something")
+            if re.search("secret|password|token|credential|[.]key", name, re.IGNORECASE):
+                raise ValueError(
+                    f"{name}: what is kept with every run may hold no secret: it belongs in "
+                    "spark-defaults.conf"
+                )
+        return settings
 
 
 class Cohort(Frozen):
@@ -201,7 +230,7 @@ class Audit(Frozen):
 class RunConfig(Frozen):
     """Everything a run depends on besides the data."""
 
-    engine: Literal["duckdb", "postgresql"] = "duckdb"
+    engine: Literal["duckdb", "postgresql", "spark"] = "duckdb"
     cdm: Cdm
     results: Results
     as_of_date: date | None = None
@@ -218,6 +247,7 @@ class RunConfig(Frozen):
     minimum_cell_count: int = Field(default=5, ge=1)
     keep_person_level_runs: int | None = Field(default=None, ge=1)
     postgresql: PostgreSQL = PostgreSQL()
+    spark: Spark = Spark()
     cohort: Cohort = Cohort()
     covariates: Covariates = Covariates()
     audit: Audit = Audit()
@@ -225,28 +255,34 @@ class RunConfig(Frozen):
     @model_validator(mode="after")
     def _engine_fits(self) -> "RunConfig":
         for key, place in (("cdm", self.cdm), ("results", self.results)):
-            if place.is_server and self.engine == "duckdb":
+            if place.is_server and self.engine != "postgresql":
                 raise ValueError(f"{key}.url is on a server: it needs engine: postgresql")
             if not place.is_server and self.engine == "postgresql":
                 raise ValueError(
                     f"{key}.url is no server: engine postgresql needs postgresql://..."
                 )
-        if self.engine == "postgresql":
-            if self.cdm.vocabulary_url is not None:
-                raise ValueError("cdm.vocabulary_url: engine postgresql reads one database")
-            if self.threads is not None or self.memory_limit is not None:
-                raise ValueError("threads and memory_limit are of engine duckdb, not of a server")
+        if self.engine == "postgresql" and self.cdm.vocabulary_url is not None:
+            raise ValueError("cdm.vocabulary_url: engine postgresql reads one database")
+        if self.engine != "duckdb" and (self.threads is not None or self.memory_limit is not None):
+            raise ValueError(f"threads and memory_limit are of engine duckdb, not of {self.engine}")
+        if self.engine == "spark":
+            # It becomes a folder's name, or the names of a catalog and a schema.
+            name = self.results.schema_
+            if "/" in name or not all(part.strip() for part in name.split(".")):
+                raise ValueError("results.schema: allowed: schema, or catalog.schema")
         return self
 
     @model_validator(mode="after")
     def _results_apart(self) -> "RunConfig":
         if self.engine == "postgresql":
             return self._schemas_apart()
+        if self.engine == "spark" and self.cdm.url == self.results.url == CATALOG:
+            return self._schemas_apart()
         results = Path(self.results.url)
         for url in (self.cdm.url, self.cdm.vocabulary_url):
             if url is not None and _is_same(Path(url), results):
                 raise ValueError("results.url is the CDM itself: the CDM is never written to")
-        if results.stem == self.results.schema_:
+        if self.engine == "duckdb" and results.stem == self.results.schema_:
             raise ValueError(
                 "results.url: the file may not be called like results.schema, "
                 "because DuckDB could not tell the two apart in a query"
@@ -305,9 +341,10 @@ def load_for_readers(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     results = document.get("results")
     url = results.get("url") if isinstance(results, dict) else None
     on_server = isinstance(url, str) and is_server(url)
-    document["engine"] = "postgresql" if on_server else "duckdb"
+    if document.get("engine") != "spark":
+        document["engine"] = "postgresql" if on_server else "duckdb"
     document["cdm"] = {"url": "postgresql://not-opened/" if on_server else "not opened"}
-    if on_server:
+    if document["engine"] != "duckdb":
         document |= dict.fromkeys(("threads", "memory_limit"))
     return _validated(path, document, problems)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 
 import pyarrow as pa
 
@@ -17,7 +18,7 @@ from omop_scorer.journal import Journal
 from omop_scorer.rehearsal import Rehearsal
 from omop_scorer.retries import CONNECT, retrying
 from omop_scorer.rules import Rules
-from omop_scorer.scoring import Tally, no_patient_score, patient_score, score_batch
+from omop_scorer.scoring import Tally, no_patient_score, score_and_count
 
 
 @dataclass(frozen=True)
@@ -250,13 +251,12 @@ def _publish(
     n_scored = attrition[-1].n_persons
     with journal.step("score") as step:
         engine.load("patient_score", no_patient_score())
-        for batch in engine.stream(matrix_query(rules.model), rules.config.batch_size):
-            for table, rows in score_batch(
-                batch, rules.model, rules.config.uncertainty, run_id, tally
-            ):
-                engine.append(table, rows)
-                if table == "patient_subgroup":
-                    engine.load("patient_score", patient_score(rows, rules.model))
+        work = partial(
+            score_and_count, model=rules.model, uncertainty=rules.config.uncertainty, run_id=run_id
+        )
+        query = matrix_query(rules.model)
+        for counted in engine.map_batches(query, rules.config.batch_size, work):
+            tally.update(counted)
             journal.advance(tally.n, n_scored)
         step.rows = tally.n
     audit.stage_audits(engine, rules, as_of, journal)

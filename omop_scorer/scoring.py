@@ -43,7 +43,7 @@ class Patients:
 
 
 class Tally:
-    """Counts kept while patients stream by."""
+    """Counts kept while patients stream by; those of parts add up to those of the whole."""
 
     def __init__(self, model: Model) -> None:
         self.sensitivity = Sensitivity(model)
@@ -73,6 +73,16 @@ class Tally:
             ("unknown", kernel.UNKNOWN),
         ):
             self.trial_range[name] += int((within == state).sum())
+
+    def update(self, other: "Tally") -> None:
+        """Add what another, of the same model, has counted."""
+        self.sensitivity.update(other.sensitivity)
+        self.applicability.update(other.applicability)
+        self.n += other.n
+        self._by_label += other._by_label
+        self.n_worst_class_ruled_out += other.n_worst_class_ruled_out
+        for state, n in other.trial_range.items():
+            self.trial_range[state] += n
 
     def subgroups(self) -> dict[str, int]:
         """Persons by label, those that occur, most frequent first."""
@@ -188,6 +198,23 @@ def score_batch(
     tally.add(patients, scores, within, uncertainty)
     yield "counterfactual", _counterfactual_rows(batch, scores, model, run_id)
     yield "patient_subgroup", _subgroup_rows(batch, scores, within, model, run_id)
+
+
+def score_and_count(
+    batch: pa.RecordBatch, model: Model, uncertainty: kernel.Uncertainty, run_id: int
+) -> tuple[dict[str, pa.Table], Tally]:
+    """Return the rows that a batch of the matrix adds to each table, and its counts.
+
+    Raises
+    ------
+    ScoringError
+        As for `score_batch`.
+    """
+    tally = Tally(model)
+    rows = dict(score_batch(batch, model, uncertainty, run_id, tally))
+    tables = {f"results.{table}": each for table, each in rows.items()}
+    tables["work.patient_score"] = patient_score(rows["patient_subgroup"], model)
+    return tables, tally
 
 
 def _counterfactual_rows(

@@ -135,6 +135,15 @@ class Sensitivity:
         changed = score_patterns(assumed.T, self._model, uncertainty, with_response=False)
         scenario.n_changed += int(np.count_nonzero(changed.label != scores.label[rows]))
 
+    def update(self, other: "Sensitivity") -> None:
+        """Add what another, of the same model, has counted."""
+        self._pairs += other._pairs
+        for key, counts in other._checks.items():
+            self._checks[key] += counts
+        for mine, theirs in zip(self.scenarios, other.scenarios, strict=True):
+            mine.n_imputed += theirs.n_imputed
+            mine.n_changed += theirs.n_changed
+
     def uncertainty_comparison(self, run_id: int) -> pa.Table:
         """Return the pairs of labels that occur, in the order of the label set."""
         rows = [

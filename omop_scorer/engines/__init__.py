@@ -1,7 +1,12 @@
 """Database engines: only what differs between them. A driver is imported only in its own file."""
 
-from omop_scorer.config import RunConfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from omop_scorer.config import CATALOG, RunConfig
 from omop_scorer.engines.base import Engine, ResultsReader
+from omop_scorer.errors import ConfigurationError
 
 
 def open_engine(config: RunConfig, *, with_results: bool) -> Engine:
@@ -22,6 +27,11 @@ def open_engine(config: RunConfig, *, with_results: bool) -> Engine:
         from omop_scorer.engines.postgres import PostgresEngine  # noqa: PLC0415
 
         return PostgresEngine(config, with_results=with_results)
+    if config.engine == "spark":
+        with _pyspark():
+            from omop_scorer.engines.spark import SparkEngine  # noqa: PLC0415
+
+        return SparkEngine(config, with_results=with_results)
     from omop_scorer.engines.duckdb import DuckDBEngine  # noqa: PLC0415
 
     return DuckDBEngine(config, with_results=with_results)
@@ -40,6 +50,11 @@ def try_results(config: RunConfig) -> int:
         from omop_scorer.engines.postgres_writing import try_results_schema  # noqa: PLC0415
 
         return try_results_schema(config)
+    if config.engine == "spark":
+        with _pyspark():
+            from omop_scorer.engines.spark_reader import try_results_place  # noqa: PLC0415
+
+        return try_results_place(config)
     from omop_scorer.engines.duckdb import try_results_file  # noqa: PLC0415
 
     return try_results_file(config)
@@ -61,6 +76,28 @@ def open_results(config: RunConfig) -> ResultsReader:
         from omop_scorer.engines.postgres_results import PostgresResultsReader  # noqa: PLC0415
 
         return PostgresResultsReader(config)
+    if config.engine == "spark" and config.results.url == CATALOG:
+        with _pyspark():
+            from omop_scorer.engines.spark_reader import SparkResultsReader  # noqa: PLC0415
+
+        return SparkResultsReader(config)
+    if config.engine == "spark" or Path(config.results.url).is_dir():
+        from omop_scorer.engines.duckdb_folder import FolderResultsReader  # noqa: PLC0415
+
+        return FolderResultsReader(config)
     from omop_scorer.engines.duckdb_results import DuckDBResultsReader  # noqa: PLC0415
 
     return DuckDBResultsReader(config)
+
+
+@contextmanager
+def _pyspark() -> Iterator[None]:
+    """Say what to install where PySpark is not."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("pyspark", "py4j"):
+            raise
+        raise ConfigurationError(
+            "engine spark needs PySpark, which is not installed: pip install 'omop-scorer[spark]'"
+        ) from None

@@ -1,10 +1,10 @@
 """The seam to a database: what every engine does, and nothing else."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 from sqlglot import exp
@@ -13,6 +13,12 @@ from omop_scorer.cdm import SiteTable, Table
 from omop_scorer.sql import Schemas
 
 Parameters = Mapping[str, object]
+Work = Callable[[pa.RecordBatch], tuple[Mapping[str, pa.Table], Any]]
+"""What is done with a batch of rows; it can be pickled, to be done elsewhere.
+
+It returns rows by the logical name of the table that they are appended to, which are the same for
+every batch, such as `results.counterfactual` or `work.patient_score`; and what it has counted.
+"""
 
 
 class Engine(ABC):
@@ -58,6 +64,18 @@ class Engine(ABC):
     @abstractmethod
     def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
         """Yield a query's rows in batches; other statements may run in between."""
+
+    def map_batches(self, query: exp.Expr, batch_size: int, work: Work) -> Iterator[Any]:
+        """Do `work` on a query's rows in batches, append what it gives, yield what it counts.
+
+        Here the rows come to this process; an engine that can sends the work to the rows.
+        """
+        for batch in self.stream(query, batch_size):
+            tables, counts = work(batch)
+            for name, rows in tables.items():
+                schema, _, table = name.partition(".")
+                (self.load if schema == "work" else self.append)(table, rows)
+            yield counts
 
     @abstractmethod
     def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:

@@ -1,0 +1,321 @@
+"""Where a run on Spark writes its results: a folder of Parquet files, or a schema of a catalog.
+
+Neither has transactions. Every table is append-only by run_id; readers see a run when its status
+COMPLETE, which is written last, is there; what a run that died has left is removed by the next.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from sqlglot import exp
+
+from omop_scorer.config import CATALOG, RunConfig
+from omop_scorer.engines.lock_holder import LockHolder
+from omop_scorer.engines.results_folder import Columns, ResultsFolder
+from omop_scorer.engines.spark_session import Session, errors_as
+from omop_scorer.engines.spark_source import named
+from omop_scorer.errors import LockHeldError, ResultsError
+
+#: The table whose existence is the lock of a run in a catalog.
+LOCK = "omop_scorer_run_lock"
+
+
+class Results(Protocol):
+    """What the engine asks of either; the lock of the run is held until close."""
+
+    where: str
+
+    def exists(self) -> bool:
+        """Tell whether the schema is there."""
+
+    def create(self) -> None:
+        """Create the schema, empty."""
+
+    def create_table(self, table: str, columns: Columns) -> None:
+        """Create a table unless it is there."""
+
+    def add_column(self, table: str, column: str, native: str) -> None:
+        """Add a column, which is NULL in the runs before."""
+
+    def create_view(self, view: exp.Create) -> None:
+        """Keep a view, if there is a place for it; readers of a folder make their own."""
+
+    def commit(self) -> None:
+        """Make the tables that were created known."""
+
+    def names(self, table: str) -> Sequence[str]:
+        """Return the name of a table in parts, as a query finds it now."""
+
+    def columns(self, table: str) -> Sequence[str]:
+        """Return the columns of a table in its order."""
+
+    def append(self, table: str, frame: DataFrame) -> None:
+        """Append rows that the executors hold."""
+
+    def append_rows(self, table: str, rows: pa.Table) -> None:
+        """Append rows that the driver holds."""
+
+    def remove(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+        """Remove the runs whose run_id fulfils a condition."""
+
+    def close(self) -> None:
+        """Let go of the lock."""
+
+
+def open_for_writing(config: RunConfig, session: Session, prefix: str) -> Results:
+    """Open the results and take the lock of the run.
+
+    Raises
+    ------
+    LockHeldError, ResultsError
+    """
+    if config.results.url == CATALOG:
+        return CatalogResults(config.results.schema_, session)
+    return FolderResults(config, session, prefix)
+
+
+class FolderResults:
+    """Results in a folder: Spark writes what is large, the driver what is small."""
+
+    def __init__(self, config: RunConfig, session: Session, prefix: str) -> None:
+        self._folder = ResultsFolder(config.results.url, config.results.schema_)
+        self.where = self._folder.where
+        self._spark = session.spark
+        self._prefix = prefix
+        self._views: set[str] = set()
+        self._folder.take_lock()
+        try:
+            self._tables = self._folder.tables()
+        except BaseException:
+            self._folder.free_lock()
+            raise
+
+    def exists(self) -> bool:
+        """Tell whether tables were made; the folder itself comes with the lock."""
+        return bool(self._tables)
+
+    def create(self) -> None:
+        """Nothing to do: the lock stands in the folder."""
+
+    def create_table(self, table: str, columns: Columns) -> None:
+        """Make the table's folder."""
+        if table not in self._tables:
+            self._folder.make_empty(table)
+            self._tables[table] = columns
+
+    def add_column(self, table: str, column: str, native: str) -> None:
+        """Files without the column are read as holding NULL."""
+        self._tables[table][column] = native
+
+    def create_view(self, view: exp.Create) -> None:
+        """Nothing to do: readers make the views from sql/results/views.sql."""
+
+    def commit(self) -> None:
+        """Write down the tables."""
+        if self._tables != self._folder.tables():
+            self._folder.save_tables(self._tables)
+
+    def names(self, table: str) -> Sequence[str]:
+        """Return a temporary view of the files that are there now."""
+        view = f"{self._prefix}results_{table}"
+        schema = _schema(self._tables[table])
+        frame = self._spark.read.schema(schema).parquet(str(self._folder.home / table))
+        frame.createOrReplaceTempView(view)
+        self._views.add(view)
+        return [view]
+
+    def columns(self, table: str) -> Sequence[str]:
+        """Return the columns that are written down."""
+        return list(self._tables[table])
+
+    def append(self, table: str, frame: DataFrame) -> None:
+        """Write files into the run's folder; they appear when all tasks have ended."""
+        with errors_as(ResultsError, self.where):
+            writer = _declared(frame, self._tables[table]).write.mode("append")
+            writer.partitionBy("run_id").parquet(str(self._folder.home / table))
+
+    def append_rows(self, table: str, rows: pa.Table) -> None:
+        """Write a file."""
+        self._folder.append(table, rows)
+
+    def remove(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+        """Remove the folders of these runs."""
+        known = self._folder.run_ids(table)
+        with errors_as(ResultsError, self.where):
+            of_condition = _fulfilling(self._spark, known, condition, parameters)
+        for run_id in of_condition:
+            self._folder.remove(table, run_id)
+
+    def close(self) -> None:
+        """Drop the views and free the lock."""
+        for view in self._views:
+            self._spark.catalog.dropTempView(view)
+        self._folder.free_lock()
+
+
+class CatalogResults:
+    """Results as tables of a catalog, in the format that the session makes tables of."""
+
+    def __init__(self, schema: str, session: Session) -> None:
+        self.where = f"results.url spark, schema {schema}"
+        if session.forgets_tables:
+            raise ResultsError(
+                f"{self.where}: the catalog of this session lives in memory and ends with it; name "
+                "a folder under results.url, or give Spark a catalog that lasts"
+            )
+        self._schema = schema.split(".")
+        self._home = named(self._schema)
+        self._spark = session.spark
+        self._format = session.setting("spark.sql.sources.default") or "parquet"
+        self._is_held = False
+        if self.exists():
+            self._take_lock()
+
+    def _take_lock(self) -> None:
+        """Create the table that is the lock: a catalog lets only one do so."""
+        holder = LockHolder.this_process()
+        text = exp.Literal.string(holder.text).sql(dialect="spark")
+        create = (
+            f"CREATE TABLE {self._home}.{LOCK} (holder STRING) USING {self._format} "
+            f"TBLPROPERTIES ('holder' = {text})"
+        )
+        for _ in range(2):
+            try:
+                self._spark.sql(create)
+                self._is_held = True
+                return
+            except PySparkException as error:
+                if error.getCondition() != "TABLE_OR_VIEW_ALREADY_EXISTS":
+                    with errors_as(ResultsError, self.where):
+                        raise
+                self._refuse_unless_stale()
+        raise LockHeldError(f"{self.where}: another run has just started; try again")
+
+    def _refuse_unless_stale(self) -> None:
+        with errors_as(ResultsError, self.where):
+            rows = self._spark.sql(f"SHOW TBLPROPERTIES {self._home}.{LOCK}").collect()
+        found = LockHolder(next((row.value for row in rows if row.key == "holder"), ""))
+        if not found.is_gone():
+            raise LockHeldError(
+                f"{self.where}: another run writes to it ({found}); wait for it to end. If it is "
+                f"known to have died, DROP TABLE {self._home}.{LOCK} and start again"
+            )
+        self._spark.sql(f"DROP TABLE IF EXISTS {self._home}.{LOCK}")
+
+    def exists(self) -> bool:
+        """Ask the catalog."""
+        with errors_as(ResultsError, self.where):
+            return self._spark.catalog.databaseExists(self._home)
+
+    def create(self) -> None:
+        """Create the schema, and with it the lock."""
+        with errors_as(ResultsError, self.where):
+            self._spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self._home}")
+        self._take_lock()
+
+    def create_table(self, table: str, columns: Columns) -> None:
+        """Create it, partitioned by run; constraints there are none."""
+        declared = ", ".join(f"{name} {_spark_type(t)}" for name, t in columns.items())
+        by_run = " PARTITIONED BY (run_id)" if "run_id" in columns else ""
+        self._sql(
+            f"CREATE TABLE IF NOT EXISTS {self._relation(table)} ({declared}) "
+            f"USING {self._format}{by_run}"
+        )
+
+    def add_column(self, table: str, column: str, native: str) -> None:
+        """Add it, unless a migration that died has done so."""
+        relation = self._relation(table)
+        if column not in self._spark.table(relation).columns:
+            self._sql(f"ALTER TABLE {relation} ADD COLUMNS ({column} {_spark_type(native)})")
+
+    def create_view(self, view: exp.Create) -> None:
+        """Create or replace it."""
+        for table in view.find_all(exp.Table):
+            if table.db == "results":
+                rename(table, self.names(table.name))
+        self._sql(view.sql(dialect="spark"))
+
+    def commit(self) -> None:
+        """Nothing to do: every statement counts at once."""
+
+    def names(self, table: str) -> Sequence[str]:
+        """Return its full name."""
+        return [*self._schema, table]
+
+    def _relation(self, table: str) -> str:
+        return named(self.names(table))
+
+    def columns(self, table: str) -> Sequence[str]:
+        """Ask the catalog."""
+        with errors_as(ResultsError, self.where):
+            return self._spark.table(self._relation(table)).columns
+
+    def append(self, table: str, frame: DataFrame) -> None:
+        """Append by name of column."""
+        with errors_as(ResultsError, self.where):
+            target = self._spark.table(self._relation(table)).schema
+            columns = [frame[f.name].cast(f.dataType) for f in target.fields]
+            writer = frame.select(*columns).write.format(self._format).mode("append")
+            if "run_id" in frame.columns:
+                writer = writer.partitionBy("run_id")
+            writer.saveAsTable(self._relation(table))
+
+    def append_rows(self, table: str, rows: pa.Table) -> None:
+        """Append as one file."""
+        self.append(table, self._spark.createDataFrame(rows).coalesce(1))
+
+    def remove(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+        """Delete, or drop partitions where the format cannot delete."""
+        relation = self._relation(table)
+        with errors_as(ResultsError, self.where):
+            if self._format == "delta":
+                self._spark.sql(f"DELETE FROM {relation} WHERE {condition}", dict(parameters))  # noqa: S608
+                return
+            known = self._spark.sql(f"SHOW PARTITIONS {relation}").collect()
+            known_ids = [int(row.partition.removeprefix("run_id=")) for row in known]
+            for run_id in _fulfilling(self._spark, known_ids, condition, parameters):
+                self._spark.sql(f"ALTER TABLE {relation} DROP PARTITION (run_id = {run_id})")
+
+    def close(self) -> None:
+        """Drop the lock."""
+        if self._is_held:
+            self._spark.sql(f"DROP TABLE IF EXISTS {self._home}.{LOCK}")
+            self._is_held = False
+
+    def _sql(self, text: str) -> None:
+        with errors_as(ResultsError, self.where):
+            self._spark.sql(text)
+
+
+def rename(table: exp.Table, names: Sequence[str]) -> None:
+    """Give a table of a tree, in place, another name, in parts."""
+    parts = [exp.to_identifier(name, quoted=True) for name in names]
+    for key, part in zip(("this", "db", "catalog"), [*reversed(parts), None, None], strict=False):
+        table.set(key, part)
+
+
+def _fulfilling(
+    spark: SparkSession, run_ids: Sequence[int], condition: str, parameters: Mapping[str, object]
+) -> list[int]:
+    """Return those of some run ids that fulfil a condition on run_id."""
+    if not run_ids:
+        return []
+    known = ", ".join(f"({run_id}L)" for run_id in run_ids)
+    query = f"SELECT run_id FROM VALUES {known} AS known (run_id) WHERE {condition}"  # noqa: S608
+    return [int(row.run_id) for row in spark.sql(query, dict(parameters)).collect()]
+
+
+def _spark_type(native: str) -> str:
+    return exp.DataType.build(native, dialect="duckdb").sql(dialect="spark")
+
+
+def _declared(frame: DataFrame, columns: Columns) -> DataFrame:
+    """Return a frame's columns in the order and of the types of a table."""
+    return frame.select(*(frame[c].cast(_spark_type(t)) for c, t in columns.items()))
+
+
+def _schema(columns: Columns) -> str:
+    return ", ".join(f"{name} {_spark_type(t)}" for name, t in columns.items())

@@ -1,0 +1,117 @@
+"""The Spark session that a run uses: found, or made and ended by the run."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from py4j.protocol import Py4JError
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import SparkSession
+
+from omop_scorer.config import RunConfig
+from omop_scorer.errors import ConnectionFailedError, OmopScorerError
+
+#: What Spark logs of a failing task may repeat a value: whoever wants its log says so.
+_QUIET = {
+    "spark.log.level": "OFF",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+class Session:
+    """A Spark session under the settings that a run needs, which are put back at the end.
+
+    Spark itself says which one: the active one, as in a notebook; one over Spark Connect where
+    SPARK_REMOTE is set; or a new one, by `spark.settings` and Spark's own files.
+
+    Raises
+    ------
+    ConnectionFailedError
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self.is_own = SparkSession.getActiveSession() is None
+        builder = SparkSession.builder
+        if self.is_own:
+            # The executors of one machine must find this package: they run the same interpreter.
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+            os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+            builder = builder.appName("omop-scorer")
+            for name, value in (_QUIET | dict(config.spark.settings)).items():
+                builder = builder.config(name, value)
+        try:
+            self.spark = builder.getOrCreate()
+        except (PySparkException, Py4JError, OSError) as error:
+            raise ConnectionFailedError(
+                f"no Spark session can be had ({_kind(error)}): it needs Java 17 or later (set "
+                "JAVA_HOME), or a server that SPARK_REMOTE names"
+            ) from None
+        self._before: dict[str, str | None] = {}
+        with errors_as(ConnectionFailedError, "the settings of the Spark session"):
+            self._set(_needed(config))
+
+    def _set(self, settings: Mapping[str, str]) -> None:
+        for name, value in settings.items():
+            self._before[name] = self.spark.conf.get(name, None)
+            self.spark.conf.set(name, value)
+
+    def setting(self, name: str) -> str | None:
+        """Return a setting of the session, None where it has none or does not say."""
+        try:
+            return self.spark.conf.get(name, None)
+        except PySparkException:
+            return None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the executors are on this machine."""
+        return (self.setting("spark.master") or "").startswith("local")
+
+    @property
+    def forgets_tables(self) -> bool:
+        """Whether its catalog vanishes with it, and nobody else can see what is in it."""
+        return self.is_own and self.setting("spark.sql.catalogImplementation") == "in-memory"
+
+    def close(self) -> None:
+        """Put the settings back; end the session, if it was made for the run."""
+        for name, value in self._before.items():
+            if value is None:
+                self.spark.conf.unset(name)
+            else:
+                self.spark.conf.set(name, value)
+        if self.is_own:
+            self.spark.stop()
+
+
+def _needed(config: RunConfig) -> Mapping[str, str]:
+    return {
+        "spark.sql.session.timeZone": config.cdm.time_zone,
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(config.batch_size),
+        # Files hold the days that are meant, whoever wrote them.
+        "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+        "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+        "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+    }
+
+
+@contextmanager
+def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
+    """Turn Spark's errors into ours; of their texts only those that name objects are kept."""
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        text = str(error)
+        if "No space left" in text:
+            raise error_class(f"{where}: the disk is full, no space is left") from None
+        detail = text.partition("\n")[0] if isinstance(error, AnalysisException) else ""
+        raise error_class(
+            f"{where}: Spark refused the statement ({_kind(error)})" + (detail and f": {detail}")
+        ) from None
+
+
+def _kind(error: Any) -> str:
+    condition = error.getCondition() if isinstance(error, PySparkException) else None
+    return condition or type(error).__name__

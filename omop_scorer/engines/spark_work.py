@@ -1,0 +1,103 @@
+"""The work tables of a run on Spark: files in a scratch folder, seen through temporary views.
+
+Spark has no temporary tables. A view alone would be computed again at every use; files are
+computed once, are the same at every use, outlive an executor, and tell the optimiser their size.
+"""
+
+import shutil
+import tempfile
+from functools import reduce
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
+
+from omop_scorer.engines.spark_session import Session
+from omop_scorer.errors import ConfigurationError, ResultsError
+
+
+class WorkTables:
+    """Work tables by name, each the parts that were staged or loaded one after the other.
+
+    Parameters
+    ----------
+    session
+        Its temporary views show the tables.
+    prefix
+        Stands before the names of the views.
+    scratch
+        A folder that the driver and all executors share; None: a temporary folder.
+
+    Raises
+    ------
+    ConfigurationError
+        The executors are elsewhere, and no folder is named.
+    ResultsError
+        The folder cannot be written.
+    """
+
+    def __init__(self, session: Session, prefix: str, scratch: str | None) -> None:
+        if scratch is None and not session.is_local:
+            raise ConfigurationError(
+                "spark.scratch: the executors are not on this machine: name a folder that the "
+                "driver and all of them share"
+            )
+        self._spark = session.spark
+        self._prefix = prefix
+        try:
+            if scratch is not None:
+                Path(scratch).mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix="omop-scorer-", dir=scratch)).resolve()
+        except OSError as error:
+            raise ResultsError(f"no scratch folder can be written: {error.strerror}") from None
+        self._parts: dict[str, list[DataFrame]] = {}
+        self._n_rows: dict[str, int] = {}
+        self._n_files = 0
+
+    def stage(self, name: str, frame: DataFrame) -> int:
+        """Compute a part of a table, columns by order; return the rows that the table now holds."""
+        if parts := self._parts.get(name):
+            frame = _as(frame.toDF(*parts[0].columns), parts[0].schema)
+        written, n_rows = self.write(frame)
+        self._add(name, written, n_rows)
+        return self._n_rows[name]
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        """Add a small part that the driver holds, columns by name."""
+        frame = self._spark.createDataFrame(rows)
+        if parts := self._parts.get(name):
+            frame = _as(frame, parts[0].schema)
+        self._add(name, frame, rows.num_rows)
+
+    def add(self, name: str, frame: DataFrame) -> None:
+        """Add a part that is already computed, columns by name."""
+        if parts := self._parts.get(name):
+            frame = _as(frame, parts[0].schema)
+        self._add(name, frame, 0)
+
+    def write(self, frame: DataFrame) -> tuple[DataFrame, int]:
+        """Compute a frame into files; return the frame of the files, and its rows."""
+        self._n_files += 1
+        folder = self._folder / str(self._n_files)
+        frame.write.parquet(str(folder))
+        n_rows = sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
+        return self._spark.read.schema(frame.schema).parquet(str(folder)), n_rows
+
+    def _add(self, name: str, part: DataFrame, n_rows: int) -> None:
+        parts = self._parts.setdefault(name, [])
+        parts.append(part)
+        self._n_rows[name] = self._n_rows.get(name, 0) + n_rows
+        reduce(DataFrame.unionAll, parts).createOrReplaceTempView(f"{self._prefix}work_{name}")
+
+    def close(self) -> None:
+        """Drop the views and remove the files."""
+        for name in self._parts:
+            self._spark.catalog.dropTempView(f"{self._prefix}work_{name}")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _as(frame: DataFrame, schema: StructType) -> DataFrame:
+    """Return the columns of a schema, in its order and of its types."""
+    return frame.select(*(frame[field.name].cast(field.dataType) for field in schema.fields))

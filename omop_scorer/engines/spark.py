@@ -23,7 +23,7 @@ from omop_scorer.engines.base import Engine, Parameters, Work
 from omop_scorer.engines.spark_batches import COUNTS, mapped_schema, on_batches
 from omop_scorer.engines.spark_casts import null, safe_cast
 from omop_scorer.engines.spark_results import Results, open_for_writing, rename
-from omop_scorer.engines.spark_session import Session, errors_as
+from omop_scorer.engines.spark_session import Session, errors_as, quietly
 from omop_scorer.engines.spark_source import CatalogSource, FolderSource
 from omop_scorer.engines.spark_work import WorkTables
 from omop_scorer.errors import OmopScorerError, ResultsError, SqlError
@@ -151,7 +151,8 @@ class SparkEngine(Engine):
             empty = to_arrow_schema(frame.schema).empty_table().combine_chunks()
             tables, _ = work(_only_batch(empty))
             schemas = {name: rows.schema for name, rows in tables.items()}
-            given = frame.mapInArrow(on_batches(work, list(schemas)), mapped_schema(schemas))
+            with quietly():
+                given = frame.mapInArrow(on_batches(work, list(schemas)), mapped_schema(schemas))
             done, _ = self._staged.write(given)
             counts = [
                 pickle.loads(row[0])  # noqa: S301 -- written by our own executors just now

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -43,7 +44,8 @@ class Session:
             for name, value in (_QUIET | dict(config.spark.settings)).items():
                 builder = builder.config(name, value)
         try:
-            self.spark = builder.getOrCreate()
+            with quietly():
+                self.spark = builder.getOrCreate()
         except (PySparkException, Py4JError, OSError) as error:
             raise ConnectionFailedError(
                 f"no Spark session can be had ({_kind(error)}): it needs Java 17 or later (set "
@@ -95,6 +97,14 @@ def _needed(config: RunConfig) -> Mapping[str, str]:
         "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
         "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
     }
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep PySpark's doubts about pandas to itself: no frame of pandas passes between them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, message=".*pandas")
+        yield
 
 
 @contextmanager

@@ -4,12 +4,13 @@ import math
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from sqlglot import exp
 
 from omop_scorer.config import Cdm
 from omop_scorer.engines import duckdb_casts, postgres_casts
-from tests import postgresql
+from tests import postgresql, spark
 
 SITE = Cdm(
     url="cdm.duckdb",
@@ -106,23 +107,78 @@ def same(left: Any, right: Any) -> bool:
     return left == right
 
 
-@pytest.mark.parametrize(
-    ("native", "postgres", "kind", "values"),
-    [
-        *(("varchar", "text", kind, NUMBERS) for kind in ("integer", "double", "text")),
-        *(("varchar", "text", kind, DAYS) for kind in ("date", "timestamp")),
-        *(("double", "double precision", kind, FLOATS) for kind in ("integer", "double")),
-        *(("decimal(25, 2)", "numeric(25, 2)", kind, DECIMALS) for kind in ("integer", "double")),
-        ("timestamp", "timestamp without time zone", "date", ("2024-01-10 23:59:59",)),
-        ("timestamptz", "timestamp with time zone", "date", ("2024-01-10 23:30:00-05",)),
-        ("boolean", "boolean", "integer", ("true", "false")),
-    ],
-)
-def test_casts_agree(native: str, postgres: str, kind: str, values: tuple[str, ...]) -> None:
-    left, right = in_duckdb(native, kind, values), in_postgresql(postgres, kind, values)
-    differences = [
+CASTS = [
+    *(("varchar", "text", "string", kind, NUMBERS) for kind in ("integer", "double", "text")),
+    *(("varchar", "text", "string", kind, DAYS) for kind in ("date", "timestamp")),
+    *(("double", "double precision", "double", kind, FLOATS) for kind in ("integer", "double")),
+    *(
+        ("decimal(25, 2)", "numeric(25, 2)", "decimal(25, 2)", kind, DECIMALS)
+        for kind in ("integer", "double")
+    ),
+    (
+        "timestamp",
+        "timestamp without time zone",
+        "timestamp_ntz",
+        "date",
+        ("2024-01-10 23:59:59",),
+    ),
+    (
+        "timestamptz",
+        "timestamp with time zone",
+        "timestamp",
+        "date",
+        ("2024-01-10 23:30:00-05",),
+    ),
+    ("boolean", "boolean", "boolean", "integer", ("true", "false")),
+]
+
+
+def differences(values: tuple[str, ...], left: list[Any], right: list[Any]) -> list[Any]:
+    return [
         (value, *pair)
         for value, *pair in zip(values, left, right, strict=True)
         if not all(map(same, *pair))
     ]
-    assert differences == []
+
+
+@pytest.mark.parametrize(("native", "postgres", "spark_type", "kind", "values"), CASTS)
+def test_casts_agree(
+    native: str, postgres: str, spark_type: str, kind: str, values: tuple[str, ...]
+) -> None:
+    left, right = in_duckdb(native, kind, values), in_postgresql(postgres, kind, values)
+    assert differences(values, left, right) == []
+
+
+def in_spark(native: str, kind: Any, values: tuple[str, ...]) -> list[Any]:
+    from omop_scorer.engines import spark_casts
+
+    value, is_lost = spark_casts.safe_cast(exp.column("v"), native, kind, SITE)
+    # Of a text that is no number or day, the plain cast is not reached.
+    given = pa.table({"n": range(len(values)), "t": list(values)})
+    spark.session().createDataFrame(given).createOrReplaceTempView("casts_given")
+    query = (
+        exp.select(value, exp.false() if is_lost is None else is_lost)
+        .from_(f"(SELECT n, CAST(t AS {native}) AS v FROM casts_given) AS g", dialect="spark")
+        .order_by("n")
+    )
+    return [tuple(row) for row in spark.session().sql(query.sql("spark")).collect()]
+
+
+@pytest.mark.parametrize("is_ansi", ["true", "false"])
+def test_casts_of_spark_agree(is_ansi: str) -> None:
+    session = spark.session()
+    settings = {"spark.sql.ansi.enabled": is_ansi, "spark.sql.session.timeZone": "UTC"}
+    before = {name: session.conf.get(name) for name in settings}
+    for name, setting in settings.items():
+        session.conf.set(name, setting)
+    try:
+        found = {
+            (spark_type, kind): differences(
+                values, in_duckdb(native, kind, values), in_spark(spark_type, kind, values)
+            )
+            for native, _, spark_type, kind, values in CASTS
+        }
+    finally:
+        for name, setting in before.items():
+            session.conf.set(name, setting)
+    assert found == dict.fromkeys(found, [])

@@ -1,0 +1,81 @@
+"""A Spark session for each process of the tests, and CDMs as folders of Parquet for it.
+
+Without PySpark or Java the tests are skipped, and say why; where CI is true they fail.
+"""
+
+import functools
+import os
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from write_cdm import as_text
+
+from tests.covariates.layout import TYPES
+
+_SETTINGS = {
+    "spark.master": "local[2,2]",
+    "spark.driver.memory": "2g",
+    "spark.log.level": "OFF",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.default.parallelism": "1",
+    # To compile a plan takes longer than to interpret it on so few rows.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+
+
+@functools.cache
+def session() -> Any:
+    """Return the session of this process, which every run in it finds."""
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pandas 3
+            from pyspark.sql import SparkSession
+
+            builder = SparkSession.builder.appName("tests of omop-scorer")
+            for name, value in _SETTINGS.items():
+                builder = builder.config(name, value)
+            return builder.getOrCreate()
+    except Exception as error:  # whatever a machine lacks
+        reason = f"no Spark: {type(error).__name__}: {error}".split("\n")[0]
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def write_parquet(
+    tables: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path, *, as_it_is: bool = False
+) -> Path:
+    """Write a CDM as a folder of Parquet, with the types of CDM 5.4, or `as_it_is`: all text."""
+    folder.mkdir(parents=True)
+    with duckdb.connect() as connection:
+        for table, columns in TYPES.items():
+            rows = tables.get(table, ())
+            text = {
+                name: pa.array(
+                    [None if row.get(name) is None else as_text(row[name]) for row in rows],
+                    pa.string(),
+                )
+                for name in columns
+            }
+            connection.register("given", pa.table(text))
+            selected = ", ".join(
+                name if as_it_is else f"TRY_CAST({name} AS {kind}) AS {name}"
+                for name, kind in columns.items()
+            )
+            connection.execute(
+                f"COPY (SELECT {selected} FROM given) "
+                f"TO '{folder / table}.parquet' (FORMAT parquet)"
+            )
+            connection.unregister("given")
+    return folder

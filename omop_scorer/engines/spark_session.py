@@ -117,6 +117,10 @@ def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
         if "No space left" in text:
             raise error_class(f"{where}: the disk is full, no space is left") from None
         detail = text.partition("\n")[0] if isinstance(error, AnalysisException) else ""
+        if "ModuleNotFoundError" in text:
+            detail = (
+                "a package is missing on the executors, where omop-scorer must be installed too"
+            )
         raise error_class(
             f"{where}: Spark refused the statement ({_kind(error)})" + (detail and f": {detail}")
         ) from None

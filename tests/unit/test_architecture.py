@@ -17,6 +17,7 @@ DRIVERS = {
     "psycopg": "engines/postgres",
     "sqlalchemy": "engines/postgres",
     "pyspark": "engines/spark",
+    "py4j": "engines/spark",
     "sqlite3": "engines/sqlite",
 }
 #: What each module may not know of: the layers above it.
@@ -32,6 +33,11 @@ ABOVE = {
     "engines/duckdb_results": {"cli", "run", "check", "results", "history", "kernel"},
     "engines/postgres": {"cli", "run", "check", "results", "cohort", "covariates", "kernel"},
     "engines/postgres_results": {"cli", "run", "check", "results", "history", "kernel"},
+    "engines/spark": {"cli", "run", "check", "results", "cohort", "covariates", "kernel"},
+    "engines/spark_batches": set(MODULES) - {"engines/base", "errors"},
+    "engines/spark_reader": {"cli", "run", "check", "results", "history", "kernel"},
+    "engines/duckdb_folder": {"cli", "run", "check", "results", "history", "kernel"},
+    "engines/results_folder": set(MODULES) - {"engines/lock_holder", "errors"},
     "urls": set(MODULES),
     "places": set(MODULES) - {"documents", "errors", "urls"},
     "loading": {"cli", "run", "check", "results", "cohort", "covariates", "kernel"},
@@ -58,6 +64,7 @@ MAKERS = {
     *("cli", "run", "check", "cdm", "covariates", "audit", "scoring", "kernel"),
     *("engines/open_engine", "engines/duckdb", "engines/duckdb_source"),
     *("engines/postgres", "engines/postgres_source", "engines/postgres_loader", "loading"),
+    *("engines/spark", "engines/spark_source"),
 }
 
 

@@ -10,6 +10,7 @@ import yaml
 from omop_scorer.config import EVER_DAYS, RunConfig, load, shipped_run_file
 from omop_scorer.errors import ConfigurationError
 
+SPARK = "engine: spark\ncdm: {url: a}\nresults: {url: b}\n"
 MINIMAL = {"cdm": {"url": "cdm.duckdb"}, "results": {"url": "results.duckdb"}}
 
 
@@ -133,6 +134,14 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
         ),
         ("cdm: {url: a, date_formats: ['%Y']}\nresults: {url: b}\n", "a day, a month and a year"),
         ("cdm: {url: a}\nresults: {url: b}\nbatch_size: 0\n", "batch_size: found 0"),
+        (f"{SPARK}threads: 2\n", "threads and memory_limit are of engine duckdb"),
+        (f"{SPARK}spark: {{settings: {{spark.hadoop.fs.s3a.secret.key: x}}}}\n", "no secret"),
+        (f"{SPARK}spark: {{settings: {{master: local}}}}\n", "not a setting of Spark"),
+        (
+            "engine: spark\ncdm: {url: spark, schema: a}\nresults: {url: spark, schema: a}\n",
+            "never written to",
+        ),
+        ("engine: spark\ncdm: {url: a}\nresults: {url: b, schema: ../a}\n", "catalog.schema"),
         ("cdm: {url: a}\nresults: {url: b}\ncohort: {concept_ids: []}\n", "cohort.concept_ids"),
         (
             "cdm: {url: a}\nresults: {url: b}\ncovariates: {crp: {imputed_value: 501}}\n",
@@ -142,6 +151,12 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
 )
 def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str, part: str) -> None:
     assert any(part in problem for problem in problems(written(tmp_path, text)))
+
+
+def test_settings_of_spark_are_text(tmp_path: Path) -> None:
+    given = "spark: {settings: {spark.a: 1, spark.b: true, spark.c: 'local[2]'}}\n"
+    settings = load(written(tmp_path, SPARK + given)).spark.settings
+    assert settings == {"spark.a": "1", "spark.b": "true", "spark.c": "local[2]"}
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

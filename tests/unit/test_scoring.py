@@ -1,5 +1,7 @@
 """A batch of the matrix: to rows of the results, to the preferences, and to the counts."""
 
+import pickle
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -16,6 +18,7 @@ from omop_scorer.scoring import (
     patient_preference,
     patient_score,
     read_patients,
+    score_and_count,
     score_batch,
 )
 
@@ -148,6 +151,27 @@ def test_batches_change_nothing(tiny, batch_size):
         assert part_tables == tables
         assert dict(parts.tables(1)) == dict(whole.tables(1))
         assert parts.subgroups() == whole.subgroups()
+
+
+def test_the_counts_of_parts_add_up_and_travel(tiny):
+    whole, _ = scored(tiny, PATIENTS, "bootstrap")
+    sum_of_parts = Tally(tiny)
+    for first in range(len(PATIENTS)):
+        batch = matrix(PATIENTS[first : first + 1], first=first + 1)
+        rows, counted = score_and_count(batch, tiny, "bootstrap", 1)
+        assert set(rows) == {
+            "results.counterfactual",
+            "results.patient_subgroup",
+            "work.patient_score",
+        }
+        sum_of_parts.update(pickle.loads(pickle.dumps(counted)))
+    assert dict(sum_of_parts.tables(1)) == dict(whole.tables(1))
+    assert sum_of_parts.subgroups() == whole.subgroups()
+    assert sum_of_parts.trial_range == whole.trial_range
+    assert (sum_of_parts.n, sum_of_parts.n_worst_class_ruled_out) == (
+        whole.n,
+        whole.n_worst_class_ruled_out,
+    )
 
 
 def test_the_counts_of_nobody():

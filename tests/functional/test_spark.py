@@ -1,0 +1,119 @@
+"""A night on Spark: the same answer, a task that is repeated, a run that dies, the lock."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from command_line import AS_OF
+from sqlglot import exp
+from test_spark_agreement import differences, tables_of
+
+from omop_scorer import config, results
+from omop_scorer.engines import open_engine, open_results
+from omop_scorer.engines.base import Work
+from omop_scorer.errors import LockHeldError, ScoringError
+from tests import spark
+from tests.conftest import outcome_of
+
+PERSONS = 2000
+
+
+@pytest.fixture(scope="module")
+def night(made_up, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The run file of a night on Spark that has been answered."""
+    spark.session()
+    folder = tmp_path_factory.mktemp("night")
+    document = {
+        "engine": "spark",
+        "cdm": {"url": str(made_up(PERSONS, AS_OF, ""))},
+        "results": {"url": str(folder / "results")},
+        "as_of_date": AS_OF,
+        "batch_size": 100,
+    }
+    done = outcome_of(document)
+    assert done.summary.n_scored > 400
+    return document
+
+
+def test_the_answer_is_that_of_duckdb(night, tmp_path):
+    own = {"engine": "duckdb", "results": {"url": str(tmp_path / "results.duckdb")}}
+    outcome_of({**night, **own})
+    left, right = tables_of({**night, **own}), tables_of(night)
+    assert len(left["latest_score"]) > 400
+    assert differences(left, right) == []
+
+
+def stumbling_work(stumble: Path) -> Work:
+    """Work whose process dies the first time that it comes to the end of a batch.
+
+    Pickled by value, for the executors do not know this module.
+    """
+
+    def work(batch: pa.RecordBatch) -> tuple[dict[str, pa.Table], int]:
+        rows = pa.table({"person_id": batch.column("person_id")})
+        if len(batch) and not stumble.exists():
+            stumble.touch()
+            os._exit(1)
+        return {"work.seen": rows}, len(batch)
+
+    return work
+
+
+def refusing_work() -> Work:
+    def work(batch: pa.RecordBatch) -> tuple[dict[str, pa.Table], int]:
+        if len(batch):
+            raise ScoringError(f"{len(batch)} refused")
+        return {"work.refused": pa.table({"person_id": batch.column("person_id")})}, 0
+
+    return work
+
+
+def test_a_run_that_dies_and_a_task_that_is_repeated_leave_one_answer(night, tmp_path):
+    settings = config.RunConfig.model_validate(night)
+    yesterday = tables_of(night)
+    engine = open_engine(settings, with_results=True)
+    try:
+        with pytest.raises(LockHeldError, match=f"process {os.getpid()} on"):
+            open_engine(settings, with_results=True)
+        persons = pa.table({"person_id": pa.array(range(250), pa.int64())})
+        engine.load("somebody", persons)
+        query = exp.select("person_id").from_(exp.table_("somebody", "work"))
+        work = stumbling_work(tmp_path / "stumbled")
+        assert sum(engine.map_batches(query.copy(), 100, work)) == 250
+        assert (tmp_path / "stumbled").exists()
+        seen = exp.select("COUNT(*)", "COUNT(DISTINCT person_id)").from_("work.seen")
+        assert engine.fetch(seen, {}) == [(250, 250)]
+        with pytest.raises(ScoringError, match="100 refused"):
+            list(engine.map_batches(query.copy(), 100, refusing_work()))
+        # A run that dies before it is COMPLETE leaves rows, which nobody sees.
+        run_id = results.new_run_id(engine, datetime.now(UTC).replace(tzinfo=None))
+        results.record_status(engine, run_id, "RUNNING")
+        engine.load("attrition", pa.table({"step": [1], "reason": ["x"], "n_persons": [1]}))
+        row = {"run_id": run_id, "step": 1, "reason": "x", "n_persons": 1, "n_excluded": 0}
+        schema = results.arrow_schema("attrition")
+        engine.append("attrition", pa.Table.from_pylist([row], schema=schema))
+    finally:
+        engine.close()
+    left = dict(tables_of(night))
+    assert len(left.pop("attrition")) == len(yesterday["attrition"]) + 1
+    assert left == {name: rows for name, rows in yesterday.items() if name != "attrition"}
+    engine = open_engine(settings, with_results=True)
+    try:
+        assert results.clear_unfinished(engine) == [run_id]
+        assert results.clear_unfinished(engine) == []
+    finally:
+        engine.close()
+    assert tables_of(night) == yesterday
+    with open_results(settings) as reader:
+        states = exp.select("status").from_("results.scoring_run_status")
+        said = reader.read(states.where(f"run_id = {run_id}"), {})["status"].to_pylist()
+    assert sorted(said) == ["FAILED", "RUNNING"]
+
+
+def test_nothing_is_left_in_the_session(night):
+    session = spark.session()
+    assert [t.name for t in session.catalog.listTables() if "omop_scorer" in t.name] == []
+    assert session.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch") == "10000"

@@ -3,9 +3,12 @@
 Without PySpark or Java the tests are skipped, and say why; where CI is true they fail.
 """
 
+import atexit
 import functools
 import os
+import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,7 +45,10 @@ def session() -> Any:
             warnings.simplefilter("ignore")  # of pandas 3
             from pyspark.sql import SparkSession
 
+            warehouse = tempfile.mkdtemp(prefix="omop-scorer-spark-")
+            atexit.register(shutil.rmtree, warehouse, ignore_errors=True)
             builder = SparkSession.builder.appName("tests of omop-scorer")
+            builder = builder.config("spark.sql.warehouse.dir", warehouse)
             for name, value in _SETTINGS.items():
                 builder = builder.config(name, value)
             return builder.getOrCreate()

@@ -149,34 +149,45 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
-def on_both(folder: Path, cdm_folder: Path, settings: Mapping[str, Any]) -> list[Any]:
-    spark.session()
-    answers = []
-    for engine, results in (("duckdb", "results.duckdb"), ("spark", "results")):
-        document = {
-            **settings,
-            "engine": engine,
-            "cdm": {**settings.get("cdm", {}), "url": str(cdm_folder)},
-            "results": {"url": str(folder / results)},
-        }
-        outcome_of(document)
-        answers.append(tables_of(document))
-    return answers
+def answer(engine: str, settings: Mapping[str, Any], cdm: Any, results: Any) -> Any:
+    document = {
+        **settings,
+        "engine": engine,
+        "cdm": {**settings.get("cdm", {}), **cdm},
+        "results": results,
+    }
+    outcome_of(document)
+    return tables_of(document)
 
 
 def test_every_case(cdm, tmp_path):
-    left, right = on_both(tmp_path, spark.write_parquet(cdm, tmp_path / "cdm"), AS_ARE_MOST)
+    spark.session()
+    place = {"url": str(spark.write_parquet(cdm, tmp_path / "cdm"))}
+    left = answer("duckdb", AS_ARE_MOST, place, {"url": str(tmp_path / "results.duckdb")})
+    right = answer("spark", AS_ARE_MOST, place, {"url": str(tmp_path / "results")})
     assert len(left["latest_score"]) > 1000
     assert differences(left, right) == []
 
 
-def test_every_case_as_text_by_other_rules(cdm, tmp_path):
+def test_every_case_as_text_in_a_catalog_by_other_rules(cdm, tmp_path):
     session = spark.session()
+    folder = spark.write_parquet(cdm, tmp_path / "cdm", as_it_is=True)
+    own = {"url": str(tmp_path / "results.duckdb")}
+    left = answer("duckdb", OTHERWISE, {"url": str(folder)}, own)
     session.conf.set("spark.sql.ansi.enabled", "false")
+    session.sql("CREATE SCHEMA the_site")
     try:
-        folder = spark.write_parquet(cdm, tmp_path / "cdm", as_it_is=True)
-        left, right = on_both(tmp_path, folder, OTHERWISE)
+        for file in folder.glob("*.parquet"):
+            name = f"the_site.{file.stem.upper()}"
+            session.sql(f"CREATE TABLE {name} USING parquet LOCATION '{file}'")
+        place = {"url": "spark", "schema": "spark_catalog.the_site"}
+        right = answer("spark", OTHERWISE, place, {"url": "spark", "schema": "the_scores"})
+        tables = {row.tableName for row in session.sql("SHOW TABLES IN the_scores").collect()}
     finally:
         session.conf.unset("spark.sql.ansi.enabled")
+        session.sql("DROP SCHEMA the_site CASCADE")
+        session.sql("DROP SCHEMA IF EXISTS the_scores CASCADE")
     assert len(left["latest_score"]) > 500
     assert differences(left, right) == []
+    assert "latest_score" in tables
+    assert "omop_scorer_run_lock" not in tables

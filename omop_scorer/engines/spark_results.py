@@ -10,6 +10,8 @@ from typing import Protocol
 import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
 from sqlglot import exp
 
 from omop_scorer.config import CATALOG, RunConfig
@@ -138,8 +140,9 @@ class FolderResults:
             writer.partitionBy("run_id").parquet(str(self._folder.home / table))
 
     def append_rows(self, table: str, rows: pa.Table) -> None:
-        """Write a file."""
-        self._folder.append(table, rows)
+        """Write a file, with the types of the table: Spark reads no others into it."""
+        columns = self._tables[table]
+        self._folder.append(table, rows.select(list(columns)).cast(_arrow_schema(columns)))
 
     def remove(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
         """Remove the folders of these runs."""
@@ -315,6 +318,12 @@ def _spark_type(native: str) -> str:
 def _declared(frame: DataFrame, columns: Columns) -> DataFrame:
     """Return a frame's columns in the order and of the types of a table."""
     return frame.select(*(frame[c].cast(_spark_type(t)) for c, t in columns.items()))
+
+
+def _arrow_schema(columns: Columns) -> pa.Schema:
+    declared = StructType.fromDDL(_schema(columns))
+    assert isinstance(declared, StructType)
+    return to_arrow_schema(declared)
 
 
 def _schema(columns: Columns) -> str:

@@ -102,6 +102,7 @@ def test_a_run_that_dies_and_a_task_that_is_repeated_leave_one_answer(night, tmp
     assert left == {name: rows for name, rows in yesterday.items() if name != "attrition"}
     engine = open_engine(settings, with_results=True)
     try:
+        results.migrate(engine)
         assert results.clear_unfinished(engine) == [run_id]
         assert results.clear_unfinished(engine) == []
     finally:

@@ -1,8 +1,9 @@
 # Every target sets up what it needs: a virtual environment in .venv with the package in it.
 PYTHON ?= python3
 BIN := .venv/bin
+SIZE ?= quick
 
-.PHONY: demo test unit check browser clean
+.PHONY: demo test unit check bench browser clean
 .DEFAULT_GOAL := test
 
 .venv/installed: pyproject.toml
@@ -40,5 +41,8 @@ check: .venv/installed-check ## Linters and types
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 
+bench: .venv/installed-test ## How fast it is, against what else there is: SIZE=quick or full
+	$(BIN)/python -m tests.benchmarks --size $(SIZE)
+
 clean: ## Remove everything that was made here
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis demo build dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis bench demo build dist

@@ -1,0 +1,1 @@
+"""How fast the program is, against what a user would pick instead and against the floor."""

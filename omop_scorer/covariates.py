@@ -158,6 +158,7 @@ def _load_rules(engine: Engine, config: RunConfig, units: Units, lines: Treatmen
     )
     sources = [row for name, rule in quantities.items() for row in _sources(name, rule)]
     engine.load("quantity_set", _table(sources, quantity="s", source_table="s", concept_set="s"))
+    run_file(engine, "covariates/quantity_concept", "quantity_concept")
     engine.load(
         "unit_concept", _table(units.concept_rows(), quantity="s", unit_concept_id="i", factor="f")
     )

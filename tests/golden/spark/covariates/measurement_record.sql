@@ -1,23 +1,21 @@
 /* Title: Every record that could give a measured quantity (CRP, CDAI, BMI, weight, height) */
 /* Returns: one row per record and quantity: where it stands, when, the recorded number, unit and operator */
-/* Tables: cdm.measurement, cdm.observation, work.patient, work.quantity, work.quantity_set, work.concept_set */
+/* Tables: cdm.measurement, cdm.observation, work.patient, work.quantity_concept */
 /* Window: index date - lookback_days of the quantity <= date <= index date; quantities of adults only from */
 /*         the 18th birthday on, which an unknown month or day of birth places as for the age */
 /* Missing: a record without number or unit is kept here and judged in measurement_value */
 /* Parameters: as_of_date, year_only (1: age = year - year of birth) */
-WITH source AS (
-  SELECT DISTINCT
-    q.quantity,
-    q.source_table,
-    s.concept_id
-  FROM work.quantity_set AS q
-  INNER JOIN work.concept_set AS s
-    ON s.concept_set = q.concept_set
-), record AS (
+WITH record AS (
   SELECT
     m.person_id,
+    p.index_date,
+    p.year_of_birth,
+    p.month_of_birth,
+    p.day_of_birth,
     s.quantity,
     s.source_table,
+    s.lookback_days,
+    s.minimum_age,
     m.measurement_id AS source_id,
     m.measurement_concept_id AS source_concept_id,
     m.measurement_date AS source_date,
@@ -27,15 +25,24 @@ WITH source AS (
     m.unit_source_value AS source_unit,
     m.operator_concept_id
   FROM cdm.measurement AS m
-  INNER JOIN source AS s
+  INNER JOIN work.quantity_concept AS s
     ON s.concept_id = m.measurement_concept_id AND s.source_table = 'measurement'
+  /* Here and not below, to both tables at once: an engine then reads no more than the patients' records. */
+  INNER JOIN work.patient AS p
+    ON p.person_id = m.person_id
   WHERE
     m.measurement_date <= :as_of_date
   UNION ALL
   SELECT
     o.person_id,
+    p.index_date,
+    p.year_of_birth,
+    p.month_of_birth,
+    p.day_of_birth,
     s.quantity,
     s.source_table,
+    s.lookback_days,
+    s.minimum_age,
     o.observation_id AS source_id,
     o.observation_concept_id AS source_concept_id,
     o.observation_date AS source_date,
@@ -45,37 +52,35 @@ WITH source AS (
     o.unit_source_value AS source_unit,
     CAST(NULL AS BIGINT) AS operator_concept_id
   FROM cdm.observation AS o
-  INNER JOIN source AS s
+  INNER JOIN work.quantity_concept AS s
     ON s.concept_id = o.observation_concept_id AND s.source_table = 'observation'
+  INNER JOIN work.patient AS p
+    ON p.person_id = o.person_id
   WHERE
     o.observation_date <= :as_of_date
 )
 SELECT
-  r.person_id,
-  r.quantity,
-  r.source_table,
-  r.source_id,
-  r.source_concept_id,
-  r.source_date,
-  COALESCE(r.source_datetime, CAST(r.source_date AS TIMESTAMP_NTZ)) AS source_datetime,
-  r.source_value,
-  r.unit_concept_id,
-  r.source_unit,
-  r.operator_concept_id
-FROM record AS r
-INNER JOIN work.patient AS p
-  ON p.person_id = r.person_id
-INNER JOIN work.quantity AS q
-  ON q.quantity = r.quantity
+  person_id,
+  quantity,
+  source_table,
+  source_id,
+  source_concept_id,
+  source_date,
+  COALESCE(source_datetime, CAST(source_date AS TIMESTAMP_NTZ)) AS source_datetime,
+  source_value,
+  unit_concept_id,
+  source_unit,
+  operator_concept_id
+FROM record
 WHERE
-  DATEDIFF(DAY, r.source_date, p.index_date) BETWEEN 0 AND q.lookback_days
+  DATEDIFF(DAY, source_date, index_date) BETWEEN 0 AND lookback_days
   AND (
-    q.minimum_age = 0
-    OR EXTRACT(YEAR FROM r.source_date) - p.year_of_birth - CASE
+    minimum_age = 0
+    OR EXTRACT(YEAR FROM source_date) - year_of_birth - CASE
       WHEN :year_only = 1
       THEN 0
-      WHEN EXTRACT(MONTH FROM r.source_date) * 100 + EXTRACT(DAY FROM r.source_date) < p.month_of_birth * 100 + p.day_of_birth
+      WHEN EXTRACT(MONTH FROM source_date) * 100 + EXTRACT(DAY FROM source_date) < month_of_birth * 100 + day_of_birth
       THEN 1
       ELSE 0
-    END >= q.minimum_age
+    END >= minimum_age
   );

@@ -27,7 +27,7 @@ class FolderResultsReader(ResultsReader):
         ------
         ConnectionFailedError, ResultsError
         """
-        folder = ResultsFolder(config.results.url, config.results.schema_)
+        self._folder = folder = ResultsFolder(config.results.url, config.results.schema_)
         self.where = folder.where
         if not folder.home.parent.is_dir():
             raise ConnectionFailedError(
@@ -99,6 +99,10 @@ class FolderResultsReader(ResultsReader):
     def tables(self) -> set[str]:
         """Return the names of tables and views."""
         return set(self._tables)
+
+    def is_run_under_way(self) -> bool:
+        """Look for the file that is the lock."""
+        return self._folder.is_locked()
 
     def close(self) -> None:
         """Let go of the files."""

@@ -153,6 +153,13 @@ class ResultsFolder:
             os.link(moved, self._lock)
         moved.unlink()
 
+    def is_locked(self) -> bool:
+        """Tell whether a run holds the lock; that of a process known to be gone is none."""
+        try:
+            return not LockHolder(self._lock.read_text(encoding="utf-8")).is_gone()
+        except FileNotFoundError:
+            return False
+
     def free_lock(self) -> None:
         """Let go of the lock, if it is still this process's own."""
         if self._holder is None:

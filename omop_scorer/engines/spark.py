@@ -171,6 +171,14 @@ class SparkEngine(Engine):
                 self._results.append(table, rows)
         yield from counts
 
+    def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
+        """Return Spark's SQL and its physical plan."""
+        tree = self._named(query)
+        shown, text = tree.sql(dialect="spark", pretty=True), tree.sql(dialect="spark")
+        with errors_as(SqlError, f"{self.site}: EXPLAIN"):
+            ((plan,),) = self._spark.sql(f"EXPLAIN {text}", dict(parameters)).collect()
+        return shown, str(plan)
+
     def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
         """Run a statement on the results."""
         table = next(statement.find_all(exp.Table)).name
@@ -239,12 +247,17 @@ class SparkEngine(Engine):
 
     def _frame(self, tree: exp.Expr, parameters: Parameters) -> DataFrame:
         """Return a query as a frame, its names in place."""
+        text = self._named(tree).sql(dialect="spark", copy=False)
+        return self._spark.sql(text, dict(parameters))
+
+    def _named(self, query: exp.Expr) -> exp.Expr:
+        tree = query.copy()
         for table in list(tree.find_all(exp.Table)):
             if table.db == "results":
                 rename(table, self._results.names(table.name))
             elif table.db:
                 rename(table, [f"{self._prefix}{table.db}_{table.name}"])
-        return self._spark.sql(tree.sql(dialect="spark", copy=False), dict(parameters))
+        return tree
 
 
 def _only_batch(table: pa.Table) -> pa.RecordBatch:

@@ -236,10 +236,11 @@ class CatalogResults:
 
     def create_view(self, view: exp.Create) -> None:
         """Create or replace it."""
-        for table in view.find_all(exp.Table):
+        tree = view.copy()
+        for table in tree.find_all(exp.Table):
             if table.db == "results":
                 rename(table, self.names(table.name))
-        self._sql(view.sql(dialect="spark"))
+        self._sql(tree.sql(dialect="spark", copy=False))
 
     def commit(self) -> None:
         """Nothing to do: every statement counts at once."""

@@ -14,8 +14,25 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
+from omop_scorer.engines.lock_holder import LockHolder
 from omop_scorer.engines.spark_session import Session
 from omop_scorer.errors import ConfigurationError, ResultsError
+
+
+_PREFIX = "omop-scorer-"
+#: A file in each scratch folder that says whose it is; Spark takes no notice of such a name.
+_HOLDER = "_holder"
+
+
+def _remove_leftovers(scratch: Path) -> None:
+    """Remove the folders of runs of this machine that were killed: rows of patients are in them."""
+    for file in scratch.glob(f"{_PREFIX}*/{_HOLDER}"):
+        try:
+            is_gone = LockHolder(file.read_text(encoding="utf-8")).is_gone()
+        except OSError:  # somebody else's, or gone meanwhile
+            continue
+        if is_gone:
+            shutil.rmtree(file.parent, ignore_errors=True)
 
 
 class WorkTables:
@@ -47,9 +64,12 @@ class WorkTables:
         self._spark = session.spark
         self._prefix = prefix
         try:
-            if scratch is not None:
-                Path(scratch).mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix="omop-scorer-", dir=scratch)).resolve()
+            above = Path(tempfile.gettempdir() if scratch is None else scratch)
+            above.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(above)
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above)).resolve()
+            holder = LockHolder.this_process().text
+            (self._folder / _HOLDER).write_text(holder, encoding="utf-8")
         except OSError as error:
             raise ResultsError(f"no scratch folder can be written: {error.strerror}") from None
         self._parts: dict[str, list[DataFrame]] = {}

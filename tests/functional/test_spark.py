@@ -1,6 +1,8 @@
 """A night on Spark: the same answer, a task that is repeated, a run that dies, the lock."""
 
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from test_spark_agreement import differences, tables_of
 from omop_scorer import config, results
 from omop_scorer.engines import open_engine, open_results
 from omop_scorer.engines.base import Work
+from omop_scorer.engines.lock_holder import LockHolder
 from omop_scorer.errors import LockHeldError, ScoringError
 from tests import spark
 from tests.conftest import outcome_of
@@ -78,6 +81,8 @@ def test_a_run_that_dies_and_a_task_that_is_repeated_leave_one_answer(night, tmp
     try:
         with pytest.raises(LockHeldError, match=f"process {os.getpid()} on"):
             open_engine(settings, with_results=True)
+        with open_results(settings) as reader:
+            assert reader.is_run_under_way()
         persons = pa.table({"person_id": pa.array(range(250), pa.int64())})
         engine.load("somebody", persons)
         query = exp.select("person_id").from_(exp.table_("somebody", "work"))
@@ -86,6 +91,9 @@ def test_a_run_that_dies_and_a_task_that_is_repeated_leave_one_answer(night, tmp
         assert (tmp_path / "stumbled").exists()
         seen = exp.select("COUNT(*)", "COUNT(DISTINCT person_id)").from_("work.seen")
         assert engine.fetch(seen, {}) == [(250, 250)]
+        text, plan = engine.explain(query.copy(), {})
+        assert "person_id" in text
+        assert "Scan" in plan
         with pytest.raises(ScoringError, match="100 refused"):
             list(engine.map_batches(query.copy(), 100, refusing_work()))
         # A run that dies before it is COMPLETE leaves rows, which nobody sees.
@@ -109,9 +117,28 @@ def test_a_run_that_dies_and_a_task_that_is_repeated_leave_one_answer(night, tmp
         engine.close()
     assert tables_of(night) == yesterday
     with open_results(settings) as reader:
+        assert not reader.is_run_under_way()
         states = exp.select("status").from_("results.scoring_run_status")
         said = reader.read(states.where(f"run_id = {run_id}"), {})["status"].to_pylist()
     assert sorted(said) == ["FAILED", "RUNNING"]
+
+
+def test_rows_that_a_killed_run_has_left_are_removed_by_the_next(night, tmp_path):
+    """Those of a run that goes on, on this machine or another, stay."""
+    here = LockHolder.this_process().text
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    holders = {
+        "omop-scorer-killed": here.replace(f" {os.getpid()} ", f" {gone.pid} "),
+        "omop-scorer-alive": here,
+        "omop-scorer-far": f"elsewhere {here.partition(' ')[2]}",
+    }
+    for name, holder in holders.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "_holder").write_text(holder, encoding="utf-8")
+    settings = config.RunConfig.model_validate({**night, "spark": {"scratch": str(tmp_path)}})
+    open_engine(settings, with_results=False).close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["omop-scorer-alive", "omop-scorer-far"]
 
 
 def test_nothing_is_left_in_the_session(night):

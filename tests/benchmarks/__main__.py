@@ -42,7 +42,7 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(1, (1_000,), 1_000, (0, 0), 1_000, ((1_000, 300, 0),)),
+    "tiny": Size(1, (1_000,), 1_000, (0, 0), 1_000, ((400, 120, 0),)),
     "quick": Size(
         3,
         (1_000, 10_000, 100_000, 1_000_000),
@@ -184,7 +184,7 @@ class Bench:
 
         def beside(module: str, *arguments: str) -> Callable[[], Sample]:
             command = child(module, *arguments, engine.kind, *engine.places(warehouse))
-            return _ran(command, engine.server_pid)
+            return _ran(command, engine.server_pid, is_tree=engine.is_tree)
 
         cases = {case("run", RUN): run}
         if ("scan", engine.kind) in WAYS:
@@ -198,8 +198,10 @@ class Bench:
         engine.clear(warehouse)
 
 
-def _ran(command: list[str], server_pid: int | None = None) -> Callable[[], Sample]:
-    return lambda: measure(command, server_pid=server_pid)
+def _ran(
+    command: list[str], server_pid: int | None = None, *, is_tree: bool = False
+) -> Callable[[], Sample]:
+    return lambda: measure(command, server_pid=server_pid, is_tree=is_tree)
 
 
 def _sum(of: dict[str, float], names: set[str]) -> float:

@@ -26,6 +26,11 @@ _SETTINGS = {
     "max_wal_size": "8GB",
     "random_page_cost": "1.1",
 }
+#: Spark on one machine: the 200 partitions that it comes with are meant for many.
+SPARK_SETTINGS = {
+    "spark.driver.memory": "4g",
+    "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
+}
 
 
 class BenchmarkEngine(ABC):
@@ -204,7 +209,7 @@ class Spark(BenchmarkEngine):
             "engine=spark",
             f"cdm.url={warehouse.parquet}",
             f"results.url={self._results()}",
-            'spark.settings={"spark.driver.memory": "4g"}',
+            f"spark.settings={json.dumps(SPARK_SETTINGS)}",
         ]
 
     def _results(self) -> Path:

@@ -14,7 +14,6 @@ from typing import Any
 import pandas as pd
 
 from omop_scorer import config
-from omop_scorer.model import load_model
 from omop_scorer.rules import load_rules
 from tests.benchmarks.engine import AS_OF
 from tests.benchmarks.measuring import clock, tell
@@ -100,7 +99,7 @@ def notebook(query: Query, cdm: str, sets: dict[str, set[int]]) -> pd.Series:
     has_sex = patients["gender_concept_id"].isin((8507, 8532))
     known = patients[patients["age"].between(18, 99) & has_sex]
     known = known.fillna({c.name: c.imputed_value or 0.0 for c in card.covariates})
-    calculator = Calculator(load_model(rules.config.model))
+    calculator = Calculator(rules.model)
     return known.apply(lambda row: calculator.patient(row).label, axis=1)
 
 

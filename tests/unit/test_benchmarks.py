@@ -28,7 +28,7 @@ def test_a_tiny_benchmark_measures_what_it_says(tmp_path):
     assert all(float(row["seconds"]) > 0 for row in known.values())
     assert float(known["row by row", "1000"]["cpu_ratio"]) > 1
     assert known["row by row", "1000"]["note"].startswith("labels equal")
-    run = known["omop-scorer run", "300"]
+    run = known["omop-scorer run", "120"]
     assert 50 < float(run["peak_mib"]) < 5000
     with (tmp_path / "steps.csv").open(encoding="utf-8") as file:
         logged = sum(float(row["seconds"]) for row in csv.DictReader(file))

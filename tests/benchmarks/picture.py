@@ -38,6 +38,8 @@ def draw(measured: Measured, table: Sequence[Row], facts: Mapping[str, str], pat
         _over_patients(left, table)
         _ratios(right, table)
         _runs(below.subplots(), measured, table)
+        for axes in figure.axes:
+            axes.set_visible(axes.has_data())
         words = [f"{name}: {value}" for name, value in facts.items()]
         figure.supxlabel("\n".join(words), fontsize=6, ha="left", x=0.01)
         figure.savefig(path, format="svg", metadata={"Date": None})
@@ -61,8 +63,11 @@ def _over_patients(axes: Any, table: Sequence[Row]) -> None:
 def _ratios(axes: Any, table: Sequence[Row]) -> None:
     rows = [row for row in table if row.ratio is not None]
     names = [f"{_name(row)} / {row.case.baseline}" for row in rows]
-    bars = axes.barh(range(len(rows)), [row.ratio for row in rows], color="#4477aa")
-    axes.bar_label(bars, [f"{row.ratio:.3g}" for row in rows], padding=2, fontsize=6)
+    ratios = [row.ratio or 0.0 for row in rows]
+    bars = axes.barh(range(len(rows)), ratios, color="#4477aa")
+    labels = [f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}" for ratio in ratios]
+    axes.bar_label(bars, labels, padding=2, fontsize=6)
+    axes.margins(x=0.15)
     axes.set_yticks(range(len(rows)), names, fontsize=6)
     axes.set(xscale="log", xlabel="times as long")
     axes.axvline(1, color="black", linewidth=0.8)
@@ -99,7 +104,7 @@ def _runs(axes: Any, measured: Measured, table: Sequence[Row]) -> None:
     axes.set(xlabel="seconds; black line: the engine scanning the columns that are needed")
     axes.set_title("Whole runs, by step")
     if runs:
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _name(row: Row) -> str:

@@ -20,6 +20,7 @@ from sqlglot import exp
 from omop_scorer.cdm import SiteTable, Table
 from omop_scorer.config import CATALOG, RunConfig
 from omop_scorer.engines.base import Engine, Parameters, Work
+from omop_scorer.engines.exposing import exposed_columns
 from omop_scorer.engines.spark_batches import COUNTS, mapped_schema, on_batches
 from omop_scorer.engines.spark_casts import null, safe_cast
 from omop_scorer.engines.spark_results import Results, open_for_writing, rename
@@ -92,17 +93,7 @@ class SparkEngine(Engine):
 
     def expose(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
         """Make a temporary view over the site's table."""
-        selected: list[exp.Expr] = []
-        lost: dict[str, exp.Expr] = {}
-        for column in table.columns:
-            value = null(column.kind)
-            if site is not None and column.name in site.columns:
-                raw = exp.column(exp.to_identifier(site.names[column.name], quoted=True))
-                native = site.columns[column.name]
-                value, is_lost = safe_cast(raw, native, column.kind, self._config.cdm)
-                if is_lost is not None:
-                    lost[column.name] = exp.Count(this=exp.case().when(is_lost, "1"))
-            selected.append(exp.alias_(value, column.name))
+        selected, lost = exposed_columns(table, site, self._config.cdm, safe_cast, null)
         query = exp.select(*selected).where("FALSE")
         if site is not None:
             query = exp.select(*selected).from_(site.relation, dialect="spark")

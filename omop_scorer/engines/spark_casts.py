@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from omop_scorer.cdm import Kind
 from omop_scorer.config import Cdm
+from omop_scorer.engines.exposing import fill, present
 from omop_scorer.errors import ConfigurationError
 
 _NATIVE = {
@@ -97,7 +98,7 @@ def safe_cast(
     texts mean missing and how dates are written.
     """
     family = _family(native)
-    given = _present(column, kind, cdm) if family == "text" else column
+    given = present(column, kind, cdm) if family == "text" else column
     if template := _LOSSLESS.get((kind, family)):
         return _fill(template, given), None
     if kind == "text":
@@ -116,15 +117,7 @@ def safe_cast(
 
 def null(kind: Kind) -> exp.Expr:
     """Return a missing value of a kind."""
-    return _fill(f"CAST(NULL AS {_NATIVE[kind]})")
-
-
-def _present(column: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
-    """Turn the texts that mean missing into NULL; text that stays text, only if asked to."""
-    texts = set(cdm.null_text)
-    if kind == "text" and texts <= {""}:
-        return column
-    return exp.case().when(column.isin(*sorted({"", *texts})), exp.null()).else_(column)
+    return sqlglot.parse_one(f"CAST(NULL AS {_NATIVE[kind]})", read="spark")
 
 
 def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
@@ -172,13 +165,8 @@ def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
     )
 
 
-def _fill(template: str, column: exp.Expr | None = None) -> exp.Expr:
-    tree = sqlglot.parse_one(template, read="spark")
-    if column is None:
-        return tree
-    return tree.transform(
-        lambda node: column.copy() if isinstance(node, exp.Column) and node.name == "x" else node
-    )
+def _fill(template: str, column: exp.Expr) -> exp.Expr:
+    return fill(template, "spark", column)
 
 
 def _family(native: str) -> str:

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from omop_scorer.cdm import TABLES
-from omop_scorer.documents import ConceptId, Frozen, faults_of, read_yaml
+from omop_scorer.documents import ConceptId, Frozen, faults_of, override, read_yaml
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.places import Place
 from omop_scorer.resources import shipped
-from omop_scorer.urls import is_server, masked
+from omop_scorer.urls import is_server
 
 #: "Ever" as a number of days: two hundred years, longer than any record.
 EVER_DAYS = 73_000
@@ -368,7 +367,7 @@ def _read(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], list[st
         document = {}
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: expected keys and values, found something else")
-    return document, [problem for text in overrides if (problem := _override(document, text))]
+    return document, [problem for text in overrides if (problem := override(document, text))]
 
 
 def _validated(path: Path, document: dict[str, Any], problems: list[str]) -> RunConfig:
@@ -384,25 +383,3 @@ def _validated(path: Path, document: dict[str, Any], problems: list[str]) -> Run
 def shipped_run_file() -> Path:
     """Return the commented run file with every default."""
     return shipped("configs") / "nightly.yaml"
-
-
-def _override(document: dict[str, Any], text: str) -> str | None:
-    key, separator, value = text.partition("=")
-    key = masked(key)
-    if not separator or not key.strip():
-        return f"--set {key}: expected key=value, for example results.schema=scores"
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
-        return f"--set {key}: the value is not valid YAML"
-    *sections, last = key.strip().split(".")
-    target = document
-    for section in sections:
-        inner = target.setdefault(section, {})
-        if inner is None:
-            inner = target[section] = {}
-        if not isinstance(inner, dict):
-            return f"--set {key}: {section} is a single value, not a section"
-        target = inner
-    target[last] = parsed
-    return None

@@ -126,3 +126,26 @@ def _keys_at(model: type[BaseModel], location: Iterable[int | str]) -> list[str]
         else:
             kind = [each for each in get_args(kind) if each not in (Ellipsis, NoneType)][-1]
     return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def override(document: dict[str, Any], text: str) -> str | None:
+    """Set `key=value`, a dotted key and YAML, in place; return what is wrong, or None."""
+    key, separator, value = text.partition("=")
+    key = masked(key)
+    if not separator or not key.strip():
+        return f"--set {key}: expected key=value, for example results.schema=scores"
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return f"--set {key}: the value is not valid YAML"
+    *sections, last = key.strip().split(".")
+    target = document
+    for section in sections:
+        inner = target.setdefault(section, {})
+        if inner is None:
+            inner = target[section] = {}
+        if not isinstance(inner, dict):
+            return f"--set {key}: {section} is a single value, not a section"
+        target = inner
+    target[last] = parsed
+    return None

@@ -18,7 +18,6 @@ from omop_scorer.engines.lock_holder import LockHolder
 from omop_scorer.engines.spark_session import Session
 from omop_scorer.errors import ConfigurationError, ResultsError
 
-
 _PREFIX = "omop-scorer-"
 #: A file in each scratch folder that says whose it is; Spark takes no notice of such a name.
 _HOLDER = "_holder"

@@ -81,6 +81,8 @@ class Bench:
         self.out = out
         self.measured: dict[Case, list[Sample]] = {}
         self.left_out: list[str] = []
+        self.answers: list[str] = []
+        """Which engines gave the same answer."""
         self.failed = False
         """Whether something was left out that should have worked."""
 
@@ -138,12 +140,15 @@ class Bench:
                     self.leave_out(what, reason)
                     continue
                 warehouse = made(persons, cohort, events, self.out / "warehouses")
+                kept: list[str] = []
                 for engine in engines:
                     if reason := self._no_room(engine.name, warehouse.rows):
                         self.leave_out(f"{engine.name}, {what}", reason)
                         continue
                     try:
                         self._whole_runs(engine, warehouse)
+                        self._compare_answers(engine, warehouse, kept)
+                        engine.clear(warehouse)
                     except FailedError as error:
                         self.failed = True
                         self.leave_out(f"{engine.name}, {what}", str(error))
@@ -195,7 +200,20 @@ class Bench:
             notebook = case("alternative", "notebook, pandas", TO_THE_SCORES)
             cases[notebook] = beside("notebook")
         self.take_turns(cases)
-        engine.clear(warehouse)
+
+    def _compare_answers(
+        self, engine: BenchmarkEngine, warehouse: Warehouse, kept: list[str]
+    ) -> None:
+        """Hold the last answer of an engine to that of the first that answered."""
+        folder = self.out / "answers"
+        settings = engine.all_settings(warehouse)
+        measure(child("answers", "keep", folder / engine.name, *settings))
+        if kept:
+            note = measure(child("answers", "compare", folder / kept[0], folder / engine.name)).note
+            what = f"{warehouse.persons:,} persons, {warehouse.cohort:,} patients"
+            self.answers.append(f"{engine.name} and {kept[0]}, {what}: {note}")
+            print(self.answers[-1], file=sys.stderr)
+        kept.append(engine.name)
 
 
 def _ran(
@@ -266,6 +284,8 @@ def _report(bench: Bench, facts: dict[str, str], out: Path) -> None:
             print(f"{row.case.what}, {row.case.engine or 'no engine'}: {row.note}")
     for of, k in table.growth(rows).items():
         print(f"seconds ~ patients^{k:.2f}: {of}")
+    for text in bench.answers:
+        print(text)
     for text in bench.left_out:
         print(f"left out: {text}")
     for name, value in facts.items():
@@ -273,7 +293,7 @@ def _report(bench: Bench, facts: dict[str, str], out: Path) -> None:
     table.write_csv(rows, out / "benchmarks.csv")
     table.write_steps(bench.measured, out / "steps.csv")
     picture.draw(bench.measured, rows, facts, out / "benchmarks.svg")
-    said = [*(f"{name}: {value}" for name, value in facts.items()), *bench.left_out]
+    said = [f"{name}: {value}" for name, value in facts.items()] + bench.answers + bench.left_out
     (out / "machine.txt").write_text("\n".join([*said, ""]), encoding="utf-8")
 
 

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.answers import CONFIG
 from tests.benchmarks.measuring import FailedError
 from tests.benchmarks.warehouse import Warehouse
 
@@ -73,14 +74,16 @@ class BenchmarkEngine(ABC):
 
     def command(self, warehouse: Warehouse) -> list[str]:
         """Return the command of a whole run."""
-        settings = [
+        command = [str(PROGRAM), "run", "--config", str(CONFIG), "--as-of", AS_OF]
+        command += ["--log-format", "json"]
+        return command + [word for text in self.all_settings(warehouse) for word in ("--set", text)]
+
+    def all_settings(self, warehouse: Warehouse) -> list[str]:
+        """Return the keys of the run file, those that are of every engine too."""
+        return [
             "covariates.cdai.concept_ids=[2000000001, 2000000002]",
             *self.settings(warehouse),
         ]
-        config = Path("configs/nightly.yaml")
-        command = [str(PROGRAM), "run", "--config", str(config), "--as-of", AS_OF]
-        command += ["--log-format", "json"]
-        return command + [word for text in settings for word in ("--set", text)]
 
 
 def steps(log: str) -> dict[str, float]:

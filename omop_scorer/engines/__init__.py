@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from omop_scorer.config import CATALOG, RunConfig
 from omop_scorer.engines.base import Engine, ResultsReader
+from omop_scorer.engines.results_folder import is_results_folder
 from omop_scorer.errors import ConfigurationError
 
 
@@ -81,7 +81,7 @@ def open_results(config: RunConfig) -> ResultsReader:
             from omop_scorer.engines.spark_reader import SparkResultsReader  # noqa: PLC0415
 
         return SparkResultsReader(config)
-    if config.engine == "spark" or Path(config.results.url).is_dir():
+    if config.engine == "spark" or is_results_folder(config.results.url):
         from omop_scorer.engines.duckdb_folder import FolderResultsReader  # noqa: PLC0415
 
         return FolderResultsReader(config)

@@ -46,6 +46,8 @@ _SPEAKABLE = (
     duckdb.OutOfMemoryException,
     duckdb.InterruptException,
 )
+#: For a cohort of a million; what does not fit goes to the disk.
+_ENOUGH_MEMORY = "2GB"
 
 
 class DuckDBEngine(Engine):
@@ -100,8 +102,12 @@ class DuckDBEngine(Engine):
         self._work.execute("SET temp_directory = $folder", {"folder": self._spill})
         if self._config.threads is not None:
             self._work.execute("SET threads = $n", {"n": self._config.threads})
-        if self._config.memory_limit is not None:
-            self._work.execute("SET memory_limit = $limit", {"limit": self._config.memory_limit})
+        limit = self._config.memory_limit
+        # Beyond it memory is a cache of the CDM's file, as the system keeps one already.
+        if limit is None and _is_above(self._work, _ENOUGH_MEMORY):
+            limit = _ENOUGH_MEMORY
+        if limit is not None:
+            self._work.execute("SET memory_limit = $limit", {"limit": limit})
         for schema in ("cdm", "vocab", "work"):
             self._work.execute(f"CREATE SCHEMA {schema}")
 
@@ -322,4 +328,16 @@ def _sql_error(
         return error_class(f"{where}: the disk is full, no space is left")
     kind = type(error).__name__
     detail = f": {first_line(text)}" if isinstance(error, _SPEAKABLE) else ""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        detail += "; raise memory_limit in the run file"
     return error_class(f"{where}: the engine refused the statement ({kind}){detail}")
+
+
+def _is_above(connection: duckdb.DuckDBPyConnection, limit: str) -> bool:
+    """Tell whether DuckDB would by itself, as it sees the machine or the container, take more."""
+    own, wanted = connection.execute(
+        "SELECT PARSE_FORMATTED_BYTES(CURRENT_SETTING('memory_limit')), "
+        "PARSE_FORMATTED_BYTES($limit)",
+        {"limit": limit},
+    ).fetchall()[0]
+    return bool(own > wanted)

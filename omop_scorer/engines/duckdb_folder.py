@@ -1,6 +1,7 @@
 """Results in a folder of Parquet files, for those who only read them: they need no Spark."""
 
 import re
+import tempfile
 
 import duckdb
 import pyarrow as pa
@@ -41,8 +42,13 @@ class FolderResultsReader(ResultsReader):
                 f"{', '.join(sorted(map(repr, known))) or 'none'}; name one of them, or start a "
                 "run first, with: omop-scorer run"
             )
+        try:
+            self._spill = tempfile.TemporaryDirectory(prefix="omop-scorer-")
+        except OSError as error:
+            raise ResultsError(f"no temporary folder can be written: {error.strerror}") from None
         self._connection = duckdb.connect()
         self._connection.execute("SET autoinstall_known_extensions = false")
+        self._connection.execute("SET temp_directory = $folder", {"folder": self._spill.name})
         self._connection.execute("CREATE SCHEMA results")
         self._tables = set(tables)
         try:
@@ -107,3 +113,4 @@ class FolderResultsReader(ResultsReader):
     def close(self) -> None:
         """Let go of the files."""
         self._connection.close()
+        self._spill.cleanup()

@@ -23,13 +23,21 @@ Columns = dict[str, str]
 """Types, as DuckDB writes them, by column."""
 
 
+_LIST = "_tables.json"
+
+
+def is_results_folder(url: str) -> bool:
+    """Tell whether a folder holds a results schema, whoever wrote it."""
+    return any(Path(url).glob(f"*/{_LIST}"))
+
+
 class ResultsFolder:
     """A results schema in a folder that everybody who computes for a run shares."""
 
     def __init__(self, url: str, schema: str) -> None:
         self.where = f"results.url {url}"
         self.home = Path(url).resolve() / schema
-        self._list = self.home / "_tables.json"
+        self._list = self.home / _LIST
         self._lock = self.home / "_run.lock"
         self._holder: str | None = None
 

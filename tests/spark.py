@@ -21,7 +21,7 @@ from write_cdm import as_text
 
 from tests.covariates.layout import TYPES
 
-_SETTINGS = {
+SETTINGS = {
     "spark.master": "local[2,2]",
     "spark.driver.memory": "2g",
     "spark.log.level": "OFF",
@@ -49,7 +49,7 @@ def session() -> Any:
             atexit.register(shutil.rmtree, warehouse, ignore_errors=True)
             builder = SparkSession.builder.appName("tests of omop-scorer")
             builder = builder.config("spark.sql.warehouse.dir", warehouse)
-            for name, value in _SETTINGS.items():
+            for name, value in SETTINGS.items():
                 builder = builder.config(name, value)
             return builder.getOrCreate()
     except Exception as error:  # whatever a machine lacks

@@ -48,10 +48,9 @@ class SparkEngine(Engine):
         self.table_names = config.cdm.tables
         self.schemas = {}
         self._prefix = f"omop_scorer_{uuid4().hex[:8]}_"
-        self._exposed: list[str] = []
         self._work: WorkTables | None = None
         self._writer: Results | None = None
-        self._folders: list[FolderSource] = []
+        self._n_folders = 0
         self._session = Session(config)
         self._spark = self._session.spark
         try:
@@ -68,9 +67,8 @@ class SparkEngine(Engine):
     def _source(self, key: str, url: str) -> CatalogSource | FolderSource:
         if url == CATALOG:
             return CatalogSource(self._spark)
-        folder = FolderSource(self._spark, key, url, f"{self._prefix}{len(self._folders)}_")
-        self._folders.append(folder)
-        return folder
+        self._n_folders += 1
+        return FolderSource(self._session, key, url, f"{self._prefix}{self._n_folders}_")
 
     @property
     def _results(self) -> Results:
@@ -100,8 +98,7 @@ class SparkEngine(Engine):
         view = f"{self._prefix}{table.schema}_{table.name}"
         label = site.label if site else table.name
         with errors_as(SqlError, f"{self.site}: {label}"):
-            self._spark.sql(query.sql(dialect="spark")).createOrReplaceTempView(view)
-            self._exposed.append(view)
+            self._session.show(self._spark.sql(query.sql(dialect="spark")), view)
             if site is None or not lost:
                 return {}
             counting = exp.select(*lost.values()).from_(site.relation, dialect="spark")
@@ -226,15 +223,10 @@ class SparkEngine(Engine):
         self._results.commit()
 
     def close(self) -> None:
-        """Drop views and work tables, let go of the lock, put the session back as it was."""
-        if self._writer is not None:
-            self._writer.close()
-        for view in self._exposed:
-            self._spark.catalog.dropTempView(view)
-        for closable in (*self._folders, self._work):
+        """Let go of the lock, remove work tables, put the session back as it was."""
+        for closable in (self._writer, self._work, self._session):
             if closable is not None:
                 closable.close()
-        self._session.close()
 
     def _frame(self, tree: exp.Expr, parameters: Parameters) -> DataFrame:
         """Return a query as a frame, its names in place."""

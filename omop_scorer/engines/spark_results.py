@@ -85,9 +85,9 @@ class FolderResults:
     def __init__(self, config: RunConfig, session: Session, prefix: str) -> None:
         self._folder = ResultsFolder(config.results.url, config.results.schema_)
         self.where = self._folder.where
+        self._session = session
         self._spark = session.spark
         self._prefix = prefix
-        self._views: set[str] = set()
         self._folder.take_lock()
         try:
             self._tables = self._folder.tables()
@@ -125,8 +125,7 @@ class FolderResults:
         view = f"{self._prefix}results_{table}"
         schema = _schema(self._tables[table])
         frame = self._spark.read.schema(schema).parquet(str(self._folder.home / table))
-        frame.createOrReplaceTempView(view)
-        self._views.add(view)
+        self._session.show(frame, view)
         return [view]
 
     def columns(self, table: str) -> Sequence[str]:
@@ -153,9 +152,7 @@ class FolderResults:
             self._folder.remove(table, run_id)
 
     def close(self) -> None:
-        """Drop the views and free the lock."""
-        for view in self._views:
-            self._spark.catalog.dropTempView(view)
+        """Free the lock."""
         self._folder.free_lock()
 
 
@@ -171,6 +168,7 @@ class CatalogResults:
             )
         self._schema = schema.split(".")
         self._home = named(self._schema)
+        self._session = session
         self._spark = session.spark
         self._format = session.setting("spark.sql.sources.default") or "parquet"
         self._is_held = False
@@ -269,7 +267,7 @@ class CatalogResults:
 
     def append_rows(self, table: str, rows: pa.Table) -> None:
         """Append as one file."""
-        self.append(table, self._spark.createDataFrame(rows).coalesce(1))
+        self.append(table, self._session.frame(rows).coalesce(1))
 
     def remove(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
         """Delete, or drop partitions where the format cannot delete."""

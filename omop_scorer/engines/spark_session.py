@@ -1,18 +1,31 @@
 """The Spark session that a run uses: found, or made and ended by the run."""
 
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
-from py4j.protocol import Py4JError
+import pyarrow as pa
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession, is_remote
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from omop_scorer.config import RunConfig
 from omop_scorer.errors import ConnectionFailedError, OmopScorerError
+
+_ERRORS: tuple[type[Exception], ...] = (PySparkException,)
+try:
+    from py4j.protocol import Py4JError
+except ModuleNotFoundError:  # the client of Spark Connect alone does without Java
+    pass
+else:
+    _ERRORS = (PySparkException, Py4JError)
+_NO_SESSION: tuple[type[Exception], ...] = (*_ERRORS, OSError)
 
 #: What Spark logs of a failing task may repeat a value: whoever wants its log says so.
 _QUIET = {
@@ -34,23 +47,18 @@ class Session:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        self.is_own = SparkSession.getActiveSession() is None
-        builder = SparkSession.builder
-        if self.is_own:
-            # The executors of one machine must find this package: they run the same interpreter.
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-            os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-            builder = builder.appName("omop-scorer")
-            for name, value in (_QUIET | dict(config.spark.settings)).items():
-                builder = builder.config(name, value)
         try:
             with quietly():
-                self.spark = builder.getOrCreate()
-        except (PySparkException, Py4JError, OSError) as error:
+                active = SparkSession.getActiveSession()
+                self.spark = active or _new_session(config.spark.settings)
+        except _NO_SESSION as error:
             raise ConnectionFailedError(
                 f"no Spark session can be had ({_kind(error)}): it needs Java 17 or later (set "
                 "JAVA_HOME), or a server that SPARK_REMOTE names"
             ) from None
+        self.is_own = active is None
+        self.is_remote = is_remote()
+        self._views: set[str] = set()
         self._before: dict[str, str | None] = {}
         with errors_as(ConnectionFailedError, "the settings of the Spark session"):
             self._set(_needed(config))
@@ -59,6 +67,16 @@ class Session:
         for name, value in settings.items():
             self._before[name] = self.spark.conf.get(name, None)
             self.spark.conf.set(name, value)
+
+    def frame(self, rows: pa.Table) -> DataFrame:
+        """Return an Arrow table that the driver holds as a frame, of no rows too."""
+        schema = from_arrow_schema(rows.schema, prefer_timestamp_ntz=True)
+        return self.spark.createDataFrame(rows, schema)
+
+    def show(self, frame: DataFrame, view: str) -> None:
+        """Let queries find a frame under a name, until close."""
+        frame.createOrReplaceTempView(view)
+        self._views.add(view)
 
     def setting(self, name: str) -> str | None:
         """Return a setting of the session, None where it has none or does not say."""
@@ -69,23 +87,59 @@ class Session:
 
     @property
     def is_local(self) -> bool:
-        """Whether the executors are on this machine."""
-        return (self.setting("spark.master") or "").startswith("local")
+        """Whether the executors are known to be on this machine; of a server nobody knows."""
+        return not self.is_remote and (self.setting("spark.master") or "").startswith("local")
 
     @property
     def forgets_tables(self) -> bool:
         """Whether its catalog vanishes with it, and nobody else can see what is in it."""
-        return self.is_own and self.setting("spark.sql.catalogImplementation") == "in-memory"
+        is_ours = self.is_own and not self.is_remote
+        return is_ours and self.setting("spark.sql.catalogImplementation") == "in-memory"
 
     def close(self) -> None:
-        """Put the settings back; end the session, if it was made for the run."""
+        """End the session, if it was made for the run; else drop views and put settings back."""
+        if self.is_own:
+            self.spark.stop()
+            return
+        for view in self._views:
+            self.spark.catalog.dropTempView(view)
         for name, value in self._before.items():
             if value is None:
                 self.spark.conf.unset(name)
             else:
                 self.spark.conf.set(name, value)
-        if self.is_own:
-            self.spark.stop()
+
+
+def _new_session(settings: Mapping[str, str]) -> SparkSession:
+    builder = SparkSession.builder.appName("omop-scorer")
+    server = urlsplit(settings.get("spark.remote", os.environ.get("SPARK_REMOTE", "")))
+    if server.scheme == "sc":
+        # What it logs was settled when it started.
+        _knock(server.hostname or "", server.port or 15002)
+    else:
+        # The executors of one machine must find this package: they run the same interpreter.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+        settings = _QUIET | dict(settings)
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def _knock(host: str, port: int) -> None:
+    """Fail at once where nobody listens: PySpark would try for twenty minutes, and not say so.
+
+    Behind a proxy that cannot be known.
+    """
+    if getproxies():
+        return
+    try:
+        socket.create_connection((host, port), timeout=30).close()
+    except OSError as error:
+        raise ConnectionFailedError(
+            f"SPARK_REMOTE: no Spark Connect server answers at {host}:{port} "
+            f"({error.strerror or type(error).__name__})"
+        ) from None
 
 
 def _needed(config: RunConfig) -> Mapping[str, str]:
@@ -112,7 +166,7 @@ def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
     """Turn Spark's errors into ours; of their texts only those that name objects are kept."""
     try:
         yield
-    except (PySparkException, Py4JError) as error:
+    except _ERRORS as error:
         text = str(error)
         if "No space left" in text:
             raise error_class(f"{where}: the disk is full, no space is left") from None

@@ -7,7 +7,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from omop_scorer.cdm import SiteTable
-from omop_scorer.engines.spark_session import errors_as
+from omop_scorer.engines.spark_session import Session, errors_as
 from omop_scorer.errors import CdmError, ConnectionFailedError, SqlError
 
 _TEXT_FILES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -60,12 +60,12 @@ class FolderSource:
         There is no such folder.
     """
 
-    def __init__(self, spark: SparkSession, key: str, url: str, prefix: str) -> None:
-        self._spark = spark
+    def __init__(self, session: Session, key: str, url: str, prefix: str) -> None:
+        self._session = session
         self._path = Path(url).resolve()
         self._where = f"{key} {url}"
         self._prefix = prefix
-        self._views: list[str] = []
+        self._n_views = 0
         if not self._path.is_dir():
             raise ConnectionFailedError(
                 f"{self._where}: no such folder; engine spark reads a folder of Parquet files, or "
@@ -93,18 +93,13 @@ class FolderSource:
         (path,) = matches
         label = f"{self._where}/{path.name}"
         try:
-            frame = self._spark.read.parquet(str(path))
+            frame = self._session.spark.read.parquet(str(path))
         except PySparkException as error:
             raise CdmError(f"{label}: cannot be read as Parquet ({error.getCondition()})") from None
-        view = f"{self._prefix}site_{len(self._views)}"
-        frame.createOrReplaceTempView(view)
-        self._views.append(view)
+        self._n_views += 1
+        view = f"{self._prefix}site_{self._n_views}"
+        self._session.show(frame, view)
         return _described(named([view]), label, frame)
-
-    def close(self) -> None:
-        """Drop the views over the files."""
-        for view in self._views:
-            self._spark.catalog.dropTempView(view)
 
 
 def named(names: Sequence[str]) -> str:

@@ -49,7 +49,7 @@ class WorkTables:
     Raises
     ------
     ConfigurationError
-        The executors are elsewhere, and no folder is named.
+        The executors may be elsewhere, and no folder is named.
     ResultsError
         The folder cannot be written.
     """
@@ -57,9 +57,10 @@ class WorkTables:
     def __init__(self, session: Session, prefix: str, scratch: str | None) -> None:
         if scratch is None and not session.is_local:
             raise ConfigurationError(
-                "spark.scratch: the executors are not on this machine: name a folder that the "
+                "spark.scratch: the executors may be on other machines: name a folder that the "
                 "driver and all of them share"
             )
+        self._session = session
         self._spark = session.spark
         self._prefix = prefix
         try:
@@ -85,7 +86,7 @@ class WorkTables:
 
     def load(self, name: str, rows: pa.Table) -> None:
         """Add a small part that the driver holds, columns by name."""
-        frame = self._spark.createDataFrame(rows)
+        frame = self._session.frame(rows)
         if parts := self._parts.get(name):
             frame = _as(frame, parts[0].schema)
         self._add(name, frame, rows.num_rows)
@@ -108,12 +109,10 @@ class WorkTables:
         parts = self._parts.setdefault(name, [])
         parts.append(part)
         self._n_rows[name] = self._n_rows.get(name, 0) + n_rows
-        reduce(DataFrame.unionAll, parts).createOrReplaceTempView(f"{self._prefix}work_{name}")
+        self._session.show(reduce(DataFrame.unionAll, parts), f"{self._prefix}work_{name}")
 
     def close(self) -> None:
-        """Drop the views and remove the files."""
-        for name in self._parts:
-            self._spark.catalog.dropTempView(f"{self._prefix}work_{name}")
+        """Remove the files."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -111,10 +111,12 @@ class Spark(Frozen):
         for name in settings:
             if not name.startswith("spark."):
                 raise ValueError(f"{name}: not a setting of Spark; allowed: spark.something")
-            if re.search("secret|password|token|credential|[.]key", name, re.IGNORECASE):
+            # The address of a server holds its token.
+            is_remote = name == "spark.remote"
+            if is_remote or re.search("secret|password|token|credential|[.]key", name, re.I):
                 raise ValueError(
                     f"{name}: what is kept with every run may hold no secret: it belongs in "
-                    "spark-defaults.conf"
+                    f"{'the variable SPARK_REMOTE' if is_remote else 'spark-defaults.conf'}"
                 )
         return settings
 

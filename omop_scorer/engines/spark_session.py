@@ -112,7 +112,7 @@ class Session:
 
 def _new_session(settings: Mapping[str, str]) -> SparkSession:
     builder = SparkSession.builder.appName("omop-scorer")
-    server = urlsplit(settings.get("spark.remote", os.environ.get("SPARK_REMOTE", "")))
+    server = urlsplit(os.environ.get("SPARK_REMOTE", ""))
     if server.scheme == "sc":
         # What it logs was settled when it started.
         _knock(server.hostname or "", server.port or 15002)

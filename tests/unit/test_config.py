@@ -136,6 +136,7 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
         ("cdm: {url: a}\nresults: {url: b}\nbatch_size: 0\n", "batch_size: found 0"),
         (f"{SPARK}threads: 2\n", "threads and memory_limit are of engine duckdb"),
         (f"{SPARK}spark: {{settings: {{spark.hadoop.fs.s3a.secret.key: x}}}}\n", "no secret"),
+        (f"{SPARK}spark: {{settings: {{spark.remote: 'sc://h/;token=x'}}}}\n", "SPARK_REMOTE"),
         (f"{SPARK}spark: {{settings: {{master: local}}}}\n", "not a setting of Spark"),
         (
             "engine: spark\ncdm: {url: spark, schema: a}\nresults: {url: spark, schema: a}\n",

@@ -5,6 +5,7 @@ Without PySpark or Java the tests are skipped, and say why; where CI is true the
 
 import atexit
 import functools
+import importlib.util
 import os
 import shutil
 import sys
@@ -12,7 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 import pyarrow as pa
@@ -53,10 +54,23 @@ def session() -> Any:
                 builder = builder.config(name, value)
             return builder.getOrCreate()
     except Exception as error:  # whatever a machine lacks
-        reason = f"no Spark: {type(error).__name__}: {error}".split("\n")[0]
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        _do_without(f"{type(error).__name__}: {error}".split("\n")[0])
+
+
+def home() -> Path:
+    """Return the folder of PySpark, for programs that start Spark themselves."""
+    found = importlib.util.find_spec("pyspark")
+    if found is None or found.origin is None:
+        _do_without("no package pyspark")
+    if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
+        _do_without("no java")
+    return Path(found.origin).parent
+
+
+def _do_without(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"no Spark: {reason}")
+    pytest.skip(f"no Spark: {reason}")
 
 
 def write_parquet(

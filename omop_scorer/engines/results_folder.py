@@ -131,8 +131,7 @@ class ResultsFolder:
             self.home.mkdir(parents=True, exist_ok=True)
             for _ in range(2):
                 try:
-                    with self._lock.open("x", encoding="utf-8") as file:
-                        file.write(holder.text)
+                    self._make_lock(holder.text)
                     self._holder = holder.text
                     return
                 except FileExistsError:
@@ -140,6 +139,16 @@ class ResultsFolder:
         except OSError as error:
             raise self._refused(error) from None
         raise LockHeldError(f"{self.where}: another run has just started; try again")
+
+    def _make_lock(self, holder: str) -> None:
+        with self._lock.open("x", encoding="utf-8") as file:
+            try:
+                file.write(holder)
+                file.flush()
+            except OSError:
+                # A full disk: a lock that names nobody would never be taken for a stale one.
+                self._lock.unlink()
+                raise
 
     def _refuse_unless_stale(self) -> None:
         try:

@@ -1,0 +1,367 @@
+"""Spark fails in earnest: executors are killed, whole runs are killed, the disk is full.
+
+A night costs half a minute, most of it Java's. So yesterday's answer is DuckDB's, put into a folder
+as Spark keeps it, and no test needs the night of another.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psutil
+import pyarrow as pa
+import pytest
+import yaml
+from command_line import AS_OF, CDAI, PROGRAM, Finished, assert_refused, environment, log_lines
+from small_disk import fill, small_disk
+from test_spark_agreement import differences, tables_of
+
+from omop_scorer import config, results
+from omop_scorer.engines import open_engine
+from omop_scorer.engines.results_folder import ResultsFolder
+from omop_scorer.errors import ResultsError
+from tests import spark
+from tests.conftest import outcome_of
+
+PERSONS = 400
+SCHEMA = "omop_scorer"
+#: Java that is young and stays young: to compile for speed costs more than it gives.
+YOUNG = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+SETTINGS = {
+    "spark.master": "local[2]",
+    "spark.driver.memory": "1g",
+    "spark.driver.extraJavaOptions": YOUNG,
+    "spark.sql.shuffle.partitions": 1,
+    "spark.default.parallelism": 1,
+    "spark.sql.codegen.wholeStage": False,
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+#: A run that never ends well.
+DEAD = 1
+
+Answer = Mapping[str, list[Any]]
+
+
+@dataclass
+class SparkSite:
+    """A run file for Spark, in a folder of its own."""
+
+    folder: Path
+    cdm: Path
+    settings: Mapping[str, object] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    @property
+    def scratch(self) -> Path:
+        return self.folder / "scratch"
+
+    @property
+    def local(self) -> Path:
+        """Where Java keeps what it shuffles."""
+        return self.folder / "local"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {
+            "engine": "spark",
+            "cdm": {"url": str(self.cdm)},
+            "results": {"url": str(self.results), "schema": SCHEMA},
+            "as_of_date": AS_OF,
+            "covariates": CDAI,
+            "batch_size": 100,
+            "spark": {"scratch": str(self.scratch), "settings": {**SETTINGS, **self.settings}},
+        }
+
+    def start(self, *arguments: str, command: str = "run") -> subprocess.Popen[str]:
+        """Start a command at the head of a group of processes, which Java belongs to."""
+        path = self.folder / "nightly.yaml"
+        path.write_text(yaml.safe_dump(self.document), encoding="utf-8")
+        run = subprocess.Popen(
+            [str(PROGRAM), command, "--config", str(path), *arguments],
+            env={
+                **environment(),
+                "SPARK_LOCAL_IP": "127.0.0.1",
+                "SPARK_LOCAL_DIRS": str(self.local),
+                **self.environment,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(run)
+        return run
+
+    def do(self, *arguments: str, command: str = "run") -> Finished:
+        return ended(self.start(*arguments, command=command))
+
+    def stop(self) -> None:
+        """Leave nothing at work, whatever has failed."""
+        for run in self.started:
+            with suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
+            run.communicate()
+
+    def answer(self) -> Answer:
+        """What readers see: the rows of the views."""
+        tables = tables_of(self.document)
+        return {n: rows for n, rows in tables.items() if n.startswith(("latest_", "cohort"))}
+
+    def runs(self) -> dict[int, tuple[str, bool]]:
+        """How each run ended, and whether its answer is the one in view, as the program says."""
+        said = json.loads(self.do("--format", "json", command="runs").stdout)
+        return {row["run_id"]: (row["status"], row["is_latest"]) for row in said}
+
+    def runs_with_rows(self) -> set[int]:
+        """The runs that have rows in any table but the two that say of each how it went."""
+        folders = (self.results / SCHEMA).glob("[!s]*/run_id=*")
+        return {int(path.name.removeprefix("run_id=")) for path in folders}
+
+
+def ended(run: subprocess.Popen[str]) -> Finished:
+    """Wait until neither the program nor Java holds its output open."""
+    out, err = run.communicate(timeout=300)
+    return Finished(run.args, run.returncode, out, err)
+
+
+def wait_for(run: subprocess.Popen[str], condition: Callable[[], Any]) -> Any:
+    """Return what is true in the end; the run must be at work until then."""
+    while run.poll() is None:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    pytest.fail(f"the run ended too early: {ended(run).stderr}")
+
+
+def wait_for_step(run: subprocess.Popen[str], step: str) -> None:
+    """Read the log up to the end of a step."""
+    assert run.stderr is not None
+    said = []
+    for line in run.stderr:
+        said.append(line)
+        # Java has a word of its own at the start.
+        if line.startswith("{") and log_lines(line)[0].get("step") == step:
+            return
+    pytest.fail(f"the run never logged the step {step}: {said}")
+
+
+def wait_for_rows(run: subprocess.Popen[str], site: SparkSite, before: set[int]) -> None:
+    """Wait until the run writes its answer."""
+    wait_for(run, lambda: site.runs_with_rows() - before)
+
+
+@pytest.fixture(scope="module")
+def yesterday(made_up, tmp_path_factory: pytest.TempPathFactory) -> SparkSite:
+    """A site with the answer of DuckDB, as a folder of Parquet."""
+    spark.home()
+    site = SparkSite(tmp_path_factory.mktemp("yesterday"), made_up(PERSONS, AS_OF, ""))
+    file = site.folder / "results.duckdb"
+    own = {"engine": "duckdb", "results": {"url": str(file), "schema": SCHEMA}}
+    outcome_of({**site.document, **own})
+    folder, tables = ResultsFolder(str(site.results), SCHEMA), {}
+    folder.home.mkdir(parents=True)
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute(f"USE {SCHEMA}")
+        names = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
+        ).fetchall()
+        for (name,) in names:
+            described = connection.execute(f"DESCRIBE {name}").fetchall()
+            tables[name] = {column: kind for column, kind, *_ in described}
+            folder.make_empty(name)
+            folder.append(name, connection.sql(f"FROM {name}").to_arrow_table())
+    folder.save_tables(tables)
+    assert len(site.answer()["latest_score"]) > 100
+    return site
+
+
+@pytest.fixture
+def site(yesterday: SparkSite, tmp_path: Path) -> Iterator[SparkSite]:
+    """A site of a test's own with that answer."""
+    site = SparkSite(tmp_path, yesterday.cdm)
+    shutil.copytree(yesterday.results, site.results)
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def site_of_executors(site: SparkSite) -> SparkSite:
+    """A site whose only executor is a process of its own, and a home of Spark that it may write to."""
+    home = site.folder / "spark"
+    home.mkdir()
+    for path in spark.home().iterdir():
+        (home / path.name).symlink_to(path)
+    site.environment = {"SPARK_HOME": str(home)}
+    (site.folder / "events").mkdir()
+    site.settings = {
+        "spark.master": "local-cluster[1,2,1024]",
+        "spark.executor.memory": "512m",
+        "spark.executor.extraJavaOptions": YOUNG,
+        "spark.eventLog.enabled": True,
+        "spark.eventLog.dir": f"file://{site.folder}/events",
+        "spark.eventLog.compress": False,
+    }
+    return site
+
+
+def processes(root: psutil.Process, word: str) -> list[psutil.Process]:
+    """Processes that descend from one and have a word in their command."""
+    found = []
+    with suppress(psutil.Error):
+        for each in root.children(recursive=True):
+            with suppress(psutil.Error):  # it has ended meanwhile
+                if word in " ".join(each.cmdline()):
+                    found.append(each)
+    return found
+
+
+def executors(run: subprocess.Popen[str]) -> list[psutil.Process]:
+    return processes(psutil.Process(run.pid), "CoarseGrainedExecutorBackend")
+
+
+def reasons_of_tasks(site: SparkSite) -> Iterator[str]:
+    """How the tasks of a run ended, as Spark recorded it."""
+    for file in (site.folder / "events").rglob("events_*"):
+        if file.is_file():
+            for line in file.read_text(encoding="utf-8").splitlines():
+                event = json.loads(line)
+                if event["Event"] == "SparkListenerTaskEnd":
+                    yield event["Task End Reason"]["Reason"]
+
+
+def test_executors_that_are_killed_change_nothing(site_of_executors: SparkSite) -> None:
+    site = site_of_executors
+    expected, before = site.answer(), site.runs_with_rows()
+    run = site.start("--log-format", "json")
+    wait_for_step(run, "quality")
+    # Python is started by the executor that has got the rows to score.
+    scoring = wait_for(run, lambda: [e for e in executors(run) if processes(e, "pyspark.daemon")])
+    for each in scoring:
+        each.kill()
+    wait_for_step(run, "index_score")
+    wait_for_rows(run, site, before)
+    for each in executors(run):
+        each.kill()
+    finished = ended(run)
+    assert finished.returncode == 0, finished.stderr
+    reasons = list(reasons_of_tasks(site))
+    assert "ExecutorLostFailure" in reasons, {*reasons}
+    (tonight,) = site.runs_with_rows() - before
+    assert site.runs()[tonight] == ("COMPLETE", True)
+    assert differences(expected, site.answer()) == []
+
+
+def test_runs_that_are_killed_leave_yesterdays_answer(site: SparkSite) -> None:
+    expected, yesterday = site.answer(), site.runs_with_rows()
+    # The program alone: Java, which it has started, sees that and ends.
+    run = site.start("--log-format", "json")
+    wait_for_step(run, "cohort")
+    (java,) = processes(psutil.Process(run.pid), "java")
+    run.kill()
+    java.wait(30)
+    ended(run)
+    assert_killed(site, expected, yesterday)
+    assert list(site.scratch.glob("omop-scorer-*/*/*.parquet"))
+    staging = {*site.runs()} - yesterday
+    # All its processes, amid what it publishes.
+    run = site.start("--log-format", "json")
+    wait_for_step(run, "index_score")
+    wait_for_rows(run, site, yesterday)
+    os.killpg(run.pid, signal.SIGKILL)
+    ended(run)
+    assert_killed(site, expected, yesterday)
+    writing = site.runs_with_rows() - yesterday
+    assert len(writing) == 1
+    assert len(list(site.scratch.iterdir())) == 1
+    # The next night takes the lock, and clears up.
+    finished = site.do("--log-format", "json")
+    assert finished.returncode == 0, finished.stderr
+    assert all(f"run {run_id} was interrupted" in finished.stderr for run_id in writing)
+    runs = site.runs()
+    (tonight,) = runs.keys() - yesterday - staging - writing
+    assert runs[tonight] == ("COMPLETE", True)
+    assert {runs[run_id] for run_id in staging | writing} == {("FAILED", False)}
+    assert site.runs_with_rows() == yesterday | {tonight}
+    assert differences(expected, site.answer()) == []
+    assert list(site.scratch.iterdir()) == []
+    assert not (site.results / SCHEMA / "_run.lock").exists()
+
+
+def assert_killed(site: SparkSite, expected: Answer, yesterday: set[int]) -> None:
+    """Hold what readers see to yesterday's answer, and the program to saying what went wrong."""
+    assert (site.results / SCHEMA / "_run.lock").exists()
+    assert differences(expected, site.answer()) == []
+    runs = site.runs()
+    assert {run_id for run_id, (_, is_latest) in runs.items() if is_latest} == yesterday
+    said = site.do(command="status")
+    assert said.returncode == 17
+    assert f"the last run, {max(runs)}, was killed" in said.stderr
+
+
+@pytest.fixture
+def full(yesterday: SparkSite, tmp_path: Path) -> Iterator[SparkSite]:
+    """A site whose results are on a disk that has room for yesterday's answer only."""
+    site = SparkSite(tmp_path, yesterday.cdm)
+    site.results.mkdir()
+    with small_disk(site.results, 8) as mounted:
+        if not mounted:
+            pytest.skip("no disk can be mounted here")
+        shutil.copytree(yesterday.results, site.results, dirs_exist_ok=True)
+        fill(site.results / "filler", 0)
+        yield site
+
+
+def test_a_full_disk(full: SparkSite, yesterday: SparkSite) -> None:
+    assert_refused(full.do(), 15, full.results, "No space left")
+    assert differences(yesterday.answer(), full.answer()) == []
+    assert not (full.results / SCHEMA / "_run.lock").exists()
+
+
+def test_a_disk_that_fills_while_executors_write(full: SparkSite, yesterday: SparkSite) -> None:
+    spark.session()
+    (full.results / "filler").write_bytes(b"")
+    engine = open_engine(config.RunConfig.model_validate(full.document), with_results=True)
+    try:
+        engine.load("attrition", many_rows())
+        fill(full.results / "filler", 100_000)
+        with pytest.raises(ResultsError, match=f"{full.results}: the disk is full"):
+            results.append_staged(engine, "attrition", DEAD)
+    finally:
+        engine.close()
+    assert full.runs_with_rows() - yesterday.runs_with_rows() <= {DEAD}
+    assert differences(yesterday.answer(), full.answer()) == []
+
+
+def many_rows() -> pa.Table:
+    schema = results.arrow_schema("attrition").remove(0)
+    numbers = range(50_000)
+    columns = [numbers if pa.types.is_integer(f.type) else map(str, numbers) for f in schema]
+    return pa.table(
+        [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def test_a_rehearsal_writes_nothing(site: SparkSite) -> None:
+    before = {path: path.stat().st_mtime_ns for path in site.results.rglob("*")}
+    finished = site.do("--dry-run")
+    assert finished.returncode == 0, finished.stderr
+    assert {path: path.stat().st_mtime_ns for path in site.results.rglob("*")} == before
+    n_scored = len(site.answer()["latest_score"])
+    assert f"-- patient_subgroup: {n_scored:,}" in finished.stdout
+    assert "FileScan parquet" in finished.stdout
+    assert site.do(command="status").returncode == 0

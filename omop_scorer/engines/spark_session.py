@@ -1,6 +1,7 @@
 """The Spark session that a run uses: found, or made and ended by the run."""
 
 import os
+import signal
 import socket
 import sys
 import warnings
@@ -19,12 +20,14 @@ from omop_scorer.config import RunConfig
 from omop_scorer.errors import ConnectionFailedError, OmopScorerError
 
 _ERRORS: tuple[type[Exception], ...] = (PySparkException,)
+_Context: Any = None
 try:
     from py4j.protocol import Py4JError
+    from pyspark.core.context import SparkContext
 except ModuleNotFoundError:  # the client of Spark Connect alone does without Java
     pass
 else:
-    _ERRORS = (PySparkException, Py4JError)
+    _ERRORS, _Context = (PySparkException, Py4JError), SparkContext
 _NO_SESSION: tuple[type[Exception], ...] = (*_ERRORS, OSError)
 
 #: What Spark logs of a failing task may repeat a value: whoever wants its log says so.
@@ -47,6 +50,7 @@ class Session:
     """
 
     def __init__(self, config: RunConfig) -> None:
+        on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             with quietly():
                 active = SparkSession.getActiveSession()
@@ -56,6 +60,9 @@ class Session:
                 f"no Spark session can be had ({_kind(error)}): it needs Java 17 or later (set "
                 "JAVA_HOME), or a server that SPARK_REMOTE names"
             ) from None
+        # PySpark's own would call Java amid a call to Java, and complain of that at length.
+        if signal.getsignal(signal.SIGINT) is not on_interrupt:
+            signal.signal(signal.SIGINT, on_interrupt)
         self.is_own = active is None
         self.is_remote = is_remote()
         self._views: set[str] = set()
@@ -166,6 +173,9 @@ def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
     """Turn Spark's errors into ours; of their texts only those that name objects are kept."""
     try:
         yield
+    except SystemExit:
+        _forget_connection()
+        raise
     except _ERRORS as error:
         text = str(error)
         if "No space left" in text:
@@ -178,6 +188,16 @@ def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
         raise error_class(
             f"{where}: Spark refused the statement ({_kind(error)})" + (detail and f": {detail}")
         ) from None
+
+
+def _forget_connection() -> None:
+    """Let the next call have a connection of its own.
+
+    A signal amid a call leaves its answer unread, which the next one would take for its own. py4j
+    sees to that after an interrupt from the keyboard only.
+    """
+    if _Context is not None and _Context._gateway is not None:
+        _Context._gateway._gateway_client.thread_connection.connection = None
 
 
 def _kind(error: Any) -> str:

@@ -201,7 +201,7 @@ def site(yesterday: SparkSite, tmp_path: Path) -> Iterator[SparkSite]:
 
 @pytest.fixture
 def site_of_executors(site: SparkSite) -> SparkSite:
-    """A site whose only executor is a process of its own, and a home of Spark that it may write to."""
+    """A site whose executor is another process, and a home of Spark that it may write to."""
     home = site.folder / "spark"
     home.mkdir()
     for path in spark.home().iterdir():
@@ -264,6 +264,20 @@ def test_executors_that_are_killed_change_nothing(site_of_executors: SparkSite) 
     (tonight,) = site.runs_with_rows() - before
     assert site.runs()[tonight] == ("COMPLETE", True)
     assert differences(expected, site.answer()) == []
+
+
+def test_a_request_to_stop_ends_failed(site: SparkSite) -> None:
+    expected, yesterday = site.answer(), site.runs_with_rows()
+    run = site.start("--log-format", "json")
+    wait_for_step(run, "concept sets")
+    time.sleep(0.1)  # into the query of the next step
+    run.terminate()
+    assert ended(run).returncode == 128 + signal.SIGTERM
+    assert differences(expected, site.answer()) == []
+    (asked,) = site.runs().keys() - yesterday
+    assert site.runs()[asked] == ("FAILED", False)
+    assert list(site.scratch.iterdir()) == []
+    assert not (site.results / SCHEMA / "_run.lock").exists()
 
 
 def test_runs_that_are_killed_leave_yesterdays_answer(site: SparkSite) -> None:

@@ -22,9 +22,12 @@ from write_cdm import as_text
 
 from tests.covariates.layout import TYPES
 
+#: Java that is young and stays young: to compile for speed costs more than it gives.
+YOUNG = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 SETTINGS = {
     "spark.master": "local[2,2]",
     "spark.driver.memory": "2g",
+    "spark.driver.extraJavaOptions": YOUNG,
     "spark.log.level": "OFF",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",

@@ -34,17 +34,7 @@ from tests.conftest import outcome_of
 
 PERSONS = 400
 SCHEMA = "omop_scorer"
-#: Java that is young and stays young: to compile for speed costs more than it gives.
-YOUNG = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-SETTINGS = {
-    "spark.master": "local[2]",
-    "spark.driver.memory": "1g",
-    "spark.driver.extraJavaOptions": YOUNG,
-    "spark.sql.shuffle.partitions": 1,
-    "spark.default.parallelism": 1,
-    "spark.sql.codegen.wholeStage": False,
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-}
+SETTINGS = {**spark.SETTINGS, "spark.driver.memory": "1g"}
 #: A run that never ends well.
 DEAD = 1
 
@@ -211,7 +201,7 @@ def site_of_executors(site: SparkSite) -> SparkSite:
     site.settings = {
         "spark.master": "local-cluster[1,2,1024]",
         "spark.executor.memory": "512m",
-        "spark.executor.extraJavaOptions": YOUNG,
+        "spark.executor.extraJavaOptions": spark.YOUNG,
         "spark.eventLog.enabled": True,
         "spark.eventLog.dir": f"file://{site.folder}/events",
         "spark.eventLog.compress": False,

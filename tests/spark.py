@@ -20,6 +20,7 @@ import pyarrow as pa
 import pytest
 from write_cdm import as_text
 
+from omop_scorer.engines.results_folder import ResultsFolder
 from tests.covariates.layout import TYPES
 
 #: Java that is young and stays young: to compile for speed costs more than it gives.
@@ -102,3 +103,20 @@ def write_parquet(
             )
             connection.unregister("given")
     return folder
+
+
+def keep_as_folder(file: Path, schema: str, url: Path) -> None:
+    """Keep the results of a DuckDB file as Spark keeps results: so a test needs no night before."""
+    folder, tables = ResultsFolder(str(url), schema), {}
+    folder.home.mkdir(parents=True)
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute(f"USE {schema}")
+        names = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
+        ).fetchall()
+        for (name,) in names:
+            described = connection.execute(f"DESCRIBE {name}").fetchall()
+            tables[name] = {column: kind for column, kind, *_ in described}
+            folder.make_empty(name)
+            folder.append(name, connection.sql(f"FROM {name}").to_arrow_table())
+    folder.save_tables(tables)

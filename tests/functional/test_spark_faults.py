@@ -4,6 +4,7 @@ A night costs half a minute, most of it Java's. So yesterday's answer is DuckDB'
 as Spark keeps it, and no test needs the night of another.
 """
 
+import io
 import json
 import os
 import shutil
@@ -16,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import psutil
 import pyarrow as pa
 import pytest
@@ -27,10 +27,11 @@ from test_spark_agreement import differences, tables_of
 
 from omop_scorer import config, results
 from omop_scorer.engines import open_engine
-from omop_scorer.engines.results_folder import ResultsFolder
 from omop_scorer.errors import ResultsError
+from omop_scorer.journal import PlainJournal
+from omop_scorer.run import rehearse
 from tests import spark
-from tests.conftest import outcome_of
+from tests.conftest import outcome_of, rules_of
 
 PERSONS = 400
 SCHEMA = "omop_scorer"
@@ -163,19 +164,7 @@ def yesterday(made_up, tmp_path_factory: pytest.TempPathFactory) -> SparkSite:
     file = site.folder / "results.duckdb"
     own = {"engine": "duckdb", "results": {"url": str(file), "schema": SCHEMA}}
     outcome_of({**site.document, **own})
-    folder, tables = ResultsFolder(str(site.results), SCHEMA), {}
-    folder.home.mkdir(parents=True)
-    with duckdb.connect(str(file), read_only=True) as connection:
-        connection.execute(f"USE {SCHEMA}")
-        names = connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
-        ).fetchall()
-        for (name,) in names:
-            described = connection.execute(f"DESCRIBE {name}").fetchall()
-            tables[name] = {column: kind for column, kind, *_ in described}
-            folder.make_empty(name)
-            folder.append(name, connection.sql(f"FROM {name}").to_arrow_table())
-    folder.save_tables(tables)
+    spark.keep_as_folder(file, SCHEMA, site.results)
     assert len(site.answer()["latest_score"]) > 100
     return site
 
@@ -362,10 +351,13 @@ def many_rows() -> pa.Table:
 
 def test_a_rehearsal_writes_nothing(site: SparkSite) -> None:
     before = {path: path.stat().st_mtime_ns for path in site.results.rglob("*")}
-    finished = site.do("--dry-run")
-    assert finished.returncode == 0, finished.stderr
+    spark.session()
+    said: list[str] = []
+    settings = config.RunConfig.model_validate(site.document)
+    rehearse(rules_of(settings), PlainJournal(io.StringIO()), said.append)
     assert {path: path.stat().st_mtime_ns for path in site.results.rglob("*")} == before
     n_scored = len(site.answer()["latest_score"])
-    assert f"-- patient_subgroup: {n_scored:,}" in finished.stdout
-    assert "FileScan parquet" in finished.stdout
+    text = "\n".join(said)
+    assert f"-- patient_subgroup: {n_scored:,}" in text
+    assert "FileScan parquet" in text
     assert site.do(command="status").returncode == 0

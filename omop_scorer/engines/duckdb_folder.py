@@ -18,6 +18,9 @@ from omop_scorer.errors import ConnectionFailedError, ResultsError, SqlError
 _SPEAKABLE = (duckdb.BinderException, duckdb.CatalogException, duckdb.IOException)
 
 
+STATUS = "scoring_run_status"
+
+
 class FolderResultsReader(ResultsReader):
     """A results folder, seen through views: one a table, and those of sql/results/views.sql."""
 
@@ -52,7 +55,8 @@ class FolderResultsReader(ResultsReader):
         self._connection.execute("CREATE SCHEMA results")
         self._tables = set(tables)
         try:
-            for table, columns in tables.items():
+            # Of a run that is listed as COMPLETE, every file is there already.
+            for table, columns in sorted(tables.items(), key=lambda item: item[0] != STATUS):
                 self._show(folder, table, columns)
             self._add_views()
         except BaseException:

@@ -10,7 +10,11 @@ from typing import Self
 
 @dataclass(frozen=True)
 class LockHolder:
-    """A process on a machine since a moment, as `host pid birth taken_at`."""
+    """A process on a machine since a moment, as `host pid birth taken_at`.
+
+    Two containers may share the name of their host and the numbers of their processes: birth says
+    in which boot of which kernel, and in which of its spaces of numbers, a process was born.
+    """
 
     text: str
 
@@ -24,7 +28,8 @@ class LockHolder:
     def is_gone(self) -> bool:
         """Tell whether it was a process of this machine that has ended; of others nobody knows."""
         host, pid, birth, _ = self._parts()
-        if host != socket.gethostname() or not pid.isdecimal():
+        space = birth.rpartition("/")[0]
+        if host != socket.gethostname() or space != _space() or not pid.isdecimal():
             return False
         try:
             os.kill(int(pid), 0)
@@ -45,9 +50,18 @@ class LockHolder:
 
 
 def _birth(pid: int) -> str:
-    """Return when a process was born, in the kernel's clock; "-" where the kernel does not say."""
+    """Return where and when a process was born; "-" for what the kernel does not say."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
+        return f"{_space()}/-"
+    return f"{_space()}/{stat.rpartition(')')[2].split()[19]}"
+
+
+def _space() -> str:
+    """Return the boot of the kernel, and the space of process numbers that this process is in."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
         return "-"
-    return stat.rpartition(")")[2].split()[19]

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +24,8 @@ Columns = dict[str, str]
 
 
 _LIST = "_tables.json"
+#: Of a lock.
+LOST = "the lock of this run is another run's by now; this one says nothing"
 
 
 def is_results_folder(url: str) -> bool:
@@ -69,8 +71,19 @@ class ResultsFolder:
             raise self._refused(error) from None
 
     def make_empty(self, table: str) -> Path:
-        """Make the folder of a new table; what a migration that died left there goes."""
+        """Make the folder of a new table; what a migration that died left there goes.
+
+        Raises
+        ------
+        ResultsError
+            There are runs in it: then it is the list of the tables that is lost.
+        """
         folder = self.home / table
+        if self.run_ids(table):
+            raise ResultsError(
+                f"{self.where}: {self._list.name} does not name the table {table}, which holds "
+                f"runs: put the {self._list.name} back that stood beside it"
+            )
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
@@ -116,6 +129,11 @@ class ResultsFolder:
             (folder / f"_{name}").replace(folder / name)
         except OSError as error:
             raise self._refused(error) from None
+
+    def remove_half_written(self, tables: Iterable[str]) -> None:
+        """Remove what a dead writer left; else the next one would publish it with its own."""
+        for table in tables:
+            shutil.rmtree(self.home / table / "_temporary", ignore_errors=True)
 
     def take_lock(self) -> None:
         """Take the lock of the run: a file that only one can make, with the name of its holder.
@@ -169,6 +187,20 @@ class ResultsFolder:
         if moved.read_text(encoding="utf-8") != found.text:
             os.link(moved, self._lock)
         moved.unlink()
+
+    def refuse_lost_lock(self) -> None:
+        """Fail when the lock is another's by now.
+
+        Raises
+        ------
+        LockHeldError
+        """
+        try:
+            is_own = self._lock.read_text(encoding="utf-8") == self._holder
+        except OSError:
+            is_own = False
+        if not is_own:
+            raise LockHeldError(f"{self.where}: {LOST}")
 
     def is_locked(self) -> bool:
         """Tell whether a run holds the lock; that of a process known to be gone is none."""

@@ -7,7 +7,7 @@ a folder or tables of a catalog (`spark_results`).
 
 import pickle
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from pyspark.sql import functions as f
 from pyspark.sql.pandas.types import to_arrow_schema
 from sqlglot import exp
 
+from omop_scorer import __version__
 from omop_scorer.cdm import SiteTable, Table
 from omop_scorer.config import CATALOG, RunConfig
 from omop_scorer.engines.base import Engine, Parameters, Work
@@ -133,6 +134,7 @@ class SparkEngine(Engine):
         """
         assert batch_size == self._config.batch_size
         # Nobody sees the order of the rows, and to sort them would bring them together.
+        query = query.copy()
         query.set("order", None)
         with errors_as(SqlError, f"{self.site}: score"):
             frame = self._frame(query, {})
@@ -140,7 +142,8 @@ class SparkEngine(Engine):
             tables, _ = work(_only_batch(empty))
             schemas = {name: rows.schema for name, rows in tables.items()}
             with quietly():
-                given = frame.mapInArrow(on_batches(work, list(schemas)), mapped_schema(schemas))
+                work_there = on_batches(work, list(schemas), __version__)
+                given = frame.mapInArrow(work_there, mapped_schema(schemas))
             done, _ = self._staged.write(given)
             counts = [
                 pickle.loads(row[0])  # noqa: S301 -- written by our own executors just now
@@ -205,7 +208,9 @@ class SparkEngine(Engine):
         self._results.append_rows(table, pa.Table.from_pylist(rows))
 
     def append(self, table: str, rows: pa.Table) -> None:
-        """Write an Arrow table."""
+        """Write an Arrow table; a status, only while the lock is this run's own."""
+        if table == "scoring_run_status":
+            self._results.refuse_lost_lock()
         self._results.append_rows(table, rows)
 
     def has_results(self) -> bool:
@@ -218,15 +223,15 @@ class SparkEngine(Engine):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make new tables known at the end; rows count when their run is COMPLETE."""
+        """Nothing to do: tables are known at once, rows count when their run is COMPLETE."""
         yield
-        self._results.commit()
 
     def close(self) -> None:
         """Let go of the lock, remove work tables, put the session back as it was."""
-        for closable in (self._writer, self._work, self._session):
-            if closable is not None:
-                closable.close()
+        with ExitStack() as stack:
+            for closable in (self._session, self._work, self._writer):
+                if closable is not None:
+                    stack.callback(closable.close)
 
     def _frame(self, tree: exp.Expr, parameters: Parameters) -> DataFrame:
         """Return a query as a frame, its names in place."""

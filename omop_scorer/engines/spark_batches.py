@@ -7,8 +7,9 @@ import pyarrow as pa
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BinaryType, IntegerType, StructField, StructType
 
+from omop_scorer import __version__
 from omop_scorer.engines.base import Work
-from omop_scorer.errors import OmopScorerError
+from omop_scorer.errors import ConfigurationError, OmopScorerError
 
 COUNTS = "counts"
 
@@ -26,16 +27,22 @@ def mapped_schema(schemas: Mapping[str, pa.Schema]) -> StructType:
 
 
 def on_batches(
-    work: Work, names: Sequence[str]
+    work: Work, names: Sequence[str], version: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Return the function that works on the batches of a partition.
 
-    An error of ours takes the place of the counts, so that the driver can raise it as it is.
+    An error of ours takes the place of the counts, so that the driver can raise it as it is; so
+    does the complaint that the executor has another omop-scorer than the driver, `version`.
     """
 
     def on_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             try:
+                if __version__ != version:
+                    raise ConfigurationError(
+                        f"the executors have omop-scorer {__version__}, the driver {version}: "
+                        "install the same on both"
+                    )
                 tables, counts = work(batch)
             except OmopScorerError as error:
                 tables, counts = work(batch.slice(0, 0))[0], error

@@ -9,9 +9,8 @@ from omop_scorer import sql
 from omop_scorer.config import CATALOG, RunConfig
 from omop_scorer.engines.base import Parameters, ResultsReader
 from omop_scorer.engines.duckdb_folder import FolderResultsReader
-from omop_scorer.engines.lock_holder import LockHolder
 from omop_scorer.engines.results_folder import ResultsFolder
-from omop_scorer.engines.spark_results import LOCK, CatalogResults
+from omop_scorer.engines.spark_results import CatalogResults, lock_holder
 from omop_scorer.engines.spark_session import Session, errors_as
 from omop_scorer.engines.spark_source import named
 from omop_scorer.errors import ResultsError, SqlError
@@ -62,11 +61,8 @@ class SparkResultsReader(ResultsReader):
 
     def is_run_under_way(self) -> bool:
         """Look for the table that is the lock; that of a process known to be gone is none."""
-        if LOCK not in self.tables():
-            return False
-        with errors_as(SqlError, self.where):
-            rows = self._spark.sql(f"SHOW TBLPROPERTIES {self._home}.{LOCK}").collect()
-        return not LockHolder(next((r.value for r in rows if r.key == "holder"), "")).is_gone()
+        found = lock_holder(self._spark, self._home, self.where)
+        return found is not None and not found.is_gone()
 
     def close(self) -> None:
         """Put the session back as it was."""

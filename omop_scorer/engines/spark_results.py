@@ -5,10 +5,11 @@ COMPLETE, which is written last, is there; what a run that died has left is remo
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import pyarrow as pa
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
@@ -16,7 +17,7 @@ from sqlglot import exp
 
 from omop_scorer.config import CATALOG, RunConfig
 from omop_scorer.engines.lock_holder import LockHolder
-from omop_scorer.engines.results_folder import Columns, ResultsFolder
+from omop_scorer.engines.results_folder import LOST, Columns, ResultsFolder
 from omop_scorer.engines.spark_session import Session, errors_as
 from omop_scorer.engines.spark_source import named
 from omop_scorer.errors import LockHeldError, ResultsError
@@ -45,8 +46,13 @@ class Results(Protocol):
     def create_view(self, view: exp.Create) -> None:
         """Keep a view, if there is a place for it; readers of a folder make their own."""
 
-    def commit(self) -> None:
-        """Make the tables that were created known."""
+    def refuse_lost_lock(self) -> None:
+        """Fail when the lock is another's by now.
+
+        Raises
+        ------
+        LockHeldError
+        """
 
     def names(self, table: str) -> Sequence[str]:
         """Return the name of a table in parts, as a query finds it now."""
@@ -91,6 +97,7 @@ class FolderResults:
         self._folder.take_lock()
         try:
             self._tables = self._folder.tables()
+            self._folder.remove_half_written(self._tables)
         except BaseException:
             self._folder.free_lock()
             raise
@@ -107,24 +114,21 @@ class FolderResults:
         if table not in self._tables:
             self._folder.make_empty(table)
             self._tables[table] = columns
+            self._folder.save_tables(self._tables)
 
     def add_column(self, table: str, column: str, native: str) -> None:
         """Files without the column are read as holding NULL."""
         self._tables[table][column] = native
+        self._folder.save_tables(self._tables)
 
     def create_view(self, view: exp.Create) -> None:
         """Nothing to do: readers make the views from sql/results/views.sql."""
-
-    def commit(self) -> None:
-        """Write down the tables."""
-        if self._tables != self._folder.tables():
-            self._folder.save_tables(self._tables)
 
     def names(self, table: str) -> Sequence[str]:
         """Return a temporary view of the files that are there now."""
         view = f"{self._prefix}results_{table}"
         schema = _schema(self._tables[table])
-        frame = self._spark.read.schema(schema).parquet(str(self._folder.home / table))
+        frame = self._spark.read.schema(schema).parquet((self._folder.home / table).as_uri())
         self._session.show(frame, view)
         return [view]
 
@@ -136,7 +140,7 @@ class FolderResults:
         """Write files into the run's folder; they appear when all tasks have ended."""
         with errors_as(ResultsError, self.where):
             writer = _declared(frame, self._tables[table]).write.mode("append")
-            writer.partitionBy("run_id").parquet(str(self._folder.home / table))
+            writer.partitionBy("run_id").parquet((self._folder.home / table).as_uri())
 
     def append_rows(self, table: str, rows: pa.Table) -> None:
         """Write a file, with the types of the table: Spark reads no others into it."""
@@ -150,6 +154,10 @@ class FolderResults:
             of_condition = _fulfilling(self._spark, known, condition, parameters)
         for run_id in of_condition:
             self._folder.remove(table, run_id)
+
+    def refuse_lost_lock(self) -> None:
+        """Read the file that is the lock."""
+        self._folder.refuse_lost_lock()
 
     def close(self) -> None:
         """Free the lock."""
@@ -171,7 +179,7 @@ class CatalogResults:
         self._session = session
         self._spark = session.spark
         self._format = session.setting("spark.sql.sources.default") or "parquet"
-        self._is_held = False
+        self._holder: str | None = None
         if self.exists():
             self._take_lock()
 
@@ -186,7 +194,8 @@ class CatalogResults:
         for _ in range(2):
             try:
                 self._spark.sql(create)
-                self._is_held = True
+                self._holder = holder.text
+                self.refuse_lost_lock()
                 return
             except PySparkException as error:
                 if error.getCondition() != "TABLE_OR_VIEW_ALREADY_EXISTS":
@@ -196,9 +205,9 @@ class CatalogResults:
         raise LockHeldError(f"{self.where}: another run has just started; try again")
 
     def _refuse_unless_stale(self) -> None:
-        with errors_as(ResultsError, self.where):
-            rows = self._spark.sql(f"SHOW TBLPROPERTIES {self._home}.{LOCK}").collect()
-        found = LockHolder(next((row.value for row in rows if row.key == "holder"), ""))
+        found = lock_holder(self._spark, self._home, self.where)
+        if found is None:
+            return
         if not found.is_gone():
             raise LockHeldError(
                 f"{self.where}: another run writes to it ({found}); wait for it to end. If it is "
@@ -240,9 +249,6 @@ class CatalogResults:
                 rename(table, self.names(table.name))
         self._sql(tree.sql(dialect="spark", copy=False))
 
-    def commit(self) -> None:
-        """Nothing to do: every statement counts at once."""
-
     def names(self, table: str) -> Sequence[str]:
         """Return its full name."""
         return [*self._schema, table]
@@ -281,15 +287,37 @@ class CatalogResults:
             for run_id in _fulfilling(self._spark, known_ids, condition, parameters):
                 self._spark.sql(f"ALTER TABLE {relation} DROP PARTITION (run_id = {run_id})")
 
+    def refuse_lost_lock(self) -> None:
+        """Ask the catalog for the table that is the lock: two may have taken over a stale one."""
+        found = lock_holder(self._spark, self._home, self.where)
+        if found is None or found.text != self._holder:
+            self._holder = None
+            raise LockHeldError(f"{self.where}: {LOST}")
+
     def close(self) -> None:
-        """Drop the lock."""
-        if self._is_held:
-            self._spark.sql(f"DROP TABLE IF EXISTS {self._home}.{LOCK}")
-            self._is_held = False
+        """Drop the lock, if it is still this process's own."""
+        # Where Java has died, whoever comes next sees that the holder is gone.
+        with suppress(ResultsError), errors_as(ResultsError, self.where):
+            found = lock_holder(self._spark, self._home, self.where) if self._holder else None
+            if found is not None and found.text == self._holder:
+                self._spark.sql(f"DROP TABLE IF EXISTS {self._home}.{LOCK}")
+        self._holder = None
 
     def _sql(self, text: str) -> None:
         with errors_as(ResultsError, self.where):
             self._spark.sql(text)
+
+
+def lock_holder(spark: SparkSession, home: str, where: str) -> LockHolder | None:
+    """Return who holds the lock of a schema in a catalog, None where nobody does."""
+    with errors_as(ResultsError, where):
+        try:
+            rows = spark.sql(f"SHOW TBLPROPERTIES {home}.{LOCK}").collect()
+        except AnalysisException as error:
+            if error.getCondition() != "TABLE_OR_VIEW_NOT_FOUND":
+                raise
+            return None
+    return LockHolder(next((row.value for row in rows if row.key == "holder"), ""))
 
 
 def rename(table: exp.Table, names: Sequence[str]) -> None:

@@ -6,13 +6,14 @@ import socket
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import pyarrow as pa
 from pyspark.errors import AnalysisException, PySparkException
+from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, SparkSession, is_remote
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -35,7 +36,11 @@ _QUIET = {
     "spark.log.level": "OFF",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+    # A run that is killed leaves the rows that it shuffled on the disk.
+    "spark.io.encryption.enabled": "true",
 }
+#: PySpark's own loggers write the whole text of an error, values included.
+_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
 
 class Session:
@@ -54,6 +59,8 @@ class Session:
         try:
             with quietly():
                 active = SparkSession.getActiveSession()
+                # Another thread of a notebook may have made one.
+                is_found = active is not None or _has_context()
                 self.spark = active or _new_session(config.spark.settings)
         except _NO_SESSION as error:
             raise ConnectionFailedError(
@@ -63,10 +70,14 @@ class Session:
         # PySpark's own would call Java amid a call to Java, and complain of that at length.
         if signal.getsignal(signal.SIGINT) is not on_interrupt:
             signal.signal(signal.SIGINT, on_interrupt)
-        self.is_own = active is None
+        self.is_own = not is_found
         self.is_remote = is_remote()
         self._views: set[str] = set()
         self._before: dict[str, str | None] = {}
+        loggers = [PySparkLogger.getLogger(name) for name in _LOGGERS]
+        self._silenced = [logger for logger in loggers if not logger.disabled]
+        for logger in self._silenced:
+            logger.disabled = True
         with errors_as(ConnectionFailedError, "the settings of the Spark session"):
             self._set(_needed(config))
 
@@ -105,16 +116,20 @@ class Session:
 
     def close(self) -> None:
         """End the session, if it was made for the run; else drop views and put settings back."""
-        if self.is_own:
-            self.spark.stop()
-            return
-        for view in self._views:
-            self.spark.catalog.dropTempView(view)
-        for name, value in self._before.items():
-            if value is None:
-                self.spark.conf.unset(name)
-            else:
-                self.spark.conf.set(name, value)
+        for logger in self._silenced:
+            logger.disabled = False
+        # Where Java has died there is nothing to put back, and why the run failed matters more.
+        with suppress(*_ERRORS):
+            if self.is_own:
+                self.spark.stop()
+                return
+            for view in self._views:
+                self.spark.catalog.dropTempView(view)
+            for name, value in self._before.items():
+                if value is None:
+                    self.spark.conf.unset(name)
+                else:
+                    self.spark.conf.set(name, value)
 
 
 def _new_session(settings: Mapping[str, str]) -> SparkSession:
@@ -152,6 +167,9 @@ def _knock(host: str, port: int) -> None:
 def _needed(config: RunConfig) -> Mapping[str, str]:
     return {
         "spark.sql.session.timeZone": config.cdm.time_zone,
+        # A file that is gone or broken is no table with fewer rows.
+        "spark.sql.files.ignoreMissingFiles": "false",
+        "spark.sql.files.ignoreCorruptFiles": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(config.batch_size),
         # Files hold the days that are meant, whoever wrote them.
         "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
@@ -188,6 +206,10 @@ def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
         raise error_class(
             f"{where}: Spark refused the statement ({_kind(error)})" + (detail and f": {detail}")
         ) from None
+
+
+def _has_context() -> bool:
+    return _Context is not None and _Context._active_spark_context is not None
 
 
 def _forget_connection() -> None:

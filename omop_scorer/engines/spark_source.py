@@ -28,7 +28,11 @@ class CatalogSource:
         CdmError
             There is no such schema.
         """
-        home = schema.split(".") if schema else []
+        # In full: a temporary view of the session may have the name of a table.
+        catalog = self._spark.catalog
+        home = [catalog.currentCatalog(), catalog.currentDatabase()]
+        if schema:
+            home = schema.split(".")
         key = named(home)
         if key not in self._names:
             self._names[key] = self._list(key, schema)
@@ -93,9 +97,16 @@ class FolderSource:
         (path,) = matches
         label = f"{self._where}/{path.name}"
         try:
-            frame = self._session.spark.read.parquet(str(path))
+            reader = self._session.spark.read.option("mergeSchema", "true")
+            frame = reader.parquet(path.as_uri())
+            n_read = len(frame.inputFiles())
         except PySparkException as error:
             raise CdmError(f"{label}: cannot be read as Parquet ({error.getCondition()})") from None
+        if path.is_dir() and n_read != (n_there := len(list(path.rglob("*.parquet")))):
+            raise CdmError(
+                f"{label}: holds {n_there} Parquet files, of which Spark reads {n_read}: only "
+                "those that stand in the folder itself, or below folders named key=value"
+            )
         self._n_views += 1
         view = f"{self._prefix}site_{self._n_views}"
         self._session.show(frame, view)

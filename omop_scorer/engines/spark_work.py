@@ -101,9 +101,14 @@ class WorkTables:
         """Compute a frame into files; return the frame of the files, and its rows."""
         self._n_files += 1
         folder = self._folder / str(self._n_files)
-        frame.write.parquet(str(folder))
+        frame.write.parquet(folder.as_uri())
+        if not (folder / "_SUCCESS").exists():
+            raise ResultsError(
+                "spark.scratch: what the executors write there cannot be seen by the driver: name "
+                "a folder that all of them share"
+            )
         n_rows = sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
-        return self._spark.read.schema(frame.schema).parquet(str(folder)), n_rows
+        return self._spark.read.schema(frame.schema).parquet(folder.as_uri()), n_rows
 
     def _add(self, name: str, part: DataFrame, n_rows: int) -> None:
         parts = self._parts.setdefault(name, [])

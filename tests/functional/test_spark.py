@@ -1,6 +1,7 @@
 """What a night on Spark rests on: tasks that are repeated, what dead runs leave, the lock."""
 
 import os
+import pickle
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -17,7 +18,10 @@ from omop_scorer import config, results
 from omop_scorer.engines import open_engine, open_results
 from omop_scorer.engines.base import Work
 from omop_scorer.engines.lock_holder import LockHolder
-from omop_scorer.errors import LockHeldError, ScoringError
+from omop_scorer.engines.spark_batches import COUNTS, on_batches
+from omop_scorer.engines.spark_results import LOCK, CatalogResults
+from omop_scorer.engines.spark_session import Session
+from omop_scorer.errors import ConfigurationError, LockHeldError, OmopScorerError, ScoringError
 from tests import spark
 from tests.conftest import outcome_of
 
@@ -114,6 +118,75 @@ def test_a_run_that_dies_and_a_task_that_is_repeated_leave_one_answer(night, tmp
         states = exp.select("status").from_("results.scoring_run_status")
         said = reader.read(states.where(f"run_id = {run_id}"), {})["status"].to_pylist()
     assert sorted(said) == ["FAILED", "RUNNING"]
+
+
+def test_no_value_is_said_of_a_view_that_fails(night, made_up, capfd):
+    """A site's own cast fails amid the run, and Spark's error holds the value."""
+    session, folder = spark.session(), made_up(PERSONS, AS_OF, "")
+    session.sql("CREATE SCHEMA told")
+    try:
+        for file in folder.glob("*.parquet"):
+            name = f"told.{file.stem}"
+            session.sql(f"CREATE TABLE {name} USING parquet LOCATION '{file}'")
+        session.sql("DROP TABLE told.death")
+        session.sql(
+            "CREATE VIEW told.death AS SELECT person_id, "
+            "CAST(CONCAT('the secret of ', person_id) AS DATE) AS death_date FROM told.person"
+        )
+        place = {"cdm": {"url": "spark", "schema": "told"}}
+        with pytest.raises(OmopScorerError) as raised:
+            outcome_of({**night, **place})
+    finally:
+        session.sql("DROP SCHEMA told CASCADE")
+    said = capfd.readouterr()
+    assert "secret" not in str(raised.value) + said.out + said.err
+    assert "CAST_INVALID_INPUT" in str(raised.value)
+
+
+def test_executors_with_another_release_are_refused():
+    done = on_batches(refusing_work(), ["work.refused"], "0.0")
+    (_, last) = done(iter([pa.record_batch({"person_id": [1]})]))
+    (said,) = last.column(COUNTS).to_pylist()
+    assert isinstance(pickle.loads(said), ConfigurationError)
+
+
+def test_results_in_a_catalog(night):
+    """Runs are appended and removed, columns added, the lock is one's own or taken over."""
+    session, schema = spark.session(), "some_results"
+    document = {**night, "results": {"url": "spark", "schema": schema}}
+    settings = config.RunConfig.model_validate(document)
+    place = CatalogResults(schema, Session(settings))
+    place.create()
+    try:
+        with pytest.raises(LockHeldError, match=f"process {os.getpid()} on"):
+            CatalogResults(schema, Session(settings))
+        with open_results(settings) as reader:
+            assert reader.is_run_under_way()
+        place.create_table("counts", {"n": "BIGINT", "run_id": "BIGINT"})
+        for run_id in (1, 2):
+            rows = {"run_id": [run_id, run_id], "n": [3, None]}
+            place.append_rows("counts", pa.table(rows, pa.schema([("run_id", "i8"), ("n", "i8")])))
+        place.add_column("counts", "note", "VARCHAR")
+        place.remove("counts", "run_id IN (1, 7)", {})
+        kept = session.sql(f"SELECT run_id, n, note FROM {schema}.counts").collect()
+        assert sorted(map(tuple, kept), key=str) == [(2, 3, None), (2, None, None)]
+        # The lock of a process that is gone is taken over; who has lost it says nothing more.
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        holder = LockHolder.this_process().text.replace(f" {os.getpid()} ", f" {gone.pid} ")
+        session.sql(f"ALTER TABLE {schema}.{LOCK} SET TBLPROPERTIES ('holder' = '{holder}')")
+        with open_results(settings) as reader:
+            assert not reader.is_run_under_way()
+        with pytest.raises(LockHeldError, match="another run's by now"):
+            place.refuse_lost_lock()
+        other = CatalogResults(schema, Session(settings))
+        other.refuse_lost_lock()
+        place.close()
+        other.refuse_lost_lock()
+        other.close()
+        assert [t.name for t in session.catalog.listTables(schema)] == ["counts"]
+    finally:
+        session.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 def test_rows_that_a_killed_run_has_left_are_removed_by_the_next(night, tmp_path):

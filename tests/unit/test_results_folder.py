@@ -61,7 +61,42 @@ def test_the_lock_of_a_process_that_died_is_taken_over(tmp_path: Path) -> None:
 def test_a_number_that_was_given_to_another_process_holds_nothing(tmp_path: Path) -> None:
     own = LockHolder.this_process().text.split()
     assert not LockHolder(" ".join(own)).is_gone()
-    assert LockHolder(" ".join([*own[:2], "1", own[3]])).is_gone()
+    space = own[2].rpartition("/")[0]
+    assert LockHolder(" ".join([*own[:2], f"{space}/1", own[3]])).is_gone()
+    # Of a container with the same name of host nobody knows.
+    assert not LockHolder(" ".join([*own[:2], "another/1", own[3]])).is_gone()
+
+
+def test_who_has_lost_the_lock_is_told(tmp_path: Path) -> None:
+    folder = ResultsFolder(str(tmp_path), "scores")
+    folder.take_lock()
+    folder.refuse_lost_lock()
+    lock = tmp_path / "scores" / "_run.lock"
+    lock.write_text("elsewhere 7 1 2026-01-01T00:00:00", encoding="utf-8")
+    with pytest.raises(LockHeldError, match="another run's by now"):
+        folder.refuse_lost_lock()
+    folder.free_lock()
+    assert lock.exists()
+
+
+def test_runs_of_a_table_that_is_not_listed_are_not_removed(tmp_path: Path) -> None:
+    folder = ResultsFolder(str(tmp_path), "scores")
+    folder.take_lock()
+    folder.make_empty("attrition")
+    folder.append("attrition", pa.table({"run_id": [1], "n": [10]}))
+    with pytest.raises(ResultsError, match=r"_tables\.json does not name the table attrition"):
+        folder.make_empty("attrition")
+    assert folder.run_ids("attrition") == [1]
+
+
+def test_what_a_dead_writer_left_is_removed(tmp_path: Path) -> None:
+    folder = ResultsFolder(str(tmp_path), "scores")
+    folder.take_lock()
+    half = folder.make_empty("attrition") / "_temporary" / "0" / "task_1" / "run_id=7"
+    half.mkdir(parents=True)
+    folder.append("attrition", pa.table({"run_id": [1], "n": [10]}))
+    folder.remove_half_written(["attrition"])
+    assert sorted(path.name for path in half.parents[3].iterdir()) == ["run_id=1"]
 
 
 def test_of_another_machine_nobody_knows(tmp_path: Path) -> None:

@@ -267,6 +267,12 @@ class RunConfig(Frozen):
         if self.engine != "duckdb" and (self.threads is not None or self.memory_limit is not None):
             raise ValueError(f"threads and memory_limit are of engine duckdb, not of {self.engine}")
         if self.engine == "spark":
+            urls = (self.cdm.url, self.cdm.vocabulary_url, self.results.url, self.spark.scratch)
+            if any(url is not None and "://" in url for url in urls):
+                raise ValueError(
+                    "engine spark takes folders that driver and executors mount, or the word spark "
+                    "for a catalog: no URL of an object store"
+                )
             # It becomes a folder's name, or the names of a catalog and a schema.
             name = self.results.schema_
             if "/" in name or not all(part.strip() for part in name.split(".")):

@@ -103,7 +103,8 @@ def write(
     events_per_person
         Rows of measurement, observation, condition_occurrence, drug_exposure and visit_occurrence
         a person, on average: 0, only what expresses the truth (about 13), or 20 to 2,000. The
-        further events change no truth; with them a table with persons is a folder of Parquet parts.
+        further events change no truth of that date; with them a table with persons is a folder of
+        Parquet parts, and where there are several parts a seed draws other persons than without.
     threads
         How many threads draw further events; None: one per core. The rows are the same.
     progress

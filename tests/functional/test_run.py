@@ -11,11 +11,13 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
+import sqlglot
 import truth_check
 from command_line import AS_OF, RUN_TABLES, Site, on_both_engines
 
-from omop_scorer import __version__, synthetic
+from omop_scorer import __version__, config, synthetic
 from omop_scorer.cdm import TABLES
+from omop_scorer.engines import open_engine
 from omop_scorer.resources import shipped
 
 PERSONS = 6000
@@ -81,6 +83,19 @@ def test_the_truth_is_recovered_among_many_other_events(tmp_path: Path, name: st
     finished = site.run()
     assert finished.returncode == 0, finished.stderr
     assert differences(site, truth_of(cdm)) == []
+
+
+@pytest.mark.parametrize(("own", "most"), [(None, 2 * 10**9), ("3GB", 3 * 10**9)])
+def test_memory_is_bounded_unless_the_run_file_says_more(big_site: Site, own, most) -> None:
+    document = {"cdm": {"url": str(big_site.cdm)}, "results": {"url": str(big_site.results)}}
+    settings = config.RunConfig.model_validate({**document, "memory_limit": own})
+    engine = open_engine(settings, with_results=False)
+    asked = "SELECT PARSE_FORMATTED_BYTES(CURRENT_SETTING('memory_limit')) AS n"
+    try:
+        ((n,),) = engine.fetch(sqlglot.parse_one(asked, read="duckdb"), {})
+    finally:
+        engine.close()
+    assert 0.9 * most < int(str(n)) <= most
 
 
 @pytest.mark.parametrize(("batch_size", "threads"), [(7, 1), (1000, 2), (10**6, 1)])

@@ -137,6 +137,7 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
         (f"{SPARK}threads: 2\n", "threads and memory_limit are of engine duckdb"),
         (f"{SPARK}spark: {{settings: {{spark.hadoop.fs.s3a.secret.key: x}}}}\n", "no secret"),
         (f"{SPARK}spark: {{settings: {{spark.remote: 'sc://h/;token=x'}}}}\n", "SPARK_REMOTE"),
+        (f"{SPARK}spark: {{scratch: 's3://bucket/x'}}\n", "no URL of an object store"),
         (f"{SPARK}spark: {{settings: {{master: local}}}}\n", "not a setting of Spark"),
         (
             "engine: spark\ncdm: {url: spark, schema: a}\nresults: {url: spark, schema: a}\n",

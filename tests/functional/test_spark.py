@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -155,11 +156,18 @@ def test_results_in_a_catalog(night):
     session, schema = spark.session(), "some_results"
     document = {**night, "results": {"url": "spark", "schema": schema}}
     settings = config.RunConfig.model_validate(document)
-    place = CatalogResults(schema, Session(settings))
-    place.create()
-    try:
+    with ExitStack() as stack:
+
+        def opened() -> CatalogResults:
+            own = Session(settings)
+            stack.callback(own.close)
+            return CatalogResults(schema, own)
+
+        place = opened()
+        place.create()
+        stack.callback(session.sql, f"DROP SCHEMA {schema} CASCADE")
         with pytest.raises(LockHeldError, match=f"process {os.getpid()} on"):
-            CatalogResults(schema, Session(settings))
+            opened()
         with open_results(settings) as reader:
             assert reader.is_run_under_way()
         place.create_table("counts", {"n": "BIGINT", "run_id": "BIGINT"})
@@ -179,14 +187,13 @@ def test_results_in_a_catalog(night):
             assert not reader.is_run_under_way()
         with pytest.raises(LockHeldError, match="another run's by now"):
             place.refuse_lost_lock()
-        other = CatalogResults(schema, Session(settings))
+        other = opened()
         other.refuse_lost_lock()
         place.close()
         other.refuse_lost_lock()
         other.close()
-        assert [t.name for t in session.catalog.listTables(schema)] == ["counts"]
-    finally:
-        session.sql(f"DROP SCHEMA {schema} CASCADE")
+        tables = session.sql(f"SHOW TABLES IN {schema}").collect()
+        assert [t.tableName for t in tables if not t.isTemporary] == ["counts"]
 
 
 def test_rows_that_a_killed_run_has_left_are_removed_by_the_next(night, tmp_path):
@@ -207,7 +214,17 @@ def test_rows_that_a_killed_run_has_left_are_removed_by_the_next(night, tmp_path
     assert sorted(p.name for p in tmp_path.iterdir()) == ["omop-scorer-alive", "omop-scorer-far"]
 
 
-def test_nothing_is_left_in_the_session(night):
+def views(session) -> list[str]:
+    found = [row.tableName for row in session.sql("SHOW TABLES").collect() if row.isTemporary]
+    return [name for name in found if "omop_scorer" in name]
+
+
+def test_nothing_is_left_in_the_session(night, tmp_path):
     session = spark.session()
-    assert [t.name for t in session.catalog.listTables() if "omop_scorer" in t.name] == []
+    document = {**night, "results": {"url": str(tmp_path / "results")}}
+    engine = open_engine(config.RunConfig.model_validate(document), with_results=True)
+    engine.load("something", pa.table({"n": [1]}))
+    assert [name for name in views(session) if "something" in name]
+    engine.close()
+    assert views(session) == []
     assert session.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch") == "10000"

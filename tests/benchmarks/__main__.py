@@ -251,6 +251,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repetitions", type=int, help="instead of the size's own")
     parser.add_argument("--warehouses", help="persons:cohort:rows per person, with commas between")
     parser.add_argument("--only", choices=("kernel", "runs"), help="one half of it")
+    parser.add_argument("--join", help="measure nothing: folders of earlier measurements, as one")
     parser.add_argument("--out", type=Path, default=Path("bench"))
     options = parser.parse_args(arguments)
     size = SIZES[options.size]
@@ -266,6 +267,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     facts = machine.describe()
     bench = Bench(size, options.out.resolve())
+    if options.join:
+        del facts["load before"]
+        for folder in options.join.split(","):
+            bench.measured |= table.read(Path(folder))
+        _report(bench, facts, options.out)
+        return
     if options.only != "runs":
         bench.scoring_alone()
     if options.only != "kernel":

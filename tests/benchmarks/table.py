@@ -18,6 +18,7 @@ HEADINGS = (
     *("cpu_seconds", "server_cpu_seconds", "patients_per_cpu_second", "peak_mib"),
     *("server_peak_mib", "baseline", "ratio", "cpu_ratio", "note"),
 )
+_NUMBERS = ("seconds", "cpu_seconds", "server_cpu_seconds", "peak_mib", "server_peak_mib")
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,11 @@ def _row(case: Case, samples: Sequence[Sample]) -> Row:
         values = [v for sample in samples if (v := getattr(sample, name)) is not None]
         return median(values) if values else None
 
-    numbers = ("cpu_seconds", "server_cpu_seconds", "peak_mib", "server_peak_mib")
     return Row(
         case=case,
         repetitions=len(samples),
         seconds=median(sample.seconds for sample in samples),
-        **{name: middle(name) for name in numbers},
+        **{name: middle(name) for name in _NUMBERS[1:]},
         ratio=None,
         cpu_ratio=None,
         note=samples[-1].note,
@@ -114,6 +114,31 @@ def write_csv(table: Sequence[Row], path: Path) -> None:
         writer.writerow(HEADINGS)
         for row in table:
             writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in row.values()])
+
+
+def read(folder: Path) -> dict[Case, list[Sample]]:
+    """Return what an earlier measurement left in a folder: of each case its medians."""
+    steps: dict[tuple[str, str, str], dict[str, float]] = {}
+    with (folder / "steps.csv").open(encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            of = steps.setdefault((line["engine"], line["persons"], line["patients"]), {})
+            of[line["step"]] = float(line["seconds"])
+    measured = {}
+    with (folder / "benchmarks.csv").open(encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            persons, rows, patients = (
+                int(line[name]) if line[name] else None for name in ("persons", "rows", "patients")
+            )
+            known = {name: float(line[name]) for name in _NUMBERS if line[name]}
+            is_run = line["part"] == "run"
+            key = line["engine"], line["persons"], line["patients"]
+            case = Case(
+                *(line[name] for name in ("part", "what", "engine")),
+                *(persons, rows, patients, line["baseline"]),
+            )
+            sample = Sample(**known, steps=steps[key] if is_run else {}, note=line["note"])
+            measured[case] = [sample]
+    return measured
 
 
 def write_steps(measured: Measured, path: Path) -> None:

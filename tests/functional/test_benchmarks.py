@@ -34,6 +34,16 @@ def test_a_tiny_benchmark_measures_what_it_says(tmp_path):
         logged = sum(float(row["seconds"]) for row in csv.DictReader(file))
     assert 0 < logged < float(run["seconds"])
     assert "<svg" in (tmp_path / "benchmarks.svg").read_text(encoding="utf-8")
+    again = [*command[:-1], str(tmp_path / "again"), "--join", str(tmp_path)]
+    joined = subprocess.run(again, capture_output=True, text=True, check=False)
+    assert joined.returncode == 0, joined.stderr
+    assert (tmp_path / "again" / "steps.csv").read_text() == (tmp_path / "steps.csv").read_text()
+    with (tmp_path / "again" / "benchmarks.csv").open(encoding="utf-8") as file:
+        # Ratios are of what was rounded.
+        of_others = dict.fromkeys(("patients_per_cpu_second", "ratio", "cpu_ratio"))
+        assert [row | of_others for row in csv.DictReader(file)] == [
+            row | of_others for row in known.values()
+        ]
     told = done.stdout + (tmp_path / "machine.txt").read_text(encoding="utf-8")
     assert "cores: " in told
     assert str(tmp_path) not in told

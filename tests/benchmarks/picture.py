@@ -30,10 +30,16 @@ _COLOURS = {
 def draw(measured: Measured, table: Sequence[Row], facts: Mapping[str, str], path: Path) -> None:
     """Write the kernel and its alternatives over patients, whole runs by step, and ratios."""
     runs = [case for case in measured if case.part == "run" and measured[case]]
-    settings: dict[Any, Any] = {"svg.hashsalt": "omop-scorer", "font.size": 8}
+    settings: dict[Any, Any] = {
+        "svg.hashsalt": "omop-scorer",
+        "svg.fonttype": "none",
+        "font.size": 8,
+    }
+    upper = max(3.5, 1 + 0.16 * sum(row.ratio is not None for row in table))
+    lower = 1 + 0.3 * len(runs)
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(11, 4.5 + 0.3 * len(runs)), layout="constrained")
-        above, below = figure.subfigures(2, 1, height_ratios=(3.5, 1 + 0.3 * len(runs)))
+        figure = Figure(figsize=(11, upper + lower), layout="constrained")
+        above, below = figure.subfigures(2, 1, height_ratios=(upper, lower))
         left, right = above.subplots(1, 2)
         _over_patients(left, table)
         _ratios(right, table)

@@ -227,9 +227,10 @@ class SparkEngine(Engine):
         yield
 
     def close(self) -> None:
-        """Let go of the lock, remove work tables, put the session back as it was."""
+        """Let go of the lock, put the session back as it was or end it, remove the work tables."""
         with ExitStack() as stack:
-            for closable in (self._session, self._work, self._writer):
+            # The work tables last: when the session has ended, nobody writes there any more.
+            for closable in (self._work, self._session, self._writer):
                 if closable is not None:
                     stack.callback(closable.close)
 

@@ -6,6 +6,7 @@ computed once, are the same at every use, outlive an executor, and tell the opti
 
 import shutil
 import tempfile
+import time
 from functools import reduce
 from pathlib import Path
 
@@ -117,8 +118,16 @@ class WorkTables:
         self._session.show(reduce(DataFrame.unionAll, parts), f"{self._prefix}work_{name}")
 
     def close(self) -> None:
-        """Remove the files."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove the files; the next run removes what cannot be removed now."""
+        # A task that is being stopped may write for a moment yet.
+        for _ in range(50):
+            tables = [path for path in self._folder.glob("*") if path.name != _HOLDER]
+            if not tables:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                return
+            for path in tables:
+                shutil.rmtree(path, ignore_errors=True)
+            time.sleep(0.1)
 
 
 def _as(frame: DataFrame, schema: StructType) -> DataFrame:

@@ -10,15 +10,11 @@ from sqlglot import exp
 from omop_scorer import sql
 from omop_scorer.config import RunConfig
 from omop_scorer.engines.base import Parameters, ResultsReader
-from omop_scorer.engines.duckdb_source import first_line
+from omop_scorer.engines.duckdb_results import read_arrow
 from omop_scorer.engines.results_folder import Columns, ResultsFolder
-from omop_scorer.errors import ConnectionFailedError, ResultsError, SqlError
+from omop_scorer.errors import ConnectionFailedError, ResultsError
 
-#: Errors whose text names objects, never values.
-_SPEAKABLE = (duckdb.BinderException, duckdb.CatalogException, duckdb.IOException)
-
-
-STATUS = "scoring_run_status"
+_STATUS = "scoring_run_status"
 
 
 class FolderResultsReader(ResultsReader):
@@ -56,7 +52,7 @@ class FolderResultsReader(ResultsReader):
         self._tables = set(tables)
         try:
             # Of a run that is listed as COMPLETE, every file is there already.
-            for table, columns in sorted(tables.items(), key=lambda item: item[0] != STATUS):
+            for table, columns in sorted(tables.items(), key=lambda item: item[0] != _STATUS):
                 self._show(folder, table, columns)
             self._add_views()
         except BaseException:
@@ -96,15 +92,7 @@ class FolderResultsReader(ResultsReader):
 
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
         """Return all rows."""
-        try:
-            return self._connection.sql(
-                query.sql(dialect="duckdb"), params=dict(parameters)
-            ).to_arrow_table()
-        except duckdb.Error as error:
-            detail = f": {first_line(str(error))}" if isinstance(error, _SPEAKABLE) else ""
-            raise SqlError(
-                f"{self.where}: cannot be read ({type(error).__name__}){detail}"
-            ) from None
+        return read_arrow(self._connection, query, parameters, self.where)
 
     def tables(self) -> set[str]:
         """Return the names of tables and views."""

@@ -19,6 +19,22 @@ _RUN_FIRST = "start a run first, with: omop-scorer run"
 _SPEAKABLE = (duckdb.BinderException, duckdb.CatalogException, duckdb.IOException)
 
 
+def read_arrow(
+    connection: duckdb.DuckDBPyConnection, query: exp.Expr, parameters: Parameters, where: str
+) -> pa.Table:
+    """Return all rows of a query whose names are in place.
+
+    Raises
+    ------
+    SqlError
+    """
+    try:
+        return connection.sql(query.sql(dialect="duckdb"), params=dict(parameters)).to_arrow_table()
+    except duckdb.Error as error:
+        detail = f": {first_line(str(error))}" if isinstance(error, _SPEAKABLE) else ""
+        raise SqlError(f"{where}: cannot be read ({type(error).__name__}){detail}") from None
+
+
 class DuckDBResultsReader(ResultsReader):
     """A results file, attached read-only."""
 
@@ -92,15 +108,7 @@ class DuckDBResultsReader(ResultsReader):
         """Return all rows."""
         tree = query.copy()
         sql.place(tree, {"results": (_ALIAS, self._schema)})
-        try:
-            return self._connection.sql(
-                tree.sql(dialect="duckdb", copy=False), params=dict(parameters)
-            ).to_arrow_table()
-        except duckdb.Error as error:
-            detail = f": {first_line(str(error))}" if isinstance(error, _SPEAKABLE) else ""
-            raise SqlError(
-                f"{self.where}: cannot be read ({type(error).__name__}){detail}"
-            ) from None
+        return read_arrow(self._connection, tree, parameters, self.where)
 
     def tables(self) -> set[str]:
         """Return the names of tables and views."""

@@ -12,8 +12,8 @@ from sqlglot import exp
 
 from omop_scorer.cdm import Kind
 from omop_scorer.config import Cdm
+from omop_scorer.engines.date_formats import as_pattern, month_names
 from omop_scorer.engines.exposing import fill, present
-from omop_scorer.errors import ConfigurationError
 
 _NATIVE = {
     "integer": "BIGINT",
@@ -76,24 +76,6 @@ _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?0*[0-9]{1,3})?$"
 _MOMENT = (
     f"CASE WHEN TRIM(x) ~ '^{_DATE}{_EXACT_CLOCK}$' AND d IS NOT NULL "
     "THEN CAST(TRIM(x) AS TIMESTAMP) END"
-)
-#: What stands for each code of a date format, and for which part it stands.
-_CODES = {
-    "d": ("([0-9]{1,2})", "day"),
-    "-d": ("([0-9]{1,2})", "day"),
-    "m": ("([0-9]{1,2})", "month"),
-    "-m": ("([0-9]{1,2})", "month"),
-    "Y": ("([0-9]{4})", "year"),
-    "y": ("([0-9]{2})", "short year"),
-    "b": ("([A-Za-z]{3})", "short name"),
-    "B": ("([A-Za-z]{3,9})", "long name"),
-    "H": ("([01]?[0-9]|2[0-3])", "hour"),
-    "M": ("([0-5]?[0-9])", "minute"),
-    "S": ("([0-5]?[0-9])", "second"),
-}
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
 )
 
 
@@ -161,19 +143,7 @@ def _formatted(given: exp.Expr, cdm: Cdm, kind: Kind) -> list[exp.Expr]:
 
 
 def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
-    pattern, parts = "", []
-    for code, other in re.findall(r"%(-?[a-zA-Z])|(%%|.)", text, flags=re.DOTALL):
-        if not code:
-            pattern += re.escape(other[-1])
-            continue
-        if code not in _CODES:
-            raise ConfigurationError(
-                f"cdm.date_formats: %{code} in {text!r} is not known to engine postgresql; "
-                f"allowed: {' '.join(f'%{each}' for each in _CODES)}"
-            )
-        part_pattern, part = _CODES[code]
-        pattern += part_pattern
-        parts.append(part)
+    pattern, parts = as_pattern(text, "postgresql", re.escape)
 
     def of(part: str) -> str:
         literal = exp.Literal.string(f"^{pattern}$").sql(dialect="postgres")
@@ -187,9 +157,8 @@ def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
     if "month" in parts:
         month = f"CAST({of('month')} AS INT)"
     else:
-        names = [m[:3] for m in _MONTHS] if "short name" in parts else list(_MONTHS)
-        listed = ", ".join(f"'{name}'" for name in names)
-        name = of("short name" if "short name" in parts else "long name")
+        part = "short name" if "short name" in parts else "long name"
+        listed, name = ", ".join(f"'{each}'" for each in month_names(part)), of(part)
         month = f"ARRAY_POSITION(ARRAY[{listed}], LOWER({name}))"
     day = f"CAST({of('day')} AS INT)"
     value = f"MAKE_DATE({year}, {month}, {day})"

@@ -25,7 +25,10 @@ Columns = dict[str, str]
 
 _LIST = "_tables.json"
 #: Of a lock.
-LOST = "the lock of this run is another run's by now; this one says nothing"
+LOST = (
+    "the lock of this run is another run's by now, so it publishes nothing; "
+    "start again when the other has ended"
+)
 
 
 def is_results_folder(url: str) -> bool:

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from omop_scorer.cdm import Kind
 from omop_scorer.config import Cdm
+from omop_scorer.engines.date_formats import as_pattern, month_names
 from omop_scorer.engines.exposing import fill, present
 from omop_scorer.errors import ConfigurationError
 
@@ -69,24 +70,6 @@ _LOSSY: Mapping[tuple[str, str], str] = {
     ("timestamp", "text"): f"CASE WHEN TRIM(x) RLIKE '{_whole(f'{_DATE}([T ]{_CLOCK}{_ZONE})?')}' "
     f"THEN TRY_CAST(REGEXP_EXTRACT(TRIM(x), '^{_DATE}([T ]{_CLOCK})?', 0) AS TIMESTAMP_NTZ) END",
 }
-#: What stands for each code of a date format, and for which part it stands.
-_CODES = {
-    "d": ("([0-9]{1,2})", "day"),
-    "-d": ("([0-9]{1,2})", "day"),
-    "m": ("([0-9]{1,2})", "month"),
-    "-m": ("([0-9]{1,2})", "month"),
-    "Y": ("([0-9]{4})", "year"),
-    "y": ("([0-9]{2})", "short year"),
-    "b": ("([A-Za-z]{3})", "short name"),
-    "B": ("([A-Za-z]{3,9})", "long name"),
-    "H": ("([01]?[0-9]|2[0-3])", "hour"),
-    "M": ("([0-5]?[0-9])", "minute"),
-    "S": ("([0-5]?[0-9])", "second"),
-}
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
-)
 
 
 def safe_cast(
@@ -120,21 +103,17 @@ def null(kind: Kind) -> exp.Expr:
     return sqlglot.parse_one(f"CAST(NULL AS {_NATIVE[kind]})", read="spark")
 
 
+def _literal(character: str) -> str:
+    if character in "^]\\[":
+        raise ConfigurationError(
+            f"cdm.date_formats: engine spark reads no format with {character!r} in it"
+        )
+    return f"[{character}]"
+
+
 def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
     """Return the day or moment that a format reads, years 1800 to 2299."""
-    pattern, parts = "", []
-    for code, other in re.findall(r"%(-?[a-zA-Z])|(%%|.)", text, flags=re.DOTALL):
-        if not code:
-            pattern += f"[{other[-1]}]" if other[-1] not in "^]\\[" else "."
-            continue
-        if code not in _CODES:
-            raise ConfigurationError(
-                f"cdm.date_formats: %{code} in {text!r} is not known to engine spark; "
-                f"allowed: {' '.join(f'%{each}' for each in _CODES)}"
-            )
-        part_pattern, part = _CODES[code]
-        pattern += part_pattern
-        parts.append(part)
+    pattern, parts = as_pattern(text, "spark", _literal)
     whole = exp.Literal.string(_whole(pattern)).sql(dialect="spark")
 
     def of(part: str) -> str:
@@ -149,9 +128,8 @@ def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
     if "month" in parts:
         month = f"TRY_CAST({of('month')} AS INT)"
     else:
-        names = [m[:3] for m in _MONTHS] if "short name" in parts else list(_MONTHS)
-        listed = ", ".join(f"'{name}'" for name in names)
-        name = of("short name" if "short name" in parts else "long name")
+        part = "short name" if "short name" in parts else "long name"
+        listed, name = ", ".join(f"'{each}'" for each in month_names(part)), of(part)
         month = f"ARRAY_POSITION(ARRAY({listed}), LOWER({name}))"
     written = f"CONCAT({year}, '-', {month}, '-', TRY_CAST({of('day')} AS INT))"
     if kind == "timestamp":

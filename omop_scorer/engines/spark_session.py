@@ -198,13 +198,17 @@ def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
         text = str(error)
         if "No space left" in text:
             raise error_class(f"{where}: the disk is full, no space is left") from None
-        detail = text.partition("\n")[0] if isinstance(error, AnalysisException) else ""
+        detail = (
+            text.partition("\n")[0]
+            if isinstance(error, AnalysisException)
+            else "spark.log.level under spark.settings lets Spark say more, values of patients too"
+        )
         if "ModuleNotFoundError" in text:
             detail = (
                 "a package is missing on the executors, where omop-scorer must be installed too"
             )
         raise error_class(
-            f"{where}: Spark refused the statement ({_kind(error)})" + (detail and f": {detail}")
+            f"{where}: Spark refused the statement ({_kind(error)}): {detail}"
         ) from None
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from command_line import AS_OF
@@ -22,7 +23,14 @@ from omop_scorer.engines.lock_holder import LockHolder
 from omop_scorer.engines.spark_batches import COUNTS, on_batches
 from omop_scorer.engines.spark_results import LOCK, CatalogResults
 from omop_scorer.engines.spark_session import Session
-from omop_scorer.errors import ConfigurationError, LockHeldError, OmopScorerError, ScoringError
+from omop_scorer.engines.spark_source import FolderSource
+from omop_scorer.errors import (
+    CdmError,
+    ConfigurationError,
+    LockHeldError,
+    OmopScorerError,
+    ScoringError,
+)
 from tests import spark
 from tests.conftest import outcome_of
 
@@ -145,6 +153,26 @@ def test_no_value_is_said_of_a_view_that_fails(night, made_up, capfd):
     said = capfd.readouterr()
     assert "secret" not in str(raised.value) + said.out + said.err
     assert "CAST_INVALID_INPUT" in str(raised.value)
+
+
+def test_parts_of_a_table_are_read_as_a_whole_or_not_at_all(night, made_up, tmp_path):
+    """One part has a column that the first one lacks; a folder below is none of Spark's."""
+    death = tmp_path / "cdm" / "death"
+    death.mkdir(parents=True)
+    for name, columns in (("a", "1 AS person_id"), ("b", "2 AS person_id, DATE '2020-01-01' AS d")):
+        duckdb.sql(f"COPY (SELECT {columns}) TO '{death / name}.parquet'")
+    own = Session(config.RunConfig.model_validate(night))
+    try:
+        source = FolderSource(own, "cdm.url", str(tmp_path / "cdm"), "parts_")
+        found = source.find("death", None)
+        rows = spark.session().sql(f"SELECT person_id, d IS NULL FROM {found.relation}").collect()
+        assert sorted(map(tuple, rows)) == [(1, True), (2, False)]
+        (death / "2023").mkdir()
+        duckdb.sql(f"COPY (SELECT 3 AS person_id) TO '{death / '2023' / 'c.parquet'}'")
+        with pytest.raises(CdmError, match="holds 3 Parquet files, of which Spark reads 2"):
+            source.find("death", None)
+    finally:
+        own.close()
 
 
 def test_executors_with_another_release_are_refused():

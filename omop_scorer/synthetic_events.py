@@ -1,4 +1,4 @@
-"""Further events of made-up persons: the bulk of a warehouse, which no rule of a run picks up.
+"""Further events of made-up persons: the bulk of a warehouse, which its truth does not hang on.
 
 How many events each person has is drawn here; an engine then draws the events themselves from a
 hash of their row ids, so that neither threads nor the order of the work change them.

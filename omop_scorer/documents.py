@@ -1,19 +1,21 @@
 """How every YAML file is read, and how its faults are put into words."""
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from omop_scorer.errors import ConfigurationError
-from omop_scorer.urls import masked
 
 Name = Annotated[StrictStr, Field(pattern="^[a-z0-9][a-z0-9_]*$")]
+
 Text = Annotated[StrictStr, Field(min_length=1)]
+
 ConceptId = Annotated[StrictInt, Field(ge=1, le=2**63 - 1)]
 
 
@@ -149,3 +151,58 @@ def override(document: dict[str, Any], text: str) -> str | None:
         target = inner
     target[last] = parsed
     return None
+
+
+def read_json(path: Path) -> tuple[object, bytes]:
+    """Return the document of a JSON file, in which no key may stand twice, and its content.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    repeated: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        repeated.extend(sorted({key for key in keys if keys.count(key) > 1}))
+        return dict(pairs)
+
+    try:
+        content = path.read_bytes()
+        document: object = json.loads(content.decode("utf-8"), object_pairs_hook=unique)
+    except OSError as error:
+        reason = f"cannot be read: {error}; the card names it under `variants`"
+        raise ConfigurationError(f"{path}: {reason}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigurationError(f"{path}: line {line}: cannot be read: not UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        reason = f"line {error.lineno}: not valid JSON: {error.msg}"
+        raise ConfigurationError(f"{path}: {reason}") from None
+    if repeated:
+        raise ConfigurationError(
+            *(f"{path}: not valid JSON: the key {key!r} stands twice" for key in repeated)
+        )
+    return document, content
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def load_document(path: Path, model: type[_Model], context: object = None) -> _Model:
+    """Read a YAML file as a model.
+
+    Raises
+    ------
+    ConfigurationError
+        With every fault of the file.
+    """
+    try:
+        return model.model_validate(read_yaml(path), context=context)
+    except ValidationError as error:
+        raise ConfigurationError(*faults_of(path, error, model)) from None
+
+
+def masked(text: str) -> str:
+    """Return a text, what follows the scheme of a URL in it left out: it may be a password."""
+    return re.sub(r"(\w+://)[^\s'\"]*", r"\1...", text)

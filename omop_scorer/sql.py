@@ -18,7 +18,9 @@ from omop_scorer.errors import ConfigurationError
 from omop_scorer.resources import shipped
 
 LOGICAL_SCHEMAS = ("cdm", "vocab", "work", "results")
+
 HEADER_FIELDS = ("Title", "Returns", "Tables", "Window", "Missing", "Parameters")
+
 DIALECTS = {"duckdb": "duckdb", "postgresql": "postgres", "postgres": "postgres", "spark": "spark"}
 
 _FIELD = re.compile(rf"^-- ({'|'.join(HEADER_FIELDS)}): (.+)$")
@@ -82,11 +84,11 @@ class SqlFile:
         trees = [tree.copy() for tree in self._trees]
         if schemas is not None:
             for tree in trees:
-                place(tree, schemas)
+                qualify(tree, schemas)
         return [tree.sql(dialect=DIALECTS[dialect], pretty=True, identify=False) for tree in trees]
 
 
-def place(tree: exp.Expr, schemas: Schemas) -> None:
+def qualify(tree: exp.Expr, schemas: Schemas) -> None:
     """Rename, in place, the logical schemas of a parsed tree; names with a catalog stay."""
     for table in tree.find_all(exp.Table):
         if table.db in schemas and not table.catalog:
@@ -145,6 +147,11 @@ def _rendered_once(
 ) -> str:
     schemas = {name: (catalog, schema) for name, catalog, schema in where}
     return write(same.tree.copy(), schemas, *arguments)
+
+
+def parse(text: str) -> exp.Expr:
+    """Parse one statement over the logical schemas that stands in the code."""
+    return sqlglot.parse_one(text, read="duckdb")
 
 
 @cache

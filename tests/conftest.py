@@ -10,10 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from omop_scorer import config, run
+from omop_scorer.config import run_file as config
+from omop_scorer.config.definitions import Definitions, load_definitions
 from omop_scorer.journal import Journal, PlainJournal
-from omop_scorer.rules import Rules, load_rules
-from tests import postgresql
+from omop_scorer.nightly import run
+from tests.support import postgresql
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,18 +43,18 @@ class Outcome:
 
 
 @cache
-def shipped_rules() -> Rules:
+def shipped_definitions() -> Definitions:
     """Read the shipped model card, concept sets, units and treatment lines once."""
-    return load_rules(config.load(config.shipped_run_file()))
+    return load_definitions(config.load(config.shipped_run_file()))
 
 
-def rules_of(settings: config.RunConfig) -> Rules:
-    """Return the rules of a configuration, those of the shipped files read once."""
+def definitions_of(settings: config.RunConfig) -> Definitions:
+    """Return the definitions of a configuration; the shipped files are read once."""
     shipped = config.RunConfig(engine=settings.engine, cdm=settings.cdm, results=settings.results)
     names = ("model", "concept_sets", "units", "treatment_lines")
     if all(getattr(settings, name) == getattr(shipped, name) for name in names):
-        return replace(shipped_rules(), config=settings)
-    return load_rules(settings)
+        return replace(shipped_definitions(), config=settings)
+    return load_definitions(settings)
 
 
 def outcome_of(document: Mapping[str, Any]) -> Outcome | postgresql.PostgresOutcome:
@@ -61,7 +62,7 @@ def outcome_of(document: Mapping[str, Any]) -> Outcome | postgresql.PostgresOutc
     settings = config.RunConfig.model_validate(document)
     stream = io.StringIO()
     journal = PlainJournal(stream)
-    summary = run.execute(rules_of(settings), journal)
+    summary = run.run_night(definitions_of(settings), journal)
     if settings.results.is_server:
         return postgresql.PostgresOutcome(summary, journal, stream.getvalue(), settings)
     return Outcome(summary, journal, stream.getvalue(), Path(settings.results.url))

@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from omop_scorer.config import CATALOG, RunConfig
+from omop_scorer.config.connections import CATALOG, Connections
 from omop_scorer.engines.base import Engine, ResultsReader
 from omop_scorer.engines.results_folder import is_results_folder
 from omop_scorer.errors import ConfigurationError
 
 
-def open_engine(config: RunConfig, *, with_results: bool) -> Engine:
+def open_engine(settings: Connections, *, with_results: bool) -> Engine:
     """Open the engine that the configuration names.
 
     Parameters
     ----------
-    config
+    settings
         Says which engine, CDM and results.
     with_results
         Also open the results for writing, and hold the run lock until the engine is closed.
@@ -23,21 +23,21 @@ def open_engine(config: RunConfig, *, with_results: bool) -> Engine:
     ------
     ConnectionFailedError, LockHeldError, ResultsError
     """
-    if config.engine == "postgresql":
-        from omop_scorer.engines.postgres import PostgresEngine  # noqa: PLC0415
+    if settings.engine == "postgresql":
+        from omop_scorer.engines.postgres.engine import PostgresEngine  # noqa: PLC0415
 
-        return PostgresEngine(config, with_results=with_results)
-    if config.engine == "spark":
+        return PostgresEngine(settings, with_results=with_results)
+    if settings.engine == "spark":
         with _pyspark():
-            from omop_scorer.engines.spark import SparkEngine  # noqa: PLC0415
+            from omop_scorer.engines.spark.engine import SparkEngine  # noqa: PLC0415
 
-        return SparkEngine(config, with_results=with_results)
-    from omop_scorer.engines.duckdb import DuckDBEngine  # noqa: PLC0415
+        return SparkEngine(settings, with_results=with_results)
+    from omop_scorer.engines.duckdb.engine import DuckDBEngine  # noqa: PLC0415
 
-    return DuckDBEngine(config, with_results=with_results)
+    return DuckDBEngine(settings, with_results=with_results)
 
 
-def try_results(config: RunConfig) -> int:
+def try_results(settings: Connections) -> int:
     """Prove that results can be written by taking the run lock and letting go of it.
 
     Returns the version of the results schema, 0 when it is still to be made.
@@ -46,21 +46,21 @@ def try_results(config: RunConfig) -> int:
     ------
     ConnectionFailedError, LockHeldError, ResultsError
     """
-    if config.engine == "postgresql":
-        from omop_scorer.engines.postgres_writing import try_results_schema  # noqa: PLC0415
+    if settings.engine == "postgresql":
+        from omop_scorer.engines.postgres.writer import try_results_schema  # noqa: PLC0415
 
-        return try_results_schema(config)
-    if config.engine == "spark":
+        return try_results_schema(settings)
+    if settings.engine == "spark":
         with _pyspark():
-            from omop_scorer.engines.spark_reader import try_results_place  # noqa: PLC0415
+            from omop_scorer.engines.spark.reader import try_results_place  # noqa: PLC0415
 
-        return try_results_place(config)
-    from omop_scorer.engines.duckdb import try_results_file  # noqa: PLC0415
+        return try_results_place(settings)
+    from omop_scorer.engines.duckdb.writer import try_results_file  # noqa: PLC0415
 
-    return try_results_file(config)
+    return try_results_file(settings)
 
 
-def open_results(config: RunConfig) -> ResultsReader:
+def open_results(settings: Connections) -> ResultsReader:
     """Open the results that the configuration names, read-only; the CDM is not touched.
 
     Raises
@@ -72,22 +72,22 @@ def open_results(config: RunConfig) -> ResultsReader:
     ResultsError
         It holds no results schema of that name.
     """
-    if config.results.is_server:
-        from omop_scorer.engines.postgres_results import PostgresResultsReader  # noqa: PLC0415
+    if settings.results.is_server:
+        from omop_scorer.engines.postgres.reader import PostgresResultsReader  # noqa: PLC0415
 
-        return PostgresResultsReader(config)
-    if config.engine == "spark" and config.results.url == CATALOG:
+        return PostgresResultsReader(settings)
+    if settings.engine == "spark" and settings.results.url == CATALOG:
         with _pyspark():
-            from omop_scorer.engines.spark_reader import SparkResultsReader  # noqa: PLC0415
+            from omop_scorer.engines.spark.reader import SparkResultsReader  # noqa: PLC0415
 
-        return SparkResultsReader(config)
-    if config.engine == "spark" or is_results_folder(config.results.url):
-        from omop_scorer.engines.duckdb_folder import FolderResultsReader  # noqa: PLC0415
+        return SparkResultsReader(settings)
+    if settings.engine == "spark" or is_results_folder(settings.results.url):
+        from omop_scorer.engines.duckdb.folder_reader import FolderResultsReader  # noqa: PLC0415
 
-        return FolderResultsReader(config)
-    from omop_scorer.engines.duckdb_results import DuckDBResultsReader  # noqa: PLC0415
+        return FolderResultsReader(settings)
+    from omop_scorer.engines.duckdb.reader import DuckDBResultsReader  # noqa: PLC0415
 
-    return DuckDBResultsReader(config)
+    return DuckDBResultsReader(settings)
 
 
 @contextmanager

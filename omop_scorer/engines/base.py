@@ -9,11 +9,13 @@ from typing import Any, ClassVar, Self
 import pyarrow as pa
 from sqlglot import exp
 
-from omop_scorer.cdm import SiteTable, Table
+from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.sql import Schemas
 
 Parameters = Mapping[str, object]
+
 Work = Callable[[pa.RecordBatch], tuple[Mapping[str, pa.Table], Any]]
+
 """What is done with a batch of rows; it can be pickled, to be done elsewhere.
 
 It returns rows by the logical name of the table that they are appended to, which are the same for
@@ -42,7 +44,7 @@ class Engine(ABC):
         """Return the site's table of that name, in any letter case, or None."""
 
     @abstractmethod
-    def expose(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
+    def map_table(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
         """Give the queries `table` with lower-case names and declared types.
 
         Columns whose site type differs from the declared one are cast safely. Returns, for

@@ -19,6 +19,7 @@ _CODES = {
     "M": ("([0-5]?[0-9])", "minute"),
     "S": ("([0-5]?[0-9])", "second"),
 }
+
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july"),
     *("august", "september", "october", "november", "december"),

@@ -20,10 +20,11 @@ from omop_scorer.engines.lock_holder import LockHolder
 from omop_scorer.errors import LockHeldError, ResultsError
 
 Columns = dict[str, str]
+
 """Types, as DuckDB writes them, by column."""
 
-
 _LIST = "_tables.json"
+
 #: Of a lock.
 LOST = (
     "the lock of this run is another run's by now, so it publishes nothing; "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omop_scorer.engines.base import ResultsReader
 from omop_scorer.errors import ResultsError
-from omop_scorer.history import find_run
+from omop_scorer.results.history import find_run
 
 __all__ = ["write_report"]
 
@@ -43,9 +43,9 @@ def write_report(
         It is not COMPLETE, or a file cannot be written.
     """
     # Drawing the page is slow to load, and CSV alone does not need it.
+    from omop_scorer.disclosure.protect import protect_run  # noqa: PLC0415
+    from omop_scorer.disclosure.true_run import read_run  # noqa: PLC0415
     from omop_scorer.report.csv_files import csv_files  # noqa: PLC0415
-    from omop_scorer.report.disclosure import protect_run  # noqa: PLC0415
-    from omop_scorer.report.tables import read_run  # noqa: PLC0415
 
     data = protect_run(read_run(reader, find_run(reader, run)), minimum_cell_count)
     written = []

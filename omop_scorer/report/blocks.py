@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from omop_scorer.report.canvas import Picture
+from omop_scorer.report.charts.canvas import Picture
 from omop_scorer.report.words import HIDDEN, NOBODY
 
 

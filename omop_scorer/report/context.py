@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from omop_scorer.disclosure.protected_run import ReportData
+from omop_scorer.model.subgroups import first_group, label_set
 from omop_scorer.report.blocks import Cell, Footnotes, Prose
-from omop_scorer.report.canvas import Look
-from omop_scorer.report.charts import CLASS_COLOURS, NO_DIFFERENCE
-from omop_scorer.report.data import ReportData
+from omop_scorer.report.charts.bars import CLASS_COLOURS, NO_DIFFERENCE
+from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.words import Names, count, number, share, whole
-from omop_scorer.subgroups import first_group, label_set
 
 #: What a reader needs to know of a term, once.
 DEFINITIONS = {
@@ -81,7 +81,6 @@ DEFINITIONS = {
         "were like participants it would follow about a chi distribution."
     ),
 }
-
 
 _AT_INDEX = (
     " The tables of next treatments use the age at the index treatment instead; the shares of "

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from omop_scorer.report.data import ReportData
+from omop_scorer.disclosure.protected_run import ReportData
 
 #: Columns of run.csv; the configuration is in the last.
 _RUN = (
@@ -18,8 +18,10 @@ _RUN = (
     *("cdm_version", "cdm_release_date", "vocabulary_version", "n_cohort", "n_scored", "message"),
     *("minimum_cell_count", "config_json"),
 )
+
 #: Sections and keys of the configuration that name places of the site, which nobody else needs.
 _PLACES = ("cdm", "results", "concept_sets", "units", "treatment_lines", "model")
+
 _COMPARISON = (
     *("figure", "population", "n_persons", "n_population", "share", "ci_low", "ci_high"),
     *("compared_with", "published_share", "published_n_population", "source"),

@@ -6,10 +6,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.report.blocks import Section, settle
-from omop_scorer.report.canvas import plain_settings
+from omop_scorer.report.charts.canvas import plain_settings
 from omop_scorer.report.context import Context
-from omop_scorer.report.data import ReportData
 from omop_scorer.report.sections import (
     certainty,
     cohort,
@@ -25,6 +25,7 @@ from omop_scorer.report.sections import (
 from omop_scorer.report.words import day
 
 _TEMPLATES = Path(__file__).with_name("templates")
+
 #: In the order in which a reader asks.
 _SECTIONS = (
     run,

@@ -5,10 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from omop_scorer.report.data import ReportData
+from omop_scorer.disclosure.protected_run import ReportData
 
 #: What stands in the place of a figure that must not be told, and of a share of nobody.
 HIDDEN = "not shown"
+
 NOBODY = "–"
 
 #: The concept of Crohn’s disease, which is the cohort unless the run says otherwise.
@@ -19,6 +20,7 @@ POPULATIONS = {
     "biologic_exposed": "Ever given a biologic",
     "first_biologic_since": "First biologic since {since}",
 }
+
 AUDITED = {
     "all": "Everybody",
     "women_50_and_over": "Women of 50 and over",
@@ -26,13 +28,16 @@ AUDITED = {
     "women_under_50": "Women under 50",
     "men_under_50": "Men under 50",
 }
+
 INDEX_RULES = {"first_biologic": "first biologic", "first_anti_tnf": "first anti-TNF"}
+
 NEXT = {
     "other_advanced": "other advanced therapy",
     "none_died": "none: died",
     "none_continuing": "none: continuing",
     "none_stopped": "none: not in use for {days} days",
 }
+
 STATES = {
     "observed": "recorded",
     "computed": "computed from other records",
@@ -40,6 +45,7 @@ STATES = {
     "imputed": "imputed",
     "left_out": "left out of the model",
 }
+
 STRATA = {
     "sex": "Sex",
     "age_group": "Age",
@@ -49,6 +55,7 @@ STRATA = {
     "imputed": "Anything imputed",
     "within_trial_range": "Within the trials’ range",
 }
+
 REASONS = {
     "crohns_disease": "record of Crohn’s disease",
     "year_of_birth_unknown": "year of birth unknown",
@@ -56,6 +63,7 @@ REASONS = {
     "deceased": "died on or before the as-of date",
     "age_out_of_range": "age outside {low} to {high} years",
 }
+
 ASSUMPTIONS = {
     "first_quartile": "the trials’ 25th percentile",
     "third_quartile": "the trials’ 75th percentile",

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tests.audits.answers import ANSWERERS, answer
-from tests.covariates.spec import ENGINES, read_cdm, run
+from tests.support.answers import ANSWERERS, answer
+from tests.support.spec import ENGINES, read_cdm, run
 
 # 1151789 etanercept, 19041065 golimumab, 42904205 tofacitinib, 2000011 a product of infliximab.
 DRUG_EXPOSURE = """

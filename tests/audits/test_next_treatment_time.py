@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.audits.answers import ANSWERERS, answer
-from tests.covariates.spec import read_cdm
+from tests.support.answers import ANSWERERS, answer
+from tests.support.spec import read_cdm
 
 DRUG_EXPOSURE = """
 case              | id | concept     |      start

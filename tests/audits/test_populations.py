@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.audits.answers import ANSWERERS, answer
-from tests.covariates.spec import read_cdm
+from tests.support.answers import ANSWERERS, answer
+from tests.support.spec import read_cdm
 
 # Every case starts infliximab on 1 January 2020, and the as-of date is 1 March 2024.
 PERSON = """

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.audits.answers import ANSWERERS, answer
-from tests.covariates.spec import ENGINES, read_cdm, run
+from tests.support.answers import ANSWERERS, answer
+from tests.support.spec import ENGINES, read_cdm, run
 
 # Every case is a woman of 30 on 1 January 2020, the day of her first biologic, and 34 on the as-of
 # date, unless it says otherwise. What the models say of her, with BMI and CDAI imputed:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.audits.answers import ANSWERERS, answer
-from tests.covariates.spec import read_cdm
+from tests.support.answers import ANSWERERS, answer
+from tests.support.spec import read_cdm
 
 # 8527 White, 8516 Black or African American, 8515 Asian, 8657 American Indian or Alaska Native,
 # 8557 Native Hawaiian or Other Pacific Islander, 8522 Other Race. Women unless it says otherwise.

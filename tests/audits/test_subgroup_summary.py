@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tests.audits.answers import ANSWERERS, answer
-from tests.covariates.spec import read_cdm
+from tests.support.answers import ANSWERERS, answer
+from tests.support.spec import read_cdm
 
 # What the models say, with BMI, CRP and CDAI imputed unless recorded: TNF > (IL = INT) of women of
 # 30 and 34 and of a man of 43, no preference at 50 and of a man of 60, IL > (TNF = INT) at 80 after

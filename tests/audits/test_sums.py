@@ -2,7 +2,7 @@
 
 import pytest
 
-from omop_scorer import synthetic
+from omop_scorer.synthetic import write as synthetic
 from tests.conftest import run_on
 
 

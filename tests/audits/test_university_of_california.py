@@ -10,9 +10,9 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 import pytest
-from write_cdm import COLUMNS
 
 from tests.conftest import run_on
+from tests.support.write_cdm import COLUMNS
 
 MIDDLE_AGES = (2, 7, 12, 17, 22, 27, 32, 37, 42, 47, 52, 57, 62, 67, 72, 77, 82, 90)
 AGE_GROUPS = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import ENGINES, Record, imputed, read_cdm, run
+from tests.support.spec import ENGINES, Record, imputed, read_cdm, run
 
 PERSON = """
 case            | gender | year | month | day

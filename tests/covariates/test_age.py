@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import AS_OF, ENGINES, read_cdm, run
+from tests.support.spec import AS_OF, ENGINES, read_cdm, run
 
 # The as-of date is 2024-03-01, so the year difference holds from 1 March back, and one less after.
 LEAP_YEAR = """

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
-from omop_scorer.config import Cdm
-from omop_scorer.engines import duckdb_casts, postgres_casts
-from tests import postgresql, spark
+from omop_scorer.config.connections import Cdm
+from omop_scorer.engines.duckdb import casts as duckdb_casts
+from omop_scorer.engines.postgres import casts as postgres_casts
+from tests.support import postgresql, spark
 
 SITE = Cdm(
     url="cdm.duckdb",
@@ -150,7 +151,7 @@ def test_casts_agree(
 
 
 def in_spark(native: str, kind: Any, values: tuple[str, ...]) -> list[Any]:
-    from omop_scorer.engines import spark_casts
+    from omop_scorer.engines.spark import casts as spark_casts
 
     value, is_lost = spark_casts.safe_cast(exp.column("v"), native, kind, SITE)
     # Of a text that is no number or day, the plain cast is not reached.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import ENGINES, Record, imputed, read_cdm, run
+from tests.support.spec import ENGINES, Record, imputed, read_cdm, run
 
 NONE = imputed(300.0)
 # 90 days before 2024-03-01: 29 of February, 31 of January, 30 of December: 2023-12-02.

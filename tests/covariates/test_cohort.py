@@ -3,7 +3,7 @@
 import pytest
 
 from omop_scorer.errors import CdmError
-from tests.covariates.spec import ENGINES, read_cdm, run
+from tests.support.spec import ENGINES, read_cdm, run
 
 # 195585 and 2000041 are descendants, 2000043 is an ancestor, 46269889 a complication beside it,
 # 81893 ulcerative colitis and 2000042 below that.

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from tests.covariates.spec import ENGINES, Record, imputed, read_cdm, run
+from tests.support.spec import ENGINES, Record, imputed, read_cdm, run
 
 
 def measured(value: float, record: int) -> Record:

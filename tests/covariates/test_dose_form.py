@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import ABSENT, ENGINES, Record, read_cdm, run
+from tests.support.spec import ABSENT, ENGINES, Record, read_cdm, run
 
 
 def yes(exposure: int) -> Record:

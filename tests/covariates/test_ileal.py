@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import ENGINES, Record, imputed, read_cdm, run
+from tests.support.spec import ENGINES, Record, imputed, read_cdm, run
 
 NONE = imputed(0.0)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import ABSENT, ENGINES, imputed, read_cdm, run
+from tests.support.spec import ABSENT, ENGINES, imputed, read_cdm, run
 
 PERSON = """
 case    | gender | year | month | day
@@ -45,7 +45,7 @@ COHORT_MEDIAN = {
     "ileal": 1.0,  # of 1, 1 and 0
 }
 NO_MEDIAN = [
-    "cdai: found for no patient, so there is no cohort median; "
+    "cdai: no patient has a value, so there is no cohort median; "
     "the model card's constant 300 is imputed instead"
 ]
 OWN = {

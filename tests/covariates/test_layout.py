@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from tests.covariates.spec import ABSENT, ENGINES, imputed, read_cdm, run
+from tests.support.spec import ABSENT, ENGINES, imputed, read_cdm, run
 
 PERSON = """
 case | gender | year | month | day

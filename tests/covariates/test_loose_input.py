@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import ENGINES, imputed, read_cdm, run
+from tests.support.spec import ENGINES, imputed, read_cdm, run
 
 NUMBERS = """
 case           | id | concept |       date | value    | unit

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import ENGINES, read_cdm, run
+from tests.support.spec import ENGINES, read_cdm, run
 
 # Each record says in its line what it adds to, besides n_records.
 PERSON = """

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from omop_scorer import kernel
-from omop_scorer.model import load_model
-from tests.covariates.spec import ABSENT, ENGINES, NOTHING, imputed, read_cdm, run
+from omop_scorer import terms
+from omop_scorer.model import kernel
+from omop_scorer.model.load import load_model
+from tests.support.spec import ABSENT, ENGINES, NOTHING, imputed, read_cdm, run
 
 SITE_CDAI = 2000000001
 SETTINGS = {
@@ -49,7 +50,7 @@ def cdm():
     return read_cdm(measurement=MEASUREMENT, condition_occurrence=CONDITION)
 
 
-@pytest.mark.parametrize("uncertainty", kernel.UNCERTAINTIES)
+@pytest.mark.parametrize("uncertainty", terms.UNCERTAINTIES)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_each_patient_has_the_model_without_what_is_missing(engine, tmp_path, cdm, uncertainty):
     done = run(engine, tmp_path, cdm, {**SETTINGS, "uncertainty": uncertainty})

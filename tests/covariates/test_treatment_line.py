@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import ENGINES, read_cdm, run
+from tests.support.spec import ENGINES, read_cdm, run
 
 # 19041065 golimumab, 1151789 etanercept, 35891916 filgotinib, 1593700 guselkumab, 37499437
 # ozanimod, 1511348 risankizumab, 45892883 secukinumab, 35200139 tildrakizumab, 42904205

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import ENGINES, read_cdm, run
+from tests.support.spec import ENGINES, read_cdm, run
 
 # 1st to 99th percentiles: age 19 to 69, BMI 15.39 to 41.79, CRP up to 118, CDAI 197 to 456.
 # Everybody is 43 and without any record unless a line says otherwise.

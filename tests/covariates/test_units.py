@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.covariates.spec import ENGINES, Record, imputed, read_cdm, run
+from tests.support.spec import ENGINES, Record, imputed, read_cdm, run
 
 # \u00b5 is the micro sign, \u03bc the Greek letter, \u039c its capital.
 RECORDS = r"""

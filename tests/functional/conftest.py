@@ -5,11 +5,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from command_line import AS_OF, Site
-from server_site import ServerSite, load
 
-from omop_scorer import synthetic
-from tests import postgresql
+from omop_scorer.synthetic import write as synthetic
+from tests.support import postgresql
+from tests.support.command_line import AS_OF, Site
+from tests.support.server_site import ServerSite, load
 
 N_SMALL = 150
 

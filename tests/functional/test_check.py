@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from command_line import Finished, Site, on_both_engines
+
+from tests.support.command_line import Finished, Site, on_both_engines
 
 ORDER = ("error", "warning", "note")
 

@@ -11,12 +11,13 @@ import duckdb
 import pytest
 import sqlglot
 import yaml
-from command_line import Site, assert_refused, omop_scorer
 from typer.testing import CliRunner
 
-from omop_scorer import __version__, cli, sql
-from omop_scorer.config import shipped_run_file
+from omop_scorer import __version__, sql
+from omop_scorer.cli import main as cli
+from omop_scorer.config.run_file import shipped_run_file
 from omop_scorer.resources import shipped
+from tests.support.command_line import Site, assert_refused, omop_scorer
 
 COMMANDS = (
     *("run", "check", "demo", "report", "runs", "diff", "score"),

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from command_line import Finished, Site, omop_scorer, on_both_engines
-from server_site import ServerSite
+
+from tests.support.command_line import Finished, Site, omop_scorer, on_both_engines
+from tests.support.server_site import ServerSite
 
 PERSON = 987654321098700
 RECORD = 876543210987600

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from command_line import Site, assert_refused, omop_scorer, on_both_engines
 
 from omop_scorer.resources import shipped
+from tests.support.command_line import Site, assert_refused, omop_scorer, on_both_engines
 
 HOLD = """
 import duckdb, sys

@@ -9,14 +9,14 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from command_line import AS_OF, CDAI, Finished, omop_scorer
-from psql import grants
 from psycopg.errors import InsufficientPrivilege
 from psycopg.sql import SQL, Identifier
 
-from omop_scorer.cdm import TABLES
-from omop_scorer.config import shipped_run_file
-from tests import postgresql
+from omop_scorer.cdm.tables import TABLES
+from omop_scorer.config.run_file import shipped_run_file
+from tests.support import postgresql
+from tests.support.command_line import AS_OF, CDAI, Finished, omop_scorer
+from tests.support.psql import grants
 
 SECRET = "s3ntinel"
 HOSTILE = 'a "b"; DROP SCHEMA x --'

@@ -20,12 +20,28 @@ from typing import Any
 
 import duckdb
 import pytest
-from command_line import PROGRAM, Finished, Site, assert_refused, environment, omop_scorer
 
-from omop_scorer import history, results
-from omop_scorer.config import load, shipped_run_file
+from omop_scorer.config.run_file import load, shipped_run_file
 from omop_scorer.engines import open_engine, open_results
 from omop_scorer.engines.base import ResultsReader
+from omop_scorer.results import history
+from omop_scorer.results import schema as results_schema
+from omop_scorer.results.difference import (
+    Cause,
+    CovariateChange,
+    Difference,
+    Flow,
+    PatientDifference,
+    compare,
+)
+from tests.support.command_line import (
+    PROGRAM,
+    Finished,
+    Site,
+    assert_refused,
+    environment,
+    omop_scorer,
+)
 
 A, B, C = "TNF > (IL = INT)", "IL > (TNF = INT)", "TNF = IL = INT"
 #: Person ids that nothing else is made of.
@@ -117,8 +133,8 @@ def write_patients(
 def empty(tmp_path: Path, made_up) -> Site:
     """A site whose results have their tables, and no run."""
     site = Site(tmp_path, made_up(), tmp_path / "results.duckdb")
-    engine = open_engine(load(site.run_file()), with_results=True)
-    results.migrate(engine)
+    engine = open_engine(load(site.run_file()).connections, with_results=True)
+    results_schema.migrate(engine)
     engine.close()
     return site
 
@@ -177,7 +193,7 @@ def two_runs(empty: Site) -> Site:
 
 
 def reader_of(site: Site) -> ResultsReader:
-    return open_results(load(site.run_file()))
+    return open_results(load(site.run_file()).connections)
 
 
 def words(finished: Finished) -> str:
@@ -192,38 +208,38 @@ def words(finished: Finished) -> str:
 class TestCompare:
     def test_patients(self, two_runs: Site) -> None:
         with reader_of(two_runs) as reader:
-            difference = history.compare(reader, FIRST, SECOND)
+            difference = compare(reader, FIRST, SECOND)
         patients = difference.patients
         assert patients is not None
         assert difference.without_persons == ()
         assert (patients.n_both, patients.n_in, patients.n_out) == (8, 1, 1)
         assert patients.n_changed == 7
         assert patients.flows == (
-            history.Flow(A, B, 3),
-            history.Flow(B, C, 2),
-            history.Flow(None, B, 1),
-            history.Flow(B, A, 1),
-            history.Flow(C, A, 1),
-            history.Flow(A, None, 1),
-            history.Flow(A, A, 1),
+            Flow(A, B, 3),
+            Flow(B, C, 2),
+            Flow(None, B, 1),
+            Flow(B, A, 1),
+            Flow(C, A, 1),
+            Flow(A, None, 1),
+            Flow(A, A, 1),
         )
         assert patients.causes == (
-            history.Cause("crp", 3),
-            history.Cause("age", 1),
-            history.Cause("ileal", 1),
-            history.Cause("model or settings", 1),
-            history.Cause("several covariates", 1),
+            Cause("crp", 3),
+            Cause("age", 1),
+            Cause("ileal", 1),
+            Cause("model or settings", 1),
+            Cause("several covariates", 1),
         )
         assert patients.covariate_changes == (
-            history.CovariateChange("crp", 4),
-            history.CovariateChange("age", 2),
-            history.CovariateChange("ileal", 1),
+            CovariateChange("crp", 4),
+            CovariateChange("age", 2),
+            CovariateChange("ileal", 1),
         )
 
     def test_backwards_the_same_patients_flow_back(self, two_runs: Site) -> None:
         with reader_of(two_runs) as reader:
-            forth = history.compare(reader, FIRST, SECOND).patients
-            back = history.compare(reader, SECOND, FIRST).patients
+            forth = compare(reader, FIRST, SECOND).patients
+            back = compare(reader, SECOND, FIRST).patients
         assert forth is not None
         assert back is not None
         assert {(f.later, f.earlier, f.n_persons) for f in back.flows} == {
@@ -234,25 +250,31 @@ class TestCompare:
 
     def test_a_run_and_itself(self, two_runs: Site) -> None:
         with reader_of(two_runs) as reader:
-            difference = history.compare(reader, FIRST, FIRST)
+            difference = compare(reader, FIRST, FIRST)
         assert difference.provenance == difference.configuration == ()
-        assert difference.patients == history.PatientDifference(
-            (history.Flow(A, A, 5), history.Flow(B, B, 3), history.Flow(C, C, 1)), (), ()
+        assert difference.patients == PatientDifference(
+            (
+                Flow(A, A, 5),
+                Flow(B, B, 3),
+                Flow(C, C, 1),
+            ),
+            (),
+            (),
         )
 
     def test_what_the_runs_rest_on(self, two_runs: Site) -> None:
         with reader_of(two_runs) as reader:
-            difference = history.compare(reader, FIRST, SECOND)
+            difference = compare(reader, FIRST, SECOND)
         assert difference.provenance == (
-            history.Difference("as_of_date", "2025-06-15", "2025-06-16"),
-            history.Difference("tool_version", "0.1.0", "0.2.0"),
-            history.Difference("concept_sets_sha256", "c" * 64, "d" * 64),
-            history.Difference("cdm_release_date", None, "2025-06-01"),
+            Difference("as_of_date", "2025-06-15", "2025-06-16"),
+            Difference("tool_version", "0.1.0", "0.2.0"),
+            Difference("concept_sets_sha256", "c" * 64, "d" * 64),
+            Difference("cdm_release_date", None, "2025-06-01"),
         )
         assert difference.configuration == (
-            history.Difference("audit.n", None, "[1]"),
-            history.Difference("covariates.crp.lookback_days", "180", "365"),
-            history.Difference("threads", "null", None),
+            Difference("audit.n", None, "[1]"),
+            Difference("covariates.crp.lookback_days", "180", "365"),
+            Difference("threads", "null", None),
         )
 
     @pytest.mark.parametrize("table", ["patient_subgroup", "patient_covariate"])
@@ -262,7 +284,7 @@ class TestCompare:
         with duckdb.connect(str(two_runs.results)) as connection:
             connection.execute(f"DELETE FROM omop_scorer.{table} WHERE run_id = {FIRST}")
         with reader_of(two_runs) as reader:
-            difference = history.compare(reader, FIRST, SECOND)
+            difference = compare(reader, FIRST, SECOND)
         assert difference.patients is None
         assert difference.without_persons == (FIRST,)
         said = words(two_runs.run(FIRST, SECOND, command="diff"))
@@ -273,8 +295,8 @@ class TestCompare:
     def test_runs_of_nobody(self, empty: Site) -> None:
         write_runs(empty, MadeUpRun(FIRST), MadeUpRun(SECOND))
         with reader_of(empty) as reader:
-            difference = history.compare(reader, FIRST, SECOND)
-        assert difference.patients == history.PatientDifference((), (), ())
+            difference = compare(reader, FIRST, SECOND)
+        assert difference.patients == PatientDifference((), (), ())
 
     def test_on_the_terminal(self, two_runs: Site) -> None:
         finished = two_runs.run("previous", "latest", command="diff")
@@ -658,13 +680,13 @@ def test_one_out_one_in_one_with_another_crp(site: Site) -> None:
     assert site.run().returncode == 0
     ((later,),) = site.rows("SELECT run_id FROM latest_run")
     with reader_of(site) as reader:
-        patients = history.compare(reader, earlier, later).patients
+        patients = compare(reader, earlier, later).patients
     assert patients is not None
     flows = {(flow.earlier, flow.later): flow.n_persons for flow in patients.flows}
     assert flows == by_hand(site, earlier, later)
     assert (patients.n_in, patients.n_out, patients.n_changed) == (1, 1, 1)
-    assert patients.causes == (history.Cause("crp", 1),)
-    assert patients.covariate_changes == (history.CovariateChange("crp", 1),)
+    assert patients.causes == (Cause("crp", 1),)
+    assert patients.covariate_changes == (CovariateChange("crp", 1),)
     finished = site.run(earlier, later, command="diff")
     assert "1 of them with another subgroup; 1 in, 1 out" in words(finished)
     assert f"{comer}" not in finished.stdout

@@ -10,7 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from command_line import (
+from test_logs import STEPS
+
+from tests.support import postgresql
+from tests.support.command_line import (
     Site,
     assert_refused,
     assert_whole,
@@ -19,11 +22,8 @@ from command_line import (
     on_both_engines,
     start,
 )
-from server_site import ServerSite
-from small_disk import fill, small_disk
-from test_logs import STEPS
-
-from tests import postgresql
+from tests.support.server_site import ServerSite
+from tests.support.small_disk import fill, small_disk
 
 PERSONS = 1000
 

@@ -4,7 +4,8 @@ import re
 from datetime import datetime
 
 import pytest
-from command_line import Finished, Site, log_lines, omop_scorer, start
+
+from tests.support.command_line import Finished, Site, log_lines, omop_scorer, start
 
 STEPS = [
     *("connect", "results schema", "CDM", "concept sets", "cohort", "attrition"),

@@ -9,7 +9,10 @@ from pathlib import Path
 import duckdb
 import pytest
 import sqlglot
-from command_line import (
+
+from omop_scorer import data_model
+from omop_scorer.results.health import age
+from tests.support.command_line import (
     AS_OF,
     Site,
     assert_refused,
@@ -18,9 +21,6 @@ from command_line import (
     on_both_engines,
     start,
 )
-
-from omop_scorer import results
-from omop_scorer.health import age
 
 PERSON_TABLES = {
     *("patient_covariate", "counterfactual", "patient_subgroup", "treatment_line", "run_cohort"),
@@ -43,7 +43,7 @@ class TestRetention:
     """keep_person_level_runs."""
 
     def test_the_tables_of_persons_are_known(self) -> None:
-        assert set(results.person_level_tables()) == PERSON_TABLES
+        assert set(data_model.person_level_tables()) == PERSON_TABLES
 
     @on_both_engines
     def test_rows_of_persons_are_kept_of_so_many_nights_and_counts_of_all(self, site: Site) -> None:
@@ -51,7 +51,7 @@ class TestRetention:
             assert site.run(keep_person_level_runs=2).returncode == 0
         nights = run_ids(site, "scoring_run")
         assert len(nights) == 4
-        for table in results.run_tables():
+        for table in data_model.run_tables():
             kept = nights[-2:] if table in PERSON_TABLES else nights
             assert run_ids(site, table) == kept, table
         n_scored = site.rows("SELECT n_scored FROM latest_run")
@@ -96,10 +96,10 @@ class TestDryRun:
         assert sum(tree is not None for tree in statements) > 50
         assert "-- :as_of_date = 2025-06-15" in said
         assert any(word in said for word in ("Seq Scan", "SEQ_SCAN"))
-        for table in results.run_tables():
+        for table in data_model.run_tables():
             ((n_rows,),) = site.rows(f"SELECT COUNT(*) FROM {table}")
             assert f"\n-- {table}: {n_rows:,}\n" in said, table
-        assert "Rehearsal, nothing was written" in done.stderr
+        assert "DryRun, nothing was written" in done.stderr
         steps = [line["step"] for line in log_lines(_only_json(done.stderr)) if "step" in line]
         assert "results schema" not in steps
         assert {"score", "write", "publish"} <= set(steps)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from write_cdm import write_csv_folder, write_duckdb
 
-from omop_scorer.config import RunConfig
+from omop_scorer.config.run_file import RunConfig
 from omop_scorer.documents import faults_of
 from omop_scorer.errors import CdmError
 from tests.conftest import run_on
+from tests.support.write_cdm import write_csv_folder, write_duckdb
 
 AS_OF = date(2026, 1, 1)
 CROHNS, METHOTREXATE, CRP, MG_PER_L = 201606, 1305058, 3020460, 8751

@@ -11,15 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import sqlglot
-from command_line import AS_OF, RUN_TABLES, Site, assert_refused, start
-from server_site import ServerSite
-from truth_check import compare
 
-from omop_scorer.cdm import TABLES
+from omop_scorer.cdm.tables import TABLES
 from omop_scorer.engines import open_engine, open_results
 from omop_scorer.errors import LockHeldError, SqlError
-from tests import postgresql
 from tests.conftest import outcome_of
+from tests.support import postgresql
+from tests.support.command_line import AS_OF, RUN_TABLES, Site, assert_refused, start
+from tests.support.server_site import ServerSite
+from tests.support.truth_check import compare
 
 SECRET = "s3ntinel"
 
@@ -92,7 +92,10 @@ def test_readers_read_it(server: ServerSite) -> None:
     assert [run["status"] for run in json.loads(listed.stdout)] == ["COMPLETE", "COMPLETE"]
     assert start("diff", "previous", "latest", *where).wait() == 0
     writing = sqlglot.parse_one("CREATE TABLE results.x AS SELECT 1 AS n", read="postgres")
-    with open_results(server.config()) as reader, pytest.raises(SqlError, match="read-only"):
+    with (
+        open_results(server.config().connections) as reader,
+        pytest.raises(SqlError, match="read-only"),
+    ):
         reader.read(writing, {})
 
 
@@ -108,11 +111,11 @@ def test_the_cdm_is_not_written_to(server: ServerSite) -> None:
 
 
 def test_a_second_run_is_refused_while_one_holds_the_lock(server: ServerSite) -> None:
-    engine = open_engine(server.config(), with_results=True)
+    engine = open_engine(server.config().connections, with_results=True)
     try:
         assert_refused(server.run(), 16, "another run writes", server.results, "server process")
         with pytest.raises(LockHeldError):
-            open_engine(server.config(), with_results=True)
+            open_engine(server.config().connections, with_results=True)
     finally:
         engine.close()
     assert server.run().returncode == 0

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from command_line import Finished, assert_refused, assert_whole, log_lines, start
-from private_server import FAST, IMMEDIATE, SMART, PrivateServer, Wire, wire_to
-from server_site import ServerSite, load
-from small_disk import fill, small_disk
 
-from tests import postgresql
-from tests.forked import Forked
+from tests.support import postgresql
+from tests.support.command_line import Finished, assert_refused, assert_whole, log_lines, start
+from tests.support.forked import Forked
+from tests.support.private_server import FAST, IMMEDIATE, SMART, PrivateServer, Wire, wire_to
+from tests.support.server_site import ServerSite, load
+from tests.support.small_disk import fill, small_disk
 
 #: The lock for which the results wait in the middle of a table.
 HELD = 4711

@@ -13,7 +13,16 @@ from typing import Any
 
 import duckdb
 import pytest
-from attacker import (
+
+from omop_scorer.config import run_file as config
+from omop_scorer.disclosure.protect import protect_run
+from omop_scorer.engines import open_results
+from omop_scorer.errors import ResultsError
+from omop_scorer.report import write_report
+from omop_scorer.report.csv_files import csv_files
+from omop_scorer.synthetic import write as synthetic
+from tests.conftest import run_on
+from tests.support.attacker import (
     COUNTS,
     Attack,
     Rows,
@@ -22,16 +31,8 @@ from attacker import (
     rows_of_run,
     true_counts,
 )
-from command_line import AS_OF, CDAI, Site, assert_refused
-from made_up_run import people, run_of, tables_of
-
-from omop_scorer import config, synthetic
-from omop_scorer.engines import open_results
-from omop_scorer.errors import ResultsError
-from omop_scorer.report import write_report
-from omop_scorer.report.csv_files import csv_files
-from omop_scorer.report.disclosure import protect_run
-from tests.conftest import run_on
+from tests.support.command_line import AS_OF, CDAI, Site, assert_refused
+from tests.support.made_up_run import people, run_of, tables_of
 
 MINIMUM = 5
 
@@ -44,7 +45,7 @@ def report(
         {"cdm": {"url": "none"}, "results": {"url": str(results)}}
     )
     page, files = folder / "report.html", folder / "csv"
-    with open_results(settings) as reader:
+    with open_results(settings.connections) as reader:
         written = write_report(reader, run, page, files, minimum)
     assert written == [page, *(files / path.name for path in written[1:])]
     assert sorted(written[1:]) == sorted(files.iterdir())

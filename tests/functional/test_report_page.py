@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import report_data
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from omop_scorer.report.data import ReportData
+from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.report.page import render
+from tests.support import report_data
 
 SECTIONS = [
     "run",

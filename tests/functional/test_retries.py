@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from server_site import ServerSite
 
-from omop_scorer.config import PostgreSQL
-from omop_scorer.engines.postgres import PostgresEngine
+from omop_scorer.config.connections import PostgreSQL
+from omop_scorer.config.definitions import load_definitions
+from omop_scorer.engines.postgres.engine import PostgresEngine
 from omop_scorer.errors import ResultsError
 from omop_scorer.journal import JsonJournal
-from omop_scorer.rules import load_rules
-from omop_scorer.run import execute
-from tests import postgresql
+from omop_scorer.nightly.run import run_night
+from tests.support import postgresql
+from tests.support.server_site import ServerSite
 
 on_the_server = pytest.mark.parametrize("site", ["postgresql"], indirect=True)
 QUICK = {"postgresql": {"retry_wait_seconds": 0.05, "retries": 3}}
@@ -121,7 +121,7 @@ def test_an_answer_that_was_committed_unheard_is_not_given_twice(
     before = site.states()
     quick = PostgreSQL(retry_wait_seconds=0.01, application_name=site.results)
     settings = site.config().model_copy(update={"postgresql": quick})
-    summary = execute(load_rules(settings), journal)
+    summary = execute(load_definitions(settings), journal)
     new = site.states().keys() - before.keys()
     assert new == {summary.run_id}
     assert site.states()[summary.run_id] == "COMPLETE"

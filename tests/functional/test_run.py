@@ -12,13 +12,15 @@ import duckdb
 import pandas as pd
 import pytest
 import sqlglot
-import truth_check
-from command_line import AS_OF, RUN_TABLES, Site, on_both_engines
 
-from omop_scorer import __version__, config, synthetic
-from omop_scorer.cdm import TABLES
+from omop_scorer import __version__
+from omop_scorer.cdm.tables import TABLES
+from omop_scorer.config import run_file as config
 from omop_scorer.engines import open_engine
 from omop_scorer.resources import shipped
+from omop_scorer.synthetic import write as synthetic
+from tests.support import truth_check
+from tests.support.command_line import AS_OF, RUN_TABLES, Site, on_both_engines
 
 PERSONS = 6000
 EARLIER = date(2024, 2, 29)
@@ -89,7 +91,7 @@ def test_the_truth_is_recovered_among_many_other_events(tmp_path: Path, name: st
 def test_memory_is_bounded_unless_the_run_file_says_more(big_site: Site, own, most) -> None:
     document = {"cdm": {"url": str(big_site.cdm)}, "results": {"url": str(big_site.results)}}
     settings = config.RunConfig.model_validate({**document, "memory_limit": own})
-    engine = open_engine(settings, with_results=False)
+    engine = open_engine(settings.connections, with_results=False)
     asked = "SELECT PARSE_FORMATTED_BYTES(CURRENT_SETTING('memory_limit')) AS n"
     try:
         ((n,),) = engine.fetch(sqlglot.parse_one(asked, read="duckdb"), {})

@@ -12,18 +12,18 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from command_line import AS_OF
 from sqlglot import exp
 from test_spark_agreement import tables_of
 
-from omop_scorer import config, results
+from omop_scorer import data_model
+from omop_scorer.config import run_file as config
 from omop_scorer.engines import open_engine, open_results
 from omop_scorer.engines.base import Work
 from omop_scorer.engines.lock_holder import LockHolder
-from omop_scorer.engines.spark_batches import COUNTS, on_batches
-from omop_scorer.engines.spark_results import LOCK, CatalogResults
-from omop_scorer.engines.spark_session import Session
-from omop_scorer.engines.spark_source import FolderSource
+from omop_scorer.engines.spark.bulk import COUNTS, on_batches
+from omop_scorer.engines.spark.catalog_writer import LOCK, CatalogResults
+from omop_scorer.engines.spark.session import Session
+from omop_scorer.engines.spark.source import FolderSource
 from omop_scorer.errors import (
     CdmError,
     ConfigurationError,
@@ -31,8 +31,11 @@ from omop_scorer.errors import (
     OmopScorerError,
     ScoringError,
 )
-from tests import spark
+from omop_scorer.results import runs as results
+from omop_scorer.results import schema as results_schema
 from tests.conftest import outcome_of
+from tests.support import spark
+from tests.support.command_line import AS_OF
 
 PERSONS = 400
 
@@ -83,11 +86,11 @@ def refusing_work() -> Work:
 def test_a_run_that_dies_and_a_task_that_is_repeated_leave_one_answer(night, tmp_path):
     settings = config.RunConfig.model_validate(night)
     yesterday = tables_of(night)
-    engine = open_engine(settings, with_results=True)
+    engine = open_engine(settings.connections, with_results=True)
     try:
         with pytest.raises(LockHeldError, match=f"process {os.getpid()} on"):
-            open_engine(settings, with_results=True)
-        with open_results(settings) as reader:
+            open_engine(settings.connections, with_results=True)
+        with open_results(settings.connections) as reader:
             assert reader.is_run_under_way()
         persons = pa.table({"person_id": pa.array(range(250), pa.int64())})
         engine.load("somebody", persons)
@@ -107,22 +110,22 @@ def test_a_run_that_dies_and_a_task_that_is_repeated_leave_one_answer(night, tmp
         results.record_status(engine, run_id, "RUNNING")
         engine.load("attrition", pa.table({"step": [1], "reason": ["x"], "n_persons": [1]}))
         row = {"run_id": run_id, "step": 1, "reason": "x", "n_persons": 1, "n_excluded": 0}
-        schema = results.arrow_schema("attrition")
+        schema = data_model.arrow_schema("attrition")
         engine.append("attrition", pa.Table.from_pylist([row], schema=schema))
     finally:
         engine.close()
     left = dict(tables_of(night))
     assert len(left.pop("attrition")) == len(yesterday["attrition"]) + 1
     assert left == {name: rows for name, rows in yesterday.items() if name != "attrition"}
-    engine = open_engine(settings, with_results=True)
+    engine = open_engine(settings.connections, with_results=True)
     try:
-        results.migrate(engine)
+        results_schema.migrate(engine)
         assert results.clear_unfinished(engine) == [run_id]
         assert results.clear_unfinished(engine) == []
     finally:
         engine.close()
     assert tables_of(night) == yesterday
-    with open_results(settings) as reader:
+    with open_results(settings.connections) as reader:
         assert not reader.is_run_under_way()
         states = exp.select("status").from_("results.scoring_run_status")
         said = reader.read(states.where(f"run_id = {run_id}"), {})["status"].to_pylist()
@@ -199,7 +202,7 @@ def test_results_in_a_catalog(night):
         stack.callback(session.sql, f"DROP SCHEMA {schema} CASCADE")
         with pytest.raises(LockHeldError, match=f"process {os.getpid()} on"):
             opened()
-        with open_results(settings) as reader:
+        with open_results(settings.connections) as reader:
             assert reader.is_run_under_way()
         place.create_table("counts", {"n": "BIGINT", "run_id": "BIGINT"})
         for run_id in (1, 2):
@@ -214,7 +217,7 @@ def test_results_in_a_catalog(night):
         gone.wait()
         holder = LockHolder.this_process().text.replace(f" {os.getpid()} ", f" {gone.pid} ")
         session.sql(f"ALTER TABLE {schema}.{LOCK} SET TBLPROPERTIES ('holder' = '{holder}')")
-        with open_results(settings) as reader:
+        with open_results(settings.connections) as reader:
             assert not reader.is_run_under_way()
         with pytest.raises(LockHeldError, match="another run's by now"):
             place.refuse_lost_lock()
@@ -241,7 +244,7 @@ def test_rows_that_a_killed_run_has_left_are_removed_by_the_next(night, tmp_path
         (tmp_path / name).mkdir()
         (tmp_path / name / "_holder").write_text(holder, encoding="utf-8")
     settings = config.RunConfig.model_validate({**night, "spark": {"scratch": str(tmp_path)}})
-    open_engine(settings, with_results=False).close()
+    open_engine(settings.connections, with_results=False).close()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["omop-scorer-alive", "omop-scorer-far"]
 
 
@@ -253,7 +256,7 @@ def views(session) -> list[str]:
 def test_nothing_is_left_in_the_session(night, tmp_path):
     session = spark.session()
     document = {**night, "results": {"url": str(tmp_path / "results")}}
-    engine = open_engine(config.RunConfig.model_validate(document), with_results=True)
+    engine = open_engine(config.RunConfig.model_validate(document).connections, with_results=True)
     engine.load("something", pa.table({"n": [1]}))
     assert [name for name in views(session) if "something" in name]
     engine.close()

@@ -20,15 +20,25 @@ import psutil
 import pyarrow as pa
 import pytest
 import yaml
-from command_line import AS_OF, CDAI, PROGRAM, Finished, assert_refused, environment, log_lines
-from small_disk import fill, small_disk
 from test_spark_agreement import differences, tables_of
 
-from omop_scorer import config, results
+from omop_scorer import data_model
+from omop_scorer.config import run_file as config
 from omop_scorer.engines import open_engine
 from omop_scorer.errors import ResultsError
-from tests import spark
+from omop_scorer.results import runs as results
 from tests.conftest import outcome_of
+from tests.support import spark
+from tests.support.command_line import (
+    AS_OF,
+    CDAI,
+    PROGRAM,
+    Finished,
+    assert_refused,
+    environment,
+    log_lines,
+)
+from tests.support.small_disk import fill, small_disk
 
 PERSONS = 400
 SCHEMA = "omop_scorer"
@@ -322,7 +332,9 @@ def test_a_full_disk(full: SparkSite, yesterday: SparkSite) -> None:
 def test_a_disk_that_fills_while_executors_write(full: SparkSite, yesterday: SparkSite) -> None:
     spark.session()
     (full.results / "filler").write_bytes(b"")
-    engine = open_engine(config.RunConfig.model_validate(full.document), with_results=True)
+    engine = open_engine(
+        config.RunConfig.model_validate(full.document).connections, with_results=True
+    )
     try:
         engine.load("attrition", many_rows())
         fill(full.results / "filler", 100_000)
@@ -335,7 +347,7 @@ def test_a_disk_that_fills_while_executors_write(full: SparkSite, yesterday: Spa
 
 
 def many_rows() -> pa.Table:
-    schema = results.arrow_schema("attrition").remove(0)
+    schema = data_model.arrow_schema("attrition").remove(0)
     numbers = range(50_000)
     columns = [numbers if pa.types.is_integer(f.type) else map(str, numbers) for f in schema]
     return pa.table(

@@ -4,9 +4,10 @@ import re
 from datetime import date, datetime
 
 import pytest
-from command_line import Site, on_both_engines
 
-from omop_scorer import results, sql
+from omop_scorer import sql
+from omop_scorer.results import schema as results_schema
+from tests.support.command_line import Site, on_both_engines
 
 OLD_RUN, OLD_NIGHT, PERSON = 2025070100000000, date(2025, 7, 1), 77
 ROWS = {
@@ -87,7 +88,7 @@ def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
     finished = old.run("--as-of", "2025-06-15")
     assert finished.returncode == 0, finished.stderr
     versions = old.rows("SELECT version FROM schema_version ORDER BY version")
-    assert versions == [(n,) for n in range(1, len(results.migrations()) + 1)]
+    assert versions == [(n,) for n in range(1, len(results_schema.migrations()) + 1)]
     # The night of the old run is the later one, so it is still the answer.
     assert old.rows("SELECT run_id, as_of_date, n_scored FROM latest_run") == [
         (OLD_RUN, OLD_NIGHT, 1)

@@ -12,12 +12,12 @@ from omop_scorer.resources import shipped
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 from omop_scorer import sql
-from omop_scorer.config import load, shipped_run_file
-from omop_scorer.rules import load_rules
+from omop_scorer.config.run_file import load, shipped_run_file
+from omop_scorer.config.definitions import load_definitions
 from omop_scorer.resources import shipped
 assert "_resources" in str(shipped("sql")), shipped("sql")
-rules = load_rules(load(shipped_run_file()))
-print(len(sql.names()), rules.model.card.id)
+definitions = load_definitions(load(shipped_run_file()))
+print(len(sql.names()), definitions.model.card.id)
 """
 
 

@@ -8,15 +8,20 @@ from typing import Any
 
 import duckdb
 import pytest
-from audits import COLUMNS, audit
-from extractor import Cdm, Extraction, Settings, extract
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from shipped_label import label
-from tiny_cdm import scenarios
-from write_cdm import as_read_from_csv, write_csv_folder, write_duckdb, write_postgresql
 
 from tests.conftest import Outcome, outcome_of, run_on
-from tests.postgresql import PostgresOutcome
+from tests.support.audit_peer import COLUMNS, audit
+from tests.support.extractor import Cdm, Extraction, Settings, extract
+from tests.support.postgresql import PostgresOutcome
+from tests.support.shipped_label import label
+from tests.support.tiny_cdm import scenarios
+from tests.support.write_cdm import (
+    as_read_from_csv,
+    write_csv_folder,
+    write_duckdb,
+    write_postgresql,
+)
 
 TABLES = {
     "attrition": "step, reason, n_persons, n_excluded",

@@ -9,9 +9,10 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
-from extractor import COVARIATES, Cdm, Row, Settings, extract
 from hypothesis import given, settings
-from tiny_cdm import SITE_CDAI, scenarios
+
+from tests.support.extractor import COVARIATES, Cdm, Row, Settings, extract
+from tests.support.tiny_cdm import SITE_CDAI, scenarios
 
 SETTINGS = Settings()
 NOTHING = (None,) * 6

@@ -19,12 +19,12 @@ import pytest
 from hypothesis import given, seed, settings
 from sqlglot import exp
 from test_agreement import GENERATED
-from tiny_cdm import scenarios
 
-from omop_scorer import config
+from omop_scorer.config import run_file as config
 from omop_scorer.engines import open_results
-from tests import spark
 from tests.conftest import outcome_of
+from tests.support import spark
+from tests.support.tiny_cdm import scenarios
 
 ROOT = Path(__file__).parents[2]
 #: Between the ids of persons of two cases.
@@ -63,7 +63,9 @@ Rows = dict[str, list[dict[str, Any]]]
 def cdms_of_the_rule_tests(folder: Path) -> Iterator[Mapping[str, Any]]:
     """What the hand-worked tests of rules and audits write for DuckDB, every run's."""
     record = folder / "runs.jsonl"
-    command = "-q -p tests.recording -p no:cacheprovider -k duckdb tests/covariates tests/audits"
+    command = (
+        "-q -p tests.support.recording -p no:cacheprovider -k duckdb tests/covariates tests/audits"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *command.split()],
         cwd=ROOT,
@@ -113,7 +115,7 @@ def cdm(tmp_path_factory: pytest.TempPathFactory) -> Rows:
 def tables_of(document: Mapping[str, Any]) -> dict[str, dict[str, list[Any]]]:
     """The columns of every table and view of the results, rows in a fixed order."""
     found = {}
-    with open_results(config.RunConfig.model_validate(document)) as reader:
+    with open_results(config.RunConfig.model_validate(document).connections) as reader:
         for name in sorted(reader.tables()):
             table = reader.read(exp.select("*").from_(exp.table_(name, "results")), {})
             # Between two runs these differ on any engine.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from omop_scorer.report.suppression import protect
+from omop_scorer.disclosure.suppression import protect
 
 #: Sparse, so that zeros, small counts, the minimum itself and large ones meet in every table.
 COUNTS = st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6, 9, 40])
@@ -154,7 +154,7 @@ def test_half_persons_are_not_taken_for_protection():
 
 
 def test_a_search_that_finds_nothing_hides_everything_but_the_zeros(monkeypatch):
-    monkeypatch.setattr("omop_scorer.report.suppression._MAXIMUM_NODES", 0)
+    monkeypatch.setattr("omop_scorer.disclosure.suppression._MAXIMUM_NODES", 0)
     counts, _, hidden = hidden_in_halves()
     assert hidden == {cell for cell, count in counts.items() if count}
 

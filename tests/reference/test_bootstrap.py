@@ -8,8 +8,8 @@ Monte Carlo error.
 import numpy as np
 import pytest
 
-from omop_scorer import kernel
-from omop_scorer.model import load_model
+from omop_scorer.model import kernel, p_values
+from omop_scorer.model.load import load_model
 
 N_DRAWS = 10_000
 N_PATIENTS = 300
@@ -63,7 +63,7 @@ def test_contrasts_agree_with_simulation(model, covariates):
         difference = predictions[a] - predictions[b]
         t = abs(difference.mean(axis=1)) / difference.std(axis=1, ddof=1)
         df = model.card.classes[a].degrees_of_freedom + model.card.classes[b].degrees_of_freedom
-        simulated = kernel.two_sided_p_value(t**2 / df, df)
+        simulated = p_values.two_sided_p_value(t**2 / df, df)
         # dp/dt is at most 0.8; t has errors of 1 / sqrt(N) and, of its size, 1 / sqrt(2 N).
         allowed = 0.8 * 5 * (1 + t) / np.sqrt(N_DRAWS)
         assert (abs(simulated - scores.contrast_p_value[:, pair]) < allowed).all()

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omop_scorer import kernel
-from omop_scorer.model import load_model
-from omop_scorer.score import score_csv
+from omop_scorer.model import kernel, p_values
+from omop_scorer.model.load import load_model
+from omop_scorer.scoring.csv_file import score_csv
 
 GOLDEN = Path(__file__).parent / "calculator_golden.csv"
 NAME_IN_R = {"anti_tnf": "tnfi", "anti_il12_23": "il12", "anti_integrin": "intg"}
@@ -84,7 +84,7 @@ def test_p_values_from_inputs_of_seven_digits(scores, golden, model):
             variance = errors[patient, a] ** 2 + errors[patient, b] ** 2
             squared_t = (effects[patient, a] - effects[patient, b]) ** 2 / variance
             df = degrees[a] + degrees[b]
-            p_value = kernel.two_sided_p_value(np.array(squared_t / df), df)
+            p_value = p_values.two_sided_p_value(np.array(squared_t / df), df)
             assert p_value == pytest.approx(golden[column][patient], abs=1e-12)
 
 

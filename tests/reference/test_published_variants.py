@@ -11,9 +11,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from omop_scorer import kernel
-from omop_scorer.model import load_model
-from omop_scorer.variants import can_be_left_out, score_patterns
+from omop_scorer.model import kernel
+from omop_scorer.model.load import load_model
+from omop_scorer.model.reduced import can_be_left_out, score_patterns
 
 PATIENT = {"cdai": 320, "age": 45, "bmi": 25, "crp": 20, "male": 1, "steroid": 1, "ileal": 1}
 

@@ -203,7 +203,7 @@ def test_schemas_are_renamed_and_quoted() -> None:
 
 def test_names_with_a_catalog_stay() -> None:
     tree = parse_one("SELECT x FROM site.cdm.person", read="duckdb")
-    sql.place(tree, {"cdm": ("memory", "cdm")})
+    sql.qualify(tree, {"cdm": ("memory", "cdm")})
     assert tree.sql("duckdb") == "SELECT x FROM site.cdm.person"
 
 

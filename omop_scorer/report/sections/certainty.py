@@ -4,17 +4,11 @@ import math
 
 from markupsafe import Markup
 
-from omop_scorer.report import charts, distributions
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Listing, Prose, Section, Table
-from omop_scorer.report.canvas import ACCENT, ACCENT_MIDDLE, INK, Look
-from omop_scorer.report.context import (
-    Context,
-    missing,
-    only_row,
-    pick,
-    portion,
-    rows_of,
-)
+from omop_scorer.report.charts import bars as charts
+from omop_scorer.report.charts import distributions
+from omop_scorer.report.charts.canvas import ACCENT, ACCENT_MIDDLE, INK, Look
+from omop_scorer.report.context import Context, missing, only_row, pick, portion, rows_of
 from omop_scorer.report.sections.labels import blocks_on_labels
 from omop_scorer.report.words import (
     ASSUMPTIONS,
@@ -36,6 +30,7 @@ _LOOKS = {
     "imputed": Look("#f0c95c"),
     "left_out": Look("#f0c95c", ("#fbf1d3",)),
 }
+
 _MEASURES = {
     "n_records": "Records",
     "n_rejected_value": "Not a number",

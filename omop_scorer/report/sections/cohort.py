@@ -2,8 +2,9 @@
 
 from markupsafe import Markup
 
-from omop_scorer.report import charts, distributions, flows
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
+from omop_scorer.report.charts import bars as charts
+from omop_scorer.report.charts import distributions, flows
 from omop_scorer.report.context import (
     Context,
     added,
@@ -14,16 +15,7 @@ from omop_scorer.report.context import (
     share_of,
     with_share,
 )
-from omop_scorer.report.words import (
-    POPULATIONS,
-    count,
-    number,
-    race,
-    sentence,
-    share,
-    short,
-    whole,
-)
+from omop_scorer.report.words import POPULATIONS, count, number, race, sentence, share, short, whole
 
 _WIDE_ENOUGH = 20
 

@@ -11,6 +11,7 @@ _CHECKS = {
     "order_not_significant": "An order by the label, yet first against last does not differ",
     "best_response_elsewhere": "Highest probability of response under another class than the first",
 }
+
 _OF = {
     "worst_class_ruled_out": "without a preference",
     "order_not_significant": "with an order",

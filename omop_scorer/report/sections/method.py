@@ -18,6 +18,7 @@ _METHOD = (
     "The probability of response comes from the fitted models whichever way to the uncertainty is "
     "chosen, so now and then the class with the highest probability is not the first of the label.",
 )
+
 _LIMITS = (
     "The trials ran from 1999 to 2015, the drugs were approved by 2019, and the models were "
     "published in 2025. Newer drugs are not in them.",

@@ -3,10 +3,9 @@
 import pandas as pd
 from markupsafe import Markup
 
-from omop_scorer.intervals import wilson_interval
-from omop_scorer.report import flows
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
-from omop_scorer.report.canvas import Look
+from omop_scorer.report.charts import flows
+from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.context import (
     Context,
     added,
@@ -30,13 +29,16 @@ from omop_scorer.report.words import (
     short,
     whole,
 )
+from omop_scorer.results.intervals import wilson_interval
 
 _DENOMINATORS = {
     "next_treatment": "those given a next treatment",
     "next_of_model_classes": "those given one of the model’s classes next",
     "indexed": "everybody indexed",
 }
+
 _ENDED = {"none_died": "#4b5563", "none_continuing": "#aab2bd", "none_stopped": "#d3d8de"}
+
 Headline = dict[str, object]
 
 

@@ -2,8 +2,8 @@
 
 from markupsafe import Markup
 
-from omop_scorer.report import distributions
 from omop_scorer.report.blocks import Block, Cell, Image, Prose, Table
+from omop_scorer.report.charts import distributions
 from omop_scorer.report.context import Context, added, missing, pick, portion, rows_of
 from omop_scorer.report.words import HIDDEN, NEXT, count, decimal, number, sentence, whole
 

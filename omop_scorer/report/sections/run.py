@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from omop_scorer.config import EVER_DAYS
+from omop_scorer.config.run_file import EVER_DAYS
 from omop_scorer.report.blocks import Block, Facts, Heading, Listing, Prose, Section
 from omop_scorer.report.context import Context
 from omop_scorer.report.words import CROHNS_DISEASE, count, day
@@ -13,10 +13,12 @@ _UNCERTAINTY = {
     "bootstrap": "bootstrap: the paper’s subgroups",
     "analytic": "analytic: the published calculator’s, wider",
 }
+
 _MISSING = {
     "impute": "imputed: {how}",
     "reduced_model": "not imputed: the covariate is left out of the model",
 }
+
 _IMPUTED = {
     "calculator": "the published calculator’s constants",
     "training_mean": "the means of the trials’ participants",

@@ -2,26 +2,19 @@
 
 from markupsafe import Markup
 
-from omop_scorer.report import charts, distributions
 from omop_scorer.report.blocks import Block, Heading, Image, Prose, Section, Table
-from omop_scorer.report.canvas import Look
+from omop_scorer.report.charts import bars as charts
+from omop_scorer.report.charts import distributions
+from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.context import Context, missing, pick, portion, rows_of
 from omop_scorer.report.sections.certainty import shares_in_state
-from omop_scorer.report.words import (
-    HIDDEN,
-    STRATA,
-    count,
-    number,
-    sentence,
-    share,
-    short,
-    whole,
-)
+from omop_scorer.report.words import HIDDEN, STRATA, count, number, sentence, share, short, whole
 
 _LEFT_OUT = (
     " Covariates were left out of the model in this run; that is not imputing, and a patient with "
     "something left out and nothing imputed counts under no."
 )
+
 _MEASURES = {
     "attributable_effect": "Effect attributable to each class",
     "response_probability": "Probability of response under each class",

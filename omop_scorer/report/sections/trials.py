@@ -4,9 +4,10 @@ import math
 
 from markupsafe import Markup
 
-from omop_scorer.report import charts, distributions
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
-from omop_scorer.report.canvas import ACCENT
+from omop_scorer.report.charts import bars as charts
+from omop_scorer.report.charts import distributions
+from omop_scorer.report.charts.canvas import ACCENT
 from omop_scorer.report.context import Context, missing, only_row, pick, portion, rows_of
 from omop_scorer.report.sections.certainty import shares_in_state
 from omop_scorer.report.sections.subgroups import bins_of
@@ -24,6 +25,7 @@ from omop_scorer.report.words import (
 )
 
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+
 _MATTERS = 0.1
 
 

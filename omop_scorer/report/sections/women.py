@@ -2,9 +2,9 @@
 
 from markupsafe import Markup
 
-from omop_scorer.report import charts
 from omop_scorer.report.blocks import Block, Heading, Image, Prose, Section, Table
-from omop_scorer.report.canvas import ACCENT_PALE, Look
+from omop_scorer.report.charts import bars as charts
+from omop_scorer.report.charts.canvas import ACCENT_PALE, Look
 from omop_scorer.report.context import Context, missing, only_row, pick, rows_of, share_of
 from omop_scorer.report.sections.next_treatment import flow_of, headline_table
 from omop_scorer.report.words import POPULATIONS, count, number, share, short, whole

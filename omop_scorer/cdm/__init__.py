@@ -1,0 +1,1 @@
+"""The parts of the CDM that omop-scorer reads or makes up."""

@@ -1,0 +1,161 @@
+"""The parts of the CDM that are read, and how the tables of a site are found and exposed.
+
+Whatever the site's schema, letter case and types are, the queries see the logical schemas `cdm`
+and `vocab` with lower-case names and the types declared here. Columns are the same in CDM 5.3
+and 5.4.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["integer", "double", "date", "timestamp", "text"]
+
+LogicalSchema = Literal["cdm", "vocab"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as the queries need it."""
+
+    name: str
+    kind: Kind
+    is_required: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CDM table as the queries need it; without a required one no run is possible."""
+
+    name: str
+    schema: LogicalSchema
+    is_required: bool
+    columns: tuple[Column, ...]
+    without_it: str = ""
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    columns = []
+    for word in text.split():
+        name, kind = word.removeprefix("?").split(":")
+        columns.append(Column(name, kind, not word.startswith("?")))  # type: ignore[arg-type]
+    return tuple(columns)
+
+
+#: Every table read. A leading ? marks a column that a site may lack.
+TABLES: tuple[Table, ...] = (
+    Table(
+        "person",
+        "cdm",
+        True,
+        _columns(
+            "person_id:integer gender_concept_id:integer year_of_birth:integer "
+            "?month_of_birth:integer ?day_of_birth:integer ?race_concept_id:integer"
+        ),
+    ),
+    Table(
+        "condition_occurrence",
+        "cdm",
+        True,
+        _columns(
+            "condition_occurrence_id:integer person_id:integer condition_concept_id:integer "
+            "condition_start_date:date"
+        ),
+    ),
+    Table(
+        "drug_exposure",
+        "cdm",
+        True,
+        _columns(
+            "drug_exposure_id:integer person_id:integer drug_concept_id:integer "
+            "drug_exposure_start_date:date ?drug_exposure_end_date:date ?days_supply:integer "
+            "?route_concept_id:integer"
+        ),
+    ),
+    Table(
+        "measurement",
+        "cdm",
+        True,
+        _columns(
+            "measurement_id:integer person_id:integer measurement_concept_id:integer "
+            "measurement_date:date ?measurement_datetime:timestamp ?operator_concept_id:integer "
+            "value_as_number:double ?unit_concept_id:integer ?unit_source_value:text"
+        ),
+    ),
+    Table(
+        "observation",
+        "cdm",
+        False,
+        _columns(
+            "observation_id:integer person_id:integer observation_concept_id:integer "
+            "observation_date:date ?observation_datetime:timestamp "
+            "?value_as_number:double ?unit_concept_id:integer ?unit_source_value:text"
+        ),
+        "values kept as observations are not seen",
+    ),
+    Table(
+        "death",
+        "cdm",
+        False,
+        _columns("person_id:integer death_date:date"),
+        "nobody counts as deceased",
+    ),
+    Table(
+        "cdm_source",
+        "cdm",
+        False,
+        _columns(
+            "?cdm_source_name:text ?cdm_version:text ?cdm_release_date:date "
+            "?vocabulary_version:text"
+        ),
+        "the run cannot say which release of the CDM it read",
+    ),
+    Table(
+        "concept",
+        "vocab",
+        False,
+        _columns(
+            "concept_id:integer concept_name:text ?domain_id:text ?vocabulary_id:text "
+            "?concept_class_id:text ?standard_concept:text ?concept_code:text ?invalid_reason:text"
+        ),
+        "concepts given by code or name are not found, and ids cannot be checked",
+    ),
+    Table(
+        "concept_ancestor",
+        "vocab",
+        False,
+        _columns("ancestor_concept_id:integer descendant_concept_id:integer"),
+        "descendants of concepts are not found: only the ids listed in the concept sets count",
+    ),
+    Table(
+        "concept_relationship",
+        "vocab",
+        False,
+        _columns(
+            "concept_id_1:integer concept_id_2:integer relationship_id:text ?invalid_reason:text"
+        ),
+        "dose forms are not known: corticosteroids are judged by their route alone",
+    ),
+    Table(
+        "vocabulary",
+        "vocab",
+        False,
+        _columns("vocabulary_id:text ?vocabulary_version:text"),
+        "the vocabulary version is known only from cdm_source",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class SiteTable:
+    """A table as a site has it: where it is, for the engine and for a reader, and its types.
+
+    Keys of `columns` are lower-case; `names` gives each column's name as the site writes it.
+    """
+
+    relation: str
+    label: str
+    columns: Mapping[str, str]
+    names: Mapping[str, str]
+    is_filtered: bool = False
+    """Whether the server hides rows of it from this user."""

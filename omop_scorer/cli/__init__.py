@@ -1,0 +1,1 @@
+"""Commands, and the tables that they print."""

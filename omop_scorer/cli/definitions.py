@@ -1,0 +1,66 @@
+"""Commands that show definitions: render, covariates and import-concept-set."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from omop_scorer import sql
+from omop_scorer.cli.options import ConfigOption, SetOption, read_config
+from omop_scorer.errors import ConfigurationError
+
+Dialect = Literal["duckdb", "postgres", "spark"]
+
+
+def render(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A SQL file, for example crp. Without a name: list all files."),
+    ] = None,
+    dialect: Annotated[Dialect, typer.Option(help="The SQL dialect to print.")] = "duckdb",
+) -> None:
+    """Print the SQL of a run."""
+    if name is None:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for known in sql.names():
+            table.add_row(known, sql.find(known).header["Title"])
+        Console().print(table)
+        return
+    for statement in sql.find(name).render(dialect):
+        typer.echo(f"{statement};")
+
+
+def covariates(config: ConfigOption, settings: SetOption = None) -> None:
+    """List the covariates and their rules."""
+    from omop_scorer.cli.covariate_table import covariate_rules  # noqa: PLC0415
+    from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("covariate", "unit", "source", "window", "if missing"):
+        table.add_column(heading)
+    for row in covariate_rules(load_definitions(read_config(config, settings))):
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def import_concept_set(
+    file: Annotated[Path, typer.Argument(help="JSON exported from ATLAS, or Circe.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The YAML file to write. Without it: print the YAML."),
+    ] = None,
+) -> None:
+    """Convert an ATLAS concept set to YAML."""
+    from omop_scorer.config.atlas import atlas_to_yaml  # noqa: PLC0415
+
+    text = atlas_to_yaml(file)
+    if output is None:
+        typer.echo(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{output}: cannot be written: {error.strerror}") from None

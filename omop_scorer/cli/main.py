@@ -1,0 +1,97 @@
+"""The command-line program: its commands, signals and exit codes."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from omop_scorer import __version__
+from omop_scorer.cli.definitions import covariates, import_concept_set, render
+from omop_scorer.cli.load_cdm import load_cdm
+from omop_scorer.cli.nightly import check, run
+from omop_scorer.cli.results import diff, report, runs, status
+from omop_scorer.cli.score import score, with_yes_no_words
+from omop_scorer.cli.synthetic import demo, synth
+from omop_scorer.errors import OmopScorerError
+
+app = typer.Typer(
+    name="omop-scorer",
+    help="Score the Crohn's disease patients of an OMOP CDM with published models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command()(run)
+app.command()(check)
+app.command()(demo)
+app.command()(report)
+app.command()(runs)
+app.command()(diff)
+app.command()(status)
+app.command()(score)
+app.command()(load_cdm)
+app.command()(render)
+app.command()(covariates)
+app.command()(synth)
+app.command()(import_concept_set)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+_signals: list[int] = []
+"""Signals received. A driver interrupted mid-query may raise anything; `main` looks here first."""
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    _signals.append(number)
+    sys.exit(128 + number)
+
+
+def main() -> None:
+    """Run a command; a failure prints what, where and what to do next, and no stack trace."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    code = _guarded(lambda: app(with_yes_no_words(sys.argv[1:])))
+    sys.exit(128 + _signals[0] if code and _signals else code)
+
+
+def _guarded(command: Callable[..., Any]) -> int:
+    try:
+        command()
+    except OmopScorerError as error:
+        for problem in error.problems:
+            Console(stderr=True).print(
+                Text("error: ", style="bold red") + Text(problem), soft_wrap=True
+            )
+        return error.exit_code
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    except Exception as error:
+        if _signals:
+            return 1
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        file = Path(trace.tb_frame.f_code.co_filename).name if trace else "unknown"
+        line = trace.tb_lineno if trace else 0
+        # The text of an unforeseen error may quote a patient's value, so it is not printed.
+        typer.echo(
+            f"error: unforeseen {type(error).__name__} at {file}:{line}; please report it so",
+            err=True,
+        )
+        return 1
+    return 0

@@ -1,0 +1,57 @@
+"""Options and error handling that several commands share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from omop_scorer.config.run_file import RunConfig, load
+from omop_scorer.errors import OmopScorerError
+
+LogFormat = Literal["auto", "text", "json"]
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", help="The run file.", show_default=False)
+]
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Set a key of the run file, for example results.schema=scores."),
+]
+
+AsOfOption = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Ignore records after this date."),
+]
+
+LogOption = Annotated[
+    LogFormat,
+    typer.Option("--log-format", help="auto: a progress bar on a terminal, else lines of text."),
+]
+
+
+def read_config(path: Path, settings: list[str] | None, as_of: datetime | None = None) -> RunConfig:
+    """Read a run file with the overrides of the command line."""
+    overrides = list(settings or [])
+    if as_of is not None:
+        overrides.append(f"as_of_date={as_of:%Y-%m-%d}")
+    return load(path, overrides)
+
+
+@contextmanager
+def errors_in_log_format(log_format: LogFormat) -> Iterator[None]:
+    """Report errors as JSON lines when the log is JSON, because a scheduler reads both."""
+    from omop_scorer.journal import open_journal  # noqa: PLC0415
+
+    try:
+        yield
+    except OmopScorerError as error:
+        if log_format != "json":
+            raise
+        journal = open_journal(log_format, 0)
+        for problem in error.problems:
+            journal.say("error", problem)
+        raise typer.Exit(error.exit_code) from None

@@ -1,0 +1,108 @@
+"""The closing summary of a run, for a person at a terminal or in a log."""
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from omop_scorer.journal import Step
+from omop_scorer.nightly.run import RunSummary
+from omop_scorer.terms import COVARIATE_STATUSES
+
+_SLOWEST = 5
+
+
+def render_summary(summary: RunSummary, steps: list[Step], covariates: list[str]) -> Group:
+    """Return cohort, who was left out, states of covariates, subgroups, time and warnings."""
+    parts: list[RenderableType] = [
+        Text(
+            f"{_what(summary)}: {summary.n_scored:,} scored of a cohort of "
+            f"{summary.n_cohort:,}, as of {summary.as_of}, uncertainty {summary.uncertainty}",
+            style="bold",
+        ),
+        _attrition(summary),
+    ]
+    if summary.n_scored:
+        parts += [
+            _covariates(summary, covariates),
+            _subgroups(summary),
+            Text(
+                f"Within the range of the trials: {summary.trial_range['within']:,} yes, "
+                f"{summary.trial_range['outside']:,} no, {summary.trial_range['unknown']:,} "
+                "not known, for want of a recorded disease activity"
+            ),
+        ]
+    parts.append(_time(steps))
+    parts += [Text(f"warning: {warning}", style="yellow") for warning in summary.warnings]
+    spaced: list[RenderableType] = []
+    for part in parts:
+        spaced += [part] if isinstance(part, Text) else [Text(), part, Text()]
+    return Group(*spaced)
+
+
+def _what(summary: RunSummary) -> str:
+    if summary.run_id is None:
+        return "Dry run, nothing written"
+    return f"Run {summary.run_id} COMPLETE"
+
+
+def print_summary(
+    console: Console, summary: RunSummary, steps: list[Step], covariates: list[str]
+) -> None:
+    """Print the closing summary."""
+    console.print(render_summary(summary, steps, covariates), soft_wrap=False)
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(first)
+    for other in others:
+        table.add_column(other, justify="right")
+    return table
+
+
+def _attrition(summary: RunSummary) -> Table:
+    table = _table("Who was left out", "reason", "left out", "remaining")
+    for step in summary.attrition:
+        left_out = "" if step.step == 1 else f"{step.n_excluded:,}"
+        table.add_row(step.reason.replace("_", " "), left_out, f"{step.n_persons:,}")
+    return table
+
+
+def _covariates(summary: RunSummary, covariates: list[str]) -> Table:
+    counts = {
+        status: [summary.quality[name, f"n_{status}"] for name in covariates]
+        for status in COVARIATE_STATUSES
+    }
+    shown = [status for status in COVARIATE_STATUSES if status != "left_out" or any(counts[status])]
+    headings = [status.replace("_", " ") for status in shown]
+    table = _table("Where the covariates come from (patients)", "covariate", *headings)
+    for place, name in enumerate(covariates):
+        cells = []
+        for status in shown:
+            n = counts[status][place]
+            is_found = status in ("observed", "computed", "absent")
+            share = "" if is_found else f" ({n / summary.n_scored:.0%})"
+            cells.append(f"{n:,}{share}" if n else "-")
+        table.add_row(name, *cells)
+    return table
+
+
+def _subgroups(summary: RunSummary) -> Table:
+    table = _table("Preference subgroups", "subgroup", "patients", "share")
+    for label, n in summary.subgroups.items():
+        table.add_row(Text(label), f"{n:,}", f"{n / summary.n_scored:.1%}")
+    if summary.n_worst_class_ruled_out:
+        n = summary.n_worst_class_ruled_out
+        note = "of which best beats worst though no neighbours differ"
+        table.add_row(Text(note, style="italic"), f"{n:,}", f"{n / summary.n_scored:.1%}")
+    return table
+
+
+def _time(steps: list[Step]) -> Table:
+    total = sum(step.seconds for step in steps)
+    table = _table(f"Time: {total:.1f} s, of which", "step", "rows", "seconds")
+    slowest = sorted(steps, key=lambda step: -step.seconds)[:_SLOWEST]
+    for step in (step for step in steps if step in slowest):
+        rows = "" if step.rows is None else f"{step.rows:,}"
+        table.add_row(step.name, rows, f"{step.seconds:.2f}")
+    return table

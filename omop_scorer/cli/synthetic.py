@@ -1,0 +1,98 @@
+"""Commands that make up a CDM: synth and demo."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from omop_scorer.cli.nightly import score_warehouse
+from omop_scorer.cli.options import LogOption
+from omop_scorer.cli.results import write_report
+from omop_scorer.config.run_file import load, shipped_run_file
+from omop_scorer.errors import ConfigurationError
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Folder for the demonstration.")] = Path("demo"),
+    persons: Annotated[int, typer.Option(min=1, help="Persons in the made-up CDM.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the made-up CDM.")] = 1,
+    log_format: LogOption = "auto",
+) -> None:
+    """Make up a CDM, score it, and write the population report."""
+    from omop_scorer.synthetic import write as synthetic  # noqa: PLC0415
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: cannot be created: {error.strerror}") from None
+    cdm, results = folder / "cdm.duckdb", folder / "results.duckdb"
+    synthetic.write(cdm, persons, seed, overwrite=True)
+    config = load(
+        shipped_run_file(),
+        [
+            f"cdm.url={cdm}",
+            f"results.url={results}",
+            f"as_of_date={synthetic.AS_OF}",
+            f"covariates.cdai.concept_ids={list(synthetic.CDAI_CONCEPT_IDS)}",
+        ],
+    )
+    score_warehouse(config, log_format)
+    (page,) = write_report(config, "latest", folder / "report.html")
+    Console().print(
+        f"\nCDM: {cdm}\nResults: {results}\nReport: {page} (open it in a browser)\n"
+        "Look at the results, for example, with:\n"
+        f"  duckdb {results} 'FROM omop_scorer.latest_score LIMIT 5'",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def synth(
+    out: Annotated[Path, typer.Option(help="A .duckdb file, or a folder for Parquet files.")],
+    persons: Annotated[int, typer.Option(min=1, help="Persons in the CDM.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Same seed, same CDM.")] = 1,
+    crohns_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of persons with Crohn's disease.")
+    ] = 0.3,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of", formats=["%Y-%m-%d"], help="The as-of date for which the truth holds."
+        ),
+    ] = None,
+    events_per_person: Annotated[
+        float,
+        typer.Option(
+            help="Events per person: 0 for about 13, which the truth needs; 20 to 2000 for the "
+            "bulk of a warehouse."
+        ),
+    ] = 0,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="Threads. The rows do not depend on their number.", show_default="all cores"
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing CDM.")] = False,
+) -> None:
+    """Make up a CDM, and write the truth beside it."""
+    from omop_scorer.synthetic import write as synthetic  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("persons", total=persons)
+        summary = synthetic.write(
+            out,
+            persons,
+            seed,
+            as_of=synthetic.AS_OF if as_of is None else as_of.date(),
+            crohns_share=crohns_share,
+            events_per_person=events_per_person,
+            threads=threads,
+            overwrite=overwrite,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    typer.echo(str(summary))

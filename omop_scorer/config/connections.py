@@ -1,0 +1,122 @@
+"""Connection settings: everything an engine needs to know of the run file."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import available_timezones
+
+from pydantic import Field, field_validator
+
+from omop_scorer.cdm.tables import TABLES
+from omop_scorer.config.location import Location
+from omop_scorer.config.server_url import is_server
+from omop_scorer.documents import Frozen
+from omop_scorer.terms import EngineName
+
+#: As a URL: the catalog of the Spark session.
+CATALOG = "spark"
+
+
+class Cdm(Location):
+    """Where the patients are."""
+
+    schema_: str | None = Field(default=None, alias="schema")
+    vocabulary_url: str | None = None
+    vocabulary_schema: str | None = None
+    tables: Mapping[str, str] = {}
+    date_formats: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    null_text: tuple[str, ...] = ("",)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("no such time zone; allowed: names as in Europe/Berlin, or UTC")
+        return name
+
+    @field_validator("vocabulary_url")
+    @classmethod
+    def _is_a_path(cls, url: str | None) -> str | None:
+        # The url is not repeated: it may hold a password.
+        if url is not None and is_server(url):
+            raise ValueError(
+                "a vocabulary on a server is read from the CDM's own database: leave this out, and "
+                "name its schema under cdm.vocabulary_schema"
+            )
+        return url
+
+    @field_validator("tables")
+    @classmethod
+    def _tables_are_read(cls, tables: Mapping[str, str]) -> Mapping[str, str]:
+        known = [table.name for table in TABLES]
+        if unknown := sorted(set(tables) - set(known)):
+            raise ValueError(f"{', '.join(unknown)}: not read; tables read: {', '.join(known)}")
+        return tables
+
+    @field_validator("date_formats")
+    @classmethod
+    def _formats_are_dates(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        for text in formats:
+            if "%d" not in text or not re.search("%[mbB]", text) or not re.search("%[yY]", text):
+                raise ValueError("each format needs a day, a month and a year, as in %m/%d/%Y")
+        return formats
+
+
+class Results(Location):
+    """Where the answers go."""
+
+    schema_: str = Field(default="omop_scorer", alias="schema", min_length=1)
+
+
+class PostgreSQL(Frozen):
+    """How a PostgreSQL server is dealt with."""
+
+    application_name: str = Field(default="omop-scorer", min_length=1, max_length=63)
+    lock_timeout_seconds: int = Field(default=60, ge=1, le=2_000_000)
+    statement_timeout_seconds: int | None = Field(default=None, ge=1, le=2_000_000)
+    retries: int = Field(default=3, ge=0, le=20)
+    retry_wait_seconds: float = Field(default=5, ge=0, le=600)
+
+
+class Spark(Frozen):
+    """How a Spark session is had, and where it keeps the tables of a run that is under way."""
+
+    scratch: str | None = None
+    settings: Mapping[str, str] = {}
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _settings_are_text(cls, settings: object) -> object:
+        if not isinstance(settings, Mapping):
+            return settings
+        return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in settings.items()}
+
+    @field_validator("settings")
+    @classmethod
+    def _settings_are_no_secrets(cls, settings: Mapping[str, str]) -> Mapping[str, str]:
+        for name in settings:
+            if not name.startswith("spark."):
+                raise ValueError(f"{name}: not a setting of Spark; allowed: spark.something")
+            # The address of a server holds its token.
+            is_remote = name == "spark.remote"
+            if is_remote or re.search("secret|password|token|credential|[.]key", name, re.I):
+                raise ValueError(
+                    f"{name}: what is kept with every run may hold no secret: it belongs in "
+                    f"{'the variable SPARK_REMOTE' if is_remote else 'spark-defaults.conf'}"
+                )
+        return settings
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The settings with which an engine or a reader of results opens its databases."""
+
+    engine: EngineName
+    cdm: Cdm
+    results: Results
+    postgresql: PostgreSQL
+    spark: Spark
+    batch_size: int
+    threads: int | None
+    memory_limit: str | None

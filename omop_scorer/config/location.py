@@ -1,0 +1,74 @@
+"""Where tables are, as a section of the run file: a path, or a server with its password apart."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import (
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from omop_scorer.config.server_url import is_server, without_password
+from omop_scorer.documents import Frozen
+from omop_scorer.errors import ConfigurationError
+
+
+class Location(Frozen):
+    """Where tables are: a file, a folder or a server, whose password is kept out of the URL."""
+
+    url: str
+    password_file: str | None = None
+    _password: SecretStr | None = PrivateAttr(default=None)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_the_password_apart(
+        cls, given: Any, validate: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        """Take the password out before anything that could repeat it sees the URL."""
+        url = given.get("url") if isinstance(given, Mapping) else None
+        if not isinstance(url, str) or not is_server(url):
+            return validate(given)
+        shown, password = without_password(url)
+        place = validate({**given, "url": shown})
+        if password is not None:
+            place._password = SecretStr(password)
+        return place
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_place(cls, url: str) -> str:
+        if url.startswith(":"):
+            raise ValueError("give the path of a file or folder, or postgresql://...")
+        return url
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the URL names a server."""
+        return is_server(self.url)
+
+    @property
+    def password(self) -> SecretStr | None:
+        """The password that stood in the URL, or stands in the file.
+
+        Raises
+        ------
+        ConfigurationError
+            The file cannot be read.
+        """
+        if self.password_file is None:
+            return self._password
+        try:
+            text = Path(self.password_file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"password_file {self.password_file}: cannot be read ({type(error).__name__})"
+            ) from None
+        password = text.rstrip("\r\n")
+        if not password:
+            raise ConfigurationError(f"password_file {self.password_file}: holds no password")
+        return SecretStr(password)

@@ -1,0 +1,307 @@
+"""The run file as frozen models; every fault reported at once, before any database is touched."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from omop_scorer.config.connections import CATALOG, Cdm, Connections, PostgreSQL, Results, Spark
+from omop_scorer.config.server_url import is_server
+from omop_scorer.documents import ConceptId, Frozen, faults_of, override, read_yaml
+from omop_scorer.errors import ConfigurationError
+from omop_scorer.resources import shipped
+from omop_scorer.terms import EngineName, Uncertainty
+
+#: "Ever" as a number of days: two hundred years, longer than any record.
+EVER_DAYS = 73_000
+
+#: PostgreSQL cuts off the rest of a name.
+_LONGEST_NAME_BYTES = 63
+
+Days = Annotated[int, Field(ge=0, le=EVER_DAYS)]
+
+Table = Literal["measurement", "observation"]
+
+
+class Cohort(Frozen):
+    """Who is in, and who of them is scored."""
+
+    concept_ids: tuple[ConceptId, ...] = Field(default=(201606,), min_length=1)
+    extra_concept_ids: tuple[ConceptId, ...] = ()
+    minimum_distinct_days: int = Field(default=1, ge=1)
+    minimum_persons: int = Field(default=0, ge=0)
+    exclude_concept_sets: tuple[str, ...] = ()
+    age_rule: Literal["date", "year"] = "date"
+    age_minimum: int = Field(default=18, ge=0)
+    age_maximum: int = Field(default=99, le=150)
+
+    @model_validator(mode="after")
+    def _ages_in_order(self) -> "Cohort":
+        if self.age_minimum > self.age_maximum:
+            raise ValueError("age_minimum is above age_maximum: nobody would be scored")
+        return self
+
+
+class Measured(Frozen):
+    """A measured quantity: where it is looked for, how far back, and what is plausible."""
+
+    concept_ids: tuple[ConceptId, ...] = ()
+    measurement_concept_sets: tuple[str, ...] = ()
+    observation_concept_sets: tuple[str, ...] = ()
+    lookback_days: Days
+    minimum: float
+    maximum: float
+    minimum_age: int = Field(default=0, ge=0)
+    imputed_value: float | None = None
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> "Measured":
+        if self.minimum > self.maximum:
+            raise ValueError("minimum is above maximum: every value would be rejected")
+        if self.imputed_value is not None and not (
+            self.minimum <= self.imputed_value <= self.maximum
+        ):
+            raise ValueError("imputed_value lies outside minimum and maximum")
+        return self
+
+
+class Exposure(Frozen):
+    """A yes or no from drug exposures."""
+
+    lookback_days: Days
+
+
+class DiseaseLocation(Frozen):
+    """Disease location, from the whole history."""
+
+    imputed_value: float | None = Field(default=None, ge=0, le=1)
+
+
+class Covariates(Frozen):
+    """The rules of covariates.md, one section a covariate or quantity."""
+
+    crp: Measured = Measured(
+        measurement_concept_sets=("crp", "crp_moles"),
+        observation_concept_sets=("crp_observation_table",),
+        lookback_days=180,
+        minimum=0,
+        maximum=500,
+    )
+    cdai: Measured = Measured(lookback_days=90, minimum=0, maximum=750)
+    bmi: Measured = Measured(
+        measurement_concept_sets=("bmi",), lookback_days=730, minimum=10, maximum=80
+    )
+    body_weight: Measured = Measured(
+        measurement_concept_sets=("body_weight",), lookback_days=730, minimum=25, maximum=350
+    )
+    body_height: Measured = Measured(
+        measurement_concept_sets=("body_height",),
+        lookback_days=EVER_DAYS,
+        minimum=120,
+        maximum=230,
+        minimum_age=18,
+    )
+    prior_anti_tnf: Exposure = Exposure(lookback_days=EVER_DAYS)
+    steroid: Exposure = Exposure(lookback_days=30)
+    immunomodulator: Exposure = Exposure(lookback_days=90)
+    ileal: DiseaseLocation = DiseaseLocation()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_left_out_take_their_default(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        merged = dict(given)
+        for name, field in cls.model_fields.items():
+            if isinstance(merged.get(name), dict):
+                merged[name] = {**field.default.model_dump(), **merged[name]}
+        return merged
+
+    def quantities(self) -> dict[str, Measured]:
+        """Return the measured quantities by name."""
+        return {name: rule for name, rule in self if isinstance(rule, Measured)}
+
+
+class Audit(Frozen):
+    """What the audits count from when, and how a treatment is taken to go on."""
+
+    since: date = date(2016, 1, 1)
+    age_at: Literal["as_of", "index"] = "as_of"
+    continuing_days: Days = 180
+
+
+class RunConfig(Frozen):
+    """Everything a run depends on besides the data."""
+
+    engine: EngineName = "duckdb"
+    cdm: Cdm
+    results: Results
+    as_of_date: date | None = None
+    uncertainty: Uncertainty = "bootstrap"
+    model: str = "crohns_srs_2025"
+    concept_sets: str | None = None
+    units: str | None = None
+    treatment_lines: str | None = None
+    missing: Literal["impute", "reduced_model"] = "impute"
+    impute: Literal["calculator", "training_mean", "cohort_median"] = "calculator"
+    batch_size: int = Field(default=100_000, ge=1, le=10_000_000)
+    threads: int | None = Field(default=None, ge=1)
+    memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
+    minimum_cell_count: int = Field(default=5, ge=1)
+    keep_person_level_runs: int | None = Field(default=None, ge=1)
+    postgresql: PostgreSQL = PostgreSQL()
+    spark: Spark = Spark()
+    cohort: Cohort = Cohort()
+    covariates: Covariates = Covariates()
+    audit: Audit = Audit()
+
+    @model_validator(mode="after")
+    def _engine_fits(self) -> "RunConfig":
+        for key, place in (("cdm", self.cdm), ("results", self.results)):
+            if place.is_server and self.engine != "postgresql":
+                raise ValueError(f"{key}.url is on a server: it needs engine: postgresql")
+            if not place.is_server and self.engine == "postgresql":
+                raise ValueError(
+                    f"{key}.url is no server: engine postgresql needs postgresql://..."
+                )
+        if self.engine == "postgresql" and self.cdm.vocabulary_url is not None:
+            raise ValueError("cdm.vocabulary_url: engine postgresql reads one database")
+        if self.engine != "duckdb" and (self.threads is not None or self.memory_limit is not None):
+            raise ValueError(f"threads and memory_limit are of engine duckdb, not of {self.engine}")
+        if self.engine == "spark":
+            urls = (self.cdm.url, self.cdm.vocabulary_url, self.results.url, self.spark.scratch)
+            if any(url is not None and "://" in url for url in urls):
+                raise ValueError(
+                    "engine spark takes folders that driver and executors mount, or the word spark "
+                    "for a catalog: no URL of an object store"
+                )
+            # It becomes a folder's name, or the names of a catalog and a schema.
+            name = self.results.schema_
+            if "/" in name or not all(part.strip() for part in name.split(".")):
+                raise ValueError("results.schema: allowed: schema, or catalog.schema")
+        return self
+
+    @model_validator(mode="after")
+    def _results_apart(self) -> "RunConfig":
+        if self.engine == "postgresql":
+            return self._schemas_apart()
+        if self.engine == "spark" and self.cdm.url == self.results.url == CATALOG:
+            return self._schemas_apart()
+        results = Path(self.results.url)
+        for url in (self.cdm.url, self.cdm.vocabulary_url):
+            if url is not None and _is_same(Path(url), results):
+                raise ValueError("results.url is the CDM itself: the CDM is never written to")
+        if self.engine == "duckdb" and results.stem == self.results.schema_:
+            raise ValueError(
+                "results.url: the file may not be called like results.schema, "
+                "because DuckDB could not tell the two apart in a query"
+            )
+        return self
+
+    def _schemas_apart(self) -> "RunConfig":
+        name = self.results.schema_
+        if len(name.encode()) > _LONGEST_NAME_BYTES or name.startswith("pg_"):
+            raise ValueError(
+                f"results.schema: at most {_LONGEST_NAME_BYTES} bytes, and not pg_..., for that is "
+                "the server's"
+            )
+        schemas = (self.cdm.schema_, self.cdm.vocabulary_schema)
+        if self.cdm.url == self.results.url and self.results.schema_ in schemas:
+            raise ValueError("results.schema is that of the CDM: the CDM is never written to")
+        return self
+
+    @property
+    def connections(self) -> Connections:
+        """The settings of this run file that an engine needs."""
+        return Connections(
+            **{field.name: getattr(self, field.name) for field in fields(Connections)}
+        )
+
+    def to_json(self) -> str:
+        """Return the configuration as canonical JSON, as stored with every run."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run file and apply `key=value` overrides (dotted keys, YAML values).
+
+    Raises
+    ------
+    ConfigurationError
+        With every fault found: file, key, what was found and what is allowed.
+    """
+    document, problems = _read(path, overrides)
+    return _validated(path, document, problems)
+
+
+def load_for_readers(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run file for its results alone; what it says of engine and CDM does not matter.
+
+    Raises
+    ------
+    ConfigurationError
+        As `load`.
+    """
+    document, problems = _read(path, overrides)
+    results = document.get("results")
+    url = results.get("url") if isinstance(results, dict) else None
+    on_server = isinstance(url, str) and is_server(url)
+    if document.get("engine") != "spark":
+        document["engine"] = "postgresql" if on_server else "duckdb"
+    document["cdm"] = {"url": "postgresql://not-opened/" if on_server else "not opened"}
+    if document["engine"] != "duckdb":
+        document |= dict.fromkeys(("threads", "memory_limit"))
+    return _validated(path, document, problems)
+
+
+def to_server(option: str, url: str, null_text: Sequence[str]) -> Connections:
+    """Return the settings that reach a server, for a command without a run file.
+
+    Raises
+    ------
+    ConfigurationError
+        The URL is none of a server; the message names the option.
+    """
+    cdm = {"url": url, "null_text": tuple(null_text)}
+    document = {"engine": "postgresql", "cdm": cdm, "results": {"url": url}}
+    return _validated(Path(option), document, []).connections
+
+
+def _read(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    document = read_yaml(path)
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path}: expected keys and values, found something else")
+    return document, [problem for text in overrides if (problem := override(document, text))]
+
+
+def _validated(path: Path, document: dict[str, Any], problems: list[str]) -> RunConfig:
+    try:
+        config = RunConfig.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError(*problems, *faults_of(path, error, RunConfig)) from None
+    if problems:
+        raise ConfigurationError(*problems)
+    return config
+
+
+def shipped_run_file() -> Path:
+    """Return the commented run file with every default."""
+    return shipped("configs") / "nightly.yaml"

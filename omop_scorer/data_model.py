@@ -1,0 +1,69 @@
+"""The results tables as specified in `sql/results/results_data_model.csv`."""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+
+import pyarrow as pa
+
+from omop_scorer.resources import shipped
+
+_ARROW = {
+    "bigint": pa.int64(),
+    "integer": pa.int32(),
+    "double": pa.float64(),
+    "varchar": pa.string(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+}
+
+
+@dataclass(frozen=True)
+class ResultsColumn:
+    """One line of the specification of the results tables."""
+
+    table_name: str
+    column_name: str
+    data_type: str
+    is_required: bool
+    is_key: bool
+    is_count: bool
+    """Whether it counts something that must not leave the warehouse while it is small."""
+
+
+@cache
+def data_model() -> dict[str, list[ResultsColumn]]:
+    """Return the specification: columns, in order, by table."""
+    path = shipped("sql") / "results" / "results_data_model.csv"
+    tables: dict[str, list[ResultsColumn]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            column = ResultsColumn(
+                row["table_name"],
+                row["column_name"],
+                row["data_type"],
+                *(row[flag] == "Yes" for flag in ("is_required", "primary_key", "min_cell_count")),
+            )
+            tables.setdefault(column.table_name, []).append(column)
+    return tables
+
+
+def arrow_schema(table: str) -> pa.Schema:
+    """Return the Arrow schema of a results table."""
+    return pa.schema([(c.column_name, _ARROW[c.data_type]) for c in data_model()[table]])
+
+
+def run_tables() -> list[str]:
+    """Return the tables that a run appends to besides its own two."""
+    return [name for name in data_model() if not name.startswith("scoring_run")]
+
+
+def person_level_tables() -> list[str]:
+    """Return those of them whose rows are of persons."""
+    persons = {"person_id", "subject_id"}
+    return [
+        name
+        for name in run_tables()
+        if persons & {column.column_name for column in data_model()[name]}
+    ]

@@ -1,0 +1,1 @@
+"""Statistical disclosure control: true figures in, protected figures out."""

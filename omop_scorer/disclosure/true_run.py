@@ -1,0 +1,168 @@
+"""The aggregates of one run as the results tables hold them: true counts, not yet to be shown."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from pydantic import ValidationError
+
+from omop_scorer import sql, terms
+from omop_scorer.config.run_file import Audit, Cohort, RunConfig
+from omop_scorer.data_model import data_model
+from omop_scorer.engines.base import ResultsReader
+from omop_scorer.model.card import ModelCard
+from omop_scorer.model.load import load_model, shipped_models
+from omop_scorer.model.subgroups import label_set
+from omop_scorer.results.difference import PatientDifference, compare
+from omop_scorer.results.history import Run
+
+_OF_PERSONS = {"person_id", "subject_id"}
+
+#: The order in which words are printed, where alphabetical order would puzzle a reader.
+_ORDER: Mapping[str, tuple[str, ...]] = {
+    "population": (*terms.POPULATIONS, *terms.TREATED_POPULATIONS, *terms.SUMMARISED),
+    "age_group": tuple(name for name, _, _ in terms.AGE_GROUPS),
+    "sex": terms.SEXES,
+    "reason": terms.EXCLUSIONS,
+    "index_rule": terms.INDEX_RULES,
+    "stratum": tuple(terms.STRATUM_VALUES),
+    "uncertainty": terms.UNCERTAINTIES,
+    "assumption": terms.ASSUMPTIONS,
+    "measure": (
+        *(terms.WOMEN_50_AND_OVER, terms.AGE_OR_SEX_UNKNOWN),
+        *(*terms.STATUS_MEASURES, "n_records"),
+        *terms.HISTOGRAMS,
+        *terms.LABEL_CHECKS,
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What differs from the COMPLETE run before; `patients` is None when nobody can tell."""
+
+    earlier: Run
+    patients: PatientDifference | None
+
+
+@dataclass(frozen=True, eq=False)
+class RunTables:
+    """A run, its aggregates and what changed since the run before it."""
+
+    run: Mapping[str, Any]
+    """The rows of scoring_run and of its COMPLETE status, `completed_at`, and `config`, parsed."""
+    frames: Mapping[str, pd.DataFrame]
+    """The tables of which the run has rows, without run_id, in an order for readers."""
+    config: RunConfig | None
+    """None where this release does not understand the run's configuration."""
+    card: ModelCard | None
+    """None where no card of the run's model is shipped."""
+    change: Change | None
+
+
+def aggregate_tables() -> list[str]:
+    """Return the results tables, besides a run's own two, whose rows are not of persons."""
+    return [
+        name
+        for name, columns in data_model().items()
+        if not name.startswith("scoring_run")
+        and not _OF_PERSONS & {each.column_name for each in columns}
+    ]
+
+
+def read_run(reader: ResultsReader, run: Run) -> RunTables:
+    """Read what a run has; tables that an older schema lacks are left out.
+
+    Raises
+    ------
+    SqlError
+        A table cannot be read.
+    """
+    card = load_model(run.model_id).card if run.model_id in shipped_models() else None
+    present = reader.tables()
+    frames = {}
+    for name in aggregate_tables():
+        if name in present:
+            rows = _read(reader, name, run.run_id)
+            columns = [c.column_name for c in data_model()[name] if c.column_name != "run_id"]
+            if rows.num_rows and set(columns) <= set(rows.column_names):
+                frames[name] = in_order(_frame(rows.select(columns)), card)
+    (row,) = _read(reader, "scoring_run", run.run_id).to_pylist()
+    change = None
+    if run.previous_run_id is not None:
+        difference = compare(reader, run.previous_run_id, run.run_id)
+        change = Change(difference.earlier, difference.patients)
+    status = {
+        "n_cohort": run.n_cohort,
+        "n_scored": run.n_scored,
+        "message": run.message,
+        "completed_at": run.recorded_at,
+        "config": json.loads(run.config_json),
+    }
+    return RunTables(
+        row | status, frames, _config(run.config_json, str(row["uncertainty"])), card, change
+    )
+
+
+def _read(reader: ResultsReader, table: str, run_id: int) -> pa.Table:
+    query = sql.parse(f"SELECT * FROM results.{table} WHERE run_id = :run_id")  # noqa: S608
+    return reader.read(query, {"run_id": run_id})
+
+
+def _config(text: str, uncertainty: str) -> RunConfig | None:
+    """Return the configuration, of another release what links its figures; None if not even that.
+
+    Of that, what this release does not know is left out, and what it has no word of is the default.
+    """
+    try:
+        return RunConfig.model_validate_json(text)
+    except ValidationError:
+        given = json.loads(text)
+    linking: dict[str, Any] = {"cdm": {"url": "cdm"}, "results": {"url": "results"}}
+    for name, section in (("audit", Audit), ("cohort", Cohort)):
+        of_it = given.get(name) if isinstance(given, dict) else None
+        known = section.model_fields if isinstance(of_it, dict) else {}
+        linking[name] = {key: value for key, value in (of_it or {}).items() if key in known}
+    try:
+        return RunConfig.model_validate({**linking, "uncertainty": uncertainty})
+    except ValidationError:
+        return None
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    types = {
+        field.name: "Int64" if pa.types.is_integer(field.type) else "Float64"
+        for field in rows.schema
+        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    }
+    frame = pd.DataFrame(rows.to_pydict(), columns=rows.column_names)
+    return frame.astype(types)
+
+
+def in_order(rows: pd.DataFrame, card: ModelCard | None) -> pd.DataFrame:
+    """Return rows in the order of their columns, words in the order that readers expect."""
+    known = {column: list(words) for column, words in _ORDER.items()}
+    if card is not None:
+        keys = [each.key for each in card.classes]
+        labels = list(label_set([each.label for each in card.classes]))
+        names = [each.name for each in card.covariates]
+        known |= {"index_class": [terms.ALL, *keys], "next_class": list(terms.next_classes(keys))}
+        known |= dict.fromkeys(("subgroup", "subgroup_bootstrap", "subgroup_analytic"), labels)
+        known |= {"covariate": names, "category": [*keys, *names, terms.SCORED], "preferred": keys}
+        known["measure"] += [terms.alone_on_top(key) for key in keys]
+    known["stratum_value"] = [*known["age_group"], "female", "male", "yes", "no"]
+
+    def place(column: "pd.Series[Any]") -> "pd.Series[Any]":
+        words = known.get(str(column.name))
+        if words is None:
+            return column
+        return column.map(lambda word: (words.index(word) if word in words else len(words), word))
+
+    columns = [str(name) for name in rows if str(rows[name].dtype) not in ("Int64", "Float64")]
+    columns += [name for name in ("concept_id", "cohort_definition_id", "bin_low") if name in rows]
+    if "step" in rows or "cohort_definition_id" in rows:
+        columns = [str(rows.columns[0])]
+    return rows.sort_values(columns, key=place, kind="stable", ignore_index=True)

@@ -1,0 +1,182 @@
+"""Where an embedded engine finds tables: in a DuckDB file, or as files in a folder."""
+
+import csv
+import gzip
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+from sqlglot import exp
+
+from omop_scorer.cdm.tables import SiteTable
+from omop_scorer.engines.duckdb.session import attach, first_line, holder, is_locked
+from omop_scorer.errors import CdmError, ConnectionFailedError
+
+_SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+
+_DELIMITERS = (",", "\t", ";", "|")
+
+
+class Source:
+    """A file or folder in which tables are looked up by name, in any letter case.
+
+    Parameters
+    ----------
+    connection
+        A file is attached to it, read-only.
+    alias
+        The name that an attached file gets.
+    key
+        The key of the run file that names it, for messages.
+    url
+        The file or folder.
+    null_text
+        Texts of a CSV that mean missing.
+
+    Raises
+    ------
+    ConnectionFailedError
+        There is no such file, or it cannot be opened.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        alias: str,
+        key: str,
+        url: str,
+        null_text: Sequence[str],
+    ) -> None:
+        self._connection = connection
+        self._alias = alias
+        self._null_text = null_text
+        self._path = Path(url)
+        self._where = f"{key} {self._path}"
+        if not self._path.exists():
+            raise ConnectionFailedError(f"{self._where}: no such file or folder")
+        if not self._path.is_dir():
+            self._attach()
+
+    def _attach(self) -> None:
+        try:
+            attach(self._connection, self._path, self._alias, read_only=True)
+        except duckdb.Error as error:
+            text = str(error)
+            if is_locked(text):
+                raise ConnectionFailedError(
+                    f"{self._where}: another program has the file open for writing"
+                    f"{holder(text)}; let it finish and start again"
+                ) from None
+            raise ConnectionFailedError(f"{self._where}: {first_line(text)}") from None
+
+    def find(self, table: str, schema: str | None, anchor: str) -> SiteTable | None:
+        """Find a table; without a schema, in the only one that holds the anchor table.
+
+        Raises
+        ------
+        CdmError
+            The schema, or which of several is meant, is not known; or the table is unreadable.
+        """
+        relation = (
+            self._find_file(table)
+            if self._path.is_dir()
+            else self._find_in_schema(table, schema, anchor)
+        )
+        return None if relation is None else self._describe(relation)
+
+    def _find_in_schema(self, table: str, schema: str | None, anchor: str) -> str | None:
+        rows = self._connection.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables "
+            "WHERE table_catalog = $alias",
+            {"alias": self._alias},
+        ).fetchall()
+        if schema is None:
+            homes = sorted({s for s, t in rows if t.lower() == anchor.lower()})
+            homes = homes or sorted({s for s, t in rows if t.lower() == table.lower()})
+            if len(homes) > 1:
+                raise CdmError(
+                    f"{self._where}: the schemas {', '.join(homes)} each hold a table "
+                    f"{anchor}; say which is meant with cdm.schema or cdm.vocabulary_schema"
+                )
+        else:
+            homes = sorted({s for s, _ in rows if s.lower() == schema.lower()})
+            if not homes:
+                known = ", ".join(sorted({s for s, _ in rows})) or "none"
+                raise CdmError(
+                    f"{self._where}: schema {schema!r} holds no tables; schemas: {known}"
+                )
+        matches = [(s, t) for s, t in rows if s in homes and t.lower() == table.lower()]
+        if not matches:
+            return None
+        home, name = matches[0]
+        return exp.table_(name, home, self._alias, quoted=True).sql(dialect="duckdb")
+
+    def _find_file(self, table: str) -> str | None:
+        names = {table.lower() + suffix for suffix in _SUFFIXES}
+        matches = [
+            path
+            for path in sorted(self._path.iterdir())
+            if path.name.lower() in names or (path.is_dir() and path.name.lower() == table.lower())
+        ]
+        if len(matches) > 1:
+            found = ", ".join(path.name for path in matches)
+            raise CdmError(f"{self._where}: {found} all stand for table {table}")
+        if not matches:
+            return None
+        (path,) = matches
+        files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        if not files:
+            raise CdmError(f"{self._where}/{path.name}: the folder holds no Parquet file")
+        # No character of a file's name may stand for others.
+        listed = _list([re.sub(r"([\[*?])", r"[\1]", str(file)) for file in files])
+        if files[0].name.lower().endswith(".parquet"):
+            return f"READ_PARQUET({listed})"
+        return self._csv_relation(path, listed)
+
+    def _csv_relation(self, path: Path, listed: str) -> str:
+        """Pin everything about a CSV but its delimiter: the first rows do not tell the rest."""
+        try:
+            opened = gzip.open if path.name.lower().endswith(".gz") else open
+            with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+                line = file.readline()
+            delimiter = max(_DELIMITERS, key=line.count)
+            names = next(csv.reader([line], delimiter=delimiter), [])
+        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+            raise CdmError(
+                f"{self._where}/{path.name}: cannot be read as CSV in UTF-8 "
+                f"({type(error).__name__})"
+            ) from None
+        if len({name.strip().lower() for name in names}) < max(len(names), 1):
+            raise CdmError(
+                f"{self._where}/{path.name}: the header is empty or names a column twice"
+            )
+        columns = ", ".join(
+            f"{exp.Literal.string(name.strip()).sql(dialect='duckdb')}: 'VARCHAR'" for name in names
+        )
+        return (
+            f"READ_CSV({listed}, auto_detect = FALSE, columns = {{{columns}}}, "
+            f"delim = '{delimiter}', quote = '\"', escape = '\"', comment = '', header = TRUE, "
+            f"strict_mode = TRUE, nullstr = {_list(self._null_text)})"
+        )
+
+    def _describe(self, relation: str) -> SiteTable:
+        try:
+            rows = self._connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+        except duckdb.Error as error:
+            quoted = re.search(r"'([^']*)'", relation)
+            name = Path(quoted[1]).name if quoted else relation
+            raise CdmError(
+                f"{self._where}: a table cannot be read ({type(error).__name__}): {name}"
+            ) from None
+        quoted = re.search(r"'([^']*)'", relation)
+        return SiteTable(
+            relation=relation,
+            label=f"{self._where}/{Path(quoted[1]).name}" if quoted else relation,
+            columns={name.lower(): native for name, native, *_ in rows},
+            names={name.lower(): name for name, *_ in rows},
+        )
+
+
+def _list(texts: Sequence[str]) -> str:
+    return exp.array(*map(exp.Literal.string, texts)).sql(dialect="duckdb")

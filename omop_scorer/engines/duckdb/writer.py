@@ -1,0 +1,64 @@
+"""The results file: the lock of a run, taken by attaching the file for writing."""
+
+import stat
+import tempfile
+from pathlib import Path
+
+import duckdb
+from sqlglot import exp
+
+from omop_scorer.config.connections import Connections
+from omop_scorer.engines.duckdb.session import attach, first_line, holder, is_locked
+from omop_scorer.errors import LockHeldError, ResultsError
+
+
+def try_results_file(settings: Connections) -> int:
+    """Take the lock of the results file and let go of it; return the version of its schema.
+
+    0 means that there is none yet. Where there is no file, only the right to make one is tried: a
+    run may be making it just now.
+    """
+    path = Path(settings.results.url)
+    if not path.exists() and path.parent.is_dir():
+        try:
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            raise ResultsError(f"results.url {path}: {path.parent}: {error.strerror}") from None
+        return 0
+    version = exp.select("version").from_(
+        exp.table_("schema_version", settings.results.schema_, "site_results", quoted=True)
+    )
+    connection = duckdb.connect(":memory:")
+    try:
+        attach_results(connection, settings)
+        rows = connection.execute(version.sql(dialect="duckdb")).fetchall()
+        return max((int(number) for (number,) in rows), default=0)
+    except duckdb.CatalogException:
+        return 0
+    finally:
+        connection.close()
+
+
+def attach_results(connection: duckdb.DuckDBPyConnection, settings: Connections) -> None:
+    """Attach the results file for writing, which locks it.
+
+    Raises
+    ------
+    LockHeldError, ResultsError
+    """
+    path = Path(settings.results.url)
+    where = f"results.url {path}"
+    if not path.parent.is_dir():
+        raise ResultsError(f"{where}: the folder {path.parent} does not exist; make it first")
+    if path.exists() and not stat.S_IMODE(path.stat().st_mode) & 0o222:
+        raise ResultsError(f"{where}: the file is read-only; results cannot be written to it")
+    try:
+        attach(connection, path, "site_results", read_only=False)
+    except duckdb.Error as error:
+        text = str(error)
+        if is_locked(text):
+            raise LockHeldError(
+                f"{where}: another run, or another program, has the file open"
+                f"{holder(text)}; wait for it to end, or close it, and start again"
+            ) from None
+        raise ResultsError(f"{where}: cannot be opened: {first_line(text)}") from None

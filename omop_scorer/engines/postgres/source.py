@@ -1,0 +1,166 @@
+"""Where a PostgreSQL database has the tables of a CDM, and whether they may be read."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from omop_scorer.cdm.tables import TABLES, SiteTable
+from omop_scorer.engines.postgres.session import Connection, quoted
+from omop_scorer.errors import CdmError, ConnectionFailedError
+
+_RELATIONS = """
+SELECT n.nspname, c.relname, c.oid,
+  has_schema_privilege(n.oid, 'USAGE') AS is_open,
+  has_table_privilege(c.oid, 'SELECT') AS is_readable,
+  c.relkind IN ('r', 'p', 'v') AS is_lockable,
+  c.relkind IN ('r', 'p') AND row_security_active(c.oid) AS is_filtered
+FROM pg_catalog.pg_class AS c
+INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND lower(c.relname) = ANY (%(names)s)
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(temp|toast)'
+ORDER BY n.nspname, c.relname
+"""
+
+#: A column of a domain has the domain's type.
+_COLUMNS = """
+SELECT a.attname, CASE t.typtype
+    WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) ELSE format_type(a.atttypid, a.atttypmod)
+  END AS native
+FROM pg_catalog.pg_attribute AS a
+INNER JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
+
+
+@dataclass(frozen=True)
+class _Relation:
+    schema: str
+    name: str
+    oid: int
+    is_open: bool
+    is_readable: bool
+    is_lockable: bool
+    is_filtered: bool
+
+
+class PostgresSource:
+    """The tables of a database by name, in any letter case.
+
+    Parameters
+    ----------
+    connection
+        A session on the CDM's database.
+    names
+        What the site calls each table.
+    hidden
+        The schema of the results, where no table of a CDM is looked for.
+
+    Raises
+    ------
+    ConnectionFailedError
+        Temporary tables cannot be made: the server is a standby, or the right is missing.
+    """
+
+    def __init__(self, connection: Connection, names: dict[str, str], hidden: str | None) -> None:
+        self._connection = connection
+        self._names = names
+        self._lockable: set[str] = set()
+        self._refuse_without_temporary_tables()
+        wanted = {names.get(table.name, table.name).lower() for table in TABLES}
+        self._relations: dict[str, list[_Relation]] = defaultdict(list)
+        for row in connection.rows(_RELATIONS, {"names": sorted(wanted)}):
+            relation = _Relation(*row)
+            if relation.schema != hidden:
+                self._relations[relation.name.lower()].append(relation)
+
+    def _refuse_without_temporary_tables(self) -> None:
+        ((is_standby, may, database, user),) = self._connection.rows(
+            "SELECT pg_is_in_recovery(), has_database_privilege(current_database(), 'TEMPORARY'), "
+            "current_database(), current_user"
+        )
+        where = self._connection.where
+        if is_standby:
+            raise ConnectionFailedError(
+                f"{where}: a standby holds no temporary tables, which a run needs; name the "
+                "primary, or a logical replica"
+            )
+        if not may:
+            raise ConnectionFailedError(
+                f"{where}: no right to temporary tables: GRANT TEMPORARY ON DATABASE "
+                f"{quoted(database)} TO {quoted(user)}"
+            )
+
+    def find(self, table: str, schema: str | None, anchor: str) -> SiteTable | None:
+        """Find a table; without a schema, in the only one that holds the anchor table.
+
+        Raises
+        ------
+        CdmError
+            The schema, or which of several is meant, is not known; or the table may not be read.
+        """
+        where = self._connection.where
+        found = self._relations[self._names.get(table, table).lower()]
+        if schema is None:
+            anchors = self._relations[self._names.get(anchor, anchor).lower()]
+            homes = sorted({each.schema for each in anchors or found})
+            if len(homes) > 1:
+                raise CdmError(
+                    f"{where}: the schemas {', '.join(homes)} each hold a table {anchor}; "
+                    "say which is meant with cdm.schema or cdm.vocabulary_schema"
+                )
+        else:
+            homes = [self._schema_of(schema)]
+        matches = [each for each in found if each.schema in homes]
+        if len(matches) > 1:
+            # A name that is quoted nowhere is lower-case.
+            matches = [each for each in matches if each.name == each.name.lower()]
+        if not matches:
+            return None
+        (relation,) = matches
+        return self._describe(relation)
+
+    def lockable(self, relations: Collection[str]) -> set[str]:
+        """Return those of the tables found that can be locked: foreign tables cannot."""
+        return self._lockable.intersection(relations)
+
+    def _schema_of(self, wanted: str) -> str:
+        rows = self._connection.rows(
+            "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' "
+            "AND nspname <> 'information_schema' ORDER BY nspname = %(name)s DESC, nspname",
+            {"name": wanted},
+        )
+        names = [str(name) for (name,) in rows]
+        if wanted in names:
+            return wanted
+        matches = [name for name in names if name.lower() == wanted.lower()]
+        if len(matches) != 1:
+            known = ", ".join(names) or "none"
+            raise CdmError(f"{self._connection.where}: no schema {wanted!r}; schemas: {known}")
+        return matches[0]
+
+    def _describe(self, relation: _Relation) -> SiteTable:
+        label = exp.table_(relation.name, relation.schema, quoted=True).sql(dialect="postgres")
+        self._refuse_unreadable(relation, label)
+        rows = self._connection.rows(_COLUMNS, {"oid": relation.oid})
+        names: dict[str, str] = {}
+        natives: dict[str, str] = {}
+        for name, native in rows:
+            if name.lower() not in names or name == name.lower():
+                names[name.lower()], natives[name.lower()] = name, native
+        if relation.is_lockable:
+            self._lockable.add(label)
+        return SiteTable(label, label, natives, names, is_filtered=relation.is_filtered)
+
+    def _refuse_unreadable(self, relation: _Relation, label: str) -> None:
+        if relation.is_open and relation.is_readable:
+            return
+        ((user,),) = self._connection.rows("SELECT current_user")
+        grant = (
+            f"GRANT SELECT ON {label} TO {quoted(user)}"
+            if relation.is_open
+            else f"GRANT USAGE ON SCHEMA {quoted(relation.schema)} TO {quoted(user)}"
+        )
+        raise CdmError(f"{self._connection.where}: {label} may not be read: {grant}")

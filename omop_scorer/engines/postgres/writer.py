@@ -1,0 +1,170 @@
+"""The session that writes results to a PostgreSQL database: its rights, and the lock of the run."""
+
+import hashlib
+
+from sqlglot import exp
+
+from omop_scorer.config.connections import Connections
+from omop_scorer.engines.postgres.session import Connection, quoted
+from omop_scorer.errors import LockHeldError, ResultsError
+
+
+def open_for_writing(settings: Connections) -> Connection:
+    """Open the results and take the lock of the run, which the session holds until it ends.
+
+    Raises
+    ------
+    ConnectionFailedError, LockHeldError, ResultsError
+    """
+    connection = Connection("results", settings.results, settings)
+    try:
+        connection.refuse_unfit()
+        with connection.errors_as(ResultsError):
+            _refuse_tables_of_a_cdm(connection, settings)
+            _refuse_without_rights(connection, settings.results.schema_)
+            _take_lock(connection, settings.results.schema_)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_without_rights(connection: Connection, schema: str) -> None:
+    if has_schema(connection, schema):
+        rights = connection.rows(
+            "SELECT current_user, has_schema_privilege(%(name)s, 'USAGE') "
+            "AND has_schema_privilege(%(name)s, 'CREATE')",
+            {"name": schema},
+        )
+        what = f"USAGE, CREATE ON SCHEMA {quoted(schema)}"
+    else:
+        rights = connection.rows(
+            "SELECT current_user, has_database_privilege(current_database(), 'CREATE')"
+        )
+        what = f"CREATE ON DATABASE {quoted(connection.driver.info.dbname)}"
+    ((user, may),) = rights
+    if not may:
+        raise ResultsError(
+            f"{connection.where}: the schema {schema} cannot be made or written to: "
+            f"GRANT {what} TO {quoted(user)}"
+        )
+    _refuse_tables_of_others(connection, schema, user)
+
+
+def _refuse_tables_of_a_cdm(connection: Connection, settings: Connections) -> None:
+    schema, names = settings.results.schema_, {"person", "concept"}
+    names |= {settings.cdm.tables.get(name, name).lower() for name in names}
+    rows = connection.rows(
+        "SELECT c.relname FROM pg_catalog.pg_class AS c "
+        "INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %(name)s AND lower(c.relname) = ANY (%(tables)s) ORDER BY c.relname",
+        {"name": schema, "tables": sorted(names)},
+    )
+    if rows:
+        raise ResultsError(
+            f"{connection.where}: results.schema {schema} holds a table {rows[0][0]}, as of a CDM, "
+            "which is never written to; name another schema"
+        )
+
+
+def _refuse_tables_of_others(connection: Connection, schema: str, user: str) -> None:
+    """Refuse before anything is written what would fail at the end: somebody else made a table."""
+    rows = connection.rows(
+        "SELECT c.relname FROM pg_catalog.pg_class AS c "
+        "INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %(name)s AND c.relkind IN ('r', 'p') "
+        "AND (c.relname = 'schema_version' OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a "
+        "WHERE a.attrelid = c.oid AND a.attname = 'run_id' AND NOT a.attisdropped)) "
+        "AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') "
+        "AND has_table_privilege(c.oid, 'DELETE')) ORDER BY c.relname",
+        {"name": schema},
+    )
+    if rows:
+        raise ResultsError(
+            f"{connection.where}: rows of {', '.join(name for (name,) in rows)} cannot be read, "
+            "added and removed: GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA "
+            f"{quoted(schema)} TO {quoted(user)}"
+        )
+
+
+def _lock_key(schema: str) -> dict[str, int]:
+    digest = hashlib.sha256(f"omop-scorer run on {schema}".encode()).digest()
+    first, second = (int.from_bytes(digest[i : i + 4], signed=True) for i in (0, 4))
+    return {"first": first, "second": second}
+
+
+def _take_lock(connection: Connection, schema: str) -> None:
+    key = _lock_key(schema)
+    ((is_taken,),) = connection.rows("SELECT pg_try_advisory_lock(%(first)s, %(second)s)", key)
+    if is_taken:
+        return
+    holder = lock_holder(connection, schema)
+    named = "" if holder is None else f" (server process {holder})"
+    raise LockHeldError(
+        f"{connection.where}: another run writes to the schema {schema}{named}; "
+        "wait for it to end and start again"
+    )
+
+
+def refuse_without_lock(connection: Connection, schema: str) -> None:
+    """Refuse to commit what is not under the lock of the run any more.
+
+    Raises
+    ------
+    ResultsError
+    """
+    holder = lock_holder(connection, schema)
+    ((pid,),) = connection.rows("SELECT pg_backend_pid()")
+    if holder != pid:
+        raise ResultsError(f"{connection.where}: the lock of the run is lost; nothing is written")
+
+
+def lock_holder(connection: Connection, schema: str) -> int | None:
+    """Return the server process that holds the lock of the run on a schema, if any does."""
+    holders = connection.rows(
+        "SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted "
+        "AND l.database = (SELECT oid FROM pg_catalog.pg_database "
+        "WHERE datname = current_database()) "
+        "AND l.classid::bigint = %(first)s & 4294967295 "
+        "AND l.objid::bigint = %(second)s & 4294967295 AND l.objsubid = 2",
+        _lock_key(schema),
+    )
+    return int(holders[0][0]) if holders else None
+
+
+def has_schema(connection: Connection, schema: str) -> bool:
+    """Tell whether a schema exists."""
+    query = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %(name)s"
+    return bool(connection.rows(query, {"name": schema}))
+
+
+def try_results_schema(settings: Connections) -> int:
+    """Take the lock and every right that a run needs, and let go; return the schema's version.
+
+    0 means that there is no table of ours yet.
+
+    Raises
+    ------
+    ConnectionFailedError, LockHeldError, ResultsError
+    """
+    connection = open_for_writing(settings)
+    schema = settings.results.schema_
+    try:
+        with connection.errors_as(ResultsError), connection.driver.transaction(force_rollback=True):
+            if not has_schema(connection, schema):
+                connection.execute(f"CREATE SCHEMA {quoted(schema)}")
+            probe = exp.table_("omop_scorer_probe", schema, quoted=True).sql(dialect="postgres")
+            connection.execute(f"CREATE TABLE {probe} (n BIGINT)")
+            exists = connection.rows(
+                "SELECT 1 FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n "
+                "ON n.oid = c.relnamespace WHERE n.nspname = %(name)s "
+                "AND c.relname = 'schema_version'",
+                {"name": schema},
+            )
+            if not exists:
+                return 0
+            versions = exp.table_("schema_version", schema, quoted=True).sql(dialect="postgres")
+            query = f"SELECT COALESCE(MAX(version), 0) FROM {versions}"  # noqa: S608
+            return int(connection.rows(query)[0][0])
+    finally:
+        connection.close()

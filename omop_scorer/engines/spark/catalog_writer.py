@@ -1,0 +1,197 @@
+"""Results as tables of a Spark catalog: appended, published, and locked by a table."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import pyarrow as pa
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from sqlglot import exp
+
+from omop_scorer.engines.lock_holder import LockHolder
+from omop_scorer.engines.results_folder import LOST, Columns
+from omop_scorer.engines.spark.session import Session, errors_as
+from omop_scorer.engines.spark.source import named
+from omop_scorer.errors import LockHeldError, ResultsError
+
+#: The table whose existence is the lock of a run in a catalog.
+LOCK = "omop_scorer_run_lock"
+
+
+class CatalogResults:
+    """Results as tables of a catalog, in the format that the session makes tables of."""
+
+    def __init__(self, schema: str, session: Session) -> None:
+        self.where = f"results.url spark, schema {schema}"
+        if session.forgets_tables:
+            raise ResultsError(
+                f"{self.where}: the catalog of this session lives in memory and ends with it; name "
+                "a folder under results.url, or give Spark a catalog that lasts"
+            )
+        self._schema = schema.split(".")
+        self._home = named(self._schema)
+        self._session = session
+        self._spark = session.spark
+        self._format = session.setting("spark.sql.sources.default") or "parquet"
+        self._holder: str | None = None
+        if self.exists():
+            self._take_lock()
+
+    def _take_lock(self) -> None:
+        """Create the table that is the lock: a catalog lets only one do so."""
+        holder = LockHolder.this_process()
+        text = exp.Literal.string(holder.text).sql(dialect="spark")
+        create = (
+            f"CREATE TABLE {self._home}.{LOCK} (holder STRING) USING {self._format} "
+            f"TBLPROPERTIES ('holder' = {text})"
+        )
+        for _ in range(2):
+            try:
+                self._spark.sql(create)
+                self._holder = holder.text
+                self.refuse_lost_lock()
+                return
+            except PySparkException as error:
+                if error.getCondition() != "TABLE_OR_VIEW_ALREADY_EXISTS":
+                    with errors_as(ResultsError, self.where):
+                        raise
+                self._refuse_unless_stale()
+        raise LockHeldError(f"{self.where}: another run has just started; try again")
+
+    def _refuse_unless_stale(self) -> None:
+        found = lock_holder(self._spark, self._home, self.where)
+        if found is None:
+            return
+        if not found.is_gone():
+            raise LockHeldError(
+                f"{self.where}: another run writes to it ({found}); wait for it to end. If it is "
+                f"known to have died, DROP TABLE {self._home}.{LOCK} and start again"
+            )
+        self._spark.sql(f"DROP TABLE IF EXISTS {self._home}.{LOCK}")
+
+    def exists(self) -> bool:
+        """Ask the catalog."""
+        with errors_as(ResultsError, self.where):
+            return self._spark.catalog.databaseExists(self._home)
+
+    def create(self) -> None:
+        """Create the schema, and with it the lock."""
+        with errors_as(ResultsError, self.where):
+            self._spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self._home}")
+        self._take_lock()
+
+    def create_table(self, table: str, columns: Columns) -> None:
+        """Create it, partitioned by run; constraints there are none."""
+        declared = ", ".join(f"{name} {spark_type(t)}" for name, t in columns.items())
+        by_run = " PARTITIONED BY (run_id)" if "run_id" in columns else ""
+        self._sql(
+            f"CREATE TABLE IF NOT EXISTS {self._relation(table)} ({declared}) "
+            f"USING {self._format}{by_run}"
+        )
+
+    def add_column(self, table: str, column: str, native: str) -> None:
+        """Add it, unless a migration that died has done so."""
+        relation = self._relation(table)
+        if column not in self._spark.table(relation).columns:
+            self._sql(f"ALTER TABLE {relation} ADD COLUMNS ({column} {spark_type(native)})")
+
+    def create_view(self, view: exp.Create) -> None:
+        """Create or replace it."""
+        tree = view.copy()
+        for table in tree.find_all(exp.Table):
+            if table.db == "results":
+                rename(table, self.names(table.name))
+        self._sql(tree.sql(dialect="spark", copy=False))
+
+    def names(self, table: str) -> Sequence[str]:
+        """Return its full name."""
+        return [*self._schema, table]
+
+    def _relation(self, table: str) -> str:
+        return named(self.names(table))
+
+    def columns(self, table: str) -> Sequence[str]:
+        """Ask the catalog."""
+        with errors_as(ResultsError, self.where):
+            return self._spark.table(self._relation(table)).columns
+
+    def append(self, table: str, frame: DataFrame) -> None:
+        """Append by name of column."""
+        with errors_as(ResultsError, self.where):
+            target = self._spark.table(self._relation(table)).schema
+            columns = [frame[f.name].cast(f.dataType) for f in target.fields]
+            writer = frame.select(*columns).write.format(self._format).mode("append")
+            if "run_id" in frame.columns:
+                writer = writer.partitionBy("run_id")
+            writer.saveAsTable(self._relation(table))
+
+    def append_rows(self, table: str, rows: pa.Table) -> None:
+        """Append as one file."""
+        self.append(table, self._session.frame(rows).coalesce(1))
+
+    def remove(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+        """Delete, or drop partitions where the format cannot delete."""
+        relation = self._relation(table)
+        with errors_as(ResultsError, self.where):
+            if self._format == "delta":
+                self._spark.sql(f"DELETE FROM {relation} WHERE {condition}", dict(parameters))  # noqa: S608
+                return
+            known = self._spark.sql(f"SHOW PARTITIONS {relation}").collect()
+            known_ids = [int(row.partition.removeprefix("run_id=")) for row in known]
+            for run_id in fulfilling(self._spark, known_ids, condition, parameters):
+                self._spark.sql(f"ALTER TABLE {relation} DROP PARTITION (run_id = {run_id})")
+
+    def refuse_lost_lock(self) -> None:
+        """Ask the catalog for the table that is the lock: two may have taken over a stale one."""
+        found = lock_holder(self._spark, self._home, self.where)
+        if found is None or found.text != self._holder:
+            self._holder = None
+            raise LockHeldError(f"{self.where}: {LOST}")
+
+    def close(self) -> None:
+        """Drop the lock, if it is still this process's own."""
+        # Where Java has died, whoever comes next sees that the holder is gone.
+        with suppress(ResultsError), errors_as(ResultsError, self.where):
+            found = lock_holder(self._spark, self._home, self.where) if self._holder else None
+            if found is not None and found.text == self._holder:
+                self._spark.sql(f"DROP TABLE IF EXISTS {self._home}.{LOCK}")
+        self._holder = None
+
+    def _sql(self, text: str) -> None:
+        with errors_as(ResultsError, self.where):
+            self._spark.sql(text)
+
+
+def lock_holder(spark: SparkSession, home: str, where: str) -> LockHolder | None:
+    """Return who holds the lock of a schema in a catalog, None where nobody does."""
+    with errors_as(ResultsError, where):
+        try:
+            rows = spark.sql(f"SHOW TBLPROPERTIES {home}.{LOCK}").collect()
+        except AnalysisException as error:
+            if error.getCondition() != "TABLE_OR_VIEW_NOT_FOUND":
+                raise
+            return None
+    return LockHolder(next((row.value for row in rows if row.key == "holder"), ""))
+
+
+def rename(table: exp.Table, names: Sequence[str]) -> None:
+    """Give a table of a tree, in place, another name, in parts."""
+    parts = [exp.to_identifier(name, quoted=True) for name in names]
+    for key, part in zip(("this", "db", "catalog"), [*reversed(parts), None, None], strict=False):
+        table.set(key, part)
+
+
+def fulfilling(
+    spark: SparkSession, run_ids: Sequence[int], condition: str, parameters: Mapping[str, object]
+) -> list[int]:
+    """Return those of some run ids that fulfil a condition on run_id."""
+    if not run_ids:
+        return []
+    known = ", ".join(f"({run_id}L)" for run_id in run_ids)
+    query = f"SELECT run_id FROM VALUES {known} AS known (run_id) WHERE {condition}"  # noqa: S608
+    return [int(row.run_id) for row in spark.sql(query, dict(parameters)).collect()]
+
+
+def spark_type(native: str) -> str:
+    """Return the Spark name of a type of DuckDB."""
+    return exp.DataType.build(native, dialect="duckdb").sql(dialect="spark")

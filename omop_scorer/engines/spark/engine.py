@@ -1,0 +1,256 @@
+"""The engine for a Spark cluster, or for Spark on one machine.
+
+Queries run where the data is, and so does the scoring: rows go to the kernel in Arrow batches on
+the executors, and the driver sees aggregates alone. Work tables are files (`spark_work`), results
+a folder or tables of a catalog (`spark_results`).
+"""
+
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+from pyspark.sql.pandas.types import to_arrow_schema
+from sqlglot import exp
+
+from omop_scorer import __version__
+from omop_scorer.cdm.tables import SiteTable, Table
+from omop_scorer.config.connections import CATALOG, Connections
+from omop_scorer.engines.base import Engine, Parameters, Work
+from omop_scorer.engines.site_columns import mapped_columns
+from omop_scorer.engines.spark.bulk import COUNTS, mapped_schema, on_batches
+from omop_scorer.engines.spark.casts import null, safe_cast
+from omop_scorer.engines.spark.catalog_writer import rename
+from omop_scorer.engines.spark.session import Session, errors_as, quietly
+from omop_scorer.engines.spark.source import CatalogSource, FolderSource
+from omop_scorer.engines.spark.work_tables import WorkTables
+from omop_scorer.engines.spark.writer import Results, open_for_writing
+from omop_scorer.errors import OmopScorerError, ResultsError, SqlError
+
+
+class SparkEngine(Engine):
+    """A CDM in a catalog or a folder of Parquet, results in another folder or schema."""
+
+    name = "spark"
+    dialect = "spark"
+
+    def __init__(self, settings: Connections, *, with_results: bool) -> None:
+        """Open the session, and when asked lock and open the results.
+
+        Raises
+        ------
+        ConfigurationError, ConnectionFailedError, LockHeldError, ResultsError
+        """
+        self._settings = settings
+        self.site = f"cdm.url {settings.cdm.url}"
+        self.table_names = settings.cdm.tables
+        self.schemas = {}
+        self._prefix = f"omop_scorer_{uuid4().hex[:8]}_"
+        self._work: WorkTables | None = None
+        self._writer: Results | None = None
+        self._n_folders = 0
+        self._session = Session(settings)
+        self._spark = self._session.spark
+        try:
+            self._cdm = self._vocabulary = self._source("cdm.url", settings.cdm.url)
+            if settings.cdm.vocabulary_url is not None:
+                self._vocabulary = self._source("cdm.vocabulary_url", settings.cdm.vocabulary_url)
+            self._work = WorkTables(self._session, self._prefix, settings.spark.scratch)
+            if with_results:
+                self._writer = open_for_writing(settings, self._session, self._prefix)
+        except BaseException:
+            self.close()
+            raise
+
+    def _source(self, key: str, url: str) -> CatalogSource | FolderSource:
+        if url == CATALOG:
+            return CatalogSource(self._spark)
+        self._n_folders += 1
+        return FolderSource(self._session, key, url, f"{self._prefix}{self._n_folders}_")
+
+    @property
+    def _results(self) -> Results:
+        if self._writer is None:
+            raise ResultsError("the results are not open: this command only reads the CDM")
+        return self._writer
+
+    @property
+    def _staged(self) -> WorkTables:
+        assert self._work is not None
+        return self._work
+
+    def find_table(self, table: Table) -> SiteTable | None:
+        """Look in the CDM, or the vocabulary, for the table under any letter case."""
+        cdm = self._settings.cdm
+        wanted = cdm.tables.get(table.name, table.name)
+        if table.schema == "vocab":
+            return self._vocabulary.find(wanted, cdm.vocabulary_schema or cdm.schema_)
+        return self._cdm.find(wanted, cdm.schema_)
+
+    def map_table(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
+        """Make a temporary view over the site's table."""
+        selected, lost = mapped_columns(table, site, self._settings.cdm, safe_cast, null)
+        query = exp.select(*selected).where("FALSE")
+        if site is not None:
+            query = exp.select(*selected).from_(site.relation, dialect="spark")
+        view = f"{self._prefix}{table.schema}_{table.name}"
+        label = site.label if site else table.name
+        with errors_as(SqlError, f"{self.site}: {label}"):
+            self._session.show(self._spark.sql(query.sql(dialect="spark")), view)
+            if site is None or not lost:
+                return {}
+            counting = exp.select(*lost.values()).from_(site.relation, dialect="spark")
+            (row,) = self._spark.sql(counting.sql(dialect="spark")).collect()
+        return dict(zip(lost, map(int, row), strict=True))
+
+    def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
+        """Compute `work.<table>`, or a part that is appended to it."""
+        with errors_as(SqlError, f"{self.site}: work.{table}"):
+            return self._staged.stage(table, self._frame(query, parameters))
+
+    def load(self, table: str, rows: pa.Table) -> None:
+        """Keep an Arrow table as `work.<table>`, or as a part of it."""
+        with errors_as(SqlError, f"{self.site}: work.{table}"):
+            self._staged.load(table, rows)
+
+    def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
+        """Return all rows."""
+        with errors_as(SqlError, f"{self.site}: query"):
+            return [tuple(row) for row in self._frame(query, parameters).collect()]
+
+    def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
+        """Yield batches that the driver holds all at once; `map_batches` needs none of them."""
+        with errors_as(SqlError, f"{self.site}: query"):
+            rows = self._frame(query, {}).toArrow()
+        yield from rows.to_batches(batch_size)
+
+    def map_batches(self, query: exp.Expr, batch_size: int, work: Work) -> Iterator[Any]:
+        """Work on the executors, to which the session sends batches of the run's batch_size.
+
+        What they give is computed once, into files, so that a task that is repeated adds nothing.
+        """
+        assert batch_size == self._settings.batch_size
+        # Nobody sees the order of the rows, and to sort them would bring them together.
+        query = query.copy()
+        query.set("order", None)
+        with errors_as(SqlError, f"{self.site}: score"):
+            frame = self._frame(query, {})
+            empty = to_arrow_schema(frame.schema).empty_table().combine_chunks()
+            tables, _ = work(_only_batch(empty))
+            schemas = {name: rows.schema for name, rows in tables.items()}
+            with quietly():
+                work_there = on_batches(work, list(schemas), __version__)
+                given = frame.mapInArrow(work_there, mapped_schema(schemas))
+            done, _ = self._staged.write(given)
+            counts = [
+                pickle.loads(row[0])  # noqa: S301 -- written by our own executors just now
+                for row in done.where(f.col(COUNTS).isNotNull()).select(COUNTS).collect()
+            ]
+        for count in counts:
+            if isinstance(count, OmopScorerError):
+                raise count
+        for place, name in enumerate(schemas):
+            rows = done.where(f.col("place") == place).select(f"rows_{place}.*")
+            schema, _, table = name.partition(".")
+            if schema == "work":
+                with errors_as(SqlError, f"{self.site}: {name}"):
+                    self._staged.add(table, rows)
+            else:
+                self._results.append(table, rows)
+        yield from counts
+
+    def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
+        """Return Spark's SQL and its physical plan."""
+        tree = self._named(query)
+        shown, text = tree.sql(dialect="spark", pretty=True), tree.sql(dialect="spark")
+        with errors_as(SqlError, f"{self.site}: EXPLAIN"):
+            ((plan,),) = self._spark.sql(f"EXPLAIN {text}", dict(parameters)).collect()
+        return shown, str(plan)
+
+    def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
+        """Run a statement on the results."""
+        table = next(statement.find_all(exp.Table)).name
+        match statement:
+            case exp.Create(kind="TABLE"):
+                columns = {c.name: c.kind.sql("duckdb") for c in statement.this.expressions}
+                self._results.create_table(table, columns)
+            case exp.Create(kind="VIEW"):
+                self._results.create_view(statement)
+            case exp.Alter(actions=actions):
+                for action in actions:
+                    # That a value may be missing needs no saying: these tables demand none.
+                    if isinstance(action, exp.ColumnDef):
+                        assert action.kind is not None
+                        self._results.add_column(table, action.name, action.kind.sql("duckdb"))
+                    elif not action.args.get("allow_null"):
+                        raise ResultsError(f"engine spark cannot do: {statement.sql('duckdb')}")
+            case exp.Delete():
+                condition = statement.args["where"].this.sql(dialect="spark")
+                self._results.remove(table, condition, parameters)
+            case exp.Insert(expression=exp.Values() as values):
+                self._insert_values(table, values, parameters)
+            case exp.Insert(expression=query):
+                with errors_as(SqlError, f"{self.site}: work.{table}"):
+                    frame = self._frame(query, parameters)
+                self._results.append(table, frame)
+            case _:
+                raise ResultsError(f"engine spark cannot do: {statement.sql('duckdb')}")
+
+    def _insert_values(self, table: str, values: exp.Values, parameters: Parameters) -> None:
+        columns = self._results.columns(table)
+        rows = [
+            dict(zip(columns, (parameters[each.name] for each in line.expressions), strict=True))
+            for line in values.expressions
+        ]
+        self._results.append_rows(table, pa.Table.from_pylist(rows))
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Write an Arrow table; a status, only while the lock is this run's own."""
+        if table == "scoring_run_status":
+            self._results.refuse_lost_lock()
+        self._results.append_rows(table, rows)
+
+    def has_results(self) -> bool:
+        """Tell whether there is a schema."""
+        return self._results.exists()
+
+    def create_results_schema(self) -> None:
+        """Create the schema."""
+        self._results.create()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Nothing to do: tables are known at once, rows count when their run is COMPLETE."""
+        yield
+
+    def close(self) -> None:
+        """Let go of the lock, put the session back as it was or end it, remove the work tables."""
+        with ExitStack() as stack:
+            # The work tables last: when the session has ended, nobody writes there any more.
+            for closable in (self._work, self._session, self._writer):
+                if closable is not None:
+                    stack.callback(closable.close)
+
+    def _frame(self, tree: exp.Expr, parameters: Parameters) -> DataFrame:
+        """Return a query as a frame, its names in place."""
+        text = self._named(tree).sql(dialect="spark", copy=False)
+        return self._spark.sql(text, dict(parameters))
+
+    def _named(self, query: exp.Expr) -> exp.Expr:
+        tree = query.copy()
+        for table in list(tree.find_all(exp.Table)):
+            if table.db == "results":
+                rename(table, self._results.names(table.name))
+            elif table.db:
+                rename(table, [f"{self._prefix}{table.db}_{table.name}"])
+        return tree
+
+
+def _only_batch(table: pa.Table) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [column.combine_chunks() for column in table.columns], schema=table.schema
+    )

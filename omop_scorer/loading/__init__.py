@@ -1,0 +1,1 @@
+"""Loading a CDM from files into PostgreSQL."""

@@ -1,0 +1,84 @@
+"""Load a CDM, a folder of CSV or Parquet files or a DuckDB file, into a PostgreSQL database."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from omop_scorer.cdm.ddl import Column, table_columns
+from omop_scorer.config.connections import Connections
+from omop_scorer.errors import CdmError
+from omop_scorer.loading.postgres import CdmLoader, Loaded
+from omop_scorer.loading.text_tables import TextTables
+
+_BATCH = 50_000
+
+
+@dataclass(frozen=True)
+class Loading:
+    """What was loaded, and what the files hold that no table of the CDM has a place for."""
+
+    tables: Mapping[str, Loaded]
+    left_out: tuple[str, ...]
+
+
+def load_cdm(
+    folder: Path,
+    settings: Connections,
+    schema: str,
+    cdm_version: str,
+    progress: Callable[[str], None] | None = None,
+) -> Loading:
+    """Load every table that is found into a schema, all of them or nothing.
+
+    Tables of the CDM version that are not found are made empty.
+
+    Raises
+    ------
+    ConnectionFailedError
+        The folder or the server cannot be opened.
+    CdmError
+        There is no person table, a required column is missing, or a value does not fit.
+    """
+    with TextTables(str(folder), settings.cdm.null_text) as source:
+        plan = {
+            table: (columns, source.columns(table))
+            for table, columns in table_columns(cdm_version).items()
+        }
+        problems = [
+            f"{folder}: {table}.{column.name} is missing, and CDM {cdm_version} requires it"
+            for table, (columns, found) in plan.items()
+            for column in columns
+            if found is not None and column.is_required and column.name not in found
+        ]
+        if plan["person"][1] is None:
+            problems.insert(0, f"{folder}: no table person: this is not a CDM")
+        if problems:
+            raise CdmError(*problems)
+        left_out = tuple(
+            f"{table}.{name}"
+            for table, (columns, found) in plan.items()
+            for name in found or ()
+            if name not in {column.name for column in columns}
+        )
+        loader = CdmLoader(settings, schema)
+        try:
+            tables = loader.all_or_nothing(lambda: _load(loader, source, plan, progress))
+        finally:
+            loader.close()
+    return Loading(tables, left_out)
+
+
+def _load(
+    loader: CdmLoader,
+    source: TextTables,
+    plan: Mapping[str, tuple[list[Column], Mapping[str, str] | None]],
+    progress: Callable[[str], None] | None,
+) -> dict[str, Loaded]:
+    loaded = {}
+    for table, (columns, found) in plan.items():
+        if progress:
+            progress(table)
+        names = found or {}
+        wanted = [names[column.name] for column in columns if column.name in names]
+        loaded[table] = loader.load(table, columns, source.read(table, wanted, _BATCH))
+    return loaded

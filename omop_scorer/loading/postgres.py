@@ -1,0 +1,115 @@
+"""A CDM loaded into a schema of a PostgreSQL database: the types, keys and indexes of OHDSI."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import psycopg
+import pyarrow as pa
+from sqlglot import exp
+
+from omop_scorer.cdm.ddl import Column
+from omop_scorer.config.connections import Connections
+from omop_scorer.engines.postgres.bulk import copy_in
+from omop_scorer.engines.postgres.session import Connection, quoted
+from omop_scorer.errors import CdmError
+
+_TYPES = {
+    "integer": "INTEGER",
+    "numeric": "NUMERIC",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "varchar": "VARCHAR",
+}
+
+#: Columns that OHDSI indexes, one index a group, in each table that has them all.
+_INDEXES = (
+    *(("person_id",), ("visit_occurrence_id",), ("concept_code",), ("vocabulary_id",)),
+    *(("domain_id",), ("concept_class_id",), ("concept_id_1",), ("concept_id_2",)),
+    *(("relationship_id",), ("ancestor_concept_id",), ("descendant_concept_id",)),
+    *((f"{of}_concept_id",) for of in ("condition", "drug", "measurement", "observation", "visit")),
+)
+
+_KEYS = {"cdm_source": None, "death": "person_id", "concept_ancestor": None}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A table that was loaded: its rows, and whether its ids are unique."""
+
+    table: str
+    n_rows: int
+    has_key: bool
+
+
+class CdmLoader:
+    """Writes tables into a schema that holds none of them yet, all of them or nothing.
+
+    Use it as `with loader.transaction(): ...`, and close it.
+
+    Raises
+    ------
+    ConnectionFailedError
+    """
+
+    def __init__(self, settings: Connections, schema: str) -> None:
+        self._connection = Connection("cdm", settings.cdm, settings)
+        self._schema = schema
+        self.where = self._connection.where
+
+    def load(
+        self, table: str, columns: Sequence[Column], batches: Iterator[pa.RecordBatch]
+    ) -> Loaded:
+        """Create a table and copy its rows, all text, into it; then its key and its indexes.
+
+        Raises
+        ------
+        CdmError
+            The table is there already, or a value does not fit its column.
+        """
+        target = exp.table_(table, self._schema, quoted=True).sql(dialect="postgres")
+        declared = ", ".join(
+            f"{quoted(c.name)} {_TYPES[c.kind]}{' NOT NULL' * c.is_required}" for c in columns
+        )
+        with self._connection.errors_as(CdmError, f"{self.where}: {target}"):
+            self._connection.execute(f"CREATE TABLE {target} ({declared})")
+            n_rows = 0
+            for batch in batches:
+                copy_in(self._connection.driver, target, pa.Table.from_batches([batch]))
+                n_rows += batch.num_rows
+            has_key = self._add_key(target, table, columns)
+            names = {column.name for column in columns}
+            for group in _INDEXES:
+                if names.issuperset(group):
+                    listed = ", ".join(map(quoted, group))
+                    self._connection.execute(f"CREATE INDEX ON {target} ({listed})")
+            self._connection.execute(f"ANALYZE {target}")
+        return Loaded(table, n_rows, has_key)
+
+    def _add_key(self, target: str, table: str, columns: Sequence[Column]) -> bool:
+        key = _KEYS.get(table, f"{table}_id")
+        if key is None or key not in {column.name for column in columns}:
+            return True
+        try:
+            with self._connection.driver.transaction():
+                self._connection.execute(f"ALTER TABLE {target} ADD PRIMARY KEY ({quoted(key)})")
+        except psycopg.errors.UniqueViolation:
+            return False
+        return True
+
+    def all_or_nothing(self, work: Callable[[], Mapping[str, Loaded]]) -> Mapping[str, Loaded]:
+        """Make the schema, do the work, and keep all of it or none.
+
+        Raises
+        ------
+        CdmError
+        """
+        with (
+            self._connection.errors_as(CdmError),
+            self._connection.driver.transaction(),
+        ):
+            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}")
+            return work()
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()

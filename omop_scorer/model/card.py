@@ -1,0 +1,200 @@
+"""What the files of a model may say: the card and its variants, each value checked by itself."""
+
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import AfterValidator, Field, StrictFloat, StrictInt, StrictStr
+
+from omop_scorer.documents import Frozen
+from omop_scorer.model.subgroups import MAXIMUM_CLASSES
+
+_YES_NO = {"yes": 1.0, "true": 1.0, "1": 1.0, "no": 0.0, "false": 0.0, "0": 0.0}
+
+_SYMMETRY_TOLERANCE = 1e-9
+
+_SMALLEST_EIGENVALUE = 1e-12
+
+
+def _symmetric_positive_definite(matrix: tuple[tuple[float, ...], ...]) -> Any:
+    size = len(matrix)
+    if any(len(row) != size for row in matrix):
+        lengths = ", ".join(str(n) for n in sorted({len(row) for row in matrix}))
+        raise ValueError(f"found {size} rows of {lengths} numbers; allowed: a square")
+    values = np.array(matrix)
+    diagonal = np.diag(values)
+    if (diagonal <= 0).any():
+        i = int(np.argmax(diagonal <= 0))
+        raise ValueError(f"found {diagonal[i]} at [{i}][{i}]; allowed: a variance above 0")
+    correlation = values / np.sqrt(np.outer(diagonal, diagonal))
+    asymmetry = np.argwhere(np.triu(abs(correlation - correlation.T) > _SYMMETRY_TOLERANCE))
+    if asymmetry.size:
+        i, j = asymmetry[0]
+        raise ValueError(
+            f"found {values[i, j]} at [{i}][{j}] and {values[j, i]} at [{j}][{i}]"
+            f"{' (and more)' if len(asymmetry) > 1 else ''}; allowed: a symmetric matrix"
+        )
+    smallest = float(np.linalg.eigvalsh(correlation)[0])
+    if smallest < _SMALLEST_EIGENVALUE:
+        raise ValueError(
+            f"found a smallest eigenvalue of {smallest:.3g} (of its correlations); allowed: a "
+            "positive definite matrix"
+        )
+    return matrix
+
+
+Positive = Annotated[StrictFloat, Field(gt=0)]
+
+Count = Annotated[StrictInt, Field(gt=0)]
+
+Text = Annotated[StrictStr, Field(pattern=r"\S")]
+
+Name = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+Label = Annotated[StrictStr, Field(pattern=r"^[^\s()=>,]+$")]
+
+FileName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.json$")]
+
+Numbers = tuple[StrictFloat, ...]
+
+Covariance = Annotated[
+    tuple[Numbers, ...], Field(min_length=1), AfterValidator(_symmetric_positive_definite)
+]
+
+Bounds = tuple[StrictFloat | None, StrictFloat | None]
+
+
+class Source(Frozen):
+    """Where the numbers come from."""
+
+    citation: Text
+    doi: Annotated[StrictStr, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
+    licence: Text | None = None
+    gives: Text
+
+
+class Outcome(Frozen):
+    """What the models predict; higher is better."""
+
+    title: Text
+    unit: Text
+
+
+class Limits(Frozen):
+    """What the model must not be used for, in one line and in full."""
+
+    line: Annotated[StrictStr, Field(min_length=1, max_length=78, pattern=r"^[^\n]+$")]
+    text: Text
+
+
+class Covariate(Frozen):
+    """One covariate of a patient, in its natural unit."""
+
+    name: Name
+    title: Text
+    unit: Text
+    kind: Literal["continuous", "yes_no"]
+    column: Name | None = None
+    coding: dict[Text, Literal[0, 1]] | None = None
+    centre: StrictFloat
+    imputed_value: StrictFloat | None
+    accepted_range: Bounds | None = None
+    plausible_range: Bounds | None = None
+    within_trial_range: Bounds | None = None
+
+    @property
+    def csv_column(self) -> str:
+        """The column of a CSV that holds it."""
+        return self.column or self.name
+
+    @cached_property
+    def words(self) -> dict[str, float]:
+        """The words of a yes/no covariate, in lower case, and what they mean."""
+        coding = self.coding or _YES_NO
+        return {word.lower(): float(value) for word, value in coding.items()}
+
+
+class FixedTerm(Frozen):
+    """A term with the same value for every patient."""
+
+    value: StrictFloat
+    centre: StrictFloat = 0.0
+
+
+class Fit(Frozen):
+    """A fitted linear mixed model: fixed effects, their covariance, and the variance components."""
+
+    terms: tuple[Name, ...]
+    beta: Numbers
+    covariance: Covariance
+    trial_variance: Positive
+    residual_variance: Positive
+    n_observations: Count
+
+
+class ClassFit(Fit):
+    """A fit of the effect attributable to one class of drugs, and the moments of its bootstrap."""
+
+    degrees_of_freedom: Positive
+    bootstrap_mean: Numbers
+    bootstrap_covariance: Covariance
+
+
+class Regression(Fit):
+    """A fit, its terms that are no covariate of a patient, and how many trials it rests on."""
+
+    fixed_terms: dict[Name, FixedTerm] = Field(default_factory=dict)
+    n_trials: Count
+
+
+class DrugClass(Regression, ClassFit):
+    """The model of the effect attributable to one class of drugs."""
+
+    key: Name
+    label: Label
+    title: Text
+    drugs: tuple[Text, ...] = Field(min_length=1)
+
+
+class TrainingPopulation(Frozen):
+    """The persons the models were fitted on; `covariance` in the order of the covariates."""
+
+    n: Count
+    mean: dict[Name, StrictFloat]
+    covariance: Covariance
+    percentiles: dict[Name, dict[int, StrictFloat]]
+    counts: dict[Name, Count] = Field(default_factory=dict)
+
+
+class ModelCard(Frozen):
+    """The whole card."""
+
+    id: Name
+    title: Text
+    sources: tuple[Source, ...] = Field(min_length=1)
+    credit: Text
+    outcome: Outcome
+    response_threshold: StrictFloat
+    alpha: Annotated[StrictFloat, Field(gt=0, lt=1)]
+    limits: Limits
+    covariates: tuple[Covariate, ...] = Field(min_length=1)
+    activity_covariate: Name | None = None
+    placebo: Regression
+    classes: tuple[DrugClass, ...] = Field(min_length=2, max_length=MAXIMUM_CLASSES)
+    training_population: TrainingPopulation
+    variants: FileName | None = None
+
+
+class Variant(Frozen):
+    """The models fitted again without some covariates; fixed terms are those of the card."""
+
+    left_out: tuple[Name, ...] = Field(min_length=1)
+    placebo: Fit
+    classes: dict[Name, ClassFit]
+
+
+class Variants(Frozen):
+    """The file of a card's variants."""
+
+    about: Text | None = None
+    variants: tuple[Variant, ...] = Field(min_length=1)

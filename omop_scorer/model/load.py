@@ -1,0 +1,108 @@
+"""Model cards: the YAML of a model, every fault of it named at once, and its numbers as arrays."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from omop_scorer.documents import ExponentLoader, Frozen, faults_of, read_json, read_yaml
+from omop_scorer.errors import ConfigurationError
+from omop_scorer.model.arrays import ModelArrays, model_arrays
+from omop_scorer.model.card import ModelCard, Variants
+from omop_scorer.model.contradictions import card_contradictions, variant_contradictions
+from omop_scorer.resources import shipped
+
+_Kind = TypeVar("_Kind", bound=Frozen)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A valid card, its numbers as arrays, and what identifies it in a run's provenance."""
+
+    card: ModelCard
+    arrays: ModelArrays
+    sha256: str
+    """Of the card's content and then its variants', as hexadecimal text."""
+    path: Path
+    reduced: Mapping[frozenset[str], ModelArrays] = field(default_factory=dict)
+    """The models without some covariates, by the set of those left out."""
+
+
+def load_model(reference: str | Path) -> Model:
+    """Load a model card, and its variants when it has any.
+
+    Parameters
+    ----------
+    reference
+        A path, or the name of a card that is shipped, such as `crohns_srs_2025`.
+
+    Raises
+    ------
+    ConfigurationError
+        A file is missing, is not YAML or JSON, or contradicts itself or the other: every fault at
+        once, each with file, key, what was found and what is allowed.
+    """
+    path = _find(reference)
+    document = read_yaml(path, ExponentLoader)
+    problems: list[str] = []
+    card = _validate(path, document, ModelCard, card_contradictions(document), problems)
+    content, variants = path.read_bytes(), None
+    beside = _beside(path, document)
+    if beside is not None:
+        try:
+            given, more = read_json(beside)
+        except ConfigurationError as error:
+            problems += error.problems
+        else:
+            contradictions = variant_contradictions(given, document)
+            variants = _validate(beside, given, Variants, contradictions, problems)
+            content += more
+    if card is None or problems:
+        raise ConfigurationError(*problems)
+    reduced = {
+        frozenset(variant.left_out): model_arrays(card, variant)
+        for variant in (variants.variants if variants else ())
+    }
+    return Model(card, model_arrays(card), hashlib.sha256(content).hexdigest(), path, reduced)
+
+
+def _beside(path: Path, document: object) -> Path | None:
+    """Return the file of a card's variants, also of a card that has other faults."""
+    name = document.get("variants") if isinstance(document, dict) else None
+    is_name = isinstance(name, str) and Path(name).name == name
+    return path.parent / str(name) if is_name else None
+
+
+def _validate(
+    path: Path,
+    document: object,
+    kind: type[_Kind],
+    contradictions: Iterable[str],
+    problems: list[str],
+) -> _Kind | None:
+    """Return the document as a model of this kind, or None; add what is wrong to the problems."""
+    valid = None
+    try:
+        valid = kind.model_validate(document)
+    except ValidationError as error:
+        problems += faults_of(path, error, kind)
+    problems += [f"{path}: {each}" for each in contradictions]
+    return valid
+
+
+def shipped_models() -> list[str]:
+    """Return the names of the cards that come with the program."""
+    return sorted(path.stem for path in (shipped("configs") / "models").glob("*.yaml"))
+
+
+def _find(reference: str | Path) -> Path:
+    path = Path(reference)
+    if isinstance(reference, Path) or path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        return path
+    if reference not in shipped_models():
+        names = ", ".join(shipped_models())
+        raise ConfigurationError(f"model: found {reference!r}; allowed: a path, or one of {names}")
+    return shipped("configs") / "models" / f"{reference}.yaml"

@@ -1,0 +1,90 @@
+"""Patients of whom some covariates are left out, each scored with the model fitted without them."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omop_scorer.errors import ScoringError
+from omop_scorer.model import kernel
+from omop_scorer.model.arrays import Floats, ModelArrays
+from omop_scorer.model.kernel import Scores
+from omop_scorer.model.load import Model
+from omop_scorer.terms import Uncertainty
+
+MAXIMUM_LISTED = 10
+
+
+def can_be_left_out(model: Model) -> tuple[str, ...]:
+    """Return the covariates without which the card has a variant, in the card's order."""
+    names = frozenset[str]().union(*model.reduced)
+    return tuple(name for name in model.arrays.covariates if name in names)
+
+
+def score_patterns(
+    values: Floats, model: Model, uncertainty: Uncertainty, with_response: bool = True
+) -> Scores:
+    """Score n patients, each with the model without the covariates that are NaN.
+
+    A patient gets the same bits alone, in any batch and at any place in it.
+
+    Parameters
+    ----------
+    values
+        (n, k) in the card's order and natural units; NaN = left out.
+    model
+        The card and its variants.
+    uncertainty
+        As for `kernel.score`.
+    with_response
+        As for `kernel.score`.
+
+    Raises
+    ------
+    ScoringError
+        The card has no variant without what some patients lack, or as `kernel.score`. Counts and
+        names of covariates only.
+    """
+    is_left_out = np.isnan(values)
+    if not is_left_out.any():
+        return kernel.score(values, model.arrays, uncertainty, with_response=with_response)
+    whole: dict[str, Any] = {}
+    for rows, arrays in _groups(is_left_out, model):
+        kept = np.array([model.arrays.covariates.index(name) for name in arrays.covariates])
+        part_of_values = values.T[np.ix_(kept, rows)].T
+        part = kernel.score(part_of_values, arrays, uncertainty, with_response=with_response)
+        if len(rows) == len(values):
+            return part
+        for name, each in vars(part).items():
+            if isinstance(each, np.ndarray):
+                # As in the kernel, a column of a result is contiguous.
+                shape = (len(values), *each.shape[1:])
+                whole.setdefault(name, np.empty(shape, each.dtype, order="F"))[rows] = each
+    return replace(part, **whole)
+
+
+def _groups(
+    is_left_out: NDArray[np.bool_], model: Model
+) -> list[tuple[NDArray[np.intp], ModelArrays]]:
+    """Return, per pattern of what is left out, the patients' places and their model."""
+    columns = np.flatnonzero(is_left_out.any(axis=0))
+    patterns = np.zeros(len(is_left_out), np.int64)
+    for bit, column in enumerate(columns):
+        patterns |= is_left_out[:, column].astype(np.int64) << bit
+    groups, problems = [], []
+    for pattern in np.unique(patterns):
+        rows = np.flatnonzero(patterns == pattern)
+        lacks = [int(column) for bit, column in enumerate(columns) if pattern >> bit & 1]
+        names = [model.arrays.covariates[column] for column in lacks]
+        arrays = model.reduced.get(frozenset(names)) if names else model.arrays
+        if arrays is None:
+            problems.append(
+                f"{len(rows)} patient(s) lack {', '.join(names)}, and the model card has no "
+                "variant without; nothing was scored"
+            )
+        else:
+            groups.append((rows, arrays))
+    if problems:
+        raise ScoringError(*problems)
+    return groups

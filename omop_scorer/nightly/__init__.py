@@ -1,0 +1,1 @@
+"""The nightly job: preflight, run, dry run, retries and reconciliation."""

@@ -1,0 +1,293 @@
+"""The nightly run, in order: this module reads as the story of one night."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+
+import pyarrow as pa
+
+from omop_scorer import data_model
+from omop_scorer.config.definitions import Definitions
+from omop_scorer.engines import open_engine
+from omop_scorer.engines.base import Engine
+from omop_scorer.errors import CdmError
+from omop_scorer.journal import Journal
+from omop_scorer.nightly.dry_run import DryRunEngine
+from omop_scorer.nightly.reconciliation import reconcile
+from omop_scorer.nightly.retries import CONNECT, retrying
+from omop_scorer.results import runs
+from omop_scorer.results.schema import migrate
+from omop_scorer.scoring.batch import score_and_count
+from omop_scorer.scoring.preference import no_patient_score
+from omop_scorer.scoring.tally import Tally
+from omop_scorer.staging.audits import Audits, arrow_tables, fetch_audits, stage_audits
+from omop_scorer.staging.cdm_views import MappedCdm, map_cdm
+from omop_scorer.staging.cohort import AttritionStep, stage_cohort
+from omop_scorer.staging.cohort_definitions import cohort_definitions
+from omop_scorer.staging.concept_sets import stage_concept_sets
+from omop_scorer.staging.covariates import stage_covariates
+from omop_scorer.staging.matrix import matrix_query
+from omop_scorer.staging.night import Night
+from omop_scorer.staging.quality import Quality, doubts, fetch_quality
+from omop_scorer.terms import INPUT, UNCASTABLE_PREFIX
+
+#: Run id of the rows that a dry run makes only to count them.
+_NO_RUN = 0
+#: Work tables that are results as they are.
+_STAGED_RESULTS = (
+    *("attrition", "patient_covariate", "treatment_line", "concept_set_member", "run_cohort"),
+)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """The counts of a finished run."""
+
+    run_id: int | None
+    """None after a dry run."""
+    as_of: date
+    uncertainty: str
+    attrition: tuple[AttritionStep, ...]
+    quality: Quality
+    subgroups: dict[str, int]
+    n_worst_class_ruled_out: int
+    trial_range: dict[str, int]
+    warnings: tuple[str, ...]
+
+    @property
+    def n_cohort(self) -> int:
+        """Persons of the cohort."""
+        return self.attrition[0].n_persons
+
+    @property
+    def n_scored(self) -> int:
+        """Persons scored."""
+        return self.attrition[-1].n_persons
+
+
+def n_steps(definitions: Definitions) -> int:
+    """Return the number of steps of a run, for a progress bar."""
+    is_limited = definitions.config.keep_person_level_runs is not None
+    return 28 + is_limited + 2 * len(definitions.model.card.covariates)
+
+
+def run_night(definitions: Definitions, journal: Journal) -> RunSummary:
+    """Score every patient of a CDM and publish the results.
+
+    Readers of the results see the whole run once it is COMPLETE, and nothing of it before. After a
+    transient fault, such as a lost connection, the run starts again as often as the run file says.
+
+    Raises
+    ------
+    OmopScorerError
+        One class per cause. The run is then recorded as FAILED wherever that is possible.
+    """
+    attempts = _Attempts(definitions, _as_of(definitions), journal)
+    return retrying(definitions.config.postgresql, journal)(attempts.run)
+
+
+def dry_run(definitions: Definitions, journal: Journal, say: Callable[[str], None]) -> RunSummary:
+    """Do what `run_night` does, but neither open nor write the results.
+
+    Parameters
+    ----------
+    definitions, journal
+        As for `run_night`.
+    say
+        Receives each query, its plan and its number of rows, as SQL with comments, and at the end
+        the number of rows that a run would write to each table.
+
+    Raises
+    ------
+    OmopScorerError
+        As `run_night`.
+    """
+    with journal.step(CONNECT):
+        engine = DryRunEngine(open_engine(definitions.config.connections, with_results=False), say)
+    try:
+        night = Night(engine, definitions, _as_of(definitions), journal)
+        summary = _score_and_publish(night, _NO_RUN, _stage(night, _open_cdm(night)))
+    finally:
+        engine.close()
+    say("-- rows that a run would write")
+    for table in data_model.run_tables():
+        say(f"-- {table}: {engine.rows_to_write[table]:,}")
+    return replace(summary, run_id=None)
+
+
+def _as_of(definitions: Definitions) -> date:
+    return definitions.config.as_of_date or date.today()
+
+
+@dataclass
+class _Attempts:
+    """The attempts at one night: one, or several after transient faults."""
+
+    definitions: Definitions
+    as_of: date
+    journal: Journal
+    answer: RunSummary | None = None
+    """Summary of an attempt that failed during its commit: the commit may have succeeded."""
+
+    def run(self) -> RunSummary:
+        with self.journal.step(CONNECT):
+            engine = open_engine(self.definitions.config.connections, with_results=True)
+        try:
+            with self.journal.step("results schema"):
+                migrate(engine)
+                if self._is_published(engine):
+                    assert self.answer is not None
+                    return self.answer
+                for run_id in runs.clear_unfinished(engine):
+                    self.journal.warn(
+                        f"run {run_id} was interrupted before its end; its rows are removed"
+                    )
+            return self._score(Night(engine, self.definitions, self.as_of, self.journal))
+        finally:
+            engine.close()
+
+    def _score(self, night: Night) -> RunSummary:
+        engine, journal = night.engine, night.journal
+        try:
+            cdm = _open_cdm(night)
+        except BaseException as error:
+            run_id = runs.begin(engine, night.definitions, night.as_of, {})
+            runs.record_failure(engine, run_id, journal.current, error)
+            raise
+        run_id = runs.begin(engine, night.definitions, night.as_of, cdm.release)
+        try:
+            staged = _stage(night, cdm)
+            with engine.transaction():
+                self.answer = _score_and_publish(night, run_id, staged)
+                if night.config.keep_person_level_runs is not None:
+                    with journal.step("retention"):
+                        runs.retain(engine, night.config.keep_person_level_runs, run_id)
+        except BaseException as error:
+            runs.record_failure(engine, run_id, journal.current, error)
+            raise
+        return self.answer
+
+    def _is_published(self, engine: Engine) -> bool:
+        if self.answer is None or self.answer.run_id is None:
+            return False
+        return runs.is_complete(engine, self.answer.run_id)
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """The counts of the staged cohort and covariates."""
+
+    attrition: list[AttritionStep]
+    quality: Quality
+
+    @property
+    def n_cohort(self) -> int:
+        return self.attrition[0].n_persons
+
+    @property
+    def n_to_score(self) -> int:
+        return self.attrition[-1].n_persons
+
+
+def _open_cdm(night: Night) -> MappedCdm:
+    with night.step("CDM"):
+        cdm = map_cdm(night.engine)
+        if cdm.problems:
+            raise CdmError(*cdm.problems)
+    for warning in cdm.warnings:
+        night.journal.warn(warning)
+    return cdm
+
+
+def _stage(night: Night, cdm: MappedCdm) -> _Staged:
+    with night.step("concept sets") as step:
+        step.rows, warnings = stage_concept_sets(night)
+    for warning in warnings:
+        night.journal.warn(warning)
+    attrition = stage_cohort(night)
+    _refuse_small_cohort(night, attrition[0].n_persons)
+    stage_covariates(night)
+    with night.step("quality"):
+        quality = fetch_quality(night)
+    for doubt in doubts(quality):
+        night.journal.warn(doubt)
+    unreadable = {(INPUT, f"{UNCASTABLE_PREFIX}{name}"): n for name, n in cdm.uncastable.items()}
+    return _Staged(attrition, {**quality, **unreadable})
+
+
+def _refuse_small_cohort(night: Night, n_cohort: int) -> None:
+    rule = night.config.cohort
+    if n_cohort < rule.minimum_persons:
+        raise CdmError(
+            f"the cohort has {n_cohort:,} persons, and cohort.minimum_persons is "
+            f"{rule.minimum_persons:,}: load the whole CDM, or set a lower minimum"
+        )
+    if n_cohort == 0:
+        night.journal.warn(
+            "the cohort is empty: no condition record of "
+            f"{', '.join(map(str, rule.concept_ids))} or a descendant up to {night.as_of}"
+        )
+
+
+def _score_and_publish(night: Night, run_id: int, staged: _Staged) -> RunSummary:
+    """Score, audit, write, reconcile, and set COMPLETE; the caller keeps all of it or nothing."""
+    tally = _score(night, run_id, staged.n_to_score)
+    stage_audits(night)
+    with night.step("write"):
+        audits = _write(night, run_id, staged.quality, tally)
+    with night.step("publish"):
+        reconcile(night.definitions, staged.attrition, tally, staged.quality, audits)
+        runs.publish(
+            night.engine, run_id, staged.n_cohort, tally.n, "; ".join(night.journal.warnings)
+        )
+    return RunSummary(
+        run_id=run_id,
+        as_of=night.as_of,
+        uncertainty=night.config.uncertainty,
+        attrition=tuple(staged.attrition),
+        quality=staged.quality,
+        subgroups=tally.subgroups(),
+        n_worst_class_ruled_out=tally.n_worst_class_ruled_out,
+        trial_range=tally.trial_range,
+        warnings=tuple(night.journal.warnings),
+    )
+
+
+def _score(night: Night, run_id: int, n_to_score: int) -> Tally:
+    """Stream one row per patient through the kernel; scores go to the results, counts come back."""
+    tally = Tally(night.model)
+    with night.step("score") as step:
+        night.load("patient_score", no_patient_score())
+        work = partial(
+            score_and_count,
+            model=night.model,
+            uncertainty=night.config.uncertainty,
+            run_id=run_id,
+        )
+        query = matrix_query(night.model)
+        for counted in night.engine.map_batches(query, night.config.batch_size, work):
+            tally.update(counted)
+            night.journal.advance(tally.n, n_to_score)
+        step.rows = tally.n
+    return tally
+
+
+def _write(night: Night, run_id: int, quality: Quality, tally: Tally) -> Audits:
+    """Append everything but the scores, which are written already; return the audits."""
+    for table in _STAGED_RESULTS:
+        runs.append_staged(night.engine, table, run_id)
+    night.engine.append("covariate_quality", _quality_rows(run_id, quality))
+    night.engine.append("run_cohort_definition", cohort_definitions(night.definitions, run_id))
+    audits = fetch_audits(night)
+    for table, rows in (*arrow_tables(audits, run_id), *tally.tables(run_id)):
+        night.engine.append(table, rows)
+    return audits
+
+
+def _quality_rows(run_id: int, quality: Quality) -> pa.Table:
+    rows = [
+        {"run_id": run_id, "covariate": covariate, "measure": measure, "n": n}
+        for (covariate, measure), n in sorted(quality.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=data_model.arrow_schema("covariate_quality"))

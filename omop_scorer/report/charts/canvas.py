@@ -1,0 +1,262 @@
+"""A sheet to draw on, in inches from its top left corner, and what it becomes: an SVG in text.
+
+Matplotlib draws, without pyplot and its global state. The same drawing gives the same bytes: no
+date, fixed identifiers, letters as outlines; and within `plain_settings` whatever a user has set.
+"""
+
+import base64
+import io
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import LoadFlags
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, PathPatch, Polygon, Rectangle
+from matplotlib.path import Path
+
+WIDTH = 5.2
+
+SIZE, SMALL = 10.0, 9.4
+
+#: From one line of small text to the next, in inches.
+LINE = 0.165
+
+#: On a middling colour the ink of the page would not be dark enough.
+_BLACK = "#0b0f15"
+
+INK, SOFT, RULE, PAPER = "#1d2530", "#566070", "#d9dde3", "#ffffff"
+
+ACCENT, ACCENT_MIDDLE, ACCENT_PALE = "#45397f", "#8a82bd", "#c9c4e2"
+
+#: Not shown, because the count is small: hatched, so that nobody reads it as zero.
+HIDDEN, HIDDEN_LINE = "#eceef1", "#9aa3b0"
+
+_SETTINGS: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "omop-scorer"}
+
+_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+
+
+def plain_settings() -> AbstractContextManager[None]:
+    """Return a context in which matplotlib draws as it comes, whatever its user has set."""
+    defaults = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
+    return mpl.rc_context(defaults | _SETTINGS)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an area is filled: a colour, or several as stripes one above the other."""
+
+    colour: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def ink(self) -> str:
+        """The colour in which text on it is legible."""
+        return PAPER if luminance(self.colour) < 0.18 else _BLACK
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawing as it is embedded in a page, with its size in inches."""
+
+    source: str
+    width: float
+    height: float
+    shows: bool
+    """Whether there is anything on it that is not hidden."""
+
+
+class Canvas:
+    """A sheet of a height in inches, as wide as every other; x to the right, y downwards."""
+
+    def __init__(self, height: float) -> None:
+        self.height = height
+        figure = Figure(figsize=(WIDTH, height), facecolor="none")
+        self._axes = figure.add_axes((0, 0, 1, 1))
+        self._axes.set_xlim(0, WIDTH)
+        self._axes.set_ylim(height, 0)
+        self._axes.set_axis_off()
+        self._figure = figure
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        align: str = "left",
+        colour: str = INK,
+        size: float = SIZE,
+        bold: bool = False,
+    ) -> None:
+        """Write a line of text, centred on y."""
+        self._axes.text(
+            x,
+            y,
+            text,
+            ha=align,
+            va="center_baseline",
+            color=colour,
+            fontproperties=_font(size, bold),
+            parse_math=False,
+        )
+
+    def box(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        look: Look,
+        *,
+        edge: str | None = None,
+    ) -> None:
+        """Fill a rectangle whose top left corner is (x, y)."""
+        colours = (look.colour, *look.others)
+        stripe = height / len(colours)
+        for i, colour in enumerate(colours):
+            self._add(Rectangle((x, y + i * stripe), width, stripe, facecolor=colour, linewidth=0))
+        if edge:
+            self._add(Rectangle((x, y), width, height, fill=False, edgecolor=edge, linewidth=0.8))
+
+    def hidden(self, x: float, y: float, width: float, height: float) -> None:
+        """Mark a value that is not shown."""
+        patch = Rectangle(
+            (x, y), width, height, facecolor=HIDDEN, edgecolor=HIDDEN_LINE, linewidth=0.6
+        )
+        patch.set_hatch("xxxx")
+        patch.set_hatch_linewidth(0.5)
+        self._add(patch)
+
+    def line(
+        self,
+        xs: Sequence[float],
+        ys: Sequence[float],
+        *,
+        colour: str = INK,
+        width: float = 1.0,
+        style: Literal["-", ":"] = "-",
+    ) -> None:
+        """Draw a line through points."""
+        self._axes.add_line(Line2D(xs, ys, color=colour, linewidth=width, linestyle=style))
+
+    def rule(self, xs: Sequence[float], ys: Sequence[float], *, colour: str = RULE) -> None:
+        """Draw a thin line behind everything else."""
+        self._axes.add_line(Line2D(xs, ys, color=colour, linewidth=0.8, zorder=0))
+
+    def interval(self, low: float, high: float, y: float, *, colour: str = INK) -> None:
+        """Draw an interval with end marks, edged with white so that it shows on any colour."""
+        for tint, width in ((PAPER, 3.2), (colour, 1.2)):
+            self.line([low, high], [y, y], colour=tint, width=width)
+            for x in (low, high):
+                self.line([x, x], [y - 0.035, y + 0.035], colour=tint, width=width)
+
+    def mark(
+        self, x: float, y: float, shape: str, *, colour: str = INK, filled: bool = True
+    ) -> None:
+        """Put a mark: `o`, `D`, `s`, `^` or `v`."""
+        self._axes.add_line(
+            Line2D(
+                [x],
+                [y],
+                marker=shape,
+                markersize=5 if filled and shape == "o" else 6.5,
+                markerfacecolor=colour if filled else PAPER,
+                markeredgecolor=colour,
+                markeredgewidth=1.3,
+                linestyle="none",
+            )
+        )
+
+    def band(
+        self,
+        left: tuple[float, float, float],
+        right: tuple[float, float, float],
+        look: Look,
+    ) -> None:
+        """Draw a bent band between two vertical sides, each as x, top and bottom."""
+        (x0, top0, bottom0), (x1, top1, bottom1) = left, right
+        middle = (x0 + x1) / 2
+        points = [
+            *((x0, top0), (middle, top0), (middle, top1), (x1, top1)),
+            *((x1, bottom1), (middle, bottom1), (middle, bottom0), (x0, bottom0), (x0, top0)),
+        ]
+        codes = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
+        path = Path(points, codes)
+        self._add(PathPatch(path, facecolor=look.colour, alpha=0.42, edgecolor="none"))
+
+    def arrow(self, x0: float, y0: float, x1: float, y1: float, *, colour: str = SOFT) -> None:
+        """Draw a straight arrow, level or upright."""
+        self.line([x0, x1], [y0, y1], colour=colour, width=1.1)
+        head = (
+            [(x1, y1), (x1 - 0.07, y1 - 0.04), (x1 - 0.07, y1 + 0.04)]
+            if y0 == y1
+            else [(x1, y1), (x1 - 0.04, y1 - 0.07), (x1 + 0.04, y1 - 0.07)]
+        )
+        self._add(Polygon(head, facecolor=colour, edgecolor="none"))
+
+    def _add(self, patch: Patch) -> None:
+        # What is drawn later lies above, patches and lines alike.
+        patch.set_zorder(2)
+        self._axes.add_patch(patch)
+
+    def picture(self, *, shows: bool) -> Picture:
+        """Return the drawing as a data URI; `shows` says whether a figure of it is not hidden."""
+        target = io.BytesIO()
+        with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+            # A name of a site may hold letters that the font lacks; the page itself has them.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            FigureCanvasSVG(self._figure)
+            self._figure.savefig(target, format="svg", metadata=_NO_METADATA)
+        text = base64.b64encode(target.getvalue()).decode("ascii")
+        return Picture(f"data:image/svg+xml;base64,{text}", WIDTH, self.height, shows)
+
+
+def text_width(text: str, size: float = SIZE, *, bold: bool = False) -> float:
+    """Return how wide a line of text is, in inches."""
+    return _width_at_100_points(text, bold) * size / 100 / 72
+
+
+@lru_cache(maxsize=4096)
+def _width_at_100_points(text: str, bold: bool) -> float:
+    font = get_font(findfont(_font(SIZE, bold)))
+    font.set_size(100, 72)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        font.set_text(text, flags=LoadFlags.NO_HINTING)
+    # In 64ths of a point.
+    width, _ = font.get_width_height()
+    return float(width) / 64
+
+
+def wrap(text: str, width: float, size: float = SIZE) -> list[str]:
+    """Break a text into lines no wider than so many inches (one word a line at least)."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and text_width(f"{lines[-1]} {word}", size) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines or [""]
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour `#rrggbb`, from 0 to 1 (WCAG 2)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@lru_cache
+def _font(size: float, bold: bool) -> FontProperties:
+    return FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")

@@ -1,0 +1,1 @@
+"""The results schema: migration, runs, history and health."""

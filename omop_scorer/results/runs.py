@@ -1,0 +1,181 @@
+"""The results tables: create, migrate, append a run, publish it, clear what a crash left.
+
+Tables are append-only by run_id and specified in `sql/results/results_data_model.csv`. Readers
+see COMPLETE runs only, through the `latest_` views.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+from sqlglot import exp
+
+from omop_scorer import __version__, sql
+from omop_scorer.config.definitions import Definitions
+from omop_scorer.data_model import arrow_schema, person_level_tables, run_tables
+from omop_scorer.engines.base import Engine
+from omop_scorer.errors import OmopScorerError
+from omop_scorer.terms import COMPLETE, FAILED, RUNNING
+
+
+def clear_unfinished(engine: Engine) -> list[int]:
+    """Remove the rows of runs that ended without an answer; return the run ids found RUNNING.
+
+    Only the holder of the run lock calls this, so a RUNNING run other than its own has died.
+    """
+    rows = engine.fetch(
+        sql.parse(
+            "SELECT run_id, MAX(CASE WHEN status = 'FAILED' THEN 1 ELSE 0 END) AS has_failed "
+            "FROM results.scoring_run_status GROUP BY run_id "
+            "HAVING MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 0"
+        ),
+        {},
+    )
+    dead = [int(str(run_id)) for run_id, has_failed in rows if not has_failed]
+    if rows:
+        is_unfinished = exp.column("run_id").isin(*(int(str(run_id)) for run_id, _ in rows))
+        for table in run_tables():
+            engine.execute(exp.delete(exp.table_(table, db="results"), is_unfinished), {})
+    for run_id in dead:
+        record_status(engine, run_id, FAILED, message="the run was interrupted before its end")
+    return dead
+
+
+def retain(engine: Engine, n_runs: int, run_id: int) -> None:
+    """Remove the rows of persons of all runs but `run_id` and the latest ones; counts stay.
+
+    The latest are the COMPLETE runs in the order of the view `latest_run`. `run_id` is kept as long
+    as it is the newest, wherever it stands in that order: a night that is made up for is looked at.
+    """
+    rows = engine.fetch(
+        sql.parse(
+            "SELECT r.run_id FROM results.scoring_run AS r "
+            "INNER JOIN results.scoring_run_status AS s ON s.run_id = r.run_id "
+            "WHERE s.status = 'COMPLETE' ORDER BY r.as_of_date DESC, r.run_id DESC"
+        ),
+        {},
+    )
+    ordered = [int(str(row[0])) for row in rows]
+    kept = {*ordered[:n_runs], run_id}
+    for table in person_level_tables():
+        held = engine.fetch(sql.parse(f"SELECT DISTINCT run_id FROM results.{table}"), {})  # noqa: S608
+        for old in sorted({int(str(row[0])) for row in held} - kept):
+            engine.execute(
+                sql.parse(f"DELETE FROM results.{table} WHERE run_id = :run_id"),  # noqa: S608
+                {"run_id": old},
+            )
+
+
+def is_complete(engine: Engine, run_id: int) -> bool:
+    """Tell whether a run has been published."""
+    rows = engine.fetch(
+        sql.parse(
+            "SELECT 1 AS one FROM results.scoring_run_status "
+            "WHERE run_id = :run_id AND status = 'COMPLETE'"
+        ),
+        {"run_id": run_id},
+    )
+    return bool(rows)
+
+
+def new_run_id(engine: Engine, started_at: datetime) -> int:
+    """Return the run id for a start time (UTC): yyyymmddHHMMSS and two digits of hundredths."""
+    proposed = int(f"{started_at:%Y%m%d%H%M%S}{started_at.microsecond // 10_000:02d}")
+    rows = engine.fetch(
+        sql.parse("SELECT COALESCE(MAX(run_id), 0) AS run_id FROM results.scoring_run"), {}
+    )
+    return max(proposed, int(str(rows[0][0])) + 1)
+
+
+def begin(
+    engine: Engine, definitions: Definitions, as_of: date, release: Mapping[str, object]
+) -> int:
+    """Append a run with its provenance and the status RUNNING; return the run id.
+
+    `release` holds the columns of `scoring_run` that describe the CDM, or nothing.
+    """
+    config, started_at = definitions.config, utc_now()
+    run_id = new_run_id(engine, started_at)
+    row = {
+        "run_id": run_id,
+        "as_of_date": as_of,
+        "started_at": started_at,
+        "tool_version": __version__,
+        "engine": engine.name,
+        "model_id": definitions.model.card.id,
+        "model_sha256": definitions.model.sha256,
+        "config_sha256": config.sha256,
+        "concept_sets_sha256": definitions.concept_sets_sha256,
+        "uncertainty": config.uncertainty,
+        **release,
+        "config_json": config.to_json(),
+    }
+    with engine.transaction():
+        record_run(engine, row)
+        record_status(engine, run_id, RUNNING)
+    return run_id
+
+
+def publish(engine: Engine, run_id: int, n_cohort: int, n_scored: int, warnings: str) -> None:
+    """Append the status COMPLETE, which makes the run visible to readers."""
+    record_status(
+        engine, run_id, COMPLETE, n_cohort=n_cohort, n_scored=n_scored, message=warnings or None
+    )
+
+
+def record_failure(engine: Engine, run_id: int, step: str, error: BaseException) -> None:
+    """Append the status FAILED, unless the run is COMPLETE.
+
+    Where even that cannot be written, the next run finds this one RUNNING and records the failure.
+    """
+    problems = error.problems if isinstance(error, OmopScorerError) else (type(error).__name__,)
+    # A driver may refuse the first statement after one that a signal interrupted.
+    for _ in range(2):
+        with suppress(OmopScorerError):
+            if not is_complete(engine, run_id):
+                message = f"step {step}: {'; '.join(problems)}"
+                record_status(engine, run_id, FAILED, message=message)
+            return
+
+
+def record_run(engine: Engine, row: dict[str, object]) -> None:
+    """Append the row of `scoring_run`."""
+    engine.append("scoring_run", pa.Table.from_pylist([row], schema=arrow_schema("scoring_run")))
+
+
+def record_status(
+    engine: Engine,
+    run_id: int,
+    status: str,
+    *,
+    n_cohort: int | None = None,
+    n_scored: int | None = None,
+    message: str | None = None,
+) -> None:
+    """Append a row of `scoring_run_status`."""
+    row = {
+        "run_id": run_id,
+        "status": status,
+        "recorded_at": utc_now(),
+        "n_cohort": n_cohort,
+        "n_scored": n_scored,
+        "message": message,
+    }
+    schema = arrow_schema("scoring_run_status")
+    engine.append("scoring_run_status", pa.Table.from_pylist([row], schema=schema))
+
+
+def append_staged(engine: Engine, table: str, run_id: int) -> None:
+    """Append `work.<table>` to `results.<table>` under a run id."""
+    columns = [name for name in arrow_schema(table).names if name != "run_id"]
+    query = exp.select(
+        exp.alias_(exp.cast(exp.Placeholder(this="run_id"), "BIGINT"), "run_id"), *columns
+    ).from_(exp.table_(table, db="work"))
+    statement = exp.insert(query, exp.table_(table, db="results"), columns=["run_id", *columns])
+    engine.execute(statement, {"run_id": run_id})
+
+
+def utc_now() -> datetime:
+    """Return the present time in UTC, without a time zone, as the results hold it."""
+    return datetime.now(UTC).replace(tzinfo=None)

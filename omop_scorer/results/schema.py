@@ -1,0 +1,63 @@
+"""The results schema: created and migrated to the version of this release."""
+
+from omop_scorer import __version__, sql
+from omop_scorer.engines.base import Engine
+from omop_scorer.errors import ResultsError
+from omop_scorer.results.runs import utc_now
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the results schema to this version, creating it when there is none.
+
+    Raises
+    ------
+    ResultsError
+        The schema was made by a newer version, or holds other tables of these names.
+    """
+    names = migrations()
+    with engine.transaction():
+        if not engine.has_results():
+            engine.create_results_schema()
+        engine.execute(
+            sql.parse(
+                "CREATE TABLE IF NOT EXISTS results.schema_version "
+                "(version INTEGER NOT NULL, tool_version VARCHAR NOT NULL, "
+                "applied_at TIMESTAMP NOT NULL)"
+            ),
+            {},
+        )
+        rows = engine.fetch(
+            sql.parse("SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version"), {}
+        )
+        version = int(str(rows[0][0]))
+        refuse_newer(version)
+        for number, name in enumerate(names[version:], start=version + 1):
+            for statement in sql.find(name).statements():
+                engine.execute(statement, {})
+            engine.execute(
+                sql.parse("INSERT INTO results.schema_version VALUES (:version, :tool, :at)"),
+                {"version": number, "tool": __version__, "at": utc_now()},
+            )
+        if version < len(names):
+            for statement in sql.find("results/views").statements():
+                engine.execute(statement, {})
+
+
+def refuse_newer(version: int) -> None:
+    """Fail when the results schema is of a version that this release does not know.
+
+    Raises
+    ------
+    ResultsError
+    """
+    known = len(migrations())
+    if version > known:
+        raise ResultsError(
+            f"the results schema is of version {version}, this omop-scorer knows {known}: "
+            "it was written by a newer release; install that one"
+        )
+
+
+def migrations() -> list[str]:
+    """Return the names of the migrations, first to last."""
+    return [name for name in sql.names() if name.startswith("results/migrations/")]

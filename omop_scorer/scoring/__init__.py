@@ -1,0 +1,1 @@
+"""Patients in, scores and counts out. No database."""

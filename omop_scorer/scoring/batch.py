@@ -1,0 +1,158 @@
+"""From a batch of the patient matrix to rows of the results tables."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from omop_scorer import data_model
+from omop_scorer.errors import ScoringError
+from omop_scorer.model import kernel
+from omop_scorer.model.load import Model
+from omop_scorer.model.reduced import score_patterns
+from omop_scorer.scoring.preference import PATIENT_PREFERENCE, patient_score, preferred_classes
+from omop_scorer.scoring.tally import Patients, Tally
+from omop_scorer.terms import Uncertainty
+
+
+def patient_preference(batch: pa.RecordBatch, model: Model, uncertainty: Uncertainty) -> pa.Table:
+    """Return person_id and `preferred`, as in `patient_score`, for a batch of the matrix.
+
+    Raises
+    ------
+    ScoringError
+        As for `score_batch`.
+    """
+    values = read_patients(batch, model).values
+    scores = score_patterns(values, model, uncertainty, with_response=False)
+    preferred = pa.array([preferred_classes(label, model) for label in scores.labels])
+    return pa.table(
+        {
+            "person_id": batch.column("person_id"),
+            "preferred": preferred.take(pa.array(scores.label)),
+        }
+    ).cast(PATIENT_PREFERENCE)
+
+
+def read_patients(batch: pa.RecordBatch, model: Model) -> Patients:
+    """Return the covariates of a batch of the matrix.
+
+    Raises
+    ------
+    ScoringError
+        A value is missing without being left out, or the other way round. Counts only.
+    """
+    names = [covariate.name for covariate in model.card.covariates]
+    n = len(batch)
+    values = np.empty((len(names), n))
+    recorded, absent, imputed = np.empty((3, len(names), n), np.bool_)
+    n_wrong = 0
+    for j, name in enumerate(names):
+        column = batch.column(name)
+        values[j] = column.to_numpy(zero_copy_only=False)
+        for state, flags in (("recorded", recorded), ("absent", absent), ("imputed", imputed)):
+            flags[j] = batch.column(f"{name}_is_{state}").to_numpy(zero_copy_only=False)
+        # One state each; none at all is the mark of a value that is left out, which is NULL.
+        n_states = recorded[j].astype(np.int8) + absent[j] + imputed[j]
+        is_null = column.is_null().to_numpy(zero_copy_only=False)
+        is_wrong = (n_states != np.where(is_null, 0, 1)) | (np.isnan(values[j]) & ~is_null)
+        n_wrong += int(np.count_nonzero(is_wrong))
+    if n_wrong:
+        raise ScoringError(f"{n_wrong} covariate value(s) are missing, or in no one state")
+    return Patients(values.T, recorded.T, imputed.T)
+
+
+def score_batch(
+    batch: pa.RecordBatch, model: Model, uncertainty: Uncertainty, run_id: int, tally: Tally
+) -> Iterator[tuple[str, pa.Table]]:
+    """Score a batch of the matrix; yield rows for `counterfactual` and `patient_subgroup`.
+
+    Raises
+    ------
+    ScoringError
+        As for `read_patients` and `score_patterns`.
+    """
+    patients = read_patients(batch, model)
+    scores = score_patterns(patients.values, model, uncertainty)
+    within = kernel.within_trial_range(patients.values, patients.recorded, model.arrays)
+    tally.add(patients, scores, within, uncertainty)
+    yield "counterfactual", _counterfactual_rows(batch, scores, model, run_id)
+    yield "patient_subgroup", _subgroup_rows(batch, scores, within, model, run_id)
+
+
+def score_and_count(
+    batch: pa.RecordBatch, model: Model, uncertainty: Uncertainty, run_id: int
+) -> tuple[dict[str, pa.Table], Tally]:
+    """Return the rows that a batch of the matrix adds to each table, and its counts.
+
+    Raises
+    ------
+    ScoringError
+        As for `score_batch`.
+    """
+    tally = Tally(model)
+    rows = dict(score_batch(batch, model, uncertainty, run_id, tally))
+    tables = {f"results.{table}": each for table, each in rows.items()}
+    tables["work.patient_score"] = patient_score(rows["patient_subgroup"], model)
+    return tables, tally
+
+
+def _counterfactual_rows(
+    batch: pa.RecordBatch, scores: kernel.Scores, model: Model, run_id: int
+) -> pa.Table:
+    keys = [drug_class.key for drug_class in model.arrays.classes]
+    n, c = len(batch), len(keys)
+    person = np.repeat(batch.column("person_id").to_numpy(), c)
+    classes = pa.DictionaryArray.from_arrays(np.tile(np.arange(c, dtype=np.int32), n), keys)
+    return pa.table(
+        {
+            "run_id": pa.array(np.full(n * c, run_id, np.int64)),
+            "person_id": person,
+            "drug_class": classes.cast(pa.string()),
+            "attributable_effect": np.ascontiguousarray(scores.attributable_effect).ravel(),
+            "standard_error": np.ascontiguousarray(scores.standard_error).ravel(),
+            "expected_reduction": np.ascontiguousarray(scores.expected_reduction).ravel(),
+            "response_probability": np.ascontiguousarray(scores.response_probability).ravel(),
+            "preference_rank": np.ascontiguousarray(scores.preference_rank).ravel(),
+        }
+    ).cast(data_model.arrow_schema("counterfactual"))
+
+
+def _subgroup_rows(
+    batch: pa.RecordBatch,
+    scores: kernel.Scores,
+    within: NDArray[np.int8],
+    model: Model,
+    run_id: int,
+) -> pa.Table:
+    keys = pa.array([drug_class.key for drug_class in model.arrays.classes])
+    n, c = len(batch), len(keys)
+
+    def place(number: int) -> pa.Array:
+        if number >= c:
+            return pa.nulls(n, pa.string())
+        return keys.take(pa.array(scores.ranking[:, number].astype(np.int32)))
+
+    def p_value(numbers: NDArray[np.float64]) -> pa.Array:
+        return pa.array(numbers, mask=np.isnan(numbers))
+
+    return pa.table(
+        {
+            "run_id": pa.array(np.full(n, run_id, np.int64)),
+            "person_id": batch.column("person_id"),
+            "subgroup": pa.array(scores.labels).take(pa.array(scores.label)),
+            "first_class": place(0),
+            "second_class": place(1),
+            "third_class": place(2),
+            "p_first_second": p_value(scores.p_first_second),
+            "p_second_third": p_value(scores.p_second_third),
+            "p_first_third": p_value(scores.p_first_third),
+            "worst_class_ruled_out": scores.worst_class_ruled_out,
+            "placebo_effect": scores.placebo_effect,
+            "age": batch.column("patient_age"),
+            "is_male": batch.column("patient_is_male"),
+            "n_imputed": batch.column("n_imputed").cast(pa.int64()),
+            "within_trial_range": pa.array(within == kernel.WITHIN, mask=within == kernel.UNKNOWN),
+        }
+    ).cast(data_model.arrow_schema("patient_subgroup"))

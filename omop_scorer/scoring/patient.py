@@ -1,0 +1,211 @@
+"""Score one patient from given values, or a CSV of patients, without any database.
+
+One patient goes the published calculator's way: what is missing is the card's constant, what is
+outside its form's limits is refused. A CSV is a batch: a clinically possible value outside those
+limits is used. Age and sex are never imputed. No message holds a patient's value.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omop_scorer.errors import ScoringError
+from omop_scorer.model import kernel
+from omop_scorer.model.arrays import Floats
+from omop_scorer.model.card import Covariate
+from omop_scorer.model.contradictions import ends
+from omop_scorer.model.kernel import Scores
+from omop_scorer.model.load import Model
+from omop_scorer.model.subgroups import first_group
+from omop_scorer.terms import Uncertainty
+
+NO_CLASS_LEFT = "no class left"
+
+Given: TypeAlias = str | float | bool | None
+
+Recorded: TypeAlias = NDArray[np.bool_]
+
+Answers: TypeAlias = Callable[[Floats, Recorded], dict[str, list[Any]]]
+
+"""From the covariates of a batch to the columns that are written, by name."""
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+
+# What Python reads for a byte that is no UTF-8.
+NOT_UTF8 = re.compile("[\udc80-\udcff]")
+
+BATCH_ROWS = 10_000
+
+MAXIMUM_LISTED = 50
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One patient under one class of drugs, in the outcome's unit."""
+
+    key: str
+    label: str
+    title: str
+    attributable_effect: float
+    standard_error: float
+    expected_reduction: float
+    response_probability: float
+    preference_rank: int | None
+    """1 = best; None = excluded."""
+    is_recommended: bool
+
+
+@dataclass(frozen=True)
+class PatientScore:
+    """Everything the models say of one patient; None where a place of the ranking is empty."""
+
+    uncertainty: Uncertainty
+    placebo_effect: float
+    classes: tuple[ClassScore, ...]
+    """In the card's order."""
+    subgroup: str | None
+    p_first_second: float | None
+    p_second_third: float | None
+    p_first_third: float | None
+    worst_class_ruled_out: bool
+    recommendation: str
+    recommended_response_probability: float | None
+    imputed: Mapping[str, float]
+    """Covariates that were not given, with the constant that stands in."""
+    within_trial_range: bool | None
+    """None = not known."""
+
+
+def score_patient(
+    given: Mapping[str, Given],
+    model: Model,
+    uncertainty: Uncertainty = "bootstrap",
+    excluded: Set[str] = frozenset(),
+) -> PatientScore:
+    """Score one patient.
+
+    Parameters
+    ----------
+    given
+        Value by column (`age`, `sex`, `bmi`, ...), as text or as a number in the card's unit; what
+        is absent, None or blank is missing.
+    model
+        The model card.
+    uncertainty
+        `bootstrap` or `analytic`.
+    excluded
+        Keys of the classes that the patient cannot have.
+
+    Raises
+    ------
+    ScoringError
+        Names every covariate that is unknown, unreadable, missing without a stand-in, or outside
+        the range that the published calculator accepts, and what is allowed.
+    """
+    covariates = model.card.covariates
+    columns = [covariate.csv_column for covariate in covariates]
+    problems = [
+        f"{name}: no such covariate; allowed: {', '.join(columns)}"
+        for name in given
+        if name not in columns
+    ]
+    row, is_given, refusals = read_patient(
+        (covariate, given.get(covariate.csv_column), ends(covariate.accepted_range))
+        for covariate in covariates
+    )
+    if problems or refusals:
+        raise ScoringError(*problems, *refusals)
+    values, recorded = np.array([row]), np.array([is_given])
+    scores = kernel.score(values, model.arrays, uncertainty, excluded)
+    within = int(kernel.within_trial_range(values, recorded, model.arrays)[0])
+    return PatientScore(
+        uncertainty=uncertainty,
+        placebo_effect=float(scores.placebo_effect[0]),
+        classes=tuple(
+            ClassScore(
+                key=drug_class.key,
+                label=drug_class.label,
+                title=drug_class.title,
+                attributable_effect=float(scores.attributable_effect[0, i]),
+                standard_error=float(scores.standard_error[0, i]),
+                expected_reduction=float(scores.expected_reduction[0, i]),
+                response_probability=float(scores.response_probability[0, i]),
+                preference_rank=int(scores.preference_rank[0, i]) or None,
+                is_recommended=bool(scores.recommended[0, i]),
+            )
+            for i, drug_class in enumerate(model.card.classes)
+        ),
+        subgroup=scores.subgroups()[0],
+        p_first_second=none_where_nan(scores.p_first_second)[0],
+        p_second_third=none_where_nan(scores.p_second_third)[0],
+        p_first_third=none_where_nan(scores.p_first_third)[0],
+        worst_class_ruled_out=bool(scores.worst_class_ruled_out[0]),
+        recommendation=recommendations(scores)[0],
+        recommended_response_probability=none_where_nan(scores.recommended_response_probability)[0],
+        imputed={
+            covariate.name: value
+            for covariate, value, is_recorded in zip(covariates, row, is_given, strict=True)
+            if not is_recorded
+        },
+        within_trial_range=None if within == kernel.UNKNOWN else within == kernel.WITHIN,
+    )
+
+
+def read_patient(
+    cells: Iterable[tuple[Covariate, Given, tuple[float, float]]],
+) -> tuple[list[float], list[bool], list[str]]:
+    """Return one patient's values, whether each was recorded, and what is refused."""
+    values, recorded, refusals = [], [], []
+    for covariate, given, limits in cells:
+        try:
+            value, is_recorded = _read(covariate, given, *limits)
+        except ValueError as refusal:
+            refusals.append(f"{covariate.csv_column}: {refusal}")
+        else:
+            values.append(value)
+            recorded.append(is_recorded)
+    return values, recorded, refusals
+
+
+def _read(covariate: Covariate, given: Given, low: float, high: float) -> tuple[float, bool]:
+    """Return the value and whether it was recorded; a missing one is the card's constant.
+
+    Raises
+    ------
+    ValueError
+        The reason for a refusal, without the value.
+    """
+    text = given.strip() if isinstance(given, str) else given
+    if text is None or text == "":
+        if covariate.imputed_value is None:
+            raise ValueError("missing; it is never imputed")
+        return covariate.imputed_value, False
+    if covariate.kind == "yes_no":
+        words = covariate.words
+        meaning = words.get(text.lower()) if isinstance(text, str) else float(text)
+        if meaning not in (0.0, 1.0):
+            raise ValueError(f"allowed: {', '.join(words)}")
+        return meaning, True
+    if isinstance(text, str) and not _NUMBER.fullmatch(text):
+        raise ValueError("not a number (blank when missing)")
+    value = float(text)
+    if not (math.isfinite(value) and low <= value <= high):
+        raise ValueError(f"outside {low:g} to {high:g} {covariate.unit}")
+    return value, True
+
+
+def none_where_nan(values: Floats) -> list[float | None]:
+    """Return an array as a list, None where it is NaN."""
+    return [None if math.isnan(value) else value for value in values.tolist()]
+
+
+def recommendations(scores: Scores) -> list[str]:
+    """Return the labels of the classes on top, per patient."""
+    table = np.array([*map(first_group, scores.labels), NO_CLASS_LEFT], dtype=object)
+    recommendations: list[str] = table[scores.label].tolist()
+    return recommendations

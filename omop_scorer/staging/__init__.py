@@ -1,0 +1,1 @@
+"""The SQL files, run in order over a CDM."""

@@ -1,0 +1,144 @@
+"""Views of the site's CDM under the names and types that the queries expect."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from sqlglot import exp
+
+from omop_scorer import sql
+from omop_scorer.cdm.tables import TABLES, SiteTable, Table
+from omop_scorer.engines.base import Engine
+from omop_scorer.errors import CdmError
+
+
+@dataclass(frozen=True)
+class MappedCdm:
+    """Problems that prevent a run, warnings about what only limits it, and unreadable values.
+
+    `uncastable` counts the values that no safe cast can read, by column.
+    """
+
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    uncastable: Mapping[str, int]
+    release: Mapping[str, object]
+    """Name, version and release date of the CDM, and its vocabulary version; None if unknown."""
+
+
+def map_cdm(engine: Engine) -> MappedCdm:
+    """Find every table at the site and map it to the name and types that the queries expect.
+
+    Raises
+    ------
+    CdmError
+        A required table or column is missing; all are named at once.
+    """
+    problems, warnings, found = look(engine)
+    if problems:
+        raise CdmError(*problems)
+    uncastable: dict[str, int] = {}
+    for table in TABLES:
+        for column, n in engine.map_table(table, found[table.name]).items():
+            uncastable[f"{table.name}.{column}"] = n
+            if n and table.is_required and _is_unreadable(engine, table, column):
+                problems.append(
+                    f"{engine.site}: {table.name}.{column}: none of {n} value(s) can be read as "
+                    f"{_kind(table, column)}, and a run needs them"
+                )
+            elif n:
+                warnings.append(
+                    f"{table.name}.{column}: {n} value(s) could not be read as "
+                    f"{_kind(table, column)} and count as missing"
+                )
+    release, doubts = _release(engine)
+    return MappedCdm(tuple(problems), (*warnings, *doubts), uncastable, release)
+
+
+def _is_unreadable(engine: Engine, table: Table, column: str) -> bool:
+    """Return True if a required column has values and none of them can be read."""
+    if not next(c.is_required for c in table.columns if c.name == column):
+        return False
+    counting = exp.select(exp.Count(this=exp.column(column))).from_(
+        exp.table_(table.name, db=table.schema)
+    )
+    (row,) = engine.fetch(counting, {})
+    return row[0] == 0
+
+
+def look(engine: Engine) -> tuple[list[str], list[str], dict[str, SiteTable | None]]:
+    """Return what prevents a run, what only limits it, and the tables found."""
+    found = {table.name: engine.find_table(table) for table in TABLES}
+    problems: list[str] = []
+    warnings: list[str] = []
+    for table in TABLES:
+        site = found[table.name]
+        if site is None:
+            if table.is_required:
+                problems.append(
+                    f"{engine.site}: table {table.name} is missing{_called(engine, table)}; a run "
+                    "needs it. If it goes by another name here, say so under cdm.tables"
+                )
+            else:
+                warnings.append(f"table {table.name} is missing: {table.without_it}")
+            continue
+        if site.is_filtered:
+            warnings.append(
+                f"table {table.name}: the server hides rows of it from this user (row-level "
+                "security), and who is hidden is not in the cohort"
+            )
+        for column in table.columns:
+            if column.name not in site.columns:
+                text = f"column {table.name}.{column.name} is missing"
+                if column.is_required:
+                    problems.append(f"{engine.site}: {text}; a run needs it")
+                else:
+                    warnings.append(f"{text}: it counts as empty")
+    return problems, warnings, found
+
+
+def _called(engine: Engine, table: Table) -> str:
+    name = engine.table_names.get(table.name)
+    return f" (cdm.tables calls it {name})" if name else ""
+
+
+def _kind(table: Table, column: str) -> str:
+    kind = next(c.kind for c in table.columns if c.name == column)
+    return {"integer": "a whole number", "double": "a number"}.get(kind, f"a {kind}")
+
+
+def _release(engine: Engine) -> tuple[dict[str, object], list[str]]:
+    """Return the release of the CDM, and a warning if cdm_source does not hold exactly one row."""
+    rows = engine.fetch(
+        sql.parse(
+            "SELECT DISTINCT cdm_source_name, cdm_version, cdm_release_date, vocabulary_version "
+            "FROM cdm.cdm_source"
+        ),
+        {},
+    )
+    warnings = []
+    if len(rows) != 1:
+        warnings.append(
+            f"cdm_source holds {len(rows)} different rows instead of 1: "
+            + ("the run cannot say which CDM it read" if not rows else "the run names them all")
+        )
+
+    def joined(place: int) -> str | None:
+        return "; ".join(sorted({str(row[place]) for row in rows if row[place]})) or None
+
+    vocabulary = joined(3)
+    if vocabulary is None:
+        versions = engine.fetch(
+            sql.parse(
+                "SELECT vocabulary_version FROM vocab.vocabulary WHERE vocabulary_id = 'None'"
+            ),
+            {},
+        )
+        vocabulary = str(versions[0][0]) if versions and versions[0][0] else None
+    dates = [row[2] for row in rows if isinstance(row[2], date)]
+    return {
+        "cdm_source_name": joined(0),
+        "cdm_version": joined(1),
+        "cdm_release_date": max(dates, default=None),
+        "vocabulary_version": vocabulary,
+    }, warnings

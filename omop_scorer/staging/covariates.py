@@ -1,0 +1,126 @@
+"""The covariates: values, evidence and state per patient, and the treatment lines.
+
+The rules are in `sql/covariates/`, one file per covariate. This module runs them in order, passes
+their windows, and decides what replaces a value that was not found.
+"""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from omop_scorer.config.run_file import Exposure, Measured
+from omop_scorer.model.reduced import can_be_left_out
+from omop_scorer.staging.night import Night
+
+_DRUG_SETS = ("biologic_anti_tnf", "immunomodulator", "systemic_corticosteroid")
+
+
+def stage_covariates(night: Night) -> None:
+    """Stage `work.patient_covariate` (every covariate of every scored patient) and the lines."""
+    _load_rules(night)
+    stage_values(night)
+    with night.step("treatment_line") as step:
+        step.rows = night.stage("covariates/treatment_line")
+
+
+def stage_values(night: Night) -> None:
+    """Stage `patient_covariate` from records up to each person's index date."""
+    for name in ("measurement_record", "measurement_value", "measurement_latest", "drug_record"):
+        with night.step(name) as step:
+            step.rows = night.stage(f"covariates/{name}")
+    lookback_days = night.config.covariates.steroid.lookback_days
+    for name in ("steroid_form", "steroid_record"):
+        with night.step(name) as step:
+            step.rows = night.stage(f"covariates/{name}", lookback_days=lookback_days)
+    n_before = 0
+    for covariate in night.model.card.covariates:
+        rule = getattr(night.config.covariates, covariate.name, None)
+        window = {"lookback_days": rule.lookback_days} if isinstance(rule, Exposure) else {}
+        with night.step(covariate.name) as step:
+            n = night.stage(f"covariates/{covariate.name}", "covariate", **window)
+            step.rows, n_before = n - n_before, n
+    with night.step("patient_covariate") as step:
+        night.load("model_covariate", _replacements(night))
+        step.rows = night.stage("covariates/patient_covariate")
+
+
+def _load_rules(night: Night) -> None:
+    units, drugs = night.definitions.units, night.definitions.lines.rows()
+    quantities = night.config.covariates.quantities()
+    rules = quantities.values()
+    night.load(
+        "quantity",
+        pa.table(
+            {
+                "quantity": pa.array(quantities, pa.string()),
+                "lookback_days": pa.array([rule.lookback_days for rule in rules]),
+                "minimum": pa.array([rule.minimum for rule in rules], pa.float64()),
+                "maximum": pa.array([rule.maximum for rule in rules], pa.float64()),
+                "minimum_age": pa.array([rule.minimum_age for rule in rules]),
+                "accepts_missing_unit": [units.accepts_missing_unit(q) for q in quantities],
+            }
+        ),
+    )
+    sources = [row for name, rule in quantities.items() for row in _sources(name, rule)]
+    night.load("quantity_set", _table(sources, quantity="s", source_table="s", concept_set="s"))
+    night.stage("covariates/quantity_concept")
+    night.load(
+        "unit_concept", _table(units.concept_rows(), quantity="s", unit_concept_id="i", factor="f")
+    )
+    night.load("unit_text", _table(units.text_rows(), quantity="s", unit_text="s", factor="f"))
+    night.load(
+        "line_drug", _table(drugs, concept_set="s", drug="s", drug_class="s", drug_order="i")
+    )
+    sets = sorted({*_DRUG_SETS, *(str(drug["concept_set"]) for drug in drugs)})
+    night.load("drug_set", pa.table({"concept_set": pa.array(sets, pa.string())}))
+
+
+def _sources(quantity: str, rule: Measured) -> Iterable[dict[str, object]]:
+    site = (f"site_{quantity}",) if rule.concept_ids else ()
+    for table, names in (
+        ("measurement", (*rule.measurement_concept_sets, *site)),
+        ("observation", (*rule.observation_concept_sets, *site)),
+    ):
+        for name in names:
+            yield {"quantity": quantity, "source_table": table, "concept_set": name}
+
+
+def _table(rows: Iterable[dict[str, object]], **kinds: str) -> pa.Table:
+    types = {"s": pa.string(), "i": pa.int64(), "f": pa.float64()}
+    schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()])
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def _replacements(night: Night) -> pa.Table:
+    """Return, per covariate of the card, the value and status of a patient without a value."""
+    config, model = night.config, night.model
+    medians: dict[str, float] = {}
+    if config.impute == "cohort_median":
+        rows = night.fetch("covariates/cohort_median")
+        medians = {str(name): float(str(value)) for name, value in rows}
+    means = model.card.training_population.mean
+    left_out = can_be_left_out(model) if config.missing == "reduced_model" else ()
+    out: list[dict[str, object]] = []
+    for covariate in model.card.covariates:
+        name = covariate.name
+        rule = getattr(config.covariates, name, None)
+        value, status = covariate.imputed_value, "imputed"
+        if isinstance(rule, Exposure):
+            value, status = 0.0, "absent"
+        elif name in left_out:
+            value, status = None, "left_out"
+        elif value is not None:
+            own = getattr(rule, "imputed_value", None)
+            if own is not None:
+                value = own
+            elif config.impute == "training_mean":
+                value = means[name]
+            elif config.impute == "cohort_median" and name in medians:
+                value = medians[name]
+            elif config.impute == "cohort_median":
+                night.journal.warn(
+                    f"{name}: no patient has a value, so there is no cohort median; "
+                    f"the model card's constant {value:g} is imputed instead"
+                )
+        out.append({"covariate": name, "missing_value": value, "missing_status": status})
+    return _table(out, covariate="s", missing_value="f", missing_status="s")

@@ -1,0 +1,119 @@
+"""The inputs of one night, and the only way in which a step runs a SQL file."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import date
+
+import pyarrow as pa
+
+from omop_scorer import sql
+from omop_scorer.config.definitions import Definitions
+from omop_scorer.config.run_file import RunConfig
+from omop_scorer.engines.base import Engine
+from omop_scorer.journal import Journal, Step
+from omop_scorer.model.load import Model
+
+#: Prefix of the work tables that describe each person as of the index treatment.
+_INDEX = "index_"
+
+#: Work tables whose rows depend on each person's index date. The others serve every index date.
+_PER_INDEX_DATE = frozenset(
+    (
+        *("cohort", "cohort_member", "patient", "measurement_record", "measurement_value"),
+        *("measurement_latest", "drug_record", "steroid_form", "steroid_record", "covariate"),
+        *("model_covariate", "patient_covariate"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Night:
+    """An open engine, the definitions of the run, its as-of date, and the journal.
+
+    With a `prefix`, the steps read and write the work tables of another index date per person.
+    """
+
+    engine: Engine
+    definitions: Definitions
+    as_of: date
+    journal: Journal
+    prefix: str = ""
+
+    @property
+    def config(self) -> RunConfig:
+        """The run file."""
+        return self.definitions.config
+
+    @property
+    def model(self) -> Model:
+        """The model that scores the patients."""
+        return self.definitions.model
+
+    def at_index_treatment(self) -> "Night":
+        """Return the same night over the work tables of each person's index treatment.
+
+        A median of the cohort rests on later records, so the constants of the model card are
+        imputed instead.
+        """
+        config = self.config
+        if config.impute == "cohort_median":
+            config = config.model_copy(update={"impute": "calculator"})
+        return replace(self, definitions=replace(self.definitions, config=config), prefix=_INDEX)
+
+    def step(self, name: str) -> AbstractContextManager[Step]:
+        """Time a step of this night; set `rows` on what the context yields."""
+        return self.journal.step(f"{self.prefix}{name}")
+
+    def stage(self, file: str, table: str | None = None, **parameters: object) -> int:
+        """Stage the SELECT of a SQL file as a work table.
+
+        Parameters
+        ----------
+        file
+            Name of the file, such as `cohort/cohort`.
+        table
+            The work table, without a prefix. The file's own name unless given.
+        parameters
+            Values that the run file does not determine by itself.
+
+        Returns
+        -------
+        int
+            The rows that the table now holds.
+        """
+        found = sql.find(file)
+        statements = found.statements()
+        if self.prefix:
+            statements = found.prefixed("work", _PER_INDEX_DATE, self.prefix)
+        (query,) = statements
+        name = f"{self.prefix}{table or file.rpartition('/')[2]}"
+        return self.engine.stage(name, query, self._bound(found, parameters))
+
+    def fetch(self, file: str, **parameters: object) -> list[tuple[object, ...]]:
+        """Return the rows of a SQL file that returns few."""
+        found = sql.find(file)
+        (query,) = found.statements()
+        return self.engine.fetch(query, self._bound(found, parameters))
+
+    def load(self, table: str, rows: pa.Table) -> None:
+        """Load an Arrow table as a work table of this night's index date."""
+        self.engine.load(f"{self.prefix}{table}", rows)
+
+    def _bound(self, file: sql.SqlFile, given: Mapping[str, object]) -> dict[str, object]:
+        """Return exactly the parameters of a file: an engine refuses any other."""
+        values = {**self._parameters(), **given}
+        return {key: values[key] for key in file.parameters}
+
+    def _parameters(self) -> dict[str, object]:
+        cohort, audit = self.config.cohort, self.config.audit
+        return {
+            "as_of_date": self.as_of,
+            "minimum_distinct_days": cohort.minimum_distinct_days,
+            "year_only": int(cohort.age_rule == "year"),
+            "age_minimum": cohort.age_minimum,
+            "age_maximum": cohort.age_maximum,
+            "since": audit.since,
+            "continuing_days": audit.continuing_days,
+            "age_at_index": int(audit.age_at == "index"),
+        }

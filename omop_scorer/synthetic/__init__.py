@@ -1,0 +1,1 @@
+"""A made-up CDM whose truth is known."""

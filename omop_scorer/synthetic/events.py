@@ -1,0 +1,159 @@
+"""Further events of made-up persons: the bulk of a warehouse, which its truth does not hang on.
+
+How many events each person has is drawn here; an engine then draws the events themselves from a
+hash of their row ids, so that neither threads nor the order of the work change them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import yaml
+
+from omop_scorer.cdm.ddl import Array
+from omop_scorer.resources import shipped
+from omop_scorer.synthetic.population import Batch
+
+LEAST_PER_PERSON, MOST_PER_PERSON = 20, 2000
+
+"""Charts alone have about 13 events a person: fewer than these leave nothing to add. With more
+than those, batches would have too few persons for a share of them to be a cohort."""
+
+MOST_EVENTS = int(np.iinfo(np.int32).max)
+
+"""Row ids of a CDM are integers."""
+
+_ROWS_OF_A_BATCH = 2_000_000
+
+
+class Events:
+    """How many further events persons have, and of which concepts.
+
+    Parameters
+    ----------
+    seed
+        The seed of the CDM.
+    per_person
+        Events a person on average, those of the charts included.
+    """
+
+    def __init__(self, seed: int, per_person: float) -> None:
+        path = shipped("configs") / "synthetic" / "events.yaml"
+        self._settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        self._seed, self._per_person = seed, per_person
+
+    @property
+    def persons_at_once(self) -> int:
+        """How many persons a batch may have to stay within memory."""
+        return int(_ROWS_OF_A_BATCH / self._per_person)
+
+    def concepts(self) -> list[dict[str, str]]:
+        """Return the made-up concepts as entries of the vocabulary."""
+        return [
+            {
+                "concept_id": str(first + i),
+                "concept_name": f"Made-up {made_up['class'].lower()} {i + 1}",
+                "domain_id": made_up["domain"],
+                "vocabulary_id": "Synthetic",
+                "concept_class_id": made_up["class"],
+                "standard_concept": "S",
+                "concept_code": str(first + i),
+                **dict.fromkeys(("parents", "dose_forms", "withdrawn_dose_forms"), ""),
+            }
+            for made_up in self._settings["concepts"].values()
+            for first in (made_up["first_concept_id"],)
+            for i in range(made_up["n"])
+        ]
+
+    def menus(self) -> Mapping[str, Any]:
+        """Return for each table the concepts of its events by rank, as Arrow tables."""
+        return {table: self._menu(table) for table in self._settings["concepts"]}
+
+    def _menu(self, table: str) -> Any:
+        made_up, units = self._settings["concepts"][table], self._settings["units"]
+        if table != "measurement":
+            units = [[None, None]]
+        known = {rank: row for rank, *row in self._settings["known"][table]}
+        ways = [
+            known.get(
+                rank,
+                (made_up["first_concept_id"] + rank - 1, *units[rank % len(units)],
+                 1 + rank % 7, 10 + rank % 81, 0),
+            )
+            for rank in range(1, made_up["n"] + 1)
+        ]  # fmt: skip
+        concept, unit, text, lowest, highest, quiet_days = zip(*ways, strict=True)
+        return pa.table(
+            {
+                "concept_rank": pa.array(range(1, made_up["n"] + 1), pa.int32()),
+                "concept_id": pa.array(concept, pa.int32()),
+                "unit_concept_id": pa.array(unit, pa.int32()),
+                "unit_source_value": pa.array(text, pa.string()),
+                "source_value": pa.array([f"S{c}" for c in concept]),
+                "lowest": pa.array(lowest, pa.float64()),
+                "highest": pa.array(highest, pa.float64()),
+                "quiet_days": pa.array(quiet_days, pa.int32()),
+            }
+        )
+
+    def draw(self, number: int, batch: Batch, next_id: dict[str, int]) -> dict[str, Any]:
+        """Draw how many events of each table the persons of a batch have.
+
+        Parameters
+        ----------
+        number
+            Which batch of the CDM it is.
+        batch
+            The persons, their charts written; these events count as well.
+        next_id
+            Per table the next free row id, moved on by what is drawn.
+
+        Returns
+        -------
+        dict
+            Per table one row per person, visits first, as Arrow tables.
+        """
+        g, n = np.random.default_rng([self._seed, number, 1]), batch.n
+        share = self._settings["share"]
+        total = max(self._per_person * n - batch.rows.count(share), 0)
+        weight = np.exp(self._settings["spread"] * g.standard_normal(n))
+        weight = np.where(batch.has_crohns, self._settings["cohort_factor"], 1) * weight
+        expected = total * weight / weight.sum()
+        counts = {
+            table: np.floor(share[table] * expected + g.random(n)).astype(np.int64)
+            for table in sorted(share, key="visit_occurrence".__ne__)
+        }
+        # Every other event belongs to a visit.
+        visits = np.maximum(counts["visit_occurrence"], sum(counts.values()) > 0)
+        counts["visit_occurrence"] = visits
+        first = {table: _first_ids(table, count, next_id) for table, count in counts.items()}
+        persons = {
+            "person_id": pa.array(batch.person_id, pa.int32()),
+            "is_cohort": pa.array(batch.has_crohns),
+            "last_day": pa.array(batch.charts.last.astype(np.int32)).view(pa.date32()),
+            "days_back": pa.array(batch.charts.today - batch.charts.last, pa.int32()),
+            "history_days": pa.array(batch.history_days, pa.int32()),
+            "n_visits": pa.array(visits, pa.int32()),
+            "first_visit_id": pa.array(first["visit_occurrence"], pa.int32()),
+        }
+        drawn = {}
+        for i, (table, count) in enumerate(counts.items()):
+            (salt,) = np.random.SeedSequence([self._seed, i]).generate_state(1, np.uint64)
+            n_concepts = self._settings["concepts"].get(table, {"n": 0})["n"]
+            drawn[table] = pa.table(
+                {
+                    **persons,
+                    "n_events": pa.array(count, pa.int32()),
+                    "first_id": pa.array(first[table], pa.int32()),
+                    "salt": pa.array(np.full(n, salt)),
+                    "n_concepts": pa.array(np.full(n, n_concepts), pa.int32()),
+                }
+            )
+        return drawn
+
+
+def _first_ids(table: str, count: Array, next_id: dict[str, int]) -> Array:
+    first = next_id[table] + np.cumsum(count) - count
+    next_id[table] += int(count.sum())
+    return first

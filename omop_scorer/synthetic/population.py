@@ -1,0 +1,260 @@
+"""Made-up persons: who they are, their true covariates, and the truth as it is told."""
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import ndtr
+
+from omop_scorer.cdm.ddl import NULL, Array
+from omop_scorer.synthetic.drugs import take, take_others, treat
+from omop_scorer.synthetic.records import EPOCH, Charts, days_since_1970
+from omop_scorer.synthetic.rows import NOTHING, Rows
+from omop_scorer.synthetic.vocabulary import World
+
+COVARIATES = (
+    *("cdai", "age", "bmi", "crp"),
+    *("prior_anti_tnf", "male", "steroid", "immunomodulator", "ileal"),
+)
+
+_CDAI, _AGE, _BMI, _CRP, _PRIOR, _MALE, _STEROID, _IMMUNO, _ILEAL = range(9)
+
+_ADULT_YEARS = 18
+
+
+class Batch:
+    """Some made-up persons, their truth and their rows."""
+
+    def __init__(
+        self,
+        world: World,
+        generator: np.random.Generator,
+        person_id: Array,
+        rows: Rows,
+        *,
+        crohns_share: float,
+        as_of: date,
+    ) -> None:
+        self.world, self.g, self.rows, self.person_id = world, generator, rows, person_id
+        self.n, self.as_of = len(person_id), as_of
+        self._truth: dict[str, tuple[Array, Array, Array, Array]] = {}
+        self.has_crohns = self.g.permutation(self.n) < round(crohns_share * self.n)
+        self._be_born()
+        self._die()
+        value, yes = self._draw()
+        self._weigh(value["bmi"])
+        recorded, charts = world.population["recorded"], self.charts
+        for covariate, days in (("crp", 180), ("cdai", 90)):
+            known = self.g.random(self.n) < recorded[covariate]
+            window = np.full(self.n, days)
+            told = charts.measure(covariate, known, value[covariate], window)
+            self._tell(covariate, known, *told)
+        treated = np.where(self.has_crohns, 0.25, 0.02) > self.g.random(self.n)
+        *self.lines, evidence = treat(charts, yes["prior_anti_tnf"], treated)
+        self._tell_yes("prior_anti_tnf", yes["prior_anti_tnf"], evidence)
+        for covariate, days in (("steroid", 30), ("immunomodulator", 90)):
+            evidence = take(charts, covariate, yes[covariate], days)
+            self._tell_yes(covariate, yes[covariate], evidence)
+        take_others(charts)
+        known = self.g.random(self.n) < recorded["ileal"]
+        location = np.select([~known, yes["ileal"]], ["elsewhere", "ileal"], "colon")
+        evidence = charts.diagnose(self.has_crohns, location)
+        ileal = yes["ileal"].astype(float)
+        self._tell("ileal", known, ileal, ("condition_occurrence", evidence))
+        no_period = world.population["flaws"]["no_observation_period"]
+        self.history_days = charts.visit(self.death, no_period)
+
+    def _be_born(self) -> None:
+        """Draw age, sex and birthday, and the person rows, some with parts missing."""
+        g, n, flaws = self.g, self.n, self.world.population["flaws"]
+        table = self.world.population["age_sex"]
+        count = np.array(table["female"] + table["male"])
+        cell = g.choice(len(count), size=n, p=count / count.sum())
+        group = cell % len(table["female"])
+        self.male = cell >= len(table["female"])
+        self.age = age = g.integers(
+            np.array(table["first_age"])[group], np.array(table["last_age"])[group] + 1
+        )
+        longest = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+        month = g.integers(1, 13, n)
+        day = g.integers(1, longest[month - 1] + 1)
+        for shift in (0, 1):
+            birthday = date.fromordinal(self.as_of.toordinal() + shift)
+            chosen = g.random(n) < flaws["birthday_on_as_of"]
+            month[chosen], day[chosen] = birthday.month, birthday.day
+        no_month = g.random(n) < flaws["birth_month_missing"]
+        no_day = g.random(n) < flaws["birth_day_missing"]
+        # The date of birth that the recorded parts stand for: with it the age is as drawn.
+        stands_month = np.where(no_month, 6, month)
+        stands_day = np.where(no_month, 15, np.where(no_day, 1, day))
+        is_to_come = stands_month * 100 + stands_day > self.as_of.month * 100 + self.as_of.day
+        year = self.as_of.year - age - is_to_come
+        self.born = days_since_1970(year, stands_month, stands_day)
+        self.adult_since = days_since_1970(year + _ADULT_YEARS, stands_month, stands_day)
+
+        no_person = g.random(n) < flaws["no_person_row"]
+        no_year = g.random(n) < flaws["birth_year_missing"]
+        no_sex = g.random(n) < flaws["sex_unknown"]
+        self.is_dead = g.random(n) < flaws["dead"]
+        self.outcome = np.select(
+            [no_person | no_year, no_sex, self.is_dead, (age < _ADULT_YEARS) | (age > 99)],
+            ["year_of_birth_unknown", "sex_unknown", "deceased", "age_out_of_range"],
+            "scored",
+        )
+        here = np.flatnonzero(~no_person)
+        is_complete = ~(no_year | no_month | no_day)
+        members = self.world.vocabulary.members
+        race = self.world.population["race"]
+        columns = {
+            "person_id": self.person_id,
+            "gender_concept_id": np.where(
+                no_sex, g.choice([0, 8551], n), np.where(self.male, 8507, 8532)
+            ),
+            "year_of_birth": np.where(no_year, NULL, year),
+            "month_of_birth": np.where(no_month, g.choice([NULL, NULL, NULL, 0, 13], n), month),
+            "day_of_birth": np.where(no_day, g.choice([NULL, NULL, NULL, 0, 99], n), day),
+            "birth_datetime": np.where(is_complete, self.born * 86_400_000_000, NULL),
+            "race_concept_id": g.choice(race["concept_id"], n, p=race["share"]),
+            "ethnicity_concept_id": g.choice(members("ethnicity"), n),
+        }
+        self.rows.add("person", len(here), **{name: of[here] for name, of in columns.items()})
+        everyone = np.full(n, True)
+        self._tell("age", everyone, age.astype(float), ("person", self.person_id))
+        self._tell("male", everyone, self.male.astype(float), ("person", self.person_id))
+
+    def _die(self) -> None:
+        """Draw deaths; the charts of the dead end on their last day, in time or long ago."""
+        g, n = self.g, self.n
+        today = self.as_of.toordinal() - EPOCH
+        ago = np.where(g.random(n) < 0.05, 0, np.floor(g.exponential(500, n)).astype(np.int64))
+        last = np.where(self.is_dead, np.maximum(today - ago, self.born), today)
+        # A death after the as-of date leaves the patient in.
+        dies_later = ~self.is_dead & (g.random(n) < self.world.population["flaws"]["dies_later"])
+        self.death = np.select(
+            [self.is_dead, dies_later], [last, today + g.integers(1, 90, n)], NULL
+        )
+        self.charts = Charts(
+            self.world, g, self.rows, self.person_id, self.born, last=last, today=today
+        )
+
+    def _draw(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Draw the quantities and the yes/no covariates, correlated given age and sex.
+
+        A Gaussian copula with the trials' correlation; the quantities' margins are the trials'
+        percentiles. Sums are written out, because a matrix product may depend on the threads.
+        """
+        g, population = self.g, self.world.population
+        correlation = np.array(population["correlation"])
+        known, rest = [_AGE, _MALE], [_CDAI, _BMI, _CRP, _PRIOR, _STEROID, _IMMUNO, _ILEAL]
+        slope = np.linalg.solve(correlation[np.ix_(known, known)], correlation[np.ix_(known, rest)])
+        left = correlation[np.ix_(rest, rest)] - correlation[np.ix_(rest, known)] @ slope
+        root = np.linalg.cholesky(left)
+        given = [(x - x.mean()) / max(x.std(), 1e-9) for x in (self.age, self.male)]
+        noise = [g.standard_normal(self.n) for _ in rest]
+        level = {}
+        for j, covariate in enumerate(rest):
+            z = sum(given[i] * slope[i, j] for i in range(2))
+            z = z + sum(noise[i] * root[j, i] for i in range(len(rest)))
+            level[COVARIATES[covariate]] = ndtr(z)
+        margins = population["percentiles"]
+        value = {
+            q: np.interp(level[q], margins["level"], margins[q]) for q in ("cdai", "bmi", "crp")
+        }
+        value["crp"][g.random(self.n) < 0.01] = 0
+        yes = {
+            q: level[q]
+            > 1 - np.where(self.has_crohns, share, population["shares_without_crohns"][q])
+            for q, share in population["shares"].items()
+        }
+        return value, yes
+
+    def _weigh(self, bmi: Array) -> None:
+        """Give some a recorded BMI, some a weight and a height to compute it from."""
+        g, n, charts = self.g, self.n, self.charts
+        share = self.world.population["recorded"]
+        draw = g.random(n)
+        recorded = draw < share["bmi"]
+        computed = ~recorded & (draw < share["bmi"] + share["bmi_from_weight_and_height"])
+        # Who has neither lacks the weight (0), the height (1), both (2), or has two of which each
+        # could be but not together: their BMI is 200 (3) or 6 (4).
+        lack = np.where(recorded | computed, -1, g.integers(5, size=n))
+        as_well = recorded & (g.random(n) < 0.6)
+        height = np.clip(np.where(self.male, 176, 163) + 7 * g.standard_normal(n), 147, 203)
+        weight = np.clip(bmi * (height / 100) ** 2, 27, 340)
+        height = np.select([lack == 3, lack == 4], [125, 215], height)
+        weight = np.select([lack == 3, lack == 4], [320, 27], weight)
+        days_adult = charts.last - self.adult_since
+        has_height = (computed | as_well | np.isin(lack, [0, 3, 4])) & (days_adult >= 0)
+        has_weight = computed | as_well | np.isin(lack, [1, 3, 4])
+        two_years = np.full(n, 730)
+        kg, (_, weight_id) = charts.measure("body_weight", has_weight, weight, two_years)
+        cm, _ = charts.measure("body_height", has_height, height, days_adult)
+        value, (_, bmi_id) = charts.measure("bmi", recorded, bmi, two_years)
+        self._tell(
+            "bmi",
+            recorded | computed,
+            np.where(recorded, value, kg / (cm / 100) ** 2),
+            ("measurement", np.where(recorded, bmi_id, weight_id)),
+            status=np.where(recorded, "observed", "computed"),
+        )
+
+    def _tell(
+        self,
+        covariate: str,
+        known: Array,
+        value: Array,
+        evidence: tuple[Array | str, Array],
+        *,
+        status: Array | str = "observed",
+        otherwise: str = "imputed",
+    ) -> None:
+        """Keep the truth of a covariate; who is not known is imputed, or has it not."""
+        constant = self.world.population["imputed"].get(covariate, 0)
+        self._truth[covariate] = (
+            np.where(known, value, constant),
+            np.where(known, status, otherwise),
+            np.where(known, evidence[0], NOTHING),
+            np.where(known, evidence[1], NULL),
+        )
+
+    def _tell_yes(self, covariate: str, yes: Array, row_id: Array) -> None:
+        one = np.ones(self.n)
+        self._tell(covariate, yes, one, ("drug_exposure", row_id), otherwise="absent")
+
+    def truth(self) -> Any:
+        """Return one row per person of the cohort, as an Arrow table."""
+        cohort = np.flatnonzero(self.has_crohns)
+        unscored = self.outcome[cohort] != "scored"
+        columns = {
+            "person_id": pa.array(self.person_id[cohort]),
+            "outcome": pa.array(self.outcome[cohort], type=pa.string()),
+        }
+        suffixes = {"": pa.float64(), "_status": pa.string(), "_source_table": pa.string(),
+                    "_source_id": pa.int64()}  # fmt: skip
+        for covariate in COVARIATES:
+            for of, (suffix, kind) in zip(self._truth[covariate], suffixes.items(), strict=True):
+                told = of[cohort]
+                missing = unscored | (told == NULL) if kind == pa.int64() else unscored
+                columns[covariate + suffix] = pa.array(told, type=kind, mask=missing)
+        return pa.table(columns)
+
+    def truth_lines(self) -> Any:
+        """Return the treatment lines of the cohort, as an Arrow table."""
+        who, drug, start = self.lines
+        drugs = self.world.biologics
+        kept = np.flatnonzero(self.has_crohns[who])
+        order = kept[np.lexsort((drug[kept], start[kept], who[kept]))]
+        who, drug, start = who[order], drug[order], start[order]
+        position = np.arange(len(who))
+        is_first = np.diff(who, prepend=-1) != 0
+        first = np.maximum.accumulate(np.where(is_first, position, 0))
+        return pa.table(
+            {
+                "person_id": pa.array(self.person_id[who]),
+                "line_number": pa.array(position - first + 1),
+                "drug": pa.array(drugs["name"][drug], type=pa.string()),
+                "drug_class": pa.array(drugs["drug_class"][drug], type=pa.string()),
+                "start_date": pa.array(start.astype(np.int32)).view(pa.date32()),
+            }
+        )

@@ -1,0 +1,388 @@
+"""The audits over plain rows: a slow, independent peer of the SQL, on top of the extractor.
+
+One loop per rule, and nothing of the package: what the models say of a patient comes in as a
+function from covariates to a label.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from statistics import NormalDist
+from typing import Any
+
+from tests.support.extractor import (
+    COVARIATES,
+    FEMALE,
+    MALE,
+    Cdm,
+    Extraction,
+    Row,
+    Settings,
+    age_on,
+    days_covered,
+    descendants,
+    empty_quality,
+    exposures,
+    happened_by,
+    leave_out,
+    patient_covariates,
+)
+
+Label = Callable[[Mapping[str, float]], str]
+Counts = tuple[Any, ...]
+
+WITH_SHARE = "n_persons, {}, share, ci_low, ci_high"
+COLUMNS = {
+    "prevalence": "population, measure, " + WITH_SHARE.format("n_population"),
+    "age_sex_pyramid": "population, age_group, sex, n_persons",
+    "next_treatment": "population, index_rule, index_class, next_class, "
+    + WITH_SHARE.format("n_population"),
+    "next_treatment_time": "population, index_rule, index_class, n_persons, "
+    "first_quartile_days, median_days, third_quartile_days",
+    "preference_concordance": "population, preferred, next_class, n_persons",
+    "subgroup_summary": "stratum, stratum_value, subgroup, " + WITH_SHARE.format("n_stratum"),
+}
+CLASSES = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}
+LABELS = (
+    *("TNF > IL > INT", "TNF > INT > IL", "IL > TNF > INT", "IL > INT > TNF", "INT > TNF > IL"),
+    *("INT > IL > TNF", "TNF > (IL = INT)", "IL > (TNF = INT)", "INT > (TNF = IL)"),
+    *("(TNF = IL) > INT", "(TNF = INT) > IL", "(IL = INT) > TNF", "(TNF = IL = INT)"),
+)
+PREFERRED = (
+    *("anti_tnf", "anti_il12_23", "anti_integrin", "anti_tnf = anti_il12_23"),
+    *("anti_tnf = anti_integrin", "anti_il12_23 = anti_integrin", "no_preference", "not_scored"),
+)
+RACES = {
+    8527: "race_white",
+    8516: "race_black_or_african_american",
+    8515: "race_asian",
+    8657: "race_american_indian_or_alaska_native",
+    8557: "race_native_hawaiian_or_other_pacific_islander",
+    8522: "race_other",
+}
+AGE_GROUPS = (
+    *("Under 5", "5 to 9", "10 to 14", "15 to 19", "20 to 24", "25 to 29", "30 to 34", "35 to 39"),
+    *("40 to 44", "45 to 49", "50 to 54", "55 to 59", "60 to 64", "65 to 69", "70 to 74"),
+    *("75 to 79", "80 to 84", "85 and over"),
+)
+POPULATIONS = ("crohns_disease", "biologic_exposed", "first_biologic_since")
+TREATED = ("all", "women_50_and_over", "men_50_and_over", "women_under_50", "men_under_50")
+INDEX_RULES = {"first_biologic": tuple(CLASSES.values()), "first_anti_tnf": ("anti_tnf",)}
+NEXT_CLASSES = (
+    *(*CLASSES.values(), "other_advanced"),
+    *("none_died", "none_continuing", "none_stopped"),
+)
+TRIAL_RANGE = {
+    "age": (19.0, 69.0),
+    "bmi": (15.39, 41.79),
+    "crp": (-math.inf, 118.0),
+    "cdai": (197.0, 456.0),
+}
+
+
+@dataclass
+class Line:
+    """A treatment line."""
+
+    drug: str
+    drug_class: str
+    start: date
+
+
+@dataclass
+class Patient:
+    """A person of the cohort; `covariates` (value and status) and `label` are of the scored."""
+
+    person_id: int
+    birth: Row | None
+    age: int | None
+    sex: str
+    race: str
+    is_dead: bool
+    lines: list[Line]
+    covariates: dict[str, tuple[float, str]] | None = None
+    label: str | None = None
+
+    def first(self, classes: Sequence[str]) -> int | None:
+        """The place of the first line of any of the classes."""
+        places = [i for i, line in enumerate(self.lines) if line.drug_class in classes]
+        return min(places, default=None)
+
+    def first_biologic(self) -> date | None:
+        """The day of the first line of the six."""
+        place = self.first(INDEX_RULES["first_biologic"])
+        return None if place is None else self.lines[place].start
+
+
+@dataclass
+class Indexed:
+    """An index line: of whom, in which populations, what came next and after how many days."""
+
+    patient: Patient
+    populations: list[str]
+    line: Line
+    next_class: str
+    days: int | None
+
+
+def audit(cdm: Cdm, settings: Settings, found: Extraction, label: Label) -> dict[str, list[Counts]]:
+    """The rows of each audit's table, the columns as in `COLUMNS`, in order."""
+    patients = find_patients(cdm, settings, found, label)
+    indexed = {rule: index(cdm, settings, patients, rule) for rule in INDEX_RULES}
+    tables = {
+        "prevalence": prevalence(settings, patients),
+        "age_sex_pyramid": pyramid(settings, patients),
+        "next_treatment": next_treatment(indexed),
+        "next_treatment_time": next_treatment_time(indexed),
+        "preference_concordance": concordance(cdm, settings, indexed["first_biologic"], label),
+        "subgroup_summary": subgroup_summary([p for p in patients if p.label is not None]),
+    }
+    return {name: sorted(rows) for name, rows in tables.items()}
+
+
+def find_patients(cdm: Cdm, settings: Settings, found: Extraction, label: Label) -> list[Patient]:
+    persons = {row["person_id"]: row for row in cdm.get("person", [])}
+    dead = {
+        row["person_id"]
+        for row in cdm.get("death", [])
+        if happened_by(row["death_date"], settings.as_of_date)
+    }
+    patients = {}
+    for person_id, _, age in found.cohort:
+        birth = persons.get(person_id)
+        known = birth or {}
+        patients[person_id] = Patient(
+            person_id,
+            birth,
+            age,
+            {FEMALE: "female", MALE: "male"}.get(known.get("gender_concept_id"), "unknown"),
+            RACES.get(known.get("race_concept_id"), "unknown"),
+            person_id in dead,
+            [Line(*line[2:]) for line in found.treatment_line if line[0] == person_id],
+        )
+    for person_id in found.scored:
+        rows = [row[1:4] for row in found.patient_covariate if row[0] == person_id]
+        patient = patients[person_id]
+        patient.covariates = {name: (value, status) for name, value, status in rows}
+        patient.label = label({name: value for name, value, _ in rows})
+    return list(patients.values())
+
+
+def with_share(n: int, n_of: int) -> tuple[float | None, ...]:
+    """Share and Wilson's 95% interval (1927), as textbooks print it."""
+    if n_of == 0:
+        return (None, None, None)
+    z, p = NormalDist().inv_cdf(0.975), n / n_of
+    middle = p + z**2 / (2 * n_of)
+    half = z * math.sqrt(p * (1 - p) / n_of + z**2 / (4 * n_of**2))
+    whole = 1 + z**2 / n_of
+    return (p, (middle - half) / whole, (middle + half) / whole)
+
+
+def members(settings: Settings, patients: Iterable[Patient]) -> dict[str, list[Patient]]:
+    """The three nested populations."""
+    crohns = list(patients)
+    exposed = [p for p in crohns if p.first_biologic()]
+    since = [p for p in exposed if (p.first_biologic() or date.min) >= settings.since]
+    return dict(zip(POPULATIONS, (crohns, exposed, since), strict=True))
+
+
+def is_woman_of_50(patient: Patient) -> bool:
+    return patient.sex == "female" and patient.age is not None and patient.age >= 50
+
+
+def first_group(label: str) -> list[str]:
+    """The keys of the classes that a label puts first."""
+    return [CLASSES[name] for name in label.partition(" > ")[0].strip("()").split(" = ")]
+
+
+def prevalence(settings: Settings, patients: list[Patient]) -> list[Counts]:
+    rows = []
+    for population, people in members(settings, patients).items():
+        scored = [p for p in people if p.label is not None]
+        counts = {
+            "women_50_and_over": (sum(map(is_woman_of_50, people)), len(people)),
+            "age_or_sex_unknown": (
+                sum(p.age is None or p.sex == "unknown" for p in people),
+                len(people),
+            ),
+        }
+        for key in CLASSES.values():
+            alone = sum(first_group(p.label or "") == [key] for p in scored)
+            counts[f"{key}_alone_on_top"] = (alone, len(scored))
+        for race in (*RACES.values(), "unknown"):
+            measure = "race_unknown" if race == "unknown" else race
+            counts[measure] = (sum(p.race == race for p in people), len(people))
+        rows += [(population, name, *n, *with_share(*n)) for name, n in counts.items()]
+    return rows
+
+
+def age_group(age: int | None) -> str:
+    return "unknown" if age is None else AGE_GROUPS[max(0, min(age // 5, len(AGE_GROUPS) - 1))]
+
+
+def pyramid(settings: Settings, patients: list[Patient]) -> list[Counts]:
+    rows = []
+    for population, people in members(settings, patients).items():
+        bars = [(age_group(p.age), p.sex) for p in people]
+        rows += [
+            (population, group, sex, bars.count((group, sex)))
+            for group in (*AGE_GROUPS, "unknown")
+            for sex in ("female", "male", "unknown")
+        ]
+    return rows
+
+
+def index(cdm: Cdm, settings: Settings, patients: list[Patient], rule: str) -> list[Indexed]:
+    """Those whose index line is not before `since`."""
+    found = []
+    for patient in patients:
+        place = patient.first(INDEX_RULES[rule])
+        if place is None or patient.lines[place].start < settings.since:
+            continue
+        line = patient.lines[place]
+        age = patient.age
+        if settings.age_at == "index":
+            age = age_on(patient.birth, line.start, settings)
+        populations = ["all"]
+        if age is not None and patient.sex != "unknown":
+            who = {"female": "women", "male": "men"}[patient.sex]
+            populations.append(f"{who}_{'50_and_over' if age >= 50 else 'under_50'}")
+        days = None
+        if place + 1 < len(patient.lines):
+            after = patient.lines[place + 1]
+            next_class, days = after.drug_class, (after.start - line.start).days
+        elif patient.is_dead:
+            next_class = "none_died"
+        elif continues(cdm, settings, patient.person_id, line.drug):
+            next_class = "none_continuing"
+        else:
+            next_class = "none_stopped"
+        found.append(Indexed(patient, populations, line, next_class, days))
+    return found
+
+
+def continues(cdm: Cdm, settings: Settings, person_id: int, drug: str) -> bool:
+    """Whether any exposure to the drug reaches the last `continuing_days` days."""
+    [ingredients] = [concepts for name, _, concepts in settings.line_drugs if name == drug]
+    return any(
+        (settings.as_of_date - row["drug_exposure_start_date"]).days - (days_covered(row) - 1)
+        <= settings.continuing_days
+        for row in exposures(cdm, settings, person_id, descendants(cdm, ingredients))
+    )
+
+
+def groups(indexed: dict[str, list[Indexed]]) -> Iterable[tuple[tuple[str, ...], list[Indexed]]]:
+    """Every population, index rule and index class, with its people."""
+    for rule, everybody in indexed.items():
+        for population in TREATED:
+            for index_class in ("all", *CLASSES.values()):
+                yield (
+                    (population, rule, index_class),
+                    [
+                        one
+                        for one in everybody
+                        if population in one.populations
+                        and index_class in ("all", one.line.drug_class)
+                    ],
+                )
+
+
+def next_treatment(indexed: dict[str, list[Indexed]]) -> list[Counts]:
+    rows = []
+    for key, people in groups(indexed):
+        for next_class in NEXT_CLASSES:
+            n = sum(one.next_class == next_class for one in people)
+            rows.append((*key, next_class, n, len(people), *with_share(n, len(people))))
+    return rows
+
+
+def quantile(ordered: list[int], share: float) -> float | None:
+    """Linear between the two neighbours of place share * (n - 1)."""
+    if not ordered:
+        return None
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def next_treatment_time(indexed: dict[str, list[Indexed]]) -> list[Counts]:
+    rows = []
+    for key, people in groups(indexed):
+        days = sorted(one.days for one in people if one.days is not None)
+        rows.append((*key, len(days), *(quantile(days, share) for share in (0.25, 0.5, 0.75))))
+    return rows
+
+
+def preferred_on(cdm: Cdm, settings: Settings, patient: Patient, day: date, label: Label) -> str:
+    """What the label puts first when nothing after the day is known, or why there is none."""
+    then = replace(settings, as_of_date=day)
+    number, birth = patient.person_id, patient.birth
+    persons = {} if birth is None else {number: birth}
+    _, scored = leave_out(cdm, then, [number], persons, {number: age_on(birth, day, then)})
+    if not scored:
+        return "not_scored"
+    assert birth is not None
+    found = patient_covariates(cdm, then, birth, empty_quality())
+    first = first_group(label({name: value for name, value, *_ in found}))
+    return "no_preference" if len(first) == len(CLASSES) else " = ".join(first)
+
+
+def concordance(cdm: Cdm, settings: Settings, indexed: list[Indexed], label: Label) -> list[Counts]:
+    pairs = []
+    for one in indexed:
+        preferred = preferred_on(cdm, settings, one.patient, one.line.start, label)
+        pairs += [(population, preferred, one.next_class) for population in one.populations]
+    return [
+        (population, preferred, next_class, pairs.count((population, preferred, next_class)))
+        for population in TREATED
+        for preferred in PREFERRED
+        for next_class in NEXT_CLASSES
+    ]
+
+
+def trial_range(patient: Patient) -> str:
+    assert patient.covariates is not None
+    for name, (low, high) in TRIAL_RANGE.items():
+        value, status = patient.covariates[name]
+        if status in ("observed", "computed") and not low <= value <= high:
+            return "no"
+    return "yes" if patient.covariates["cdai"][1] == "observed" else "unknown"
+
+
+def strata(patient: Patient) -> dict[str, str]:
+    """Where a scored person stands."""
+    assert patient.covariates is not None
+    first = patient.first_biologic()
+    statuses = [patient.covariates[name][1] for name in COVARIATES]
+
+    def yes_no(is_yes: bool) -> str:
+        return "yes" if is_yes else "no"
+
+    return {
+        "all": "all",
+        "sex": patient.sex,
+        "age_group": age_group(patient.age),
+        "women_50_and_over": yes_no(is_woman_of_50(patient)),
+        "race": patient.race,
+        "prior_anti_tnf": yes_no(patient.covariates["prior_anti_tnf"][0] == 1),
+        "first_biologic_year": "none" if first is None else str(first.year),
+        "imputed": yes_no("imputed" in statuses),
+        "within_trial_range": trial_range(patient),
+    }
+
+
+def subgroup_summary(scored: list[Patient]) -> list[Counts]:
+    """All thirteen labels for every value of a stratum that occurs."""
+    labels: dict[tuple[str, str], list[str | None]] = {}
+    for patient in scored:
+        for stratum in strata(patient).items():
+            labels.setdefault(stratum, []).append(patient.label)
+    return [
+        (*stratum, label, n, len(found), *with_share(n, len(found)))
+        for stratum, found in labels.items()
+        for label in LABELS
+        for n in [found.count(label)]
+    ]

@@ -1,0 +1,128 @@
+"""How a site keeps its CDM: types, letter case, schemas, and which columns its release has."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from tests.support import postgresql
+from tests.support.write_cdm import COLUMNS
+
+VOCABULARY = ("concept", "concept_ancestor", "concept_relationship")
+#: Columns that came with CDM 5.4.
+SINCE_5_4 = {
+    "unit_source_concept_id",
+    "measurement_event_id",
+    "meas_event_field_concept_id",
+    "value_source_value",
+    "observation_event_id",
+    "obs_event_field_concept_id",
+}
+_SOURCE = {"cdm_source_name": "VARCHAR", "cdm_version": "VARCHAR", "cdm_release_date": "DATE"}
+TYPES = {**COLUMNS, "cdm_source": {**_SOURCE, "vocabulary_version": "VARCHAR"}}
+#: What PostgreSQL calls the types of DuckDB, where they differ.
+POSTGRES = {
+    "DOUBLE": "DOUBLE PRECISION",
+    "FLOAT": "REAL",
+    "HUGEINT": "NUMERIC(38)",
+    "TIMESTAMP_S": "TIMESTAMP(0)",
+    "TIMESTAMP_NS": "TIMESTAMP",
+}
+
+Rows = Sequence[Mapping[str, str | None]]
+
+
+def write_duckdb(
+    tables: Mapping[str, Rows],
+    folder: Path,
+    *,
+    types: Mapping[str, str] | None = None,
+    version: str = "5.4",
+    upper_case: bool = False,
+    schema: str = "main",
+    vocabulary_schema: str | None = None,
+    vocabulary_file: bool = False,
+    files: str | None = None,
+) -> dict[str, Any]:
+    """Write a CDM as DuckDB files, or a folder of csv or parquet `files`.
+
+    Returns the sections of the run file that say where it is, and where results go. `types`
+    overrides the types of CDM 5.4 by "table.column", or by type for all its columns.
+    """
+    cdm_file, own_file = folder / "cdm.duckdb", folder / "vocabulary.duckdb"
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{cdm_file}' AS cdm")
+        if vocabulary_file:
+            connection.execute(f"ATTACH '{own_file}' AS vocabulary")
+        else:  # one transaction, for each commit waits for the disk, but only on one file
+            connection.begin()
+        for table, columns in TYPES.items():
+            is_vocabulary = table in VOCABULARY
+            database = "vocabulary" if vocabulary_file and is_vocabulary else "cdm"
+            home = vocabulary_schema if vocabulary_schema and is_vocabulary else schema
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {database}.{home}")
+            connection.register("given", _as_text(list(columns), tables.get(table, ())))
+            selected = ", ".join(
+                f"CAST({name} AS {_type(types or {}, table, name, kind)}) "
+                f'AS "{name.upper() if upper_case else name}"'
+                for name, kind in columns.items()
+                if version == "5.4" or name not in SINCE_5_4
+            )
+            name = table.upper() if upper_case else table
+            connection.execute(
+                f'CREATE TABLE {database}.{home}."{name}" AS SELECT {selected} FROM given'
+            )
+            connection.unregister("given")
+            if files:
+                target = f"'{folder / name}.{files}' (FORMAT {files})"
+                connection.execute(f'COPY {database}.{home}."{name}" TO {target}')
+        if not vocabulary_file:
+            connection.commit()
+    settings = {"url": str(folder if files else cdm_file)}
+    if vocabulary_file:
+        settings["vocabulary_url"] = str(own_file)
+    return {"cdm": settings, "results": {"url": str(folder / "results.duckdb")}}
+
+
+def write_postgresql(
+    tables: Mapping[str, Rows],
+    folder: Path,
+    *,
+    types: Mapping[str, str] | None = None,
+    version: str = "5.4",
+    upper_case: bool = False,
+    schema: str | None = None,
+    vocabulary_schema: str | None = None,
+) -> dict[str, Any]:
+    """Write a CDM into a schema of its own, or two; the types are named as for DuckDB."""
+    homes = {None: postgresql.new_schema(schema or "cdm")}
+    if vocabulary_schema:
+        homes[vocabulary_schema] = postgresql.new_schema(vocabulary_schema)
+    with postgresql.session().transaction():
+        for home in homes.values():
+            postgresql.session().execute(f'CREATE SCHEMA "{home}"')
+        for table, columns in TYPES.items():
+            kept = {
+                name: _type(types or {}, table, name, kind)
+                for name, kind in columns.items()
+                if version == "5.4" or name not in SINCE_5_4
+            }
+            postgresql.write_table(
+                homes[vocabulary_schema if table in VOCABULARY else None],
+                table.upper() if upper_case else table,
+                {n.upper() if upper_case else n: POSTGRES.get(k, k) for n, k in kept.items()},
+                [[row.get(name) for name in kept] for row in tables.get(table, ())],
+            )
+    own = homes[vocabulary_schema] if vocabulary_schema else None
+    return postgresql.sections(homes[None], own)
+
+
+def _type(types: Mapping[str, str], table: str, column: str, kind: str) -> str:
+    return types.get(f"{table}.{column}", types.get(kind, kind))
+
+
+def _as_text(columns: Sequence[str], rows: Rows) -> pa.Table:
+    given = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in columns}
+    return pa.table(given)

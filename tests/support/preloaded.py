@@ -1,0 +1,17 @@
+"""What a process has ready from which others are forked: the imports, and the SQL files parsed."""
+
+import gc
+
+import omop_scorer.cli.main
+import omop_scorer.cli.run_summary  # noqa: F401
+import tests.support.forked  # noqa: F401
+from omop_scorer import sql
+from omop_scorer.config.definitions import load_definitions
+from omop_scorer.config.run_file import load, shipped_run_file
+
+load_definitions(load(shipped_run_file()))
+for name in sql.names():
+    for dialect in ("duckdb", "postgres"):
+        sql.find(name).render(dialect)
+# What is here for good need not be looked through for garbage in each process.
+gc.freeze()

@@ -1,0 +1,135 @@
+"""URLs of servers: what is shown of one never holds the password, however it is written."""
+
+from pathlib import Path
+
+import pytest
+
+from omop_scorer.config import run_file as config
+from omop_scorer.config.server_url import read_server, without_password
+from omop_scorer.documents import masked
+from omop_scorer.errors import ConfigurationError
+
+SECRET = "s3ntinel"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "password"),
+    [
+        ("postgresql://u@h:5433/d", "postgresql://u@h:5433/d", None),
+        ("postgres://u:p@h/d", "postgresql://u@h/d", "p"),
+        ("postgresql://u:p%40%2F@h/d?sslmode=require", "postgresql://u@h/d?sslmode=require", "p@/"),
+        ("postgresql://u:p@ss@h/d", "postgresql://u@h/d", "p@ss"),
+        ("postgresql://u:@/d?host=/run/pg", "postgresql://u@/d?host=/run/pg", None),
+        ("postgresql:///d", "postgresql:///d", None),
+        ("postgresql://[::1]:5432/d", "postgresql://[::1]:5432/d", None),
+    ],
+)
+def test_the_password_is_taken_out(url: str, shown: str, password: str | None) -> None:
+    assert without_password(url) == (shown, password)
+    assert without_password(shown) == (shown, None)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://u:{SECRET}/x@h/d",
+        f"postgresql://u:12/{SECRET}@h/d",
+        f"postgresql://u:12?{SECRET}@h/d",
+        f"postgresql://u:12#{SECRET}@h/d",
+        f"postgresql://u@h/d?password={SECRET}",
+        f"postgresql://u@h/d?sslpassword={SECRET}",
+        f"postgresql://u@h/d?oauth_client_secret={SECRET}",
+        f"postgresql://u@h/d?scram_client_key={SECRET}",
+        f"postgresql://[u:{SECRET}@h/d",
+        f"mysql://u:{SECRET}@h/d",
+    ],
+)
+def test_what_could_hold_a_password_elsewhere_is_refused_without_it(url: str) -> None:
+    with pytest.raises(ValueError, match=r"URL|question mark") as caught:
+        without_password(url)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_server_is_taken_apart() -> None:
+    server = read_server("postgresql://a%40b@h:5433/the%20cdm?sslmode=verify-full&host=/run")
+    assert (server.host, server.port, server.user) == ("h", 5433, "a@b")
+    assert server.database == "the cdm"
+    assert server.options == {"sslmode": "verify-full", "host": "/run"}
+
+
+def test_texts_are_masked() -> None:
+    assert masked(f"{{'url': 'postgresql://u:{SECRET}@h/d'}}") == "{'url': 'postgresql://...'}"
+
+
+URL = f"postgresql://u:{SECRET}@h/d"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [f"cdm={URL}"],
+        [f"cdm.url=[{URL}]"],
+        [f"engine={URL}"],
+        [f"results={URL}"],
+        [f"cdm.url={URL}", f"results.url={URL}"],  # the engine is not that of a server
+        ["engine=postgresql", f"cdm.url={URL}", "results.url=results.duckdb"],
+        ["engine=postgresql", f"cdm.url={URL}", f"results.url={URL}", "cdm.colour=blue"],
+        ["engine=postgresql", f"cdm.url={URL}", f"results.url={URL}", "threads=2"],
+        [f"cdm.vocabulary_url={URL}"],
+        [URL],
+        [f"cdm.url: {URL}"],
+    ],
+)
+def test_no_refusal_of_a_run_file_repeats_a_password(settings: list[str]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        config.load(config.shipped_run_file(), settings)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_configuration_knows_its_password_and_never_shows_it(tmp_path: Path) -> None:
+    settings = ["engine=postgresql", f"cdm.url={URL}", "results.url=postgresql://h/d"]
+    loaded = config.load(config.shipped_run_file(), settings)
+    assert loaded.cdm.password is not None
+    assert loaded.cdm.password.get_secret_value() == SECRET
+    assert loaded.results.password is None
+    for shown in (loaded.to_json(), repr(loaded), str(loaded), repr(loaded.cdm.password)):
+        assert SECRET not in shown
+    other = [setting.replace(SECRET, "other") for setting in settings]
+    assert config.load(config.shipped_run_file(), other).sha256 == loaded.sha256
+
+    file = tmp_path / "password"
+    file.write_text(f"{SECRET}\n", encoding="utf-8")
+    settings += [f"results.password_file={file}"]
+    from_file = config.load(config.shipped_run_file(), settings).results.password
+    assert from_file is not None
+    assert from_file.get_secret_value() == SECRET
+    file.unlink()
+    with pytest.raises(ConfigurationError, match=r"password_file .*cannot be read"):
+        _ = config.load(config.shipped_run_file(), settings).results.password
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        (["cdm.url=postgresql://h/d"], "cdm.url is on a server: it needs engine: postgresql"),
+        (["engine=postgresql"], "cdm.url is no server"),
+        (
+            [
+                *("engine=postgresql", "cdm.url=postgresql://h/d", "results.url=postgresql://h/d"),
+                "cdm.schema=omop_scorer",
+            ],
+            "results.schema is that of the CDM",
+        ),
+    ],
+)
+def test_engine_and_places_must_fit(settings: list[str], part: str) -> None:
+    with pytest.raises(ConfigurationError, match=part):
+        config.load(config.shipped_run_file(), settings)
+
+
+def test_readers_need_no_engine_and_no_cdm() -> None:
+    settings = ["results.url=postgresql://h/d", "cdm.url=nowhere", "threads=2"]
+    loaded = config.load_for_readers(config.shipped_run_file(), settings)
+    assert loaded.results.is_server
+    assert not config.load_for_readers(config.shipped_run_file()).results.is_server

@@ -1,0 +1,42 @@
+"""Date formats as regular expressions: their parts, and what no engine reads wrongly."""
+
+import re
+
+import pytest
+from sqlglot import exp
+
+from omop_scorer.config.connections import Cdm
+from omop_scorer.engines.date_formats import as_pattern, month_names
+from omop_scorer.engines.postgres import casts as postgres_casts
+from omop_scorer.engines.spark import casts as spark_casts
+from omop_scorer.errors import ConfigurationError
+
+
+def test_a_format_is_a_pattern_and_its_parts():
+    pattern, parts = as_pattern("%d.%b %y", "postgresql", re.escape)
+    assert parts == ["day", "short name", "short year"]
+    found = re.fullmatch(pattern, "7.Mar 24")
+    assert found is not None
+    assert found.groups() == ("7", "Mar", "24")
+    assert re.fullmatch(pattern, "7xMar 24") is None
+    assert month_names("short name")[2] == "mar"
+    assert month_names("long name")[2] == "march"
+
+
+def cdm(date_format: str) -> Cdm:
+    return Cdm(url="not opened", date_formats=(date_format,))
+
+
+@pytest.mark.parametrize(
+    ("casts", "native", "engine"),
+    [(postgres_casts, "text", "postgresql"), (spark_casts, "string", "spark")],
+)
+def test_a_code_that_is_not_known_is_refused(casts, native, engine):
+    with pytest.raises(ConfigurationError, match=f"%p .* not known to engine {engine}; allowed"):
+        casts.safe_cast(exp.column("x"), native, "date", cdm("%p %d %m %Y"))
+
+
+@pytest.mark.parametrize("character", "^[]\\")
+def test_spark_refuses_what_its_patterns_could_only_guess(character):
+    with pytest.raises(ConfigurationError, match=r"date_formats: engine spark reads no format"):
+        spark_casts.safe_cast(exp.column("x"), "string", "date", cdm(f"%d{character}%m %Y"))

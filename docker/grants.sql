@@ -1,23 +1,23 @@
--- The rights that the nightly job needs, and no others: run it with psql, as often as you like.
+-- Gives the nightly run the rights that it needs and no others. It can be run again at any time.
 --
 --   psql -v cdm=cdm -v vocabulary=vocabulary -v results=omop_scorer -f docker/grants.sql -d omop
 --
 -- variable    default      what it names
--- role        omop_scorer  the role of the job; made if it is not there
--- cdm         cdm          schema of the CDM; '' where this database holds only the results
+-- role        omop_scorer  the role of the nightly run; created if it does not exist
+-- cdm         cdm          schema of the CDM; '' if this database holds only the results
 -- vocabulary  that of cdm  schema of the vocabulary
--- results     omop_scorer  schema of the results, made if it is not there; '' where they go elsewhere
--- loader      none         role that loads the CDM: what it loads later can be read too
--- readers     none         role of the analysts, made if it is not there: they may read the results
+-- results     omop_scorer  schema of the results; created if it does not exist; '' if they go elsewhere
+-- loader      none         role that loads the CDM; the tables that it creates later can be read too
+-- readers     none         role of the analysts, who may read the results; created if it does not exist
 --
--- Run by a superuser, or by one who may create roles, grant on both schemas, and is a member of
--- `loader` and, where there are readers, of `role`. All of it is done, or nothing.
--- The role has no password yet; give it one with \password omop_scorer, which sends only its hash
--- (on PostgreSQL 13 after SET password_encryption = 'scram-sha-256', or the hash is an md5).
--- An analyst becomes a reader with: GRANT omop_reader TO somebody.
--- A loader that drops and makes the schema itself, not only its tables, takes the rights away with
--- it: then run this again. Nothing is taken from PUBLIC; on PostgreSQL 13 and 14 that still means
--- CREATE on the schema public, for the job as for everybody.
+-- Run it as a superuser, or as a role that may create roles, may grant on both schemas, and is a
+-- member of `loader` and, with readers, of `role`. Either all of it is applied or nothing.
+-- A new role has no password. Set one with \password omop_scorer, which sends only the hash (on
+-- PostgreSQL 13 after SET password_encryption = 'scram-sha-256', otherwise the hash is md5).
+-- To make an analyst a reader: GRANT omop_reader TO analyst.
+-- A loader that drops the schema itself, not only its tables, drops these rights too: run the script
+-- again. The script takes no rights from PUBLIC; on PostgreSQL 13 and 14 every role, also this one,
+-- may still create tables in the schema public.
 
 \set ON_ERROR_STOP on
 \if :{?role}
@@ -55,7 +55,7 @@ SELECT
 
 BEGIN;
 
--- What would give or take more than the job needs is refused.
+-- Refuse variables that would give or take more rights than the run needs.
 SELECT format('DO %L', format('BEGIN RAISE EXCEPTION USING MESSAGE = %L; END', refusal))
 FROM (
   SELECT format('the role %I is a superuser or may create roles or databases: name another', rolname)

@@ -25,13 +25,16 @@ def keep(folder: Path, settings: Sequence[str]) -> None:
     import duckdb
     from sqlglot import exp
 
-    from omop_scorer import config
+    from omop_scorer.config import run_file as config
     from omop_scorer.engines import open_results
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     start = clock()
-    with open_results(config.load(CONFIG, settings)) as reader, duckdb.connect() as connection:
+    with (
+        open_results(config.load(CONFIG, settings).connections) as reader,
+        duckdb.connect() as connection,
+    ):
         for name in sorted(reader.tables() - _RUNS):
             found = reader.read(exp.select("*").from_(exp.table_(name, "results")), {})
             columns = sorted(set(found.column_names) - _OF_A_RUN)

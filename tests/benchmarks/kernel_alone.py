@@ -7,8 +7,8 @@ timed. Few patients are scored again and again until a tenth of a second has pas
 import sys
 from typing import cast
 
-from omop_scorer import kernel
-from omop_scorer.model import load_model
+from omop_scorer.model import kernel
+from omop_scorer.model.load import load_model
 from tests.benchmarks.measuring import clock, tell
 from tests.benchmarks.patients import draw
 

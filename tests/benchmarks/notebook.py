@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from omop_scorer import config
-from omop_scorer.rules import load_rules
+from omop_scorer.config import run_file as config
+from omop_scorer.config.definitions import load_definitions
 from tests.benchmarks.engine import AS_OF
 from tests.benchmarks.measuring import clock, tell
 from tests.benchmarks.published_formulas import Calculator
@@ -55,7 +55,7 @@ Query = Callable[[str], pd.DataFrame]
 
 def notebook(query: Query, cdm: str, sets: dict[str, set[int]]) -> pd.Series:
     """Return the label of each patient, by person_id."""
-    rules = load_rules(config.load(config.shipped_run_file()))
+    definitions = load_definitions(config.load(config.shipped_run_file()))
     cohort = _COHORT.format(cdm=cdm, ids=_listed(sets["crohns_disease"]), day=AS_OF)
 
     def pull(text: str, *names: str) -> pd.DataFrame:
@@ -70,9 +70,9 @@ def notebook(query: Query, cdm: str, sets: dict[str, set[int]]) -> pd.Series:
     patients["age"] = _DAY.year - patients["year_of_birth"] - is_later
     patients["male"] = (patients["gender_concept_id"] == 8507).astype(float)
 
-    units = rules.units.concept_rows()
+    units = definitions.units.concept_rows()
     factors = {(unit["quantity"], unit["unit_concept_id"]): unit["factor"] for unit in units}
-    for quantity, rule in rules.config.covariates.quantities().items():
+    for quantity, rule in definitions.config.covariates.quantities().items():
         names = (*rule.measurement_concept_sets, *rule.observation_concept_sets, f"site_{quantity}")
         rows = pull(_VALUES, *names)
         rows = rows[(_DAY - rows["day"]).dt.days <= rule.lookback_days]
@@ -95,11 +95,11 @@ def notebook(query: Query, cdm: str, sets: dict[str, set[int]]) -> pd.Series:
     locations = pull(_CONDITIONS, "cd_ileal_definite", "cd_ileal_probable")
     patients["ileal"] = locations.groupby("person_id").apply(lambda _: 1.0)
 
-    card = rules.model.card
+    card = definitions.model.card
     has_sex = patients["gender_concept_id"].isin((8507, 8532))
     known = patients[patients["age"].between(18, 99) & has_sex]
     known = known.fillna({c.name: c.imputed_value or 0.0 for c in card.covariates})
-    calculator = Calculator(rules.model)
+    calculator = Calculator(definitions.model)
     return known.apply(lambda row: calculator.patient(row).label, axis=1)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from omop_scorer.kernel import Floats
+from omop_scorer.model.arrays import Floats
 
 #: Mean and standard deviation, or the share of yes.
 _DRAWN = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from omop_scorer.model import load_model
+from omop_scorer.model.load import load_model
 from tests.benchmarks.patients import draw
 
 _SCRIPT = Path(__file__).with_name("predict_interval.R")

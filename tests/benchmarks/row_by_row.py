@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 
-from omop_scorer import kernel
-from omop_scorer.model import load_model
+from omop_scorer.model import kernel
+from omop_scorer.model.load import load_model
 from tests.benchmarks.measuring import clock, tell
 from tests.benchmarks.patients import draw
 from tests.benchmarks.published_formulas import Calculator

@@ -79,7 +79,7 @@ def made(persons: int, cohort: int, events: int, cache: Path) -> Warehouse:
 def _make(persons: int, cohort: int, events: int, folder: Path) -> None:
     import duckdb
 
-    from omop_scorer import synthetic
+    from omop_scorer.synthetic import write as synthetic
 
     options = {"events_per_person": events} if events else {}
     parquet = folder / "parquet"

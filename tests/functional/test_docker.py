@@ -1,7 +1,7 @@
-"""What docker/ describes works: its files fit together, and each command of them runs.
+"""The files of docker/ fit together, and their commands and those of docker/README.md run.
 
-No Docker engine is needed. The commands run as they stand, with the environment of their service;
-what differs is where the server, the files and the role are.
+No Docker engine is needed. Commands run as they are written, with the environment of their service;
+only the locations of the server, the files and the role differ.
 """
 
 import base64
@@ -23,17 +23,18 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from command_line import PROGRAM
 from packaging.requirements import Requirement
-from psql import ROOT, psql_program
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 from typer.testing import CliRunner
 
-from omop_scorer.cli import app
-from tests import postgresql
+from omop_scorer.cli.main import app
+from tests.support import postgresql
+from tests.support.command_line import PROGRAM, omop_scorer
+from tests.support.psql import ROOT, psql_program
 
 DOCKER = ROOT / "docker"
+README = (DOCKER / "README.md").read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
 STEPS = ("synth", "load", "grants", "nightly", "report")
@@ -87,7 +88,7 @@ def test_the_image_is_built_from_what_it_copies(tmp_path: Path) -> None:
         assert files == {path.relative_to(inside) for path in (inside / folder).rglob("*.*")}
 
 
-def test_the_image_installs_one_version_of_everything_and_runs_as_nobody_in_particular() -> None:
+def test_the_image_pins_every_package_and_runs_without_root() -> None:
     lines = (DOCKER / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -276,3 +277,72 @@ def test_systemd_reads_the_units(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "omop-scorer" not in done.stderr
+
+
+def shown(program: str) -> list[list[str]]:
+    """Return the words of each command line of the README that starts a program."""
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE))
+    schedule = r"(?:\d+ +\d+ \* \* \*  )?"
+    lines = re.findall(rf"^{schedule}({program} .*)$", blocks, flags=re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_every_file_is_described() -> None:
+    files = {path.name for path in DOCKER.iterdir() if path.is_file()} - {"README.md"}
+    first_table = README.partition("Contents:")[0]
+    assert set(re.findall(r"\]\(([\w.-]+)\)", first_table)) == files
+
+
+def test_cron_starts_commands_that_exist(tmp_path: Path) -> None:
+    lines = shown("/opt/omop-scorer/bin/omop-scorer")
+    assert [words[1] for words in lines] == ["run", "status"]
+    here = {"/etc/omop-scorer/nightly.yaml": str(tmp_path / "nightly.yaml")}
+    for words in lines:
+        n_arguments = next(i for i, word in enumerate(words) if ">" in word)
+        finished = omop_scorer(*(put(word, here) for word in words[1:n_arguments]))
+        # The options are read; the first thing that is missing is the run file.
+        assert finished.returncode == 10, finished.stderr
+        assert f"{tmp_path}/nightly.yaml: cannot be read" in finished.stderr
+
+
+def test_compose_commands_name_services_and_profiles_of_the_file() -> None:
+    commands = shown("docker compose")
+    assert len(commands) == 3
+    for words in commands:
+        assert words[2:4] == ["-f", "docker/compose.yaml"]
+        assert words[-1] in SERVICES
+        if "--profile" in words:
+            profile = words[words.index("--profile") + 1]
+            assert any(profile in service.get("profiles", []) for service in SERVICES.values())
+    described = re.findall(
+        r"^\| (`.+`) \| .+ \|$", README.partition("| service |")[2], re.MULTILINE
+    )
+    assert re.findall(r"`(\w+)`", " ".join(described)) == list(SERVICES)
+
+
+def test_secrets_of_the_compose_file_are_those_that_the_readme_creates() -> None:
+    (names,) = re.findall(
+        r"^for name in (.+); do .* docker/secrets/\$\{name\}_password", README, re.M
+    )
+    files = {f"./secrets/{name}_password" for name in names.split()}
+    assert files == {secret["file"] for secret in COMPOSE["secrets"].values()}
+
+
+def test_the_grants_are_given_variables_that_the_script_knows() -> None:
+    (script, _) = shown("psql")
+    given = {word.partition("=")[0] for word in script if "=" in word}
+    known = re.findall(r"^-- (\w+) {2,}", (DOCKER / "grants.sql").read_text("utf-8"), re.MULTILINE)
+    assert given
+    assert given < set(known)
+
+
+def test_kubernetes_objects_have_the_names_that_the_readme_creates() -> None:
+    job = yaml.safe_load((DOCKER / "kubernetes.yaml").read_text(encoding="utf-8"))
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    created = {tuple(words[2:-2]): words[-2] for words in shown("kubectl create")}
+    assert created["configmap",] == volumes["configuration"]["configMap"]["name"]
+    assert created["secret", "generic"] == volumes["password"]["secret"]["secretName"]
+    (container,) = pod["containers"]
+    (mounted,) = [x["mountPath"] for x in container["volumeMounts"] if x["name"] == "password"]
+    assert f"`{mounted}/password`" in README

@@ -1,3 +1,3 @@
-"""Scores of published treatment-effect models for the patients of an OMOP CDM."""
+"""Nightly scoring of the patients of an OMOP CDM with published treatment-effect models."""
 
 __version__ = "0.1.0"

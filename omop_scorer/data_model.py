@@ -1,4 +1,4 @@
-"""The results tables as specified in `sql/results/results_data_model.csv`."""
+"""The results tables, as specified in `sql/results/results_data_model.csv`."""
 
 import csv
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ class ResultsColumn:
     is_required: bool
     is_key: bool
     is_count: bool
-    """Whether it counts something that must not leave the warehouse while it is small."""
+    """True for a count that must not leave the warehouse while it is small."""
 
 
 @cache
 def data_model() -> dict[str, list[ResultsColumn]]:
-    """Return the specification: columns, in order, by table."""
+    """Return the columns of each results table, in the order of the specification."""
     path = shipped("sql") / "results" / "results_data_model.csv"
     tables: dict[str, list[ResultsColumn]] = {}
     with path.open(encoding="utf-8", newline="") as file:
@@ -55,15 +55,15 @@ def arrow_schema(table: str) -> pa.Schema:
 
 
 def run_tables() -> list[str]:
-    """Return the tables that a run appends to besides its own two."""
+    """Return the tables that a run fills, without `scoring_run` and `scoring_run_status`."""
     return [name for name in data_model() if not name.startswith("scoring_run")]
 
 
 def person_level_tables() -> list[str]:
-    """Return those of them whose rows are of persons."""
-    persons = {"person_id", "subject_id"}
+    """Return the tables of `run_tables` whose rows describe single persons."""
+    person_columns = {"person_id", "subject_id"}
     return [
         name
         for name in run_tables()
-        if persons & {column.column_name for column in data_model()[name]}
+        if person_columns & {column.column_name for column in data_model()[name]}
     ]

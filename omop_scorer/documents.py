@@ -1,4 +1,4 @@
-"""How every YAML file is read, and how its faults are put into words."""
+"""Readers of YAML and JSON files. They describe all faults of a file in one form."""
 
 import json
 import re
@@ -20,20 +20,20 @@ ConceptId = Annotated[StrictInt, Field(ge=1, le=2**63 - 1)]
 
 
 class Frozen(BaseModel):
-    """A section of a configuration file: unknown keys are faults, values never change."""
+    """A section of a configuration file. Unknown keys are faults, and values are immutable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
-    """Notes every key that stands twice; YAML's own rule would silently take the last one."""
+    """A YAML loader that records repeated keys, because YAML would silently use the last one."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self.repeated: list[tuple[int, str]] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Construct a mapping."""
+        """Construct a mapping and record its repeated keys."""
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
@@ -44,7 +44,7 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
 
 class ExponentLoader(UniqueKeyLoader):
-    """Also reads `1e-05` as a number, which YAML 1.1 takes for text."""
+    """A YAML loader that reads `1e-05` as a number; YAML 1.1 reads it as text."""
 
 
 ExponentLoader.add_implicit_resolver(
@@ -55,7 +55,7 @@ ExponentLoader.add_implicit_resolver(
 
 
 def read_yaml(path: Path, loader_class: type[UniqueKeyLoader] = UniqueKeyLoader) -> object:
-    """Return the document of a YAML file, in which no key may stand twice.
+    """Return the document of a YAML file, in which every key must be unique.
 
     Raises
     ------
@@ -66,21 +66,21 @@ def read_yaml(path: Path, loader_class: type[UniqueKeyLoader] = UniqueKeyLoader)
         loader = loader_class(path.read_text(encoding="utf-8"))
         document: object = loader.get_single_data()
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigurationError(f"{path}: line {line}: cannot be read: not UTF-8 text") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigurationError(f"{path}: {where}not valid YAML: {error.problem}") from None
+        position = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigurationError(f"{path}: {position}not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"{path}: not valid YAML: {reason}") from None
     if loader.repeated:
         raise ConfigurationError(
             *(
-                f"{path}: line {line}: not valid YAML: the key {key!r} stands twice"
+                f"{path}: line {line}: not valid YAML: the key {key!r} is written twice"
                 for line, key in sorted(loader.repeated)
             )
         )
@@ -90,13 +90,13 @@ def read_yaml(path: Path, loader_class: type[UniqueKeyLoader] = UniqueKeyLoader)
 def faults_of(
     path: Path, error: ValidationError, model: type[BaseModel], prefix: str = ""
 ) -> list[str]:
-    """Put the faults of a file into words: file, key, what was found, what is allowed."""
+    """Describe the faults of a file: file, key, what was found and what is allowed."""
     lines = []
     for fault in error.errors(include_url=False):
         key = prefix + (".".join(str(part) for part in fault["loc"]) or "the file as a whole")
         found = masked(repr(fault["input"]))
         found = found if len(found) <= 60 else f"{found[:57]}..."
-        # Pydantic counts the valid items: faults of its items do not make a list too short.
+        # Pydantic counts only valid items, so it also calls a list with invalid items too short.
         if fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]:
             continue
         if fault["type"] == "extra_forbidden":
@@ -112,10 +112,18 @@ def faults_of(
     return lines
 
 
-#: Where pydantic speaks of Python, what a writer of YAML calls it.
+_DATE_FAULTS = (
+    *("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+)
+
+#: What a value should be, in YAML terms, where the message of pydantic uses Python terms.
 _PLAIN = {
     **dict.fromkeys(("model_type", "dict_type"), "be keys and values"),
     "tuple_type": "be a list",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "be true or false"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "be a number"),
+    **dict.fromkeys(_DATE_FAULTS, "be a date such as 2026-01-31"),
     "string_type": "be text (a number that is a code goes in quotes)",
 }
 
@@ -131,7 +139,7 @@ def _keys_at(model: type[BaseModel], location: Iterable[int | str]) -> list[str]
 
 
 def override(document: dict[str, Any], text: str) -> str | None:
-    """Set `key=value`, a dotted key and YAML, in place; return what is wrong, or None."""
+    """Set a dotted key to a YAML value (`key=value`) in place; return the fault, or None."""
     key, separator, value = text.partition("=")
     key = masked(key)
     if not separator or not key.strip():
@@ -154,11 +162,12 @@ def override(document: dict[str, Any], text: str) -> str | None:
 
 
 def read_json(path: Path) -> tuple[object, bytes]:
-    """Return the document of a JSON file, in which no key may stand twice, and its content.
+    """Return the document of a JSON file, in which every key must be unique, and its content.
 
     Raises
     ------
     ConfigurationError
+        The file cannot be read or is not JSON; the message names the line.
     """
     repeated: list[str] = []
 
@@ -171,7 +180,7 @@ def read_json(path: Path) -> tuple[object, bytes]:
         content = path.read_bytes()
         document: object = json.loads(content.decode("utf-8"), object_pairs_hook=unique)
     except OSError as error:
-        reason = f"cannot be read: {error}; the card names it under `variants`"
+        reason = f"cannot be read: {error.strerror}; the model card names it under `variants`"
         raise ConfigurationError(f"{path}: {reason}") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
@@ -181,7 +190,7 @@ def read_json(path: Path) -> tuple[object, bytes]:
         raise ConfigurationError(f"{path}: {reason}") from None
     if repeated:
         raise ConfigurationError(
-            *(f"{path}: not valid JSON: the key {key!r} stands twice" for key in repeated)
+            *(f"{path}: not valid JSON: the key {key!r} is written twice" for key in repeated)
         )
     return document, content
 
@@ -190,12 +199,12 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def load_document(path: Path, model: type[_Model], context: object = None) -> _Model:
-    """Read a YAML file as a model.
+    """Read a YAML file and validate it as a model.
 
     Raises
     ------
     ConfigurationError
-        With every fault of the file.
+        Every fault of the file.
     """
     try:
         return model.model_validate(read_yaml(path), context=context)
@@ -204,5 +213,5 @@ def load_document(path: Path, model: type[_Model], context: object = None) -> _M
 
 
 def masked(text: str) -> str:
-    """Return a text, what follows the scheme of a URL in it left out: it may be a password."""
+    """Return a text in which `...` replaces what follows the scheme of a URL (maybe a password)."""
     return re.sub(r"(\w+://)[^\s'\"]*", r"\1...", text)

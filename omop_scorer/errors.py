@@ -1,21 +1,21 @@
-"""One class per cause of failure, one exit code per class.
+"""Errors of the program: one class per cause, one exit code per class.
 
-A message says what is wrong, where, and what to do next. It never holds a value that
-belongs to a patient: messages travel to logs, mails and tickets.
+A message says what is wrong, where, and what to do next. It never contains a value of a patient,
+because messages end up in logs, mails and tickets.
 """
 
 from collections.abc import Sequence
 
 
 class OmopScorerError(Exception):
-    """Anything that ends a command with a message instead of a stack trace."""
+    """Base class of the errors that end a command with a message instead of a stack trace."""
 
     exit_code = 1
     is_transient = False
-    """Whether the same may work in a while: a server restarts, a connection was lost."""
+    """True if a retry may succeed, for example after a lost connection or a server restart."""
 
     def __init__(self, *problems: str) -> None:
-        """Keep every problem found, worst or first first."""
+        """Keep every problem found, in the order in which they are printed."""
         self.problems: Sequence[str] = problems
         super().__init__("\n".join(problems))
 
@@ -33,7 +33,7 @@ class ConnectionFailedError(OmopScorerError):
 
 
 class CdmError(OmopScorerError):
-    """The CDM is not as expected: a table or column is missing or unusable."""
+    """The CDM is not as expected: for example, a table or column is missing or unusable."""
 
     exit_code = 12
 
@@ -45,13 +45,13 @@ class SqlError(OmopScorerError):
 
 
 class ScoringError(OmopScorerError):
-    """Patients cannot be scored: input rows refused, or a number came out not finite."""
+    """Patients cannot be scored: input rows are refused, or a score is not finite."""
 
     exit_code = 14
 
 
 class ResultsError(OmopScorerError):
-    """The results database cannot be created, migrated or written."""
+    """The results cannot be created, migrated, read or written."""
 
     exit_code = 15
 
@@ -63,6 +63,6 @@ class LockHeldError(OmopScorerError):
 
 
 class UnhealthyError(OmopScorerError):
-    """The last run failed, or the answer that readers see is too old."""
+    """The last run failed or was killed, or the latest results are empty or too old."""
 
     exit_code = 17

@@ -1,6 +1,6 @@
-"""What a run says while it works: a bar on a terminal, plain or JSON lines to a scheduler.
+"""Progress and warnings of a run: a bar on a terminal, lines of text or JSON for a scheduler.
 
-Only names of steps, counts and seconds pass through here, never a patient's value or id.
+Only names of steps, counts, seconds and messages are logged, never a value or id of a patient.
 """
 
 import json
@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 @dataclass
 class Step:
-    """One step of a run: its name, how long it took and how many rows it made."""
+    """One step of a run: its name, duration and number of rows produced."""
 
     name: str
     seconds: float = 0.0
@@ -27,17 +27,17 @@ class Step:
 
 
 class Journal(ABC):
-    """Listens to a run and keeps its steps and warnings."""
+    """Log of a run, which also keeps its steps and warnings."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.warnings: list[str] = []
-        self._tries: list[str] = []
+        self._failed_attempts: list[str] = []
         self.current = "start"
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Time a step; set `rows` on what it yields."""
+        """Time a step. The caller sets `rows` of the step that this yields."""
         step = Step(name)
         self.current = name
         self.begin(step)
@@ -47,52 +47,53 @@ class Journal(ABC):
         self.steps.append(step)
         self.end(step)
 
-    def begin_again(self, try_number: int, reason: str) -> None:
-        """Say that the run begins again, and why; kept of the last try is that there was one.
+    def begin_again(self, attempt_number: int, reason: str) -> None:
+        """Log the reason for a new attempt, and replace the warnings by a list of failed attempts.
 
-        Warnings go into the report, which leaves the site, and a reason names the site's places.
+        The reason itself is not kept: warnings go into the report, which may leave the site, and
+        the reason may name servers and folders of the site.
         """
-        kept = f"try {try_number} failed at step {self.current}, and the run began again"
-        self._tries.append(kept)
+        kept = f"attempt {attempt_number} failed at step {self.current}, and the run started again"
+        self._failed_attempts.append(kept)
         self.steps.clear()
-        self.warnings[:] = self._tries
+        self.warnings[:] = self._failed_attempts
         self.say("warning", reason)
 
     def warn(self, message: str) -> None:
-        """Keep a warning, and say it."""
+        """Keep and log a warning."""
         self.warnings.append(message)
         self.say("warning", message)
 
     def begin(self, step: Step) -> None:
-        """Say that a step begins."""
+        """Log the start of a step."""
 
     def end(self, step: Step) -> None:
-        """Say that a step has ended."""
+        """Log the end of a step."""
 
     def advance(self, n_done: int, n_total: int) -> None:
-        """Say how far the step is."""
+        """Log the progress within a step."""
 
     @abstractmethod
     def say(self, level: str, message: str) -> None:
-        """Say one line."""
+        """Log a message. `level` is info, warning or error."""
 
     def close(self) -> None:
-        """Leave the terminal as it was found."""
+        """Restore the terminal."""
 
 
 class JsonJournal(Journal):
-    """One JSON object a line, for schedulers."""
+    """Log with one JSON object per line, for schedulers."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
 
     def say(self, level: str, message: str) -> None:
-        """Write a line with a message."""
+        """Write a JSON line with the message."""
         self._write(level=level, event="message", message=message)
 
     def end(self, step: Step) -> None:
-        """Write a line with the step's seconds and rows."""
+        """Write a JSON line with the name, seconds and rows of the step."""
         self._write(
             level="info",
             event="step",
@@ -107,7 +108,7 @@ class JsonJournal(Journal):
 
 
 class PlainJournal(Journal):
-    """One line a step, for files and mails."""
+    """Log with one line of text per step, for files and mails."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -118,13 +119,13 @@ class PlainJournal(Journal):
         print(f"{level}: {message}", file=self._stream, flush=True)
 
     def end(self, step: Step) -> None:
-        """Write the step, its rows and seconds."""
+        """Write the name, rows and seconds of the step."""
         rows = "" if step.rows is None else f"{step.rows:,} rows, "
         print(f"{step.name}: {rows}{step.seconds:.1f} s", file=self._stream, flush=True)
 
 
 class TerminalJournal(Journal):
-    """A bar that says which step is under way; warnings stand above it."""
+    """Progress bar with the name of the current step."""
 
     def __init__(self, console: Console, n_steps: int) -> None:
         super().__init__()
@@ -141,25 +142,25 @@ class TerminalJournal(Journal):
         self._progress.start()
 
     def say(self, level: str, message: str) -> None:
-        """Warnings wait for the summary, which lists them; the rest stands above the bar."""
+        """Print a message above the bar, but not a warning: the summary of the run lists those."""
         if level != "warning":
             self._progress.console.print(message, markup=False)
 
     def begin(self, step: Step) -> None:
-        """Show the step's name."""
+        """Show the name of the step."""
         self._progress.update(self._task, description=step.name)
 
     def end(self, step: Step) -> None:  # noqa: ARG002
-        """Move the bar on."""
+        """Advance the bar by one step."""
         self._progress.update(self._task, completed=min(len(self.steps), self._n_steps))
 
     def advance(self, n_done: int, n_total: int) -> None:
-        """Move the bar within the step."""
+        """Advance the bar within the step."""
         share = n_done / n_total if n_total else 1.0
         self._progress.update(self._task, completed=min(len(self.steps) + share, self._n_steps))
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._progress.stop()
 
 

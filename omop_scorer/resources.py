@@ -1,4 +1,4 @@
-"""Where the shipped `sql` and `configs` folders are, in a wheel and in a checkout alike."""
+"""Paths of the shipped folders `sql` and `configs`, in a wheel and in a checkout."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(folder: str) -> Path:
-    """Return the shipped folder `sql` or `configs`.
+    """Return the path of the shipped folder `sql` or `configs`.
 
-    Installed wheels carry it inside the package; in a checkout it stands beside the package.
+    In an installed wheel it is inside the package, in a checkout next to the package.
 
     Raises
     ------
@@ -18,4 +18,4 @@ def shipped(folder: str) -> Path:
     for root in (_PACKAGE / "_resources", _PACKAGE.parent):
         if (root / folder).is_dir():
             return root / folder
-    raise FileNotFoundError(f"the installation of omop-scorer lacks its folder {folder!r}")
+    raise FileNotFoundError(f"incomplete installation of omop-scorer: no folder {folder!r}")

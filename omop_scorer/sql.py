@@ -1,8 +1,8 @@
-"""Find, read, check and render the SQL files.
+"""The SQL files: lookup, header, and rendering for a dialect.
 
-A file is plain DuckDB SQL over the logical schemas `cdm`, `vocab`, `work` and `results`. Its
-header says what it returns; a test holds every file to it. Schemas are renamed on the parsed
-tree and values stay bound parameters: no SQL is ever put together from strings.
+A file is plain DuckDB SQL over the logical schemas `cdm`, `vocab`, `work` and `results`. Its header
+describes the query, and a test compares the two. Schemas are renamed on the parsed tree and values
+remain bound parameters, so SQL is never built from strings.
 """
 
 import re
@@ -25,34 +25,34 @@ DIALECTS = {"duckdb": "duckdb", "postgresql": "postgres", "postgres": "postgres"
 
 _FIELD = re.compile(rf"^-- ({'|'.join(HEADER_FIELDS)}): (.+)$")
 
-#: Where a logical schema really is: catalog (or None) and schema.
+#: Catalog (or None) and schema of each logical schema at a site.
 Schemas = Mapping[str, tuple[str | None, str]]
 
 
 @dataclass(frozen=True)
 class SqlFile:
-    """One .sql file: its name (the path without suffix, below `sql/`), header and text."""
+    """One SQL file: its name (the path below `sql/`, without suffix), header and text."""
 
     name: str
     header: Mapping[str, str]
     text: str
 
     def statements(self) -> list[exp.Expr]:
-        """Return the parsed statements, the same trees at every call: nobody may change them."""
+        """Return the parsed statements. Every call returns the same trees; do not change them."""
         return self._trees
 
-    def prefixed(self, schema: str, tables: Collection[str], text: str) -> list[exp.Expr]:
-        """Return the statements with a text before the names of these tables of a logical schema.
+    def prefixed(self, schema: str, tables: Collection[str], prefix: str) -> list[exp.Expr]:
+        """Return the statements with a prefix on the names of some tables of a logical schema.
 
-        They are the same trees at every call with the same arguments.
+        Calls with the same arguments return the same trees; do not change them.
         """
-        key = (schema, frozenset(tables), text)
+        key = (schema, frozenset(tables), prefix)
         if key not in self._prefixed:
             trees = [tree.copy() for tree in self._trees]
             for tree in trees:
                 for table in tree.find_all(exp.Table):
                     if table.db == schema and table.name in tables:
-                        table.set("this", exp.to_identifier(f"{text}{table.name}"))
+                        table.set("this", exp.to_identifier(f"{prefix}{table.name}"))
             self._prefixed[key] = trees
         return self._prefixed[key]
 
@@ -77,7 +77,7 @@ class SqlFile:
         )
 
     def render(self, dialect: str, schemas: Schemas | None = None) -> list[str]:
-        """Return the statements in a dialect, logical schemas replaced by real ones.
+        """Return the statements in a dialect, with the logical schemas replaced by real ones.
 
         Parameters stay named: `$name` for duckdb, `%(name)s` for postgres, `:name` for spark.
         """
@@ -89,7 +89,7 @@ class SqlFile:
 
 
 def qualify(tree: exp.Expr, schemas: Schemas) -> None:
-    """Rename, in place, the logical schemas of a parsed tree; names with a catalog stay."""
+    """Replace the logical schemas of a parsed tree in place; names with a catalog stay."""
     for table in tree.find_all(exp.Table):
         if table.db in schemas and not table.catalog:
             catalog, schema = schemas[table.db]
@@ -102,32 +102,35 @@ def rendered(
 ) -> str:
     """Return a tree as text for the real schemas.
 
-    A tree of a file is left as it is, and rendered once in a process for all of the same arguments;
-    any other is used up.
+    The tree of a file is copied first, and the text is cached for the process. Any other tree may
+    be changed by `write`.
 
     Parameters
     ----------
-    tree, schemas
-        What to render, and where its logical schemas are.
+    tree
+        The tree to render.
+    schemas
+        Catalog and schema of each logical schema.
     write
-        A function of a module, given a tree that is its own, the schemas, and the arguments.
+        A module-level function that renders a tree; it receives a tree that it may change, the
+        schemas, and the arguments.
     arguments
-        Whatever else the text depends on.
+        Everything else that the text depends on; hashable.
     """
     named = tree.meta.get(_SCHEMAS)
     if named is None:
         return write(tree, schemas, *arguments)
-    where = tuple(sorted((name, *schemas[name]) for name in named & schemas.keys()))
-    return _rendered_once(_Same(tree), where, write, arguments)
+    located = tuple(sorted((name, *schemas[name]) for name in named & schemas.keys()))
+    return _rendered_once(_ById(tree), located, write, arguments)
 
 
-#: Key of a tree's notes under which a file's tree keeps the schemas that it names.
+#: Key of `meta` under which the tree of a file keeps the schemas that it names.
 _SCHEMAS = "logical_schemas"
 
 
 @dataclass(frozen=True, eq=False)
-class _Same:
-    """A tree that equals nothing but itself: comparing trees part by part would take longer."""
+class _ById:
+    """A tree compared by identity, because comparing trees node by node takes longer."""
 
     tree: exp.Expr
 
@@ -135,22 +138,22 @@ class _Same:
         return id(self.tree)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.tree is other.tree
+        return isinstance(other, _ById) and self.tree is other.tree
 
 
 @lru_cache(maxsize=2048)
 def _rendered_once(
-    same: _Same,
-    where: tuple[tuple[str, str | None, str], ...],
+    by_id: _ById,
+    located: tuple[tuple[str, str | None, str], ...],
     write: Callable[..., str],
     arguments: tuple[object, ...],
 ) -> str:
-    schemas = {name: (catalog, schema) for name, catalog, schema in where}
-    return write(same.tree.copy(), schemas, *arguments)
+    schemas = {name: (catalog, schema) for name, catalog, schema in located}
+    return write(by_id.tree.copy(), schemas, *arguments)
 
 
 def parse(text: str) -> exp.Expr:
-    """Parse one statement over the logical schemas that stands in the code."""
+    """Parse one statement over the logical schemas, given as a string in the code."""
     return sqlglot.parse_one(text, read="duckdb")
 
 
@@ -169,13 +172,13 @@ def find(name: str) -> SqlFile:
     Raises
     ------
     ConfigurationError
-        No file, or more than one, goes by that name.
+        No file, or more than one, has that name.
     """
     known = names()
     matches = [known_name for known_name in known if name in (known_name, Path(known_name).name)]
     if len(matches) != 1:
         raise ConfigurationError(
-            f"SQL file {name!r}: found {len(matches)} of that name; known: {', '.join(known)}"
+            f"SQL file {name!r}: found {len(matches)} files; allowed: one of {', '.join(known)}"
         )
     return _read(matches[0])
 

@@ -1,7 +1,7 @@
-"""Coded words of the results tables, each defined once, in the order in which readers expect them.
+"""Coded values of the results tables, each defined once, in the order in which they are shown.
 
-`coded_words` gives the words that each coded column may hold. The words that a model card adds
-(classes, labels, covariates) come from the caller, because this module imports nothing.
+`coded_words` returns the values that each coded column may have. The caller supplies the values
+that depend on the model card (classes, labels, covariates), because this module imports no other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 Uncertainty: TypeAlias = Literal["bootstrap", "analytic"]
 UNCERTAINTIES: tuple[Uncertainty, ...] = get_args(Uncertainty)
 
-#: The cohort of a run: persons with the disease.
+#: Name of the cohort, of its concept set, and of the first step of the attrition.
 COHORT = "crohns_disease"
-#: Reasons why a person of the cohort is not scored, in the order in which they are applied.
+#: Reasons for not scoring a person of the cohort, in the order in which they are applied.
 EXCLUSIONS = ("year_of_birth_unknown", "sex_unknown", "deceased", "age_out_of_range")
 ATTRITION_REASONS = (COHORT, *EXCLUSIONS)
 
@@ -26,7 +26,7 @@ EVIDENCE_TABLES = (
     *("person", "condition_occurrence", "drug_exposure", "measurement", "observation"),
 )
 
-#: Concept sets of person.race_concept_id.
+#: Names of the concept sets for person.race_concept_id.
 RACE_SETS = (
     "race_white",
     "race_black_or_african_american",
@@ -39,7 +39,7 @@ RACE_UNKNOWN = "race_unknown"
 RACES = (*RACE_SETS, RACE_UNKNOWN)
 UNKNOWN = "unknown"
 SEXES = ("female", "male", UNKNOWN)
-#: The paper's eighteen age groups: name, lowest and highest age in completed years, both included.
+#: The 18 age groups of the paper: name, lowest and highest age in completed years, both included.
 AGE_GROUPS = (
     ("Under 5", -(10**6), 4),
     *((f"{low} to {low + 4}", low, low + 4) for low in range(5, 85, 5)),
@@ -47,7 +47,7 @@ AGE_GROUPS = (
 )
 AGE_GROUP_NAMES = (*(name for name, _, _ in AGE_GROUPS), UNKNOWN)
 
-#: Populations of prevalence and pyramids. Each one is part of the one before it.
+#: Populations of the prevalence and pyramid audits. Each is a subset of the one before it.
 Population: TypeAlias = Literal["crohns_disease", "biologic_exposed", "first_biologic_since"]
 POPULATIONS: tuple[Population, ...] = get_args(Population)
 ALL = "all"
@@ -64,7 +64,7 @@ NO_PREFERENCE = "no_preference"
 NOT_SCORED = "not_scored"
 
 YES_NO = ("yes", "no")
-#: Values of each stratum of the scored patients; `first_biologic_year` has years as well.
+#: Values of each stratum of the scored patients; `first_biologic_year` may also be a year.
 STRATUM_VALUES: Mapping[str, tuple[str, ...]] = {
     ALL: (ALL,),
     "sex": SEXES,
@@ -102,7 +102,7 @@ COHORT_MEASURES = (
     "n_records_without_date",
     "n_deaths_without_date",
 )
-#: `covariate` of the counts of values that no safe cast can read, one measure per site's column.
+#: Value of `covariate` for counts of values that cannot be cast, with one measure per column.
 INPUT = "input"
 UNCASTABLE_PREFIX = "n_uncastable:"
 
@@ -110,9 +110,9 @@ LABEL_CHECKS = ("worst_class_ruled_out", "order_not_significant", "best_response
 FIRST_QUARTILE, THIRD_QUARTILE, REDUCED_MODEL = ASSUMPTIONS = (
     *("first_quartile", "third_quartile", "reduced_model"),
 )
-#: Joins the covariates of an assumption about several of them.
+#: Separator of covariates, where an assumption concerns several of them.
 TOGETHER = " + "
-#: Joins the classes of a preference for several of them.
+#: Separator of drug classes, where a preference is for several of them.
 EQUALLY = " = "
 SCORED, RECORDED = SUMMARISED = ("scored", "recorded")
 NOTHING_IMPUTED = "nothing_imputed"
@@ -120,7 +120,7 @@ EFFECT, RESPONSE, COVARIATE, DISTANCE = HISTOGRAMS = (
     *("attributable_effect", "response_probability", "covariate", "trial_distance"),
 )
 
-#: Text columns that hold names, versions, digests and texts instead of coded words.
+#: Text columns with names, versions, digests and free text instead of coded values.
 FREE_TEXT = frozenset(
     (
         *("tool_version", "model_id", "model_sha256", "config_sha256", "concept_sets_sha256"),
@@ -132,7 +132,7 @@ FREE_TEXT = frozenset(
 
 
 def alone_on_top(class_key: str) -> str:
-    """Return the prevalence measure of patients for whom one class alone ranks first."""
+    """Return the prevalence measure of patients whose label puts only this class first."""
     return f"{class_key}_alone_on_top"
 
 
@@ -147,14 +147,14 @@ def prevalence_measures(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def next_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return everything that can follow an index treatment, for the class keys of a card."""
+    """Return the values of `next_class` for the class keys of a model card."""
     return (*classes, OTHER_ADVANCED, *NONE_NEXT)
 
 
 def preferences(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return every answer to the question which classes are on top.
+    """Return the values of `preferred` for the class keys of a model card.
 
-    Each group of classes but all of them, no preference, and not scored.
+    These are all groups of classes except the group of all, then no preference and not scored.
     """
     sizes = range(1, len(classes))
     groups = [EQUALLY.join(each) for n in sizes for each in combinations(classes, n)]
@@ -164,7 +164,7 @@ def preferences(classes: Sequence[str]) -> tuple[str, ...]:
 def coded_words(
     classes: Sequence[str], labels: Sequence[str], covariates: Sequence[str]
 ) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the words that each coded column may hold, by table and column.
+    """Return the values that each coded column may have, by table and column.
 
     Parameters
     ----------
@@ -174,10 +174,11 @@ def coded_words(
     Returns
     -------
     dict
-        Words in reading order. `covariate_quality.measure` may also hold UNCASTABLE_PREFIX and a
-        column's name, `covariate_quality.covariate` the name of a measured quantity,
+        Values in the order in which they are shown. Further values are possible:
+        `covariate_quality.measure` may be UNCASTABLE_PREFIX and the name of a column,
+        `covariate_quality.covariate` the name of a measured quantity,
         `subgroup_summary.stratum_value` a year, and `imputation_sensitivity.covariate` several
-        covariates joined by TOGETHER.
+        covariates separated by TOGETHER.
     """
     classes, labels, covariates = tuple(classes), tuple(labels), tuple(covariates)
     populations = {"population": TREATED_POPULATIONS, "index_rule": INDEX_RULES}

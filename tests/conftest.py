@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
@@ -13,8 +13,10 @@ import pytest
 from omop_scorer.config import run_file as config
 from omop_scorer.config.definitions import Definitions, load_definitions
 from omop_scorer.journal import Journal, PlainJournal
-from omop_scorer.nightly import run
 from tests.support import postgresql
+
+if TYPE_CHECKING:
+    from omop_scorer.nightly import run
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,7 +33,7 @@ def pytest_unconfigure() -> None:
 class Outcome:
     """A finished run: its summary, what it said, and a way to its tables."""
 
-    summary: run.RunSummary
+    summary: "run.RunSummary"
     journal: Journal
     log: str
     results: Path
@@ -59,6 +61,9 @@ def definitions_of(settings: config.RunConfig) -> Definitions:
 
 def outcome_of(document: Mapping[str, Any]) -> Outcome | postgresql.PostgresOutcome:
     """Run the main job as a run file says."""
+    # Its imports take a second and a half, which tests of single modules do not need.
+    from omop_scorer.nightly import run
+
     settings = config.RunConfig.model_validate(document)
     stream = io.StringIO()
     journal = PlainJournal(stream)

@@ -1,1 +1,1 @@
-"""The parts of the CDM that omop-scorer reads or makes up."""
+"""The parts of the CDM that omop-scorer reads or generates."""

@@ -1,4 +1,4 @@
-"""The columns of the CDM tables that are written, with their types."""
+"""The columns and types of the CDM tables that the generator writes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +14,14 @@ Array = NDArray[Any]
 
 NULL = int(np.iinfo(np.int64).min)
 
-"""Stands for SQL's NULL in the integer, date and timestamp columns of the generator."""
+"""Value that represents SQL NULL in the generator's integer, date and timestamp columns."""
 
 CDM_VERSIONS = ("5.3", "5.4")
 
 _EHR = 32817
 
-# NUMERIC without a precision is DECIMAL(18,3) in DuckDB, so a CDM made by OHDSI's DDL keeps three
-# decimals; Parquet holds the same type, so that both kinds of CDM hold the same values.
+# In DuckDB, NUMERIC without a precision is DECIMAL(18,3), so a CDM created with OHDSI's DDL has
+# three decimals. Parquet files get the same type, so every kind of generated CDM has equal values.
 _TYPES = {
     "integer": ("INTEGER", pa.int32()),
     "numeric": ("DECIMAL(18,3)", pa.decimal128(18, 3)),
@@ -33,7 +33,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a CDM table: its name, its type, and whether NULL may stand in it."""
+    """One column of a CDM table: name, type, and whether a value is required (NOT NULL)."""
 
     name: str
     kind: str
@@ -41,24 +41,24 @@ class Column:
 
     @property
     def sql(self) -> str:
-        """Return the column's line in CREATE TABLE."""
+        """The definition of the column in CREATE TABLE."""
         return f"{self.name} {_TYPES[self.kind][0]}{' NOT NULL' if self.is_required else ''}"
 
     @property
     def filler(self) -> object:
-        """Return what stands where the generator gives nothing."""
+        """The value of the column in every row if the generator does not fill it."""
         if not self.is_required:
             return None
         return _EHR if self.name.endswith("_type_concept_id") else 0
 
     def array(self, values: Array) -> Any:
-        """Return generator values (NULL, NaN and None stand for missing) as an Arrow array."""
+        """Return generator values as an Arrow array; NULL, NaN and None mean missing."""
         arrow_type = _TYPES[self.kind][1]
         if self.kind == "varchar":
             return pa.array(values, type=arrow_type)
         if self.kind == "numeric":
             missing = np.isnan(values)
-            # Whole thousandths are exact, a cast from DOUBLE would have to round.
+            # Whole thousandths are exact; a cast from DOUBLE would round.
             thousandths = np.rint(np.where(missing, 0, values) * 1000).astype(np.int64)
             decimal = np.zeros((len(values), 2), dtype=np.int64)
             decimal[:, 0], decimal[:, 1] = thousandths, thousandths >> 63
@@ -74,7 +74,7 @@ class Column:
 
 
 def table_columns(cdm_version: str) -> dict[str, list[Column]]:
-    """Return the columns of every table of a made-up CDM, in the order of OHDSI's DDL."""
+    """Return the columns of every table of a synthetic CDM, in the order of OHDSI's DDL."""
     text = (shipped("configs") / "synthetic" / "cdm_tables.yaml").read_text(encoding="utf-8")
     other = {f"v{version}" for version in CDM_VERSIONS} - {f"v{cdm_version}"}
     return {

@@ -1,8 +1,8 @@
-"""The parts of the CDM that are read, and how the tables of a site are found and exposed.
+"""The CDM tables and columns that the queries read, with their types.
 
-Whatever the site's schema, letter case and types are, the queries see the logical schemas `cdm`
-and `vocab` with lower-case names and the types declared here. Columns are the same in CDM 5.3
-and 5.4.
+Whatever schema, letter case and types a site uses, the queries see the logical schemas `cdm` and
+`vocab` with lower-case names and the types declared here. These columns are the same in CDM 5.3 and
+5.4.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ LogicalSchema = Literal["cdm", "vocab"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column as the queries need it."""
+    """A column of a CDM table, as the queries expect it."""
 
     name: str
     kind: Kind
@@ -25,13 +25,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A CDM table as the queries need it; without a required one no run is possible."""
+    """A CDM table, as the queries expect it. A run fails without a required table."""
 
     name: str
     schema: LogicalSchema
     is_required: bool
     columns: tuple[Column, ...]
     without_it: str = ""
+    """Effect of the missing table, for the warning."""
 
 
 def _columns(text: str) -> tuple[Column, ...]:
@@ -42,7 +43,7 @@ def _columns(text: str) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-#: Every table read. A leading ? marks a column that a site may lack.
+#: Every table that the queries read. A leading ? marks an optional column.
 TABLES: tuple[Table, ...] = (
     Table(
         "person",
@@ -91,14 +92,14 @@ TABLES: tuple[Table, ...] = (
             "observation_date:date ?observation_datetime:timestamp "
             "?value_as_number:double ?unit_concept_id:integer ?unit_source_value:text"
         ),
-        "values kept as observations are not seen",
+        "values stored as observations are not read",
     ),
     Table(
         "death",
         "cdm",
         False,
         _columns("person_id:integer death_date:date"),
-        "nobody counts as deceased",
+        "no person counts as deceased",
     ),
     Table(
         "cdm_source",
@@ -108,7 +109,7 @@ TABLES: tuple[Table, ...] = (
             "?cdm_source_name:text ?cdm_version:text ?cdm_release_date:date "
             "?vocabulary_version:text"
         ),
-        "the run cannot say which release of the CDM it read",
+        "the run cannot record which release of the CDM it read",
     ),
     Table(
         "concept",
@@ -125,7 +126,7 @@ TABLES: tuple[Table, ...] = (
         "vocab",
         False,
         _columns("ancestor_concept_id:integer descendant_concept_id:integer"),
-        "descendants of concepts are not found: only the ids listed in the concept sets count",
+        "descendants of concepts are not found, so only the ids listed in the concept sets count",
     ),
     Table(
         "concept_relationship",
@@ -134,7 +135,7 @@ TABLES: tuple[Table, ...] = (
         _columns(
             "concept_id_1:integer concept_id_2:integer relationship_id:text ?invalid_reason:text"
         ),
-        "dose forms are not known: corticosteroids are judged by their route alone",
+        "dose forms are unknown, so corticosteroids are classified by route alone",
     ),
     Table(
         "vocabulary",
@@ -148,14 +149,15 @@ TABLES: tuple[Table, ...] = (
 
 @dataclass(frozen=True)
 class SiteTable:
-    """A table as a site has it: where it is, for the engine and for a reader, and its types.
-
-    Keys of `columns` are lower-case; `names` gives each column's name as the site writes it.
-    """
+    """A table at a site: its location, and its columns with their types."""
 
     relation: str
+    """The table in the SQL of the engine: a qualified name, or a call such as READ_CSV(...)."""
     label: str
+    """The table in messages."""
     columns: Mapping[str, str]
+    """Type of each column at the site, by lower-case name."""
     names: Mapping[str, str]
+    """Name of each column as the site writes it, by lower-case name."""
     is_filtered: bool = False
-    """Whether the server hides rows of it from this user."""
+    """True if the server hides rows from this user (row-level security)."""

@@ -1,1 +1,1 @@
-"""Commands, and the tables that they print."""
+"""The commands of the program and the tables that they print."""

@@ -1,4 +1,4 @@
-"""The table of covariates and their rules."""
+"""Rows of the table that `omop-scorer covariates` prints."""
 
 from omop_scorer import sql
 from omop_scorer.config.definitions import Definitions
@@ -7,28 +7,29 @@ from omop_scorer.model.reduced import can_be_left_out
 
 
 def covariate_rules(definitions: Definitions) -> list[tuple[str, str, str, str, str]]:
-    """Return, per covariate of the card, its name, unit, source, window, and value if missing."""
+    """Return a row per covariate of the card: name, unit, source, window, value if missing."""
     rows = []
     is_reduced = definitions.config.missing == "reduced_model"
     left_out = can_be_left_out(definitions.model) if is_reduced else ()
     for covariate in definitions.model.card.covariates:
         rule = getattr(definitions.config.covariates, covariate.name, None)
-        sources, window, if_none = sql.find(covariate.name).header["Title"], "", "not scored"
+        source, window, if_missing = sql.find(covariate.name).header["Title"], "", "not scored"
         if isinstance(rule, Measured):
             sets = (*rule.measurement_concept_sets, *rule.observation_concept_sets)
-            sources = ", ".join([*sets, *map(str, rule.concept_ids)]) or "no concept configured"
+            source = ", ".join([*sets, *map(str, rule.concept_ids)]) or "no concept configured"
         if isinstance(rule, Measured | Exposure):
             window = "ever" if rule.lookback_days == EVER_DAYS else f"{rule.lookback_days} days"
         if isinstance(rule, Exposure):
-            if_none = "no (absent)"
+            if_missing = "no (absent)"
         elif covariate.name in left_out:
-            if_none = "left out"
+            if_missing = "left out"
         elif covariate.imputed_value is not None:
-            own = getattr(rule, "imputed_value", None)
-            constant = covariate.imputed_value if own is None else own
-            is_constant = own is not None or definitions.config.impute == "calculator"
-            if_none = (
-                f"{constant:g}, imputed" if is_constant else f"{definitions.config.impute}, imputed"
-            )
-        rows.append((covariate.name, covariate.unit, sources, window, if_none))
+            of_site = getattr(rule, "imputed_value", None)
+            if of_site is not None:
+                if_missing = f"{of_site:g}, imputed"
+            elif definitions.config.impute == "calculator":
+                if_missing = f"{covariate.imputed_value:g}, imputed"
+            else:
+                if_missing = f"{definitions.config.impute}, imputed"
+        rows.append((covariate.name, covariate.unit, source, window, if_missing))
     return rows

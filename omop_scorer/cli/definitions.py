@@ -1,4 +1,4 @@
-"""Commands that show definitions: render, covariates and import-concept-set."""
+"""Commands that show or convert definitions: render, covariates and import-concept-set."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,11 +18,11 @@ Dialect = Literal["duckdb", "postgres", "spark"]
 def render(
     name: Annotated[
         str | None,
-        typer.Argument(help="A SQL file, for example crp. Without a name: list all files."),
+        typer.Argument(metavar="NAME", help="SQL file, for example crp. Default: list all files."),
     ] = None,
-    dialect: Annotated[Dialect, typer.Option(help="The SQL dialect to print.")] = "duckdb",
+    dialect: Annotated[Dialect, typer.Option(help="SQL dialect to print.")] = "duckdb",
 ) -> None:
-    """Print the SQL of a run."""
+    """Print the SQL that a run executes."""
     if name is None:
         table = Table(box=None, pad_edge=False, show_header=False)
         for known in sql.names():
@@ -34,7 +34,7 @@ def render(
 
 
 def covariates(config: ConfigOption, settings: SetOption = None) -> None:
-    """List the covariates and their rules."""
+    """List the covariates and the rules in force."""
     from omop_scorer.cli.covariate_table import covariate_rules  # noqa: PLC0415
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415
 
@@ -47,10 +47,14 @@ def covariates(config: ConfigOption, settings: SetOption = None) -> None:
 
 
 def import_concept_set(
-    file: Annotated[Path, typer.Argument(help="JSON exported from ATLAS, or Circe.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSON file exported from ATLAS or Circe.")
+    ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The YAML file to write. Without it: print the YAML."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="YAML file to write. Default: print the YAML."
+        ),
     ] = None,
 ) -> None:
     """Convert an ATLAS concept set to YAML."""

@@ -1,4 +1,4 @@
-"""The command that loads a CDM into a PostgreSQL database, so that anyone can try it there."""
+"""Command that loads a CDM into PostgreSQL, to try the program on that engine."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,19 +13,30 @@ from omop_scorer.config.run_file import to_server
 def load_cdm(
     source: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="A folder of CSV or Parquet files, or a file of synth."),
+        typer.Argument(metavar="SOURCE", help="Folder of CSV or Parquet files, or a DuckDB file."),
     ],
-    to: Annotated[str, typer.Option("--to", metavar="URL", help="postgresql://user@host/database")],
-    schema: Annotated[str, typer.Option(help="A schema that holds no CDM yet.")] = "cdm",
-    cdm_version: Annotated[Literal["5.3", "5.4"], typer.Option(help="Whose columns.")] = "5.4",
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="URL", help="Database to load into: postgresql://user@host/database."
+        ),
+    ],
+    schema: Annotated[
+        str, typer.Option(metavar="NAME", help="Schema to load into; it must not hold a CDM yet.")
+    ] = "cdm",
+    cdm_version: Annotated[
+        Literal["5.3", "5.4"], typer.Option(help="CDM version that defines the columns.")
+    ] = "5.4",
     null_text: Annotated[
-        list[str] | None, typer.Option(help="A text of CSV files that means missing.")
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Text that means missing in CSV files; may be repeated."),
     ] = None,
 ) -> None:
     """Load a CDM into PostgreSQL.
 
-    It gets the types, keys and indexes of OHDSI; all of it is loaded or nothing. The password
-    comes from PGPASSWORD or pgpass, so that no list of processes shows it.
+    The tables get the types, keys and indexes of the OHDSI DDL. Either the whole CDM is loaded or
+    nothing. Give the password in PGPASSWORD or a pgpass file: a list of processes would show a
+    password in the URL.
     """
     from omop_scorer.loading.load import load_cdm as start  # noqa: PLC0415
 
@@ -41,7 +52,7 @@ def load_cdm(
             lambda table: progress.update(task, description=table),
         )
     for table in done.tables.values():
-        note = "" if table.has_key else "; ids stand there twice, so it has no primary key"
+        note = "" if table.has_key else "; no primary key, because some ids are duplicated"
         typer.echo(f"{schema}.{table.table}: {table.n_rows:,} rows{note}")
     if done.left_out:
-        typer.echo(f"columns that CDM {cdm_version} does not have: {', '.join(done.left_out)}")
+        typer.echo(f"columns not loaded, which CDM {cdm_version} lacks: {', '.join(done.left_out)}")

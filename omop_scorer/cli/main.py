@@ -1,4 +1,4 @@
-"""The command-line program: its commands, signals and exit codes."""
+"""Command-line program: commands, signals and exit codes."""
 
 import signal
 import sys
@@ -62,14 +62,14 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Run a command; a failure prints what, where and what to do next, and no stack trace."""
+    """Run the command line; print a failure as a message that says what to do, without a trace."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    code = _guarded(lambda: app(with_yes_no_words(sys.argv[1:])))
+    code = _exit_code_of(lambda: app(with_yes_no_words(sys.argv[1:])))
     sys.exit(128 + _signals[0] if code and _signals else code)
 
 
-def _guarded(command: Callable[..., Any]) -> int:
+def _exit_code_of(command: Callable[..., Any]) -> int:
     try:
         command()
     except OmopScorerError as error:
@@ -88,10 +88,8 @@ def _guarded(command: Callable[..., Any]) -> int:
             trace = trace.tb_next
         file = Path(trace.tb_frame.f_code.co_filename).name if trace else "unknown"
         line = trace.tb_lineno if trace else 0
-        # The text of an unforeseen error may quote a patient's value, so it is not printed.
-        typer.echo(
-            f"error: unforeseen {type(error).__name__} at {file}:{line}; please report it so",
-            err=True,
-        )
+        # The text of an unexpected error may quote a patient's value, so it is not printed.
+        origin = f"{type(error).__name__} at {file}:{line}"
+        typer.echo(f"error: unexpected error ({origin}); please report this line", err=True)
         return 1
     return 0

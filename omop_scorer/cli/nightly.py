@@ -1,9 +1,10 @@
 """Commands of the nightly job: run and check."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from omop_scorer.cli.options import (
@@ -17,8 +18,11 @@ from omop_scorer.cli.options import (
 )
 from omop_scorer.config.run_file import RunConfig
 
+if TYPE_CHECKING:
+    from omop_scorer.nightly.preflight import Findings
+
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "green"}
-#: About as many steps as `check` has, for the progress bar.
+#: Approximate number of steps of `check`, for the progress bar.
 _CHECK_STEPS = 30
 
 
@@ -31,17 +35,17 @@ def run(
         bool,
         typer.Option(
             "--dry-run",
-            help="Write nothing: print each query, its plan and its number of rows.",
+            help="Write nothing; print each query with its plan and number of rows.",
         ),
     ] = False,
 ) -> None:
-    """Score every patient of the CDM and publish the results."""
+    """Score every patient and publish the results."""
     with errors_in_log_format(log_format):
         score_warehouse(read_config(config, settings, as_of), log_format, is_dry_run=dry_run)
 
 
 def score_warehouse(config: RunConfig, log_format: LogFormat, *, is_dry_run: bool = False) -> None:
-    """Do one night and print its summary."""
+    """Run the nightly job once and print its summary."""
     from omop_scorer.cli.run_summary import print_summary  # noqa: PLC0415
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415
@@ -66,7 +70,11 @@ def check(
     settings: SetOption = None,
     log_format: LogOption = "auto",
 ) -> None:
-    """Check everything that could make a run fail, without writing anything."""
+    """Check everything that could make a run fail.
+
+    Nothing is written. The findings are printed with the most serious first; the exit code is not
+    0 if a run would fail.
+    """
     from omop_scorer.journal import open_journal  # noqa: PLC0415
     from omop_scorer.nightly import preflight  # noqa: PLC0415
 
@@ -76,12 +84,17 @@ def check(
             findings = preflight.check(read_config(config, settings, as_of), journal)
         finally:
             journal.close()
-    console = Console()
-    for finding in findings.worst_first():
-        console.print(
-            Text(f"{finding.severity:<8}", style=_COLOURS[finding.severity])
-            + Text(finding.message),
-            soft_wrap=not console.is_terminal,
-        )
+    _print_findings(Console(), findings)
     if findings.exit_code:
         raise typer.Exit(findings.exit_code)
+
+
+def _print_findings(console: Console, findings: "Findings") -> None:
+    table = Table.grid(padding=(0, 1))
+    for finding in findings.worst_first():
+        severity = Text(f"{finding.severity:<7}", style=_COLOURS[finding.severity])
+        if console.is_terminal:
+            table.add_row(severity, Text(finding.message))
+        else:  # one line per finding, so that a search in a log finds the whole message
+            console.print(severity + Text(f" {finding.message}"), soft_wrap=True)
+    console.print(table)

@@ -1,4 +1,4 @@
-"""Options and error handling that several commands share."""
+"""Options and error handling shared by several commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,27 +14,36 @@ from omop_scorer.errors import OmopScorerError
 LogFormat = Literal["auto", "text", "json"]
 
 ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", help="The run file.", show_default=False)
+    Path, typer.Option("--config", "-c", metavar="FILE", help="Run file.", show_default=False)
 ]
 
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Set a key of the run file, for example results.schema=scores."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of the run file, for example results.schema=scores; may be repeated.",
+    ),
 ]
 
 AsOfOption = Annotated[
     datetime | None,
-    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Ignore records after this date."),
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        metavar="YYYY-MM-DD",
+        help="Ignore records after this date; overrides as_of_date of the run file.",
+    ),
 ]
 
 LogOption = Annotated[
     LogFormat,
-    typer.Option("--log-format", help="auto: a progress bar on a terminal, else lines of text."),
+    typer.Option("--log-format", help="auto: a progress bar on a terminal, else text."),
 ]
 
 
 def read_config(path: Path, settings: list[str] | None, as_of: datetime | None = None) -> RunConfig:
-    """Read a run file with the overrides of the command line."""
+    """Read a run file and apply the overrides of the command line."""
     overrides = list(settings or [])
     if as_of is not None:
         overrides.append(f"as_of_date={as_of:%Y-%m-%d}")
@@ -43,7 +52,7 @@ def read_config(path: Path, settings: list[str] | None, as_of: datetime | None =
 
 @contextmanager
 def errors_in_log_format(log_format: LogFormat) -> Iterator[None]:
-    """Report errors as JSON lines when the log is JSON, because a scheduler reads both."""
+    """Report errors as JSON lines if the log is JSON, so that a scheduler can parse both."""
     from omop_scorer.journal import open_journal  # noqa: PLC0415
 
     try:

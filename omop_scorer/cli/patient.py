@@ -1,4 +1,4 @@
-"""One patient's scores on a terminal."""
+"""Scores of one patient, formatted for a terminal."""
 
 import math
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ _BAR_WIDTH = 22
 
 
 def render_patient(patient: PatientScore, model: Model, console: Console) -> None:
-    """Print one patient's scores: a bar per class, then what they mean and do not mean.
+    """Print the scores of one patient: a row with a bar per drug class, then their meaning.
 
-    It fits 80 columns, and without colour nothing is lost.
+    The output fits 80 columns, and colour carries no information of its own.
     """
     card = model.card
     full = "█" if console.encoding.lower().startswith("utf") else "#"
@@ -77,12 +77,12 @@ def _facts(patient: PatientScore, model: Model) -> Iterator[tuple[str, str]]:
         else f"{name} {value:g} {by_name[name].unit}"
         for name, value in patient.imputed.items()
     ]
-    yield "not given", f"so taken to be: {', '.join(imputed)}" if imputed else "nothing"
+    yield "imputed", f"{', '.join(imputed)} (not given)" if imputed else "nothing"
     yield (
         "trials",
         {
-            True: "within the range of their participants",
-            False: "outside the range of their participants: the score is an extrapolation",
-            None: f"not known whether like their participants: {card.activity_covariate} not given",
+            True: "within the range of the trial participants",
+            False: "outside the range of the trial participants: the score is an extrapolation",
+            None: f"unknown whether within range: {card.activity_covariate} was not given",
         }[patient.within_trial_range],
     )

@@ -1,4 +1,4 @@
-"""The commands that only read results: they need no CDM, and write nothing to a database."""
+"""Commands that only read results: they need no CDM and write nothing to a database."""
 
 import csv
 import json
@@ -20,47 +20,60 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="The run file: results.url and results.schema count; none: the shipped one.",
+        metavar="FILE",
+        help="Run file; its settings of the CDM are not used. Default: the shipped run file.",
         show_default=False,
     ),
 ]
 
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Set a key of the run file, as in results.url=results.duckdb."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of the run file, for example results.url=results.duckdb; "
+        "may be repeated.",
+    ),
 ]
 
 
 def report(
     config: ConfigOption = None,
     settings: SetOption = None,
-    run: Annotated[str, typer.Option(help="A run id, latest or previous.")] = "latest",
+    run: Annotated[str, typer.Option(metavar="RUN", help="Run id, latest or previous.")] = "latest",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The HTML file to write.", show_default=False),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="HTML file to write.", show_default=False
+        ),
     ] = None,
     csv_folder: Annotated[
         Path | None,
         typer.Option(
-            "--csv", metavar="DIR", help="Write the figures as CSV too.", show_default=False
+            "--csv",
+            metavar="FOLDER",
+            help="Folder for the figures as CSV files.",
+            show_default=False,
         ),
     ] = None,
     minimum_cell_count: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="The threshold; that of the run holds where it is greater.",
+            metavar="N",
+            help="Suppress counts below N (default: minimum_cell_count of the run file). The "
+            "threshold stored with the run applies if it is greater.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Write the report of a run, as HTML, as CSV or both.
+    """Write the report of a run as HTML, CSV or both.
 
-    Counts below minimum_cell_count, of persons or of records, are suppressed, and with them
-    whatever would give them away.
+    Counts of persons or records below minimum_cell_count are suppressed, together with the figures
+    that would reveal them.
     """
     if output is None and csv_folder is None:
-        raise typer.BadParameter("give a file by --output, or a folder by --csv, or both")
+        raise typer.BadParameter("give --output FILE, --csv FOLDER or both")
     for path in write_report(
         results_config(config, settings), run, output, csv_folder, minimum_cell_count
     ):
@@ -74,7 +87,7 @@ def write_report(
     csv_folder: Path | None = None,
     minimum_cell_count: int | None = None,
 ) -> list[Path]:
-    """Write the report of a run from its results; return the files written."""
+    """Write the report of a run and return the files written."""
     from omop_scorer.engines import open_results  # noqa: PLC0415
     from omop_scorer.report import write_report as write  # noqa: PLC0415
 
@@ -86,14 +99,12 @@ def write_report(
 def runs(
     config: ConfigOption = None,
     settings: SetOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many runs, the newest first.")] = 20,
-    form: Annotated[
-        Format, typer.Option("--format", help="For people, or for programs.")
-    ] = "table",
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="List the N newest runs.")] = 20,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = "table",
 ) -> None:
-    """List the runs, how they ended and what they counted.
+    """List past runs with their status and counts.
 
-    Counts are not suppressed: they are for those who may read the warehouse.
+    Counts are not suppressed, so show them only to people who may read the warehouse.
     """
     from omop_scorer.cli.run_tables import render_runs, runs_as_rows  # noqa: PLC0415
     from omop_scorer.engines import open_results  # noqa: PLC0415
@@ -124,15 +135,19 @@ def status(
     config: ConfigOption = None,
     settings: SetOption = None,
     max_age_hours: Annotated[
-        float, typer.Option(min=0, help="How long ago the last run may have been completed.")
+        float,
+        typer.Option(
+            min=0, metavar="HOURS", help="Maximum age of the last complete run, in hours."
+        ),
     ] = 26,
     form: Annotated[
-        Literal["text", "json"], typer.Option("--format", help="For people, or for programs.")
+        Literal["text", "json"], typer.Option("--format", help="Output format.")
     ] = "text",
 ) -> None:
-    """Tell whether the nights go well.
+    """Report whether the nightly runs succeed.
 
-    Exit code 0: yes; 17: no, for the last run failed or was killed, or none was completed lately.
+    The exit code is 17 if the last run failed or was killed, if the latest complete run has an
+    empty cohort, or if that run is too old. Otherwise it is 0.
     """
     from omop_scorer.cli.run_tables import health_as_row, render_health  # noqa: PLC0415
     from omop_scorer.engines import open_results  # noqa: PLC0415
@@ -150,14 +165,17 @@ def status(
 
 
 def diff(
-    earlier: Annotated[str, typer.Argument(metavar="RUN", help="A run id, latest or previous.")],
-    later: Annotated[str, typer.Argument(metavar="RUN", help="The run to compare it with.")],
+    earlier: Annotated[str, typer.Argument(metavar="EARLIER", help="Run id, latest or previous.")],
+    later: Annotated[
+        str, typer.Argument(metavar="LATER", help="Run to compare it with, in the same form.")
+    ],
     config: ConfigOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Say what differs between two runs.
+    """Compare two runs.
 
-    Counts of patients are not suppressed: they are for those who may read the warehouse.
+    The output shows the differences in provenance, settings, counts and patients. Counts are
+    not suppressed, so show them only to people who may read the warehouse.
     """
     from omop_scorer.cli.run_tables import render_difference  # noqa: PLC0415
     from omop_scorer.engines import open_results  # noqa: PLC0415
@@ -171,5 +189,5 @@ def diff(
 
 
 def results_config(path: Path | None, overrides: list[str] | None) -> RunConfig:
-    """Read the run file for its results; what it says of the CDM does not matter here."""
+    """Read the run file for its results; its settings of the CDM are ignored."""
     return load_for_readers(shipped_run_file() if path is None else path, overrides or [])

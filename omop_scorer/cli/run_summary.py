@@ -1,4 +1,6 @@
-"""The closing summary of a run, for a person at a terminal or in a log."""
+"""Summary that a run prints when it ends, for a terminal of 80 columns or a log."""
+
+from itertools import pairwise
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -8,15 +10,15 @@ from omop_scorer.journal import Step
 from omop_scorer.nightly.run import RunSummary
 from omop_scorer.terms import COVARIATE_STATUSES
 
-_SLOWEST = 5
+_N_SLOWEST_STEPS = 5
 
 
 def render_summary(summary: RunSummary, steps: list[Step], covariates: list[str]) -> Group:
-    """Return cohort, who was left out, states of covariates, subgroups, time and warnings."""
+    """Return the attrition, covariate statuses, subgroups, slowest steps and warnings of a run."""
     parts: list[RenderableType] = [
         Text(
-            f"{_what(summary)}: {summary.n_scored:,} scored of a cohort of "
-            f"{summary.n_cohort:,}, as of {summary.as_of}, uncertainty {summary.uncertainty}",
+            f"{_outcome(summary)}: {summary.n_scored:,} of {summary.n_cohort:,} patients scored\n"
+            f"as of {summary.as_of}, {summary.uncertainty} uncertainty",
             style="bold",
         ),
         _attrition(summary),
@@ -28,27 +30,28 @@ def render_summary(summary: RunSummary, steps: list[Step], covariates: list[str]
             Text(
                 f"Within the range of the trials: {summary.trial_range['within']:,} yes, "
                 f"{summary.trial_range['outside']:,} no, {summary.trial_range['unknown']:,} "
-                "not known, for want of a recorded disease activity"
+                "unknown (disease activity not recorded)"
             ),
         ]
     parts.append(_time(steps))
     parts += [Text(f"warning: {warning}", style="yellow") for warning in summary.warnings]
-    spaced: list[RenderableType] = []
-    for part in parts:
-        spaced += [part] if isinstance(part, Text) else [Text(), part, Text()]
+    spaced = parts[:1]
+    for previous, part in pairwise(parts):
+        is_table_adjacent = isinstance(previous, Table) or isinstance(part, Table)
+        spaced += [Text(), part] if is_table_adjacent else [part]
     return Group(*spaced)
 
 
-def _what(summary: RunSummary) -> str:
+def _outcome(summary: RunSummary) -> str:
     if summary.run_id is None:
-        return "Dry run, nothing written"
+        return "Dry run (nothing written)"
     return f"Run {summary.run_id} COMPLETE"
 
 
 def print_summary(
     console: Console, summary: RunSummary, steps: list[Step], covariates: list[str]
 ) -> None:
-    """Print the closing summary."""
+    """Print the summary of a run."""
     console.print(render_summary(summary, steps, covariates), soft_wrap=False)
 
 
@@ -61,10 +64,10 @@ def _table(title: str, first: str, *others: str) -> Table:
 
 
 def _attrition(summary: RunSummary) -> Table:
-    table = _table("Who was left out", "reason", "left out", "remaining")
+    table = _table("Attrition (persons)", "reason", "excluded", "remaining")
     for step in summary.attrition:
-        left_out = "" if step.step == 1 else f"{step.n_excluded:,}"
-        table.add_row(step.reason.replace("_", " "), left_out, f"{step.n_persons:,}")
+        excluded = "" if step.step == 1 else f"{step.n_excluded:,}"
+        table.add_row(step.reason.replace("_", " "), excluded, f"{step.n_persons:,}")
     return table
 
 
@@ -75,11 +78,11 @@ def _covariates(summary: RunSummary, covariates: list[str]) -> Table:
     }
     shown = [status for status in COVARIATE_STATUSES if status != "left_out" or any(counts[status])]
     headings = [status.replace("_", " ") for status in shown]
-    table = _table("Where the covariates come from (patients)", "covariate", *headings)
-    for place, name in enumerate(covariates):
+    table = _table("Sources of the covariates (patients)", "covariate", *headings)
+    for index, name in enumerate(covariates):
         cells = []
         for status in shown:
-            n = counts[status][place]
+            n = counts[status][index]
             is_found = status in ("observed", "computed", "absent")
             share = "" if is_found else f" ({n / summary.n_scored:.0%})"
             cells.append(f"{n:,}{share}" if n else "-")
@@ -93,15 +96,15 @@ def _subgroups(summary: RunSummary) -> Table:
         table.add_row(Text(label), f"{n:,}", f"{n / summary.n_scored:.1%}")
     if summary.n_worst_class_ruled_out:
         n = summary.n_worst_class_ruled_out
-        note = "of which best beats worst though no neighbours differ"
+        note = "no neighbours differ, but first and last do"
         table.add_row(Text(note, style="italic"), f"{n:,}", f"{n / summary.n_scored:.1%}")
     return table
 
 
 def _time(steps: list[Step]) -> Table:
     total = sum(step.seconds for step in steps)
-    table = _table(f"Time: {total:.1f} s, of which", "step", "rows", "seconds")
-    slowest = sorted(steps, key=lambda step: -step.seconds)[:_SLOWEST]
+    table = _table(f"Time: {total:.1f} s; slowest steps", "step", "rows", "seconds")
+    slowest = sorted(steps, key=lambda step: -step.seconds)[:_N_SLOWEST_STEPS]
     for step in (step for step in steps if step in slowest):
         rows = "" if step.rows is None else f"{step.rows:,}"
         table.add_row(step.name, rows, f"{step.seconds:.2f}")

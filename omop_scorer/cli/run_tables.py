@@ -1,4 +1,4 @@
-"""The list of runs, and the difference between two, for a terminal of 80 columns."""
+"""Tables of runs, health and differences between runs, for a terminal of 80 columns."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,11 +17,11 @@ RUN_COLUMNS = (
     *("previous_run_id", "n_cohort_change", "n_scored_change", "message"),
 )
 
-_SHORT_HASH = 12
+_N_HASH_CHARACTERS = 12
 
 
 def runs_as_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """Return the runs for a program: plain values, dates as ISO 8601, in UTC."""
+    """Return the runs as plain values for a program; dates and times are ISO 8601 in UTC."""
     return [{name: _plain(getattr(run, name)) for name in RUN_COLUMNS} for run in runs]
 
 
@@ -30,14 +30,14 @@ def _plain(value: Any) -> Any:
 
 
 def render_runs(runs: list[Run], limit: int) -> Group:
-    """Return the newest runs as a table, two lines a run, and why the FAILED of them failed."""
+    """Return the newest runs as a table with two lines per run, and the messages of failed ones."""
     if not runs:
         return Group(Text("No run yet; start one with: omop-scorer run"))
     shown = runs[:limit]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in (
         "run\nstarted (UTC)",
-        "as of\nanswer",
+        "as of\nresults",
         "status\nseconds",
         "engine\nuncertainty",
     ):
@@ -59,12 +59,12 @@ def render_runs(runs: list[Run], limit: int) -> Group:
         parts.append(Text())
     parts += [Text(f"{run.run_id} FAILED: {run.message or 'no message'}") for run in failed]
     if len(runs) > limit:
-        parts += [Text(), Text(f"{limit} of {len(runs):,} runs; more with --limit")]
+        parts += [Text(), Text(f"{limit} of {len(runs):,} runs; use --limit to list more")]
     return Group(*parts)
 
 
 def health_as_row(health: Health) -> dict[str, Any]:
-    """Return the state of the nights for a program: plain values, times as ISO 8601, in UTC."""
+    """Return the health of the runs as plain values for a program; times are ISO 8601 in UTC."""
     last, answer = health.last, health.answer
     return {
         "is_healthy": health.is_healthy,
@@ -83,29 +83,29 @@ def health_as_row(health: Health) -> dict[str, Any]:
 
 
 def render_health(health: Health) -> Table:
-    """Return the last run and the answer in view, a line each."""
+    """Return the last run, the run that the `latest_` views show, and the verdict, a row each."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     last, answer = health.last, health.answer
     if last is not None:
         is_last = health.is_under_way and last.status == "RUNNING"
-        under_way = ", under way" if is_last else ""
+        in_progress = ", in progress" if is_last else ""
         since = age(health.at - last.recorded_at)
-        table.add_row("last run", str(last.run_id), f"{last.status}{under_way}, {since} ago")
+        table.add_row("last run", str(last.run_id), f"{last.status}{in_progress}, {since} ago")
     if answer is not None:
         table.add_row(
-            "answer",
+            "results",
             str(answer.run_id),
             f"as of {answer.as_of_date}, completed {age(health.at - answer.recorded_at)} ago, "
-            f"{_count(answer.n_scored)} scored of {_count(answer.n_cohort)}",
+            f"{_count(answer.n_scored)} of {_count(answer.n_cohort)} patients scored",
         )
     if health.is_under_way and (last is None or last.status != "RUNNING"):
-        table.add_row("", "", "a run is under way, and not yet recorded")
+        table.add_row("", "", "a run is in progress and not recorded yet")
     table.add_row("healthy", "yes" if health.is_healthy else "no")
     return table
 
 
 def render_difference(difference: RunDifference) -> Group:
-    """Return what differs between two runs: what they rest on, counts, patients."""
+    """Return the differences between two runs: counts, provenance, settings and patients."""
     earlier, later = difference.earlier, difference.later
     parts: list[RenderableType] = [
         Text(
@@ -114,15 +114,15 @@ def render_difference(difference: RunDifference) -> Group:
             style="bold",
         ),
         _counts(earlier, later),
-        _differences("What they rest on", "what", difference.provenance),
+        _differences("Provenance", "column", difference.provenance),
         _differences("Settings", "key", difference.configuration),
     ]
     if difference.patients is None:
         ids = " and ".join(map(str, difference.without_persons))
         parts.append(
             Text(
-                "Patients cannot be compared: the rows of persons have been removed from run "
-                f"{ids}",
+                "Patients cannot be compared: the person-level rows have been removed from run "
+                f"{ids} (keep_person_level_runs)",
                 style="yellow",
             )
         )
@@ -134,8 +134,8 @@ def render_difference(difference: RunDifference) -> Group:
     return Group(*spaced[:-1])
 
 
-def _stacked(over: str, under: str) -> Text:
-    return Text.assemble(over, "\n", (under, "dim"))
+def _stacked(upper: str, lower: str) -> Text:
+    return Text.assemble(upper, "\n", (lower, "dim"))
 
 
 def _count(n: int | None) -> str:
@@ -147,7 +147,7 @@ def _change(n: int | None) -> str:
 
 
 def _titled(title: str, rows: Table) -> Group:
-    # A title of the table itself would be wrapped to the table's width.
+    # Rich would wrap a title of the table itself to the width of the table.
     return Group(Text(title, style="italic"), rows)
 
 
@@ -173,12 +173,12 @@ def _counts(earlier: Run, later: Run) -> Table:
 
 def _differences(title: str, first: str, differences: tuple[Difference, ...]) -> RenderableType:
     if not differences:
-        return Text(f"{title}: the same in both")
+        return Text(f"{title}: the same in both runs")
     table = _table(first, "earlier", "later")
     for each in differences:
         shorten = each.what.endswith("_sha256")
         values = [
-            "-" if value is None else value[:_SHORT_HASH] if shorten else value
+            "-" if value is None else value[:_N_HASH_CHARACTERS] if shorten else value
             for value in (each.earlier, each.later)
         ]
         table.add_row(*map(Text, (each.what, *values)))
@@ -189,7 +189,8 @@ def _patients(patients: PatientDifference) -> list[RenderableType]:
     parts: list[RenderableType] = [
         Text(
             f"Patients scored: {patients.n_both:,} in both runs, {patients.n_changed:,} of them "
-            f"with another subgroup; {patients.n_in:,} in, {patients.n_out:,} out"
+            f"with another subgroup; {patients.n_in:,} newly scored, "
+            f"{patients.n_out:,} no longer scored"
         )
     ]
     moved = [flow for flow in patients.flows if flow.earlier != flow.later]
@@ -198,15 +199,15 @@ def _patients(patients: PatientDifference) -> list[RenderableType]:
         for flow in moved:
             labels = (flow.earlier or "not scored", flow.later or "not scored")
             table.add_row(*map(Text, labels), f"{flow.n_persons:,}")
-        parts.append(_titled("From subgroup to subgroup", table))
+        parts.append(_titled("Changes of subgroup", table))
     if patients.causes:
-        table = _table("what differs besides", right=("patients",))
+        table = _table("cause", right=("patients",))
         for cause in patients.causes:
             table.add_row(Text(cause.cause), f"{cause.n_persons:,}")
-        parts.append(_titled("Why patients have another subgroup", table))
+        parts.append(_titled("Causes of a changed subgroup", table))
     if patients.covariate_changes:
         table = _table("covariate", right=("patients",))
         for change in patients.covariate_changes:
             table.add_row(Text(change.covariate), f"{change.n_persons:,}")
-        parts.append(_titled("Covariates with another value in these patients", table))
+        parts.append(_titled("Covariates that differ in patients with a changed subgroup", table))
     return parts

@@ -1,4 +1,4 @@
-"""The command that scores one patient, or a CSV of patients, without a database."""
+"""Command that scores one patient, or a CSV file of patients, without a database."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,18 +17,33 @@ _YES_NO_OPTIONS = ("--prior-anti-tnf", "--steroid", "--immunomodulator", "--ilea
 def score(
     input_file: Annotated[
         Path | None,
-        typer.Argument(metavar="INPUT", help="A CSV of patients; none: one patient, by options."),
+        typer.Argument(
+            metavar="INPUT",
+            help="CSV file of patients. Without it, give the values of one patient as options.",
+        ),
     ] = None,
     output_file: Annotated[
-        Path | None, typer.Argument(metavar="OUTPUT", help="The CSV to write.")
+        Path | None, typer.Argument(metavar="OUTPUT", help="CSV file to write.")
     ] = None,
-    given_input: Annotated[Path | None, typer.Option("--input", "-i", help="As INPUT.")] = None,
-    given_output: Annotated[Path | None, typer.Option("--output", "-o", help="As OUTPUT.")] = None,
-    age: Annotated[str | None, typer.Option(help="Completed years.")] = None,
-    sex: Annotated[str | None, typer.Option(help="male or female.")] = None,
-    bmi: Annotated[str | None, typer.Option(help="Body mass index, kg/m2.")] = None,
-    crp: Annotated[str | None, typer.Option(help="C-reactive protein, mg/L.")] = None,
-    cdai: Annotated[str | None, typer.Option(help="Crohn's disease activity, points.")] = None,
+    given_input: Annotated[
+        Path | None, typer.Option("--input", "-i", metavar="FILE", help="Same as INPUT.")
+    ] = None,
+    given_output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Same as OUTPUT.")
+    ] = None,
+    age: Annotated[
+        str | None, typer.Option(metavar="YEARS", help="Age in completed years.")
+    ] = None,
+    sex: Annotated[str | None, typer.Option(metavar="SEX", help="male or female.")] = None,
+    bmi: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Body mass index, kg/m2.")
+    ] = None,
+    crp: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="C-reactive protein, mg/L.")
+    ] = None,
+    cdai: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Crohn's Disease Activity Index, points.")
+    ] = None,
     prior_anti_tnf: Annotated[
         bool | None, typer.Option(help="Ever treated with an anti-TNF.", show_default=False)
     ] = None,
@@ -42,14 +57,20 @@ def score(
         bool | None, typer.Option(help="Ileal involvement.", show_default=False)
     ] = None,
     uncertainty: Annotated[
-        Uncertainty, typer.Option(help="The paper's subgroups, or the web calculator's.")
+        Uncertainty,
+        typer.Option(
+            help="bootstrap: subgroups of the paper; analytic: those of the web calculator."
+        ),
     ] = "bootstrap",
     exclude_class: Annotated[
-        list[str] | None, typer.Option(help="A class that cannot be had, by its key; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="KEY", help="Drug class to exclude, by key; may be repeated."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A shipped model card, or a path.")] = DEFAULT_MODEL,
+    model: Annotated[
+        str, typer.Option(metavar="CARD", help="Name of a shipped model card, or path of a card.")
+    ] = DEFAULT_MODEL,
 ) -> None:
-    """Score one patient, or a CSV of patients."""
+    """Score one patient, or a CSV file of patients."""
     from omop_scorer.cli.patient import render_patient  # noqa: PLC0415
     from omop_scorer.model.load import load_model  # noqa: PLC0415
     from omop_scorer.scoring.csv_file import score_csv  # noqa: PLC0415
@@ -59,7 +80,10 @@ def score(
     excluded = frozenset(exclude_class or ())
     keys = [drug_class.key for drug_class in card.card.classes]
     if unknown := sorted(excluded - set(keys)):
-        raise typer.BadParameter(f"{', '.join(unknown)}; classes of the model: {', '.join(keys)}")
+        raise typer.BadParameter(
+            f"--exclude-class: no drug class {', '.join(unknown)} in this model; "
+            f"allowed: {', '.join(keys)}"
+        )
     answers = {
         "age": age,
         "sex": sex,
@@ -75,26 +99,26 @@ def score(
     source, target = input_file or given_input, output_file or given_output
     if source is None and target is None:
         if not patient:
-            raise typer.BadParameter("give a CSV, or one patient by --age, --sex and the others")
+            raise typer.BadParameter("give a CSV file, or one patient with --age, --sex and so on")
         scored = score_patient(patient, card, uncertainty, excluded)
         render_patient(scored, card, Console())
     elif source is None or target is None or patient:
-        raise typer.BadParameter("a CSV needs an input and an output, and no patient's options")
+        raise typer.BadParameter("a CSV file needs INPUT and OUTPUT, and no option of one patient")
     else:
         n_scored = score_csv(source, target, card, uncertainty, excluded)
         typer.echo(f"{n_scored:,} patients scored to {target}")
 
 
 def with_yes_no_words(arguments: Sequence[str]) -> list[str]:
-    """Let `--steroid yes` and `--steroid=no` stand for `--steroid` and `--no-steroid`."""
+    """Replace `--steroid yes` by `--steroid`, and `--steroid=no` by `--no-steroid`."""
     words = {"yes": "", "true": "", "1": "", "no": "no-", "false": "no-", "0": "no-"}
-    out: list[str] = []
+    replaced: list[str] = []
     for argument in arguments:
         option, has_value, value = argument.partition("=")
         if has_value and option in _YES_NO_OPTIONS and value.lower() in words:
-            out.append(f"--{words[value.lower()]}{option[2:]}")
-        elif out and out[-1] in _YES_NO_OPTIONS and argument.lower() in words:
-            out[-1] = f"--{words[argument.lower()]}{out[-1][2:]}"
+            replaced.append(f"--{words[value.lower()]}{option[2:]}")
+        elif replaced and replaced[-1] in _YES_NO_OPTIONS and argument.lower() in words:
+            replaced[-1] = f"--{words[argument.lower()]}{replaced[-1][2:]}"
         else:
-            out.append(argument)
-    return out
+            replaced.append(argument)
+    return replaced

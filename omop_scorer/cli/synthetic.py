@@ -1,4 +1,4 @@
-"""Commands that make up a CDM: synth and demo."""
+"""Commands that create a synthetic CDM: synth and demo."""
 
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +16,18 @@ from omop_scorer.errors import ConfigurationError
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Folder for the demonstration.")] = Path("demo"),
-    persons: Annotated[int, typer.Option(min=1, help="Persons in the made-up CDM.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the made-up CDM.")] = 1,
+    folder: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder for the files of the demonstration.")
+    ] = Path("demo"),
+    persons: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of persons in the CDM.")
+    ] = 10_000,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Random seed; the same seed gives the same CDM.")
+    ] = 1,
     log_format: LogOption = "auto",
 ) -> None:
-    """Make up a CDM, score it, and write the population report."""
+    """Create a synthetic CDM, score it and write its report."""
     from omop_scorer.synthetic import write as synthetic  # noqa: PLC0415
 
     try:
@@ -43,7 +49,7 @@ def demo(
     (page,) = write_report(config, "latest", folder / "report.html")
     Console().print(
         f"\nCDM: {cdm}\nResults: {results}\nReport: {page} (open it in a browser)\n"
-        "Look at the results, for example, with:\n"
+        "To query the results, for example:\n"
         f"  duckdb {results} 'FROM omop_scorer.latest_score LIMIT 5'",
         highlight=False,
         soft_wrap=True,
@@ -51,34 +57,52 @@ def demo(
 
 
 def synth(
-    out: Annotated[Path, typer.Option(help="A .duckdb file, or a folder for Parquet files.")],
-    persons: Annotated[int, typer.Option(min=1, help="Persons in the CDM.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Same seed, same CDM.")] = 1,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="PATH", help="DuckDB file (.duckdb), or folder for Parquet files."),
+    ],
+    persons: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of persons in the CDM.")
+    ] = 10_000,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Random seed; the same seed gives the same CDM.")
+    ] = 1,
     crohns_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of persons with Crohn's disease.")
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Share of persons with Crohn's disease, 0 to 1."
+        ),
     ] = 0.3,
     as_of: Annotated[
         datetime | None,
         typer.Option(
-            "--as-of", formats=["%Y-%m-%d"], help="The as-of date for which the truth holds."
+            "--as-of",
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="As-of date of the expected results.",
         ),
     ] = None,
     events_per_person: Annotated[
         float,
         typer.Option(
-            help="Events per person: 0 for about 13, which the truth needs; 20 to 2000 for the "
-            "bulk of a warehouse."
+            metavar="N",
+            help="Records per person. 0: only those that the expected results need, about 13; 20 "
+            "to 2000: further records, for the size of a real warehouse.",
         ),
     ] = 0,
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Threads. The rows do not depend on their number.", show_default="all cores"
+            metavar="N",
+            help="Number of threads; the rows do not depend on it.",
+            show_default="all cores",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing CDM.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace an existing CDM.", show_default=False)
+    ] = False,
 ) -> None:
-    """Make up a CDM, and write the truth beside it."""
+    """Create a synthetic CDM and its expected results."""
     from omop_scorer.synthetic import write as synthetic  # noqa: PLC0415
 
     console = Console(stderr=True)

@@ -1,1 +1,1 @@
-"""Files that a site writes, checked as a whole before a database is opened."""
+"""Files that a site writes. They are checked as a whole before a database is opened."""

@@ -1,4 +1,4 @@
-"""Concept sets exported from ATLAS or Circe, read as ours or converted to YAML."""
+"""Concept sets exported from ATLAS or Circe. A run reads them as they are or converted to YAML."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from omop_scorer.config.concept_set import ConceptItem, ConceptSet, Table
 from omop_scorer.documents import ConceptId, faults_of
 from omop_scorer.errors import ConfigurationError
 
-#: The CDM table that holds records of a domain, for sets exported from ATLAS.
+#: CDM table that holds the records of a domain.
 _TABLE_OF_DOMAIN: Mapping[str, Table] = {
     "Condition": "condition_occurrence",
     "Drug": "drug_exposure",
@@ -24,21 +24,21 @@ _TABLE_OF_DOMAIN: Mapping[str, Table] = {
 def read_atlas(path: Path) -> tuple[ConceptSet, ...]:
     """Read the concept sets of an ATLAS (Circe) JSON file.
 
-    It holds the expression of one set (`{"items": [...]}` or the list alone: named after the
-    file), a set as exported (named by its `name`) or a cohort definition (its `ConceptSets`).
-    Names become lower case with underscores; the title keeps the original.
+    The file holds the expression of one set (`{"items": [...]}` or only the list; named after the
+    file), an exported set (named by its `name`) or a cohort definition (its `ConceptSets`).
+    Names are converted to lower case with underscores; the title keeps the original.
 
     Raises
     ------
     ConfigurationError
-        The file is not such JSON, or an item asks for `includeMapped`: source concepts mapped
-        to a member stand in columns that a run does not read.
+        The file is not such JSON, or an item has `includeMapped`: a run does not read the columns
+        that hold source concepts.
     """
     try:
         document = _with_atlas_keys(json.loads(path.read_text(encoding="utf-8-sig")))
     except json.JSONDecodeError as error:
-        where = f"{path}: line {error.lineno}"
-        raise ConfigurationError(f"{where}: not valid JSON: {error.msg}") from None
+        line = error.lineno
+        raise ConfigurationError(f"{path}: line {line}: not valid JSON: {error.msg}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from None
     problems: list[str] = []
@@ -51,7 +51,7 @@ def read_atlas(path: Path) -> tuple[ConceptSet, ...]:
             problems += faults_of(path, error, _AtlasExpression, f"{title}: ")
             continue
         if not name or name in sets:
-            problems.append(f"{path}: {title!r}: give the set a name of its own, in latin letters")
+            problems.append(f"{path}: {title!r}: give the set a unique name in Latin letters")
             continue
         included = [item for item in parsed if not item.is_excluded]
         domains = sorted({item.concept.DOMAIN_ID or "" for item in included})
@@ -102,7 +102,7 @@ class _AtlasItem(BaseModel):
     @classmethod
     def _is_not_mapped(cls, value: bool | None) -> bool | None:
         if value:
-            raise ValueError("records are found by their standard concept alone; allowed: false")
+            raise ValueError("records are found by standard concept only; allowed: false")
         return value
 
     def to_item(self) -> ConceptItem:
@@ -119,7 +119,7 @@ class _AtlasExpression(BaseModel):
     items: tuple[_AtlasItem, ...]
 
 
-#: ATLAS, WebAPI and R packages spell the same keys in different ways.
+#: Keys as the models spell them; ATLAS, WebAPI and R packages spell them in different ways.
 _ATLAS_KEYS = {
     key.lower().replace("_", ""): key
     for model in (_AtlasConcept, _AtlasItem)
@@ -133,13 +133,13 @@ def _with_atlas_keys(value: object) -> object:
     if not isinstance(value, dict):
         return value
     named = {_ATLAS_KEYS.get(k.lower().replace("_", ""), k): each for k, each in value.items()}
-    if isinstance(named.get("expression"), str):  # some WebAPI versions send it as text
+    if isinstance(named.get("expression"), str):  # some WebAPI versions send JSON as text
         named["expression"] = json.loads(named["expression"])
     return {key: _with_atlas_keys(each) for key, each in named.items()}
 
 
 def _atlas_expressions(path: Path, document: object, title: str) -> Iterator[tuple[str, object]]:
-    """Yield (title, items) of every concept set in a document of any of ATLAS's shapes."""
+    """Yield (title, items) of every concept set in a document, which may have any ATLAS layout."""
     if isinstance(document, list):
         yield title, document
     elif isinstance(document, dict) and isinstance(document.get("ConceptSets"), list):
@@ -151,5 +151,5 @@ def _atlas_expressions(path: Path, document: object, title: str) -> Iterator[tup
         name = document.get("name") or title
         yield from _atlas_expressions(path, document["expression"], str(name))
     else:
-        allowed = "a concept set (items) or a cohort definition (ConceptSets) from ATLAS"
-        raise ConfigurationError(f"{path}: no concept set found; allowed: {allowed}")
+        expected = "a concept set (items) or a cohort definition (ConceptSets) from ATLAS"
+        raise ConfigurationError(f"{path}: no concept set found; expected {expected}")

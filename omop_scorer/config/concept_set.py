@@ -1,4 +1,4 @@
-"""A concept set: its items, and the CDM tables that it is looked for in."""
+"""Concept sets: their items and the CDM tables in which their records are counted."""
 
 import hashlib
 import json
@@ -16,11 +16,11 @@ _COLUMNS = ("concept_id", "vocabulary_id", "concept_code", "concept_name", "conc
 
 
 class ConceptItem(Frozen):
-    """One line of a set: a concept, with or without its descendants.
+    """One item of a concept set: a concept, with or without its descendants.
 
-    Found by `concept_id`; without one by `vocabulary_id` and `concept_code`; without either by
-    `vocabulary_id`, `concept_name` and `concept_class_id` among the standard concepts. Beside a
-    `concept_id` the other columns only say what it means.
+    The concept is found by `concept_id`, else by `vocabulary_id` and `concept_code`, else by
+    `vocabulary_id`, `concept_name` and `concept_class_id` among the standard concepts. If there is
+    a `concept_id`, the other columns are documentation only.
     """
 
     concept_id: ConceptId | None = None
@@ -37,13 +37,15 @@ class ConceptItem(Frozen):
     def _is_identified_in_one_way(self) -> Self:
         by_code, by_name = self.concept_code is not None, self.concept_name is not None
         if by_name and (self.concept_id is not None or by_code):
-            raise ValueError("concept_name finds a concept by name; beside an id or code use name")
+            raise ValueError(
+                "concept_name is for items without concept_id and concept_code; use name instead"
+            )
         if self.concept_id is not None or (by_code and self.vocabulary_id is not None):
             return self
         if by_name and self.vocabulary_id is not None and self.concept_class_id is not None:
             return self
         raise ValueError(
-            "names no concept; allowed: concept_id; or vocabulary_id and concept_code; "
+            "does not identify a concept; allowed: concept_id; or vocabulary_id and concept_code; "
             "or vocabulary_id, concept_name and concept_class_id"
         )
 
@@ -59,7 +61,7 @@ class ConceptItem(Frozen):
 
 
 class ConceptSetDefinition(Frozen):
-    """A concept set as its file defines it."""
+    """A concept set as written in a file, without its name."""
 
     title: Text
     tables: tuple[Table, ...] = ()
@@ -73,8 +75,8 @@ class ConceptSetDefinition(Frozen):
 class ConceptSet(ConceptSetDefinition):
     """A named set of concepts and the CDM tables in which its records are counted.
 
-    Its members are the included concepts minus the excluded ones. Sets named in `include_sets`
-    bring both: what one of them excludes is excluded here as well.
+    Its members are the included concepts minus the excluded ones. A set named in `include_sets`
+    contributes both, so a concept that it excludes is excluded here as well.
     """
 
     name: Name
@@ -88,27 +90,32 @@ class ConceptSet(ConceptSetDefinition):
         descendants: bool,
         tables: Iterable[Table] = (),
     ) -> "ConceptSet":
-        """Return a set of concept ids, all with or all without their descendants."""
+        """Return a set of concept ids, either all with or all without their descendants."""
         items = tuple(ConceptItem(concept_id=i, descendants=descendants) for i in ids)
         return cls(name=name, title=title, tables=tuple(tables), source="run file", include=items)
 
 
 class ConceptSets(dict[str, ConceptSet]):
-    """The concept sets of a folder, by name."""
+    """Concept sets of a folder, by name."""
 
     def item_rows(self, extra: Mapping[str, ConceptSet] | None = None) -> list[dict[str, object]]:
-        """Return the rows of `work.concept_set_item`, sets of `extra` (the run file's) included.
+        """Return the rows of `work.concept_set_item` for these sets and those of the run file.
 
         Columns: concept_set, concept_id, vocabulary_id, concept_code, concept_name,
         concept_class_id (None where not used), include_descendants, is_excluded. Items of
-        included sets are repeated under the set that includes them; no row stands twice.
+        included sets are repeated under the set that includes them. Rows are unique.
+
+        Parameters
+        ----------
+        extra
+            The sets that the run file defines.
 
         Raises
         ------
         ConfigurationError
-            A set of `extra` has a name already taken, or includes a set that does not exist.
+            A set of `extra` has the name of another set, or includes a set that does not exist.
         """
-        sets = self._with(extra)
+        sets = self._combined_with(extra)
         rows: dict[tuple[object, ...], dict[str, object]] = {}
         for name in sets:
             for item, is_excluded in _flattened(name, sets):
@@ -121,20 +128,20 @@ class ConceptSets(dict[str, ConceptSet]):
         """Return the rows of `work.concept_set_table`: concept_set, cdm_table."""
         return [
             {"concept_set": name, "cdm_table": table}
-            for name, concept_set in self._with(extra).items()
+            for name, concept_set in self._combined_with(extra).items()
             for table in sorted(set(concept_set.tables))
         ]
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of what decides members and counts; titles, notes and file names do not."""
+        """SHA-256 of everything that affects members and counts, so not of titles and notes."""
         rows = [json.dumps(row, sort_keys=True) for row in self.item_rows() + self.table_rows()]
         return hashlib.sha256(json.dumps([sorted(self), sorted(rows)]).encode()).hexdigest()
 
-    def _with(self, extra: Mapping[str, ConceptSet] | None) -> dict[str, ConceptSet]:
+    def _combined_with(self, extra: Mapping[str, ConceptSet] | None) -> dict[str, ConceptSet]:
         added = {} if extra is None else {each.name: each for each in extra.values()}
         problems = [
-            f"concept set {name}: the run file defines it; allowed in the folder: another name"
+            f"concept set {name}: the run file defines this name; rename the set of the folder"
             for name in sorted(added.keys() & self.keys())
         ]
         sets = {**self, **added}
@@ -147,25 +154,25 @@ class ConceptSets(dict[str, ConceptSet]):
 def inclusion_faults(
     sets: Mapping[str, ConceptSet], known: Iterable[str] | None = ()
 ) -> Iterator[tuple[str, str]]:
-    """Yield (set, fault) for included sets that do not exist and for circles.
+    """Yield (set, fault) for included sets that do not exist, and for cycles.
 
-    `known` names sets that exist besides `sets`; None means that others may exist.
+    `known` contains the names of further sets that exist; None means that any name may exist.
     """
     for name, concept_set in sets.items():
         for included in concept_set.include_sets:
             if known is not None and included not in sets and included not in known:
                 yield name, f"no concept set {included!r}"
-        if circle := _circle((name,), sets):
-            yield name, f"the set includes itself: {' > '.join([*circle, name])}"
+        if cycle := _cycle((name,), sets):
+            yield name, f"the set includes itself: {' > '.join([*cycle, name])}"
 
 
-def _circle(path: tuple[str, ...], sets: Mapping[str, ConceptSet]) -> tuple[str, ...]:
-    """Return the way from the first set of a path back to itself, empty if there is none."""
+def _cycle(path: tuple[str, ...], sets: Mapping[str, ConceptSet]) -> tuple[str, ...]:
+    """Return the path from the first set of `path` back to itself; empty if there is none."""
     for included in sets[path[-1]].include_sets if path[-1] in sets else ():
         if included == path[0]:
             return path
-        if included not in path and (circle := _circle((*path, included), sets)):
-            return circle
+        if included not in path and (cycle := _cycle((*path, included), sets)):
+            return cycle
     return ()
 
 

@@ -1,7 +1,7 @@
-"""Concept sets: read, checked whole, flattened for the SQL that resolves them.
+"""Reader of a folder of concept sets, in YAML or as JSON exported from ATLAS.
 
-A set is written in YAML (`configs/concept_sets/`) or exported from ATLAS as JSON; every fault of
-both is reported in one go. `sql/cohort/concept_set.sql` finds the members in the site's vocabulary.
+All faults of all files are reported at once. `sql/cohort/concept_set.sql` finds the members of the
+sets in the vocabulary of the site.
 """
 
 from contextlib import suppress
@@ -19,6 +19,8 @@ from omop_scorer.config.concept_set import (
 from omop_scorer.documents import Frozen, Name, faults_of, read_yaml
 from omop_scorer.errors import ConfigurationError
 
+_SUFFIXES = {".yaml", ".yml", ".json"}
+
 
 def load_concept_sets(folder: Path) -> ConceptSets:
     """Read every .yaml, .yml and .json (ATLAS) file of a folder.
@@ -26,9 +28,9 @@ def load_concept_sets(folder: Path) -> ConceptSets:
     Raises
     ------
     ConfigurationError
-        With every fault of every file: file, key, what was found and what is allowed.
+        Every fault of every file, with file, key, what was found and what is allowed.
     """
-    files = sorted(p for p in folder.glob("*") if p.suffix in {".yaml", ".yml", ".json"})
+    files = sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES)
     if not files:
         raise ConfigurationError(f"{folder}: no such folder, or no .yaml or .json file in it")
     sets: dict[str, ConceptSet] = {}
@@ -45,7 +47,7 @@ def load_concept_sets(folder: Path) -> ConceptSets:
                 problems.append(f"{path}: concept_sets.{name}: already defined in {first}")
         for concept_set in found:
             sets.setdefault(concept_set.name, concept_set)
-    # A set that is looked for may well stand in the file that could not be read.
+    # An included set may be defined in the file that could not be read.
     known = defined_in if is_every_name_known else None
     problems += [
         f"{defined_in[name]}: concept_sets.{name}.include_sets: {fault}"
@@ -61,7 +63,7 @@ class _ConceptSetFile(Frozen):
 
 
 def _read_file(path: Path) -> tuple[list[ConceptSet], list[str] | None, list[str]]:
-    """Return the valid sets, the names of all (None: the file cannot be read), and the faults."""
+    """Return the valid sets, the names of all sets (None: unreadable file), and the faults."""
     try:
         if path.suffix == ".json":
             found = list(read_atlas(path))
@@ -80,6 +82,6 @@ def _read_file(path: Path) -> tuple[list[ConceptSet], list[str] | None, list[str
     sets = []
     for name, definition in given.items():
         with suppress(ValidationError):
-            alone = _ConceptSetFile.model_validate({"concept_sets": {name: definition}})
-            sets.append(ConceptSet(name=name, **dict(alone.concept_sets[name])))
+            single = _ConceptSetFile.model_validate({"concept_sets": {name: definition}})
+            sets.append(ConceptSet(name=name, **dict(single.concept_sets[name])))
     return sets, [str(name) for name in given], faults

@@ -1,4 +1,4 @@
-"""Connection settings: everything an engine needs to know of the run file."""
+"""Connection settings: the part of the run file that an engine needs."""
 
 import re
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import Frozen
 from omop_scorer.terms import EngineName
 
-#: As a URL: the catalog of the Spark session.
+#: Value of `cdm.url` and `results.url` that means the catalog of the Spark session.
 CATALOG = "spark"
 
 
 class Cdm(Location):
-    """Where the patients are."""
+    """Location and format of the CDM."""
 
     schema_: str | None = Field(default=None, alias="schema")
     vocabulary_url: str | None = None
@@ -32,17 +32,17 @@ class Cdm(Location):
     @classmethod
     def _zone_exists(cls, name: str) -> str:
         if name not in available_timezones():
-            raise ValueError("no such time zone; allowed: names as in Europe/Berlin, or UTC")
+            raise ValueError("unknown time zone; allowed: UTC, or a name such as Europe/Berlin")
         return name
 
     @field_validator("vocabulary_url")
     @classmethod
     def _is_a_path(cls, url: str | None) -> str | None:
-        # The url is not repeated: it may hold a password.
+        # The message does not repeat the URL, which may contain a password.
         if url is not None and is_server(url):
             raise ValueError(
-                "a vocabulary on a server is read from the CDM's own database: leave this out, and "
-                "name its schema under cdm.vocabulary_schema"
+                "must be a file or folder; a vocabulary on a server is read from the database of "
+                "the CDM: remove this key and name the schema in cdm.vocabulary_schema"
             )
         return url
 
@@ -51,7 +51,9 @@ class Cdm(Location):
     def _tables_are_read(cls, tables: Mapping[str, str]) -> Mapping[str, str]:
         known = [table.name for table in TABLES]
         if unknown := sorted(set(tables) - set(known)):
-            raise ValueError(f"{', '.join(unknown)}: not read; tables read: {', '.join(known)}")
+            raise ValueError(
+                f"{', '.join(unknown)}: not read by a run; tables read: {', '.join(known)}"
+            )
         return tables
 
     @field_validator("date_formats")
@@ -59,18 +61,18 @@ class Cdm(Location):
     def _formats_are_dates(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
         for text in formats:
             if "%d" not in text or not re.search("%[mbB]", text) or not re.search("%[yY]", text):
-                raise ValueError("each format needs a day, a month and a year, as in %m/%d/%Y")
+                raise ValueError("each format needs a day, a month and a year, such as %m/%d/%Y")
         return formats
 
 
 class Results(Location):
-    """Where the answers go."""
+    """Location of the results."""
 
     schema_: str = Field(default="omop_scorer", alias="schema", min_length=1)
 
 
 class PostgreSQL(Frozen):
-    """How a PostgreSQL server is dealt with."""
+    """Settings of a PostgreSQL connection: its name, timeouts and retries."""
 
     application_name: str = Field(default="omop-scorer", min_length=1, max_length=63)
     lock_timeout_seconds: int = Field(default=60, ge=1, le=2_000_000)
@@ -80,7 +82,7 @@ class PostgreSQL(Frozen):
 
 
 class Spark(Frozen):
-    """How a Spark session is had, and where it keeps the tables of a run that is under way."""
+    """Settings of a Spark session, and the folder for the work tables of a run."""
 
     scratch: str | None = None
     settings: Mapping[str, str] = {}
@@ -97,12 +99,12 @@ class Spark(Frozen):
     def _settings_are_no_secrets(cls, settings: Mapping[str, str]) -> Mapping[str, str]:
         for name in settings:
             if not name.startswith("spark."):
-                raise ValueError(f"{name}: not a setting of Spark; allowed: spark.something")
-            # The address of a server holds its token.
+                raise ValueError(f"{name}: not a Spark setting; names start with spark.")
+            # The address of a Spark Connect server contains its token.
             is_remote = name == "spark.remote"
             if is_remote or re.search("secret|password|token|credential|[.]key", name, re.I):
                 raise ValueError(
-                    f"{name}: what is kept with every run may hold no secret: it belongs in "
+                    f"{name}: settings are stored with every run and must not hold a secret; use "
                     f"{'the variable SPARK_REMOTE' if is_remote else 'spark-defaults.conf'}"
                 )
         return settings
@@ -110,7 +112,7 @@ class Spark(Frozen):
 
 @dataclass(frozen=True)
 class Connections:
-    """The settings with which an engine or a reader of results opens its databases."""
+    """Settings with which an engine or a reader of results opens its databases."""
 
     engine: EngineName
     cdm: Cdm

@@ -1,4 +1,4 @@
-"""Everything a run reads from files, checked together: the configuration and what it names."""
+"""Definitions of a run: the run file and the files that it names, checked together."""
 
 import hashlib
 import json
@@ -22,11 +22,12 @@ from omop_scorer.terms import RACE_SETS
 
 
 def refuse_unknown_sets(config: RunConfig, concept_sets: ConceptSets) -> None:
-    """Fail when the run file names a concept set that does not exist.
+    """Check that every concept set that the run file or an SQL file names exists.
 
     Raises
     ------
     ConfigurationError
+        Every concept set that does not exist.
     """
     named = {"cohort.exclude_concept_sets": config.cohort.exclude_concept_sets}
     for quantity, rule in config.covariates.quantities().items():
@@ -40,7 +41,7 @@ def refuse_unknown_sets(config: RunConfig, concept_sets: ConceptSets) -> None:
         if name not in concept_sets
     ]
     problems += [
-        f"the concept sets lack {name!r}, which the covariate rules need"
+        f"no concept set {name!r}, which the SQL files need; copy it from the shipped concept sets"
         for name in RULE_SETS
         if name not in concept_sets
     ]
@@ -48,7 +49,7 @@ def refuse_unknown_sets(config: RunConfig, concept_sets: ConceptSets) -> None:
         raise ConfigurationError(*problems)
 
 
-#: Sets that the SQL files ask for by name.
+#: Concept sets that the SQL files name.
 RULE_SETS = (
     "sex_male",
     "sex_female",
@@ -72,11 +73,12 @@ RULE_SETS = (
 
 
 def refuse_unknown_covariates(config: RunConfig, model: Model, units: Units) -> None:
-    """Fail when the model card asks for a covariate without a rule, or a quantity has no units.
+    """Check that every covariate of the model card has a rule, and every quantity its units.
 
     Raises
     ------
     ConfigurationError
+        Every covariate without a rule and every quantity without units.
     """
     rules = {name.rpartition("/")[2] for name in sql.names() if name.startswith("covariates/")}
     problems = [
@@ -86,7 +88,7 @@ def refuse_unknown_covariates(config: RunConfig, model: Model, units: Units) -> 
         if covariate.name not in rules
     ]
     problems += [
-        f"the unit table lacks the quantity {quantity!r}"
+        f"the file of units has no quantity {quantity!r}"
         for quantity in config.covariates.quantities()
         if quantity not in units.quantities
     ]
@@ -96,7 +98,7 @@ def refuse_unknown_covariates(config: RunConfig, model: Model, units: Units) -> 
 
 @dataclass(frozen=True)
 class Definitions:
-    """Everything a run reads from files: the configuration and what it names, checked."""
+    """The run file and the files that it names, all valid."""
 
     config: RunConfig
     model: Model
@@ -106,18 +108,18 @@ class Definitions:
 
     @property
     def concept_sets_sha256(self) -> str:
-        """SHA-256 of concept sets, units and treatment lines together, as used."""
+        """SHA-256 of the concept sets, units and treatment lines together."""
         parts = (self.concept_sets.sha256, self.units.sha256, json.dumps(self.lines.rows()))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def load_definitions(config: RunConfig) -> Definitions:
-    """Read the model card, concept sets, units and treatment lines, and refuse what cannot run.
+    """Read the model card, concept sets, units and treatment lines, and check them together.
 
     Raises
     ------
     ConfigurationError
-        With every fault of every file.
+        Every fault of every file.
     """
     configs = shipped("configs")
     problems: list[str] = []
@@ -154,13 +156,14 @@ def _collect(problems: list[str], load: Callable[[], _T]) -> _T | None:
 
 
 def refuse_without_variants(config: RunConfig, model: Model) -> None:
-    """Fail when the run leaves covariates out and the card has no model for some combination.
+    """Check that a run with reduced models has a variant for each combination of covariates.
 
-    A patient may lack any of them together, and a run must not find that out at night.
+    A patient may lack any combination, and a run should not discover a missing variant at night.
 
     Raises
     ------
     ConfigurationError
+        The card has no variants, or lacks some of them.
     """
     if config.missing != "reduced_model":
         return
@@ -169,19 +172,19 @@ def refuse_without_variants(config: RunConfig, model: Model) -> None:
             f"missing: found 'reduced_model', but {model.path} has no variants; "
             "allowed: impute, or a card with variants"
         )
-    # A drug that no record shows was not taken: an exposure is never left out.
+    # A drug without records counts as not taken, so an exposure is never left out.
     names = [
         name
         for name in can_be_left_out(model)
         if not isinstance(getattr(config.covariates, name, None), Exposure)
     ]
-    wanted = [each for r in range(1, len(names) + 1) for each in combinations(names, r)]
-    lacking = [", ".join(each) for each in wanted if frozenset(each) not in model.reduced]
-    if lacking:
-        listed = "; ".join(lacking[:MAXIMUM_LISTED])
-        more = len(lacking) - MAXIMUM_LISTED
+    needed = [each for n in range(1, len(names) + 1) for each in combinations(names, n)]
+    missing = [", ".join(each) for each in needed if frozenset(each) not in model.reduced]
+    if missing:
+        listed = "; ".join(missing[:MAXIMUM_LISTED])
+        more = len(missing) - MAXIMUM_LISTED
         raise ConfigurationError(
             f"missing: found 'reduced_model', but {model.path} has no variant without "
-            f"{listed}{f'; and {more} more' if more > 0 else ''}; a patient may lack any of "
-            f"{', '.join(names)} together"
+            f"{listed}{f'; and {more} more' if more > 0 else ''}; a patient may lack any "
+            f"combination of {', '.join(names)}"
         )

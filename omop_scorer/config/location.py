@@ -1,4 +1,4 @@
-"""Where tables are, as a section of the run file: a path, or a server with its password apart."""
+"""Location of tables in the run file: a path, or a server whose password is kept separately."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ from omop_scorer.errors import ConfigurationError
 
 
 class Location(Frozen):
-    """Where tables are: a file, a folder or a server, whose password is kept out of the URL."""
+    """A file, folder or server with tables. The URL never contains the password of the server."""
 
     url: str
     password_file: str | None = None
@@ -26,34 +26,32 @@ class Location(Frozen):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _keep_the_password_apart(
-        cls, given: Any, validate: ModelWrapValidatorHandler[Self]
-    ) -> Self:
-        """Take the password out before anything that could repeat it sees the URL."""
+    def _separate_password(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """Remove the password from the URL before a validation error can repeat it."""
         url = given.get("url") if isinstance(given, Mapping) else None
         if not isinstance(url, str) or not is_server(url):
             return validate(given)
         shown, password = without_password(url)
-        place = validate({**given, "url": shown})
+        location = validate({**given, "url": shown})
         if password is not None:
-            place._password = SecretStr(password)
-        return place
+            location._password = SecretStr(password)
+        return location
 
     @field_validator("url")
     @classmethod
-    def _is_a_place(cls, url: str) -> str:
+    def _is_not_in_memory(cls, url: str) -> str:
         if url.startswith(":"):
             raise ValueError("give the path of a file or folder, or postgresql://...")
         return url
 
     @property
     def is_server(self) -> bool:
-        """Whether the URL names a server."""
+        """True if the URL is that of a server."""
         return is_server(self.url)
 
     @property
     def password(self) -> SecretStr | None:
-        """The password that stood in the URL, or stands in the file.
+        """The password from the password file, or else from the URL.
 
         Raises
         ------
@@ -70,5 +68,5 @@ class Location(Frozen):
             ) from None
         password = text.rstrip("\r\n")
         if not password:
-            raise ConfigurationError(f"password_file {self.password_file}: holds no password")
+            raise ConfigurationError(f"password_file {self.password_file}: contains no password")
         return SecretStr(password)

@@ -1,4 +1,4 @@
-"""The run file as frozen models; every fault reported at once, before any database is touched."""
+"""The run file as frozen models. All faults are reported at once, before a database is opened."""
 
 import hashlib
 import json
@@ -17,10 +17,10 @@ from omop_scorer.errors import ConfigurationError
 from omop_scorer.resources import shipped
 from omop_scorer.terms import EngineName, Uncertainty
 
-#: "Ever" as a number of days: two hundred years, longer than any record.
+#: "Ever" as a number of days: 200 years, longer than any patient's history.
 EVER_DAYS = 73_000
 
-#: PostgreSQL cuts off the rest of a name.
+#: PostgreSQL silently truncates longer names.
 _LONGEST_NAME_BYTES = 63
 
 Days = Annotated[int, Field(ge=0, le=EVER_DAYS)]
@@ -29,7 +29,7 @@ Table = Literal["measurement", "observation"]
 
 
 class Cohort(Frozen):
-    """Who is in, and who of them is scored."""
+    """Rules for who is in the cohort and who of the cohort is scored."""
 
     concept_ids: tuple[ConceptId, ...] = Field(default=(201606,), min_length=1)
     extra_concept_ids: tuple[ConceptId, ...] = ()
@@ -43,12 +43,12 @@ class Cohort(Frozen):
     @model_validator(mode="after")
     def _ages_in_order(self) -> "Cohort":
         if self.age_minimum > self.age_maximum:
-            raise ValueError("age_minimum is above age_maximum: nobody would be scored")
+            raise ValueError("age_minimum is above age_maximum: no patient would be scored")
         return self
 
 
 class Measured(Frozen):
-    """A measured quantity: where it is looked for, how far back, and what is plausible."""
+    """Rules for a measured quantity: concepts, look-back, plausible limits, imputed value."""
 
     concept_ids: tuple[ConceptId, ...] = ()
     measurement_concept_sets: tuple[str, ...] = ()
@@ -71,19 +71,19 @@ class Measured(Frozen):
 
 
 class Exposure(Frozen):
-    """A yes or no from drug exposures."""
+    """Rules for a yes/no covariate that is derived from drug exposures."""
 
     lookback_days: Days
 
 
 class DiseaseLocation(Frozen):
-    """Disease location, from the whole history."""
+    """Rules for the disease location, which is derived from the whole history."""
 
     imputed_value: float | None = Field(default=None, ge=0, le=1)
 
 
 class Covariates(Frozen):
-    """The rules of covariates.md, one section a covariate or quantity."""
+    """Covariate rules, one section per covariate or measured quantity."""
 
     crp: Measured = Measured(
         measurement_concept_sets=("crp", "crp_moles"),
@@ -113,9 +113,10 @@ class Covariates(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _keys_left_out_take_their_default(cls, given: object) -> object:
+    def _fill_in_defaults(cls, given: object) -> object:
         if not isinstance(given, dict):
             return given
+        # A section that gives some keys keeps the defaults of its own covariate for the others.
         merged = dict(given)
         for name, field in cls.model_fields.items():
             if isinstance(merged.get(name), dict):
@@ -128,7 +129,7 @@ class Covariates(Frozen):
 
 
 class Audit(Frozen):
-    """What the audits count from when, and how a treatment is taken to go on."""
+    """Rules of the audits: first date counted, age, and when a treatment is still continuing."""
 
     since: date = date(2016, 1, 1)
     age_at: Literal["as_of", "index"] = "as_of"
@@ -136,7 +137,7 @@ class Audit(Frozen):
 
 
 class RunConfig(Frozen):
-    """Everything a run depends on besides the data."""
+    """The whole run file: everything that a run depends on besides the data."""
 
     engine: EngineName = "duckdb"
     cdm: Cdm
@@ -162,25 +163,31 @@ class RunConfig(Frozen):
 
     @model_validator(mode="after")
     def _engine_fits(self) -> "RunConfig":
-        for key, place in (("cdm", self.cdm), ("results", self.results)):
-            if place.is_server and self.engine != "postgresql":
+        for key, location in (("cdm", self.cdm), ("results", self.results)):
+            if location.is_server and self.engine != "postgresql":
                 raise ValueError(f"{key}.url is on a server: it needs engine: postgresql")
-            if not place.is_server and self.engine == "postgresql":
+            if not location.is_server and self.engine == "postgresql":
                 raise ValueError(
-                    f"{key}.url is no server: engine postgresql needs postgresql://..."
+                    f"{key}.url is not a server: engine postgresql needs postgresql://..."
                 )
         if self.engine == "postgresql" and self.cdm.vocabulary_url is not None:
-            raise ValueError("cdm.vocabulary_url: engine postgresql reads one database")
+            raise ValueError(
+                "cdm.vocabulary_url: not allowed, because engine postgresql reads one database; "
+                "use cdm.vocabulary_schema"
+            )
         if self.engine != "duckdb" and (self.threads is not None or self.memory_limit is not None):
-            raise ValueError(f"threads and memory_limit are of engine duckdb, not of {self.engine}")
+            raise ValueError(
+                "threads and memory_limit are settings of engine duckdb; "
+                f"remove them for engine {self.engine}"
+            )
         if self.engine == "spark":
             urls = (self.cdm.url, self.cdm.vocabulary_url, self.results.url, self.spark.scratch)
             if any(url is not None and "://" in url for url in urls):
                 raise ValueError(
-                    "engine spark takes folders that driver and executors mount, or the word spark "
-                    "for a catalog: no URL of an object store"
+                    "engine spark needs folders that the driver and all executors mount, or the "
+                    "word spark for the catalog; the URL of an object store is not allowed"
                 )
-            # It becomes a folder's name, or the names of a catalog and a schema.
+            # The schema becomes the name of a folder, or the names of a catalog and a schema.
             name = self.results.schema_
             if "/" in name or not all(part.strip() for part in name.split(".")):
                 raise ValueError("results.schema: allowed: schema, or catalog.schema")
@@ -195,10 +202,12 @@ class RunConfig(Frozen):
         results = Path(self.results.url)
         for url in (self.cdm.url, self.cdm.vocabulary_url):
             if url is not None and _is_same(Path(url), results):
-                raise ValueError("results.url is the CDM itself: the CDM is never written to")
+                raise ValueError(
+                    "results.url is the CDM, which a run never writes to; name another location"
+                )
         if self.engine == "duckdb" and results.stem == self.results.schema_:
             raise ValueError(
-                "results.url: the file may not be called like results.schema, "
+                "results.url: the file must not have the name of results.schema, "
                 "because DuckDB could not tell the two apart in a query"
             )
         return self
@@ -207,23 +216,25 @@ class RunConfig(Frozen):
         name = self.results.schema_
         if len(name.encode()) > _LONGEST_NAME_BYTES or name.startswith("pg_"):
             raise ValueError(
-                f"results.schema: at most {_LONGEST_NAME_BYTES} bytes, and not pg_..., for that is "
-                "the server's"
+                f"results.schema: at most {_LONGEST_NAME_BYTES} bytes are allowed, and names that "
+                "start with pg_ are reserved"
             )
         schemas = (self.cdm.schema_, self.cdm.vocabulary_schema)
         if self.cdm.url == self.results.url and self.results.schema_ in schemas:
-            raise ValueError("results.schema is that of the CDM: the CDM is never written to")
+            raise ValueError(
+                "results.schema is the schema of the CDM, which a run never writes to; name another"
+            )
         return self
 
     @property
     def connections(self) -> Connections:
-        """The settings of this run file that an engine needs."""
+        """The settings that an engine needs."""
         return Connections(
             **{field.name: getattr(self, field.name) for field in fields(Connections)}
         )
 
     def to_json(self) -> str:
-        """Return the configuration as canonical JSON, as stored with every run."""
+        """Return the configuration as canonical JSON, which is stored with every run."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
 
     @property
@@ -244,19 +255,19 @@ def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     Raises
     ------
     ConfigurationError
-        With every fault found: file, key, what was found and what is allowed.
+        Every fault, with file, key, what was found and what is allowed.
     """
     document, problems = _read(path, overrides)
     return _validated(path, document, problems)
 
 
 def load_for_readers(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a run file for its results alone; what it says of engine and CDM does not matter.
+    """Read a run file for its results only, ignoring its settings of engine and CDM.
 
     Raises
     ------
     ConfigurationError
-        As `load`.
+        As for `load`.
     """
     document, problems = _read(path, overrides)
     results = document.get("results")
@@ -271,12 +282,12 @@ def load_for_readers(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def to_server(option: str, url: str, null_text: Sequence[str]) -> Connections:
-    """Return the settings that reach a server, for a command without a run file.
+    """Return the settings that connect to a server, for a command without a run file.
 
     Raises
     ------
     ConfigurationError
-        The URL is none of a server; the message names the option.
+        The URL is not that of a server. The message names the command-line option.
     """
     cdm = {"url": url, "null_text": tuple(null_text)}
     document = {"engine": "postgresql", "cdm": cdm, "results": {"url": url}}
@@ -303,5 +314,5 @@ def _validated(path: Path, document: dict[str, Any], problems: list[str]) -> Run
 
 
 def shipped_run_file() -> Path:
-    """Return the commented run file with every default."""
+    """Return the path of the shipped run file, which shows every key with its default."""
     return shipped("configs") / "nightly.yaml"

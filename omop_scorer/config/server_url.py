@@ -1,4 +1,4 @@
-"""URLs of database servers: what may be said of one, and the password in it, kept apart."""
+"""URLs of database servers. Passwords are removed so that a URL can be printed and stored."""
 
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -13,9 +13,9 @@ _SECRET_OPTIONS = (
 
 @dataclass(frozen=True)
 class ServerUrl:
-    """A server's URL in parts, without any password.
+    """The parts of a server URL, without the password.
 
-    `options` are those of libpq, such as sslmode and sslrootcert.
+    `options` are libpq options, such as sslmode and sslrootcert.
     """
 
     host: str | None
@@ -26,17 +26,17 @@ class ServerUrl:
 
 
 def is_server(url: str) -> bool:
-    """Tell whether a URL names a database server rather than a file or folder."""
+    """Return True if a URL is that of a database server, not a file or folder."""
     return "://" in url
 
 
 def without_password(url: str) -> tuple[str, str | None]:
-    """Return a server's URL as it may be shown, and its password, decoded.
+    """Split a server URL into a URL that is safe to show and the decoded password.
 
     Raises
     ------
     ValueError
-        It is no such URL; the message repeats nothing of it, for any part may be the password.
+        The URL is not valid. The message repeats no part of it: any part may be the password.
     """
     try:
         parts = urlsplit(url)
@@ -44,22 +44,22 @@ def without_password(url: str) -> tuple[str, str | None]:
     except ValueError:
         raise ValueError(_malformed()) from None
     if parts.scheme not in _SCHEMES:
-        raise ValueError("not a URL that is known; allowed: a path, or postgresql://...")
-    # An unencoded / ? or # in a password ends the host too early: what follows holds the @.
+        raise ValueError("unknown kind of URL; allowed: a path, or postgresql://...")
+    # If a password contains an unencoded / ? or #, the host ends there and the @ comes later.
     if parts.fragment or "@" in parts.path + parts.query:
         raise ValueError(_malformed())
     options = parse_qsl(parts.query, keep_blank_values=True)
     if any(name in _SECRET_OPTIONS for name, _ in options):
-        raise ValueError("a password does not belong among the options after the question mark")
+        raise ValueError("options after the question mark must not contain a password or secret")
     password = None if parts.password is None else unquote(parts.password)
     user = f"{parts.username}@" if parts.username else ""
-    place = parts.netloc.rpartition("@")[2]
+    host_and_port = parts.netloc.rpartition("@")[2]
     query = f"?{parts.query}" if parts.query else ""
-    return f"postgresql://{user}{place}{parts.path}{query}", password or None
+    return f"postgresql://{user}{host_and_port}{parts.path}{query}", password or None
 
 
 def read_server(url: str) -> ServerUrl:
-    """Take apart a URL that `without_password` has returned."""
+    """Split a URL that `without_password` has returned into its parts."""
     parts = urlsplit(url)
     return ServerUrl(
         host=unquote(parts.hostname) if parts.hostname else None,
@@ -72,6 +72,6 @@ def read_server(url: str) -> ServerUrl:
 
 def _malformed() -> str:
     return (
-        "not a URL of a server; write postgresql://user@host:5432/database, and percent-encode "
-        "what is not a letter or digit in user and password (or give the password in a file)"
+        "not a valid server URL; write postgresql://user@host:5432/database, percent-encode every "
+        "character of user and password that is not a letter or digit, or use password_file"
     )

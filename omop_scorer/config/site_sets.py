@@ -1,4 +1,4 @@
-"""Concept sets that the run file itself defines: the cohort, and concepts of the site."""
+"""Concept sets that the run file defines: the cohort and the further concepts of a site."""
 
 from omop_scorer.config.concept_set import ConceptSet
 from omop_scorer.config.run_file import RunConfig
@@ -6,11 +6,11 @@ from omop_scorer.terms import COHORT
 
 
 def site_concept_sets(config: RunConfig) -> dict[str, ConceptSet]:
-    """Return the concept sets that the run file itself defines."""
+    """Return the concept sets that the run file defines, by name."""
     ids = (*config.cohort.concept_ids, *config.cohort.extra_concept_ids)
     sets = {
         COHORT: ConceptSet.from_ids(
-            COHORT, "The disease of the cohort", ids, True, ("condition_occurrence",)
+            COHORT, "Disease of the cohort", ids, True, ("condition_occurrence",)
         )
     }
     for quantity, rule in config.covariates.quantities().items():

@@ -1,4 +1,4 @@
-"""Treatment lines: the drugs whose first exposure starts a line, with their classes."""
+"""Drugs whose first exposure starts a treatment line, with their classes."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -10,7 +10,7 @@ from omop_scorer.documents import Frozen, Name, Text, load_document
 
 
 class TreatmentDrug(Frozen):
-    """A drug whose first exposure starts a treatment line."""
+    """One drug, its class and its concept set."""
 
     drug: Text
     drug_class: Name
@@ -25,17 +25,19 @@ class TreatmentDrug(Frozen):
 
 
 class TreatmentLines(Frozen):
-    """The drugs that make treatment lines, in the order that breaks ties of one day."""
+    """Drugs that start treatment lines. Their order decides between lines of the same day."""
 
     treatment_lines: Annotated[tuple[TreatmentDrug, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _names_each_once(self) -> Self:
+    def _drugs_are_unique(self) -> Self:
         for key in ("drug", "concept_set"):
             values = [getattr(drug, key) for drug in self.treatment_lines]
-            twice = sorted({value for value in values if values.count(value) > 1})
-            if twice:
-                raise ValueError(f"{key} named more than once: {', '.join(twice)}; allowed: once")
+            repeated = sorted({value for value in values if values.count(value) > 1})
+            if repeated:
+                raise ValueError(
+                    f"{key} named more than once: {', '.join(repeated)}; allowed: once"
+                )
         return self
 
     def rows(self) -> list[dict[str, object]]:
@@ -47,11 +49,18 @@ class TreatmentLines(Frozen):
 
 
 def load_treatment_lines(path: Path, concept_sets: Collection[str]) -> TreatmentLines:
-    """Read the drugs that make treatment lines; `concept_sets` names the sets that exist.
+    """Read the file of treatment lines.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+    concept_sets
+        Names of the concept sets that exist.
 
     Raises
     ------
     ConfigurationError
-        With every fault of the file, a concept set that does not exist included.
+        Every fault of the file, including concept sets that do not exist.
     """
     return load_document(path, TreatmentLines, {"concept_sets": concept_sets})

@@ -1,7 +1,4 @@
-"""Unit table and treatment lines: the small tables of `configs/`, read and checked whole.
-
-Also how any YAML table is read, and how its faults are put into words, which concept sets share.
-"""
+"""Accepted units of the measured quantities, with the factors that convert recorded values."""
 
 import hashlib
 import json
@@ -12,12 +9,13 @@ from pydantic import Field, StrictBool, StrictFloat, StrictStr, model_validator
 
 from omop_scorer.documents import ConceptId, Frozen, Name, Text, load_document
 
-#: What sql/covariates/measurement_value.sql removes: space, tab, newline, return, no-break space.
+#: Characters that sql/covariates/measurement_value.sql removes: space, tab, line feed, carriage
+#: return and no-break space.
 _BLANKS = str.maketrans(dict.fromkeys(" \t\n\r\u00a0"))
 
 
 class RejectedUnit(Frozen):
-    """A unit that is known and refused, with the reason in `note`."""
+    """A unit whose records are rejected, with the reason in `note`."""
 
     unit: Text
     concept_ids: tuple[ConceptId, ...] = ()
@@ -26,7 +24,7 @@ class RejectedUnit(Frozen):
 
 
 class Unit(Frozen):
-    """An accepted unit: value in the canonical unit = recorded value x `factor`."""
+    """An accepted unit: value in the canonical unit = recorded value * `factor`."""
 
     unit: Text
     concept_ids: tuple[ConceptId, ...] = ()
@@ -45,7 +43,7 @@ class Quantity(Frozen):
     rejected: tuple[RejectedUnit, ...] = ()
 
     @model_validator(mode="after")
-    def _says_one_thing_of_every_unit(self) -> Self:
+    def _units_agree(self) -> Self:
         problems = []
         verdicts: dict[int | str, tuple[str, float | None]] = {}
         listed: tuple[Unit | RejectedUnit, ...] = (*self.units, *self.rejected)
@@ -53,19 +51,19 @@ class Quantity(Frozen):
             factor = unit.factor if isinstance(unit, Unit) else None
             for text in unit.texts:
                 if not normalise_unit_text(text):
-                    problems.append(f"unit {unit.unit!r}: a text of blanks alone means no unit")
+                    problems.append(f"unit {unit.unit!r}: a text of only blanks is not a unit")
             keys: list[int | str] = [*unit.concept_ids, *map(normalise_unit_text, unit.texts)]
             for key in keys:
                 other, verdict = verdicts.setdefault(key, (unit.unit, factor))
                 if verdict != factor:
                     problems.append(
-                        f"{key!r} stands under {other!r} and under {unit.unit!r}; "
+                        f"{key!r} is listed under {other!r} and under {unit.unit!r}; "
                         "allowed: one factor, or rejected"
                     )
         _, factor = verdicts.get(normalise_unit_text(self.canonical_unit), ("", None))
         if factor != 1:
             problems.append(
-                f"canonical_unit {self.canonical_unit!r}: missing from the texts with factor 1"
+                f"canonical_unit {self.canonical_unit!r}: not among the texts with factor 1"
             )
         if problems:
             raise ValueError("; ".join(problems))
@@ -73,7 +71,7 @@ class Quantity(Frozen):
 
 
 class Units(Frozen):
-    """The accepted units of every measured quantity."""
+    """Accepted units of every measured quantity."""
 
     quantities: dict[Name, Quantity]
 
@@ -104,15 +102,15 @@ class Units(Frozen):
         ]
 
     def accepts_missing_unit(self, quantity: str) -> bool:
-        """Whether a value without a unit is taken to be in the canonical unit."""
+        """Return True if a value without a unit is accepted as being in the canonical unit."""
         return self.quantities[quantity].accept_missing_unit
 
     def canonical_unit(self, quantity: str) -> str:
-        """Return the unit that values are converted to, as it is printed."""
+        """Return the name of the unit that values are converted to."""
         return self.quantities[quantity].canonical_unit
 
     def to_json(self) -> str:
-        """Return what decides a conversion as canonical JSON; notes do not."""
+        """Return everything that affects a conversion, so not the notes, as canonical JSON."""
         rows: list[dict[str, object]] = [
             {
                 "quantity": name,
@@ -131,16 +129,16 @@ class Units(Frozen):
 
 
 def normalise_unit_text(text: str) -> str:
-    """Return a unit as it is compared: lower case, all blanks removed."""
+    """Return a unit text as it is compared: lower case, without blanks."""
     return text.lower().translate(_BLANKS)
 
 
 def load_units(path: Path) -> Units:
-    """Read the unit table.
+    """Read the file of units.
 
     Raises
     ------
     ConfigurationError
-        With every fault of the file: key, what was found and what is allowed.
+        Every fault of the file, with key, what was found and what is allowed.
     """
     return load_document(path, Units)

@@ -1,1 +1,1 @@
-"""Statistical disclosure control: true figures in, protected figures out."""
+"""Statistical disclosure control: it takes the true counts of a run and returns protected ones."""

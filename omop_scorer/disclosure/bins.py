@@ -1,4 +1,4 @@
-"""Histograms whose every bin holds enough persons to be printed."""
+"""Histograms in which every bin holds enough persons to be printed."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 import pandas as pd
 from scipy import special
 
+from omop_scorer import terms
 from omop_scorer.model.card import ModelCard
 
 _KEY = ["measure", "category"]
 
-_DISTANCE, _SCORED, _COMPLETE = "trial_distance", "scored", "nothing_imputed"
-
-#: So many widths of a bin are between the marks to which the far end of a joined tail moves.
+#: The far end of a joined tail moves outward to a multiple of this many bin widths.
 _WIDTHS = 10
 
-#: Bins of age end where these groups do: who is how old is printed by both.
-_AGE, _AGE_WIDTH, _LAST_AGE = "age", 5, 85
+#: Bins of age end where age groups begin, because the report prints persons by both.
+_AGE = (terms.COVARIATE, "age")
+_AGE_EDGES = frozenset(lowest for _, lowest, _ in terms.AGE_GROUPS)
 
 
 @dataclass(frozen=True)
 class _Bin:
-    """Persons of each kind from `low` to below `high`; `n_joined` bins were made one."""
+    """Persons of each kind from `low` to below `high`, joined from `n_joined` bins."""
 
     low: float
     high: float
@@ -38,25 +38,25 @@ class _Bin:
 
 
 def merge_bins(rows: pd.DataFrame, minimum: int, card: ModelCard | None) -> pd.DataFrame:
-    """Return a run's histograms with bins joined until each holds nobody, or the minimum or more.
+    """Return a run's histograms with bins joined until none holds from 1 to `minimum` - 1 persons.
 
-    Tails are joined inwards, then small bins within with the smaller neighbour. The far end of a
-    joined tail is moved outward to a round number, so that it does not tell the most extreme
-    value. A histogram of fewer persons than the minimum has no row at all. Of the trial distance
-    those with something imputed are a kind of their own, because a reader can subtract.
+    Tails are joined inwards first, then each small bin with the smaller of its neighbours. The far
+    end of a joined tail moves outward to a round number, so that it does not reveal the most
+    extreme value. A histogram of fewer persons than the minimum has no row at all. For the trial
+    distance, persons with an imputed value are counted separately, because a reader can subtract.
     """
     merged: list[tuple[object, ...]] = []
-    is_distance = rows["measure"] == _DISTANCE
-    for (measure, category), own in rows[~is_distance].groupby(_KEY, sort=False):
+    is_distance = rows["measure"] == terms.DISTANCE
+    for key, own in rows[~is_distance].groupby(_KEY, sort=False):
         bins = [
             _Bin(low, high, (int(n),))
             for low, high, n in own[["bin_low", "bin_high", "n_persons"]].itertuples(
                 index=False, name=None
             )
         ]
-        is_edge = _is_age_edge if (measure, category) == ("covariate", _AGE) else None
+        is_edge = _AGE_EDGES.__contains__ if key == _AGE else None
         for each in _merge(bins, minimum, is_edge):
-            merged.append((measure, category, each.low, each.high, each.counts[0], None))
+            merged.append((*key, each.low, each.high, each.counts[0], None))
     merged += _distances(rows[is_distance], minimum, len(card.covariates) if card else None)
     columns = [*_KEY, "bin_low", "bin_high", "n_persons", "expected_share"]
     return pd.DataFrame(merged, columns=columns)
@@ -70,23 +70,26 @@ def _distances(
         index=False, name=None
     ):
         counts.setdefault((low, high), {})[category] = int(n)
-    bins = [
-        _Bin(*ends, (found.get(_COMPLETE, 0), found.get(_SCORED, 0) - found.get(_COMPLETE, 0)))
-        for ends, found in sorted(counts.items())
-    ]
+    bins = []
+    for ends, found in sorted(counts.items()):
+        complete = found.get(terms.NOTHING_IMPUTED, 0)
+        bins.append(_Bin(*ends, (complete, found.get(terms.SCORED, 0) - complete)))
     totals = [sum(each.counts[kind] for each in bins) for kind in (0, 1)]
     has_both = not any(0 < total < minimum for total in totals)
     if not has_both:
         bins = [_Bin(each.low, each.high, (0, sum(each.counts))) for each in bins]
     merged: list[tuple[object, ...]] = []
     kinds: tuple[tuple[str, Callable[[_Bin], int]], ...] = (
-        (_SCORED, lambda each: sum(each.counts)),
-        (_COMPLETE, lambda each: each.counts[0]),
+        (terms.SCORED, lambda each: sum(each.counts)),
+        (terms.NOTHING_IMPUTED, lambda each: each.counts[0]),
     )
     found_bins = _merge(bins, minimum)
     for category, count in kinds:
         merged += [
-            (_DISTANCE, category, each.low, each.high, count(each), _expected(each, n_covariates))
+            (
+                *(terms.DISTANCE, category, each.low, each.high),
+                *(count(each), _expected(each, n_covariates)),
+            )
             for each in found_bins
             if count(each)
         ]
@@ -101,45 +104,41 @@ def _expected(each: _Bin, n_covariates: int | None) -> float | None:
     return float(below[1] - below[0])
 
 
-def _is_age_edge(value: float) -> bool:
-    return value % _AGE_WIDTH == 0 and value <= _LAST_AGE
-
-
 def _merge(
     bins: Sequence[_Bin], minimum: int, is_edge: Callable[[float], bool] | None = None
 ) -> list[_Bin]:
-    """Join bins, given in order, until none is small; none is left when all of them are few."""
+    """Join bins, given in order, until none is small; return none if all of them are small."""
     merged: list[_Bin] = []
     for each in bins:
         joins = bool(merged) and is_edge is not None
-        # An empty bin has no row: the edge may lie between two rows.
-        if joins and not _is_edge_between(merged[-1].high, each.low, is_edge):
+        # An empty bin has no row, so the edge may lie between two rows.
+        if joins and not _has_edge_between(merged[-1].high, each.low, is_edge):
             merged[-1] += each
         else:
             merged.append(each)
     width = bins[0].high - bins[0].low if bins else 0.0
     while len(merged) > 1 and any(each.is_small(minimum) for each in merged):
-        first = _place_to_join(merged, minimum)
+        first = _index_to_join(merged, minimum)
         merged[first : first + 2] = [merged[first] + merged[first + 1]]
     if any(each.is_small(minimum) for each in merged):
         return []
     return _blur_tails(merged, width * _WIDTHS)
 
 
-def _place_to_join(bins: Sequence[_Bin], minimum: int) -> int:
-    """Return the first of the two bins to join next: tails come first, then small bins within."""
+def _index_to_join(bins: Sequence[_Bin], minimum: int) -> int:
+    """Return the index of the first of the two bins to join next: tails first, then the others."""
     last = len(bins) - 1
     if bins[0].is_small(minimum):
         return 0
     if bins[last].is_small(minimum):
         return last - 1
-    place = next(i for i, each in enumerate(bins) if each.is_small(minimum))
-    left, right = sum(bins[place - 1].counts), sum(bins[place + 1].counts)
-    return place - 1 if left <= right else place
+    index = next(i for i, each in enumerate(bins) if each.is_small(minimum))
+    left, right = sum(bins[index - 1].counts), sum(bins[index + 1].counts)
+    return index - 1 if left <= right else index
 
 
-def _is_edge_between(low: float, high: float, is_edge: Callable[[float], bool] | None) -> bool:
-    """Say whether an allowed edge lies from one number to another, both included."""
+def _has_edge_between(low: float, high: float, is_edge: Callable[[float], bool] | None) -> bool:
+    """Return True if an allowed edge lies between two numbers, both included."""
     return is_edge is None or any(
         is_edge(float(value)) for value in range(math.ceil(low), math.floor(high) + 1)
     )
@@ -148,10 +147,10 @@ def _is_edge_between(low: float, high: float, is_edge: Callable[[float], bool] |
 def _blur_tails(bins: list[_Bin], step: float) -> list[_Bin]:
     """Move the far ends of joined tails outward, to a multiple of the step."""
     blurred = list(bins)
-    for place in (0, -1):
-        each = blurred[place] if blurred else None
+    for index in (0, -1):
+        each = blurred[index] if blurred else None
         if each is not None and each.n_joined > 1:
-            low = math.floor(round(each.low / step, 9)) * step if place == 0 else each.low
-            high = math.ceil(round(each.high / step, 9)) * step if place else each.high
-            blurred[place] = _Bin(low, high, each.counts, each.n_joined)
+            low = math.floor(round(each.low / step, 9)) * step if index == 0 else each.low
+            high = math.ceil(round(each.high / step, 9)) * step if index else each.high
+            blurred[index] = _Bin(low, high, each.counts, each.n_joined)
     return blurred

@@ -1,4 +1,4 @@
-"""The printed counts of each results table as cells, and what a model card says about them."""
+"""The printed counts of each results table as cells, with what the model card says about them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,30 +6,33 @@ from functools import cache, cached_property
 
 import pandas as pd
 
+from omop_scorer import terms
 from omop_scorer.config.run_file import RunConfig
 from omop_scorer.data_model import data_model
 from omop_scorer.disclosure.cells import Cell, Figures
 from omop_scorer.model.card import ModelCard
 
-#: Columns that say the same for every row with these keys, which are not the row's own.
+#: Counts that are the same in every row with these keys, and so do not belong to a single row.
 _SHARED = {
     ("subgroup_summary", "n_stratum"): ("stratum", "stratum_value"),
     ("next_treatment", "n_population"): ("population", "index_rule", "index_class"),
     ("imputation_sensitivity", "n_imputed"): ("covariate",),
 }
 
-STATES = ("n_observed", "n_computed", "n_absent", "n_imputed", "n_left_out")
-
 N_COHORT: Cell = ("run", "n_cohort")
 
 N_SCORED: Cell = ("run", "n_scored")
 
-FIFTY = 50
+#: The lowest age of the words such as `women_50_and_over`.
+_FIFTY = 50
+
+#: Lowest and highest age of each age group in completed years, both included.
+_AGES = {name: (max(0, lowest), highest) for name, lowest, highest in terms.AGE_GROUPS}
 
 
 @cache
 def key_columns(table: str) -> tuple[str, ...]:
-    """Return the columns that name a row of a results table, without run_id."""
+    """Return the key columns of a results table, without run_id."""
     return tuple(
         each.column_name
         for each in data_model()[table]
@@ -39,7 +42,7 @@ def key_columns(table: str) -> tuple[str, ...]:
 
 @cache
 def count_columns(table: str) -> tuple[str, ...]:
-    """Return the columns of a results table that must not be printed while they are small."""
+    """Return the columns of a results table whose small values must not be printed."""
     return tuple(each.column_name for each in data_model()[table] if each.is_count)
 
 
@@ -54,16 +57,16 @@ def cells_of(table: str, column: str, rows: pd.DataFrame) -> list[Cell]:
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """The tables of a run, their cells and where these are."""
+    """The tables of a run and their cells."""
 
     frames: Mapping[str, pd.DataFrame]
     figures: Figures
     config: RunConfig | None
-    """None where this release does not understand the configuration of the run."""
+    """None if this release cannot read the configuration of the run."""
     card: ModelCard | None
 
     def add_counts(self) -> None:
-        """Add every count that the tables hold."""
+        """Add every count of the tables as a printed cell."""
         for table, rows in self.frames.items():
             for column in count_columns(table):
                 if column in rows:
@@ -72,7 +75,7 @@ class Tables:
                             self.figures.add(cell, int(n))
 
     def values(self, table: str, column: str, **keys: str) -> list[str]:
-        """Return the values of a column, each once, in the order of the rows."""
+        """Return the distinct values of a column, in the order of the rows."""
         rows = self.frames.get(table)
         if rows is None:
             return []
@@ -81,7 +84,7 @@ class Tables:
         return [str(value) for value in dict.fromkeys(rows[column])]
 
     def stratum(self, stratum: str, subgroup: str | None) -> dict[str, Cell]:
-        """Return, by value of a stratum, the cell of a label, or of everybody (None)."""
+        """Return the cell of a label (None: of all scored patients) for each stratum value."""
         values = self.values("subgroup_summary", "stratum_value", stratum=stratum)
         return {value: scored(stratum, value, subgroup) for value in values}
 
@@ -92,26 +95,25 @@ class Tables:
 
     @cached_property
     def classes(self) -> dict[str, str]:
-        """The drug classes of the card: labels and keys."""
+        """Class keys of the card, by class label."""
         return {} if self.card is None else {each.label: each.key for each in self.card.classes}
 
 
 def scored(stratum: str, value: str, subgroup: str | None) -> Cell:
-    """Return the cell of the scored of a stratum with a label, or of all of them (None)."""
+    """Return the cell of the scored patients of a stratum value with a label (None: any label)."""
     if subgroup is None:
         return ("subgroup_summary", "n_stratum", stratum, value)
     return ("subgroup_summary", "n_persons", stratum, value, subgroup)
 
 
-def lowest_age(group: str) -> int | None:
-    """Return the lowest age of a group such as '50 to 54'; None when it has none."""
-    first = group.split(" ", 1)[0]
-    return int(first) if first.isdigit() else (0 if first == "Under" else None)
+def ages_of(group: str) -> tuple[int, int] | None:
+    """Return the lowest and the highest age of an age group; None for unknown age."""
+    return _AGES.get(group)
 
 
 def from_fifty(groups: Sequence[str]) -> Iterator[str]:
     """Yield the age groups of 50 and over."""
     for group in groups:
-        lowest = lowest_age(group)
-        if lowest is not None and lowest >= FIFTY:
+        ages = ages_of(group)
+        if ages is not None and ages[0] >= _FIFTY:
             yield group

@@ -1,4 +1,4 @@
-"""Take from a run's tables what must not leave the warehouse: small counts, and what tells them."""
+"""Removal of small counts, and of the figures that reveal them, from the tables of a run."""
 
 import re
 from collections.abc import Mapping
@@ -21,16 +21,13 @@ from omop_scorer.disclosure.identities_change import (
     CHANGED,
     IN,
     OUT,
+    contradicts_previous_report,
     flow_cell,
-    gives_change_away,
     known_before,
     link_change,
 )
 from omop_scorer.disclosure.identities_cohort import (
-    ALL,
-    ALONE_ON_TOP,
-    POPULATIONS,
-    WOMEN_FROM_50,
+    is_alone_on_top,
     link_cohort,
     persons,
     whole,
@@ -39,6 +36,14 @@ from omop_scorer.disclosure.identities_covariates import link_covariates, no, ye
 from omop_scorer.disclosure.identities_treatment import link_treatment
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.disclosure.true_run import Change, RunTables
+from omop_scorer.terms import (
+    ALL,
+    FIRST_BIOLOGIC,
+    POPULATIONS,
+    RECORDED,
+    SCORED,
+    WOMEN_50_AND_OVER,
+)
 
 _MOMENTS = ("mean", "standard_deviation", "standardised_mean_difference")
 
@@ -46,10 +51,10 @@ _QUARTILES = ("first_quartile_days", "median_days", "third_quartile_days")
 
 _QUARTERS = 4
 
-#: Columns that tell a count of their row: hidden with it.
-_TELLING = ("share", "ci_low", "ci_high", *_MOMENTS, *_QUARTILES)
+#: Columns that reveal a count of their row and are hidden with it.
+_REVEALING = ("share", "ci_low", "ci_high", *_MOMENTS, *_QUARTILES)
 
-#: Significant digits of a mean that leaves the warehouse.
+#: Significant digits of a printed mean.
 _DIGITS = 4
 
 #: A count in a warning, by the word that follows it.
@@ -59,25 +64,25 @@ _CONCEPTS = "concept_set_member"
 
 
 def protect_run(run: RunTables, minimum: int) -> ReportData:
-    """Return what may be shown of a run.
+    """Return the figures of a run that may be shown.
 
     Parameters
     ----------
     run
-        With its true counts.
+        The run with its true counts.
     minimum
-        The smallest count, above zero, that is printed; the run's own configured minimum holds
-        where it is greater.
+        The smallest count above zero that is printed. If the minimum configured for the run is
+        greater, that one applies.
     """
     given = (run.run["config"] or {}).get("minimum_cell_count")
     own = given if isinstance(given, int) else minimum
     minimum = max(minimum, own)
     frames = {name: rows for name, rows in run.frames.items() if name != _CONCEPTS}
     if "prevalence" in frames and run.card is None:
-        # Which labels they add up from is not known, so neither is what they would tell.
+        # Without a card the labels of a class are not known, so these counts cannot be linked.
         rows = frames["prevalence"]
-        is_told = ~rows["measure"].str.endswith(ALONE_ON_TOP)
-        frames["prevalence"] = rows[is_told].reset_index(drop=True)
+        is_linked = ~rows["measure"].map(is_alone_on_top).astype(bool)
+        frames["prevalence"] = rows[is_linked].reset_index(drop=True)
     if "histogram" in frames:
         frames["histogram"] = _typed(merge_bins(frames["histogram"], minimum, run.card))
     tables, change = Tables(frames, Figures(), run.config, run.card), run.change
@@ -85,7 +90,7 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
     needed = _needed_most(tables)
     hidden = tables.figures.hide(minimum, needed)
     if own < minimum:
-        # What the run's own threshold hides stays hidden, lest the two reports tell it together.
+        # A reader may have both reports, so cells hidden by the run's own minimum stay hidden.
         hidden |= tables.figures.hide(own, needed)
     shown = {name: _hide(name, rows, hidden) for name, rows in frames.items()}
     if "covariate_summary" in shown:
@@ -109,7 +114,7 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
 
 
 def link(tables: Tables, run: Mapping[str, Any], change: Change | None) -> None:
-    """Add every count that is printed, and what a reader can calculate from them."""
+    """Add every printed count and the counts that a reader can calculate from them."""
     for cell, name in ((N_COHORT, "n_cohort"), (N_SCORED, "n_scored")):
         if run[name] is not None:
             tables.figures.add(cell, run[name])
@@ -126,54 +131,54 @@ def _needed_most(tables: Tables) -> list[Cell]:
     return [
         *(known_before(label) for label in (ALL, *tables.labels)),
         *(N_COHORT, N_SCORED, *populations),
-        *(persons(each, WOMEN_FROM_50) for each in POPULATIONS),
+        *(persons(each, WOMEN_50_AND_OVER) for each in POPULATIONS),
         *(scored(ALL, ALL, label) for label in tables.labels),
         *(("attrition", "n_excluded", step) for step in tables.values("attrition", "step")),
         *(
-            ("next_treatment", "n_persons", population, "first_biologic", ALL, next_class)
-            for population in (ALL, WOMEN_FROM_50)
+            ("next_treatment", "n_persons", population, FIRST_BIOLOGIC, ALL, next_class)
+            for population in (ALL, WOMEN_50_AND_OVER)
             for next_class in tables.values("next_treatment", "next_class")
         ),
     ]
 
 
 def _hide(table: str, rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:
-    """Return a table without its hidden counts, and without what would tell them."""
+    """Return a table without its hidden counts and the columns that reveal them."""
     rows = rows.copy()
-    is_told = pd.Series(data=False, index=rows.index)
+    is_revealed = pd.Series(data=False, index=rows.index)
     for column in count_columns(table):
         is_hidden = pd.Series(
             [cell in hidden for cell in cells_of(table, column, rows)], rows.index
         )
-        is_told |= is_hidden
+        is_revealed |= is_hidden
         rows[column] = rows[column].mask(is_hidden.astype(bool))
-    for column in rows.columns.intersection(list(_TELLING)):
-        rows[column] = rows[column].mask(is_told)
+    for column in rows.columns.intersection(list(_REVEALING)):
+        rows[column] = rows[column].mask(is_revealed)
     return rows
 
 
 def _hide_moments(rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:
-    """Hide means that tell a hidden count, or the mean of a few.
+    """Hide means that reveal a hidden count or the mean of a few patients.
 
-    The mean of a yes or no tells how many said yes. The mean of all the scored is that of those
-    recorded and of a constant that is known: it tells the mean of few recorded, and beside the mean
-    of the recorded how many are imputed.
+    The mean of a yes/no covariate reveals how many are yes. The mean of all scored patients
+    combines the recorded values with a known constant: it reveals the mean of a few recorded values
+    and, beside the mean of the recorded, the number of imputed values.
     """
-    is_told = [
+    is_revealed = [
         any(
             cell in hidden
             for cell in (
                 yes(covariate),
                 no(covariate),
-                ("covariate_summary", "n_persons", covariate, "recorded"),
-                ("covariate_summary", "n_persons", covariate, "scored"),
+                ("covariate_summary", "n_persons", covariate, RECORDED),
+                ("covariate_summary", "n_persons", covariate, SCORED),
             )
         )
         for covariate in rows["covariate"]
     ]
     for column in _MOMENTS:
-        # To all digits, the moments of two nights would tell the value of one patient more.
-        rows[column] = rows[column].mask(pd.Series(is_told, rows.index, dtype=bool))
+        # With all digits, the moments of two nights would reveal the value of one added patient.
+        rows[column] = rows[column].mask(pd.Series(is_revealed, rows.index, dtype=bool))
         rows[column] = rows[column].map(_rounded, na_action="ignore").astype("Float64")
     return rows
 
@@ -183,7 +188,7 @@ def _rounded(value: float) -> float:
 
 
 def _hide_quartiles(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
-    """Hide the quartiles of few: between them there would be fewer than the minimum."""
+    """Hide quartiles with fewer persons than the minimum between two of them."""
     rows = rows.copy()
     is_few = (rows["n_persons"] < _QUARTERS * minimum).fillna(value=True).astype(bool)
     for column in rows.columns.intersection(list(_QUARTILES)):
@@ -192,7 +197,7 @@ def _hide_quartiles(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
 
 
 def _hide_few(rows: pd.DataFrame, column: str, minimum: int) -> pd.DataFrame:
-    """Hide small counts that nothing else is calculated from."""
+    """Hide small counts that are linked with no other count."""
     is_few = rows[column].between(1, minimum - 1).fillna(value=False)
     return rows.assign(**{column: rows[column].mask(is_few.astype(bool))})
 
@@ -202,7 +207,7 @@ def _count(n: int | None, cell: Cell, hidden: Hidden) -> int | None:
 
 
 def _without_counts(message: str | None) -> str | None:
-    """Take the counts out of a run's warnings: those that may be shown stand in its tables."""
+    """Replace the counts in a run's warnings; the tables show those that may be shown."""
     return None if message is None else _COUNTED.sub("some", message)
 
 
@@ -218,7 +223,7 @@ def _classes(run: RunTables) -> list[dict[str, Any]]:
 
 
 def _change(change: Change, tables: Tables, hidden: Hidden, minimum: int) -> dict[str, Any]:
-    about = {
+    previous = {
         "previous_run_id": change.earlier.run_id,
         "previous_as_of_date": change.earlier.as_of_date,
     }
@@ -226,18 +231,18 @@ def _change(change: Change, tables: Tables, hidden: Hidden, minimum: int) -> dic
     if patients is None:
         counts: dict[str, int | None] = dict.fromkeys(("n_in", "n_out", "n_changed"))
         return {
-            **about,
+            **previous,
             **counts,
             "causes": _listed([], "cause"),
             "flows": _listed([], "from", "to"),
         }
-    hides_all = gives_change_away(tables, hidden, minimum)
+    hides_all = contradicts_previous_report(tables, hidden, minimum)
 
     def shown(n: int, cell: Cell) -> int | None:
         return None if n and (hides_all or cell in hidden) else n
 
     return {
-        **about,
+        **previous,
         "n_in": shown(patients.n_in, IN),
         "n_out": shown(patients.n_out, OUT),
         "n_changed": shown(patients.n_changed, CHANGED),
@@ -252,7 +257,7 @@ def _change(change: Change, tables: Tables, hidden: Hidden, minimum: int) -> dic
 
 
 def _listed(rows: list[tuple[Any, ...]], *keys: str) -> pd.DataFrame:
-    """Return counts by key; those that are hidden stand last, in the order of their keys."""
+    """Return counts by key, the largest first and hidden ones last, sorted by key."""
     rows = sorted(rows, key=lambda row: (row[-1] is None, -(row[-1] or 0), row[:-1]))
     return _typed(pd.DataFrame(rows, columns=[*keys, "n_persons"]))
 

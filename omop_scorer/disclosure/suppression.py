@@ -1,29 +1,29 @@
-"""Disclosure control: which of the printed counts must be hidden so that no small one leaks.
+"""Choice of the printed counts to hide, so that no small count can be calculated from the others.
 
-A count is small when it is at least 1 and below the minimum; a zero is not small and is always
-printed. Small counts are hidden, and so are as many others as it takes that none of the small
-ones can be recalculated. One mark stands for every hidden cell, so a reader cannot tell which.
+A count is small if it is at least 1 and below the minimum. A zero is not small and is always
+printed. All small counts are hidden, and as many others as are needed to protect the small ones.
+All hidden cells look the same, so a reader cannot tell which of them are small.
 
-What the attacker knows
------------------------
+Knowledge of the attacker
+-------------------------
 - Every printed count, every identity `total = sum of members`, the minimum, and these rules.
 - Counts are whole numbers. A hidden cell is at least 1, because a zero is never hidden. A virtual
   cell, which no report prints, is at least 0.
 
-A small cell is protected when some table that agrees with all of this has the minimum or more in
-it. The true table agrees too, so at least two values are then possible, one of them not small.
-Such a table is a proof that can be checked by addition alone, and here every small cell has one:
-the solver only proposes tables, and none counts before it was checked in whole numbers. A solver
-that errs can therefore hide too much, never too little.
+A small cell is protected if some table that agrees with this knowledge has the minimum or more in
+the cell. The true table agrees too, so at least two values are possible, and one is not small.
+Such a table is a proof that addition alone can check. Every small cell has one: the solver only
+proposes tables, and each is checked in whole numbers before it is used. An error of the solver can
+therefore hide too much, but never too little.
 
-Not covered: a sum or a difference of printed counts that is not a cell (add it as a virtual one),
-two reports on the same persons (at two dates, or with two minima, what one hides the other may
-print), and a reader who runs these rules on every possible table to see which of them gives this
-very choice of hidden cells.
+Not covered: a sum or difference of printed counts that is not a cell (add it as a virtual cell);
+two reports on the same persons (at two dates, or with two minima, one may print what the other
+hides); and a reader who applies these rules to every possible table to find those that lead to
+this choice of hidden cells.
 
-The method is the linear one for linked tables with the cost of a cell's absolute change
-(M. Fischetti and J. J. Salazar, Management Science 2001;47:1008-27; A. Hundepool and others,
-Statistical Disclosure Control, Wiley 2012, chapter 4), but in whole numbers.
+The method is cell suppression in linked tables by linear programming, with the absolute change of
+a cell as its cost (M. Fischetti and J. J. Salazar, Management Science 2001;47:1008-27; A. Hundepool
+and others, Statistical Disclosure Control, Wiley 2012, chapter 4), but in whole numbers.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -39,13 +39,13 @@ from scipy.sparse.csgraph import connected_components
 
 CellT = TypeVar("CellT", bound=Hashable)
 
-#: A kept cell is hidden only if that spares cells of this many times its cost.
+#: A cell in `keep` is hidden only if this saves cells that cost this many times as much.
 _KEPT = 100.0
 
-#: A hidden cell may change almost for nothing; the little keeps changes short.
+#: A hidden cell can change at almost no cost; a small cost keeps the changes few.
 _HIDDEN = 1e-3
 
-#: The solver's search ends after so many nodes: a limit on time would not be deterministic.
+#: The solver stops after this many nodes, because a time limit would not be deterministic.
 _MAXIMUM_NODES = 2000
 
 
@@ -56,11 +56,12 @@ class _Table:
     Attributes
     ----------
     cells
-        Where the cells stand in the order of all counts, ascending (c).
+        Index of each cell in the order of all counts, ascending; shape (c,).
     identities
-        1 for the total, -1 for each member; identities x cells.
+        1 for the total, -1 for each member; shape (identities, c).
     values, printed, small, prices
-        True count; whether the cell is one to print; whether it is small; what hiding it costs (c).
+        True count; whether the cell is printed, not virtual; whether it is small; cost of hiding
+        it; shape (c,) each.
     """
 
     cells: NDArray[np.intp]
@@ -71,7 +72,7 @@ class _Table:
     prices: NDArray[np.float64]
 
     def part(self, chosen: NDArray[np.intp]) -> "_Table":
-        """Return the table of the chosen cells only; the others cannot change."""
+        """Return the table of the chosen cells; the others are taken as unable to change."""
         columns = self.identities[:, chosen]
         return _Table(
             self.cells[chosen],
@@ -90,41 +91,41 @@ def protect(
     minimum: int,
     keep: Sequence[CellT] = (),
 ) -> frozenset[CellT]:
-    """Return the cells to hide so that no small count can be recalculated from what is printed.
+    """Return the cells to hide, so that no small count can be calculated from the printed ones.
 
-    The same arguments in the same order give the same cells. The choice is for few cells, of small
-    counts, and among equals for those given later.
+    The same arguments in the same order give the same cells. Few cells with small counts are
+    preferred; among equal cells, those given later.
 
     Parameters
     ----------
     counts
         True count of every cell, printed or virtual.
     sums
-        Identities that a reader knows: a total and its members. A cell may be in many, and a total
-        may be a member of another.
+        Identities that a reader knows: a total and its members. A cell may be in several, and a
+        total may be a member of another.
     virtual
-        Cells that are never printed, such as complements and differences of nested populations;
-        their small counts must not be recalculable either.
+        Cells that are never printed, such as complements and differences of nested populations.
+        Their small counts are protected as well.
     minimum
         The smallest count above zero that is printed; 1 hides nothing.
     keep
-        Cells that readers need most, the most needed first: hidden last, but never printed at the
-        cost of protection.
+        Cells that readers need most, the most needed first. They are hidden last, but protection
+        always comes first.
 
     Raises
     ------
     ValueError
-        A minimum below 1; a cell without a count, or whose count is negative or not whole; an
-        identity that does not hold, named by its total. No message holds a count.
+        The minimum is below 1; a cell has no count, or one that is negative or not whole; or an
+        identity does not hold (the message names its total). No message contains a count.
     """
     table = _table(counts, sums, virtual, minimum, keep)
     hidden = [
-        place
+        index
         for linked in _linked(table)
-        for place in linked.cells[_hide(linked, minimum)].tolist()
+        for index in linked.cells[_hide(linked, minimum)].tolist()
     ]
     names = list(counts)
-    return frozenset(names[place] for place in hidden)
+    return frozenset(names[index] for index in hidden)
 
 
 def _table(
@@ -134,23 +135,23 @@ def _table(
     minimum: int,
     keep: Sequence[CellT],
 ) -> _Table:
-    """Return the whole table, its identities checked."""
+    """Return the whole table after checking the arguments."""
     if minimum < 1:
-        raise ValueError(f"minimum {minimum}; allowed: 1 or more")
+        raise ValueError(f"minimum: found {minimum}; allowed: 1 or more")
     for cell, count in counts.items():
         if count < 0 or count != int(count):
-            raise ValueError(f"cell {cell!r} has no whole number of at least 0")
-    for what, named in (("virtual", virtual), ("keep", keep)):
-        if any(cell not in counts for cell in named):
-            raise ValueError(f"{what} names a cell that has no count")
+            raise ValueError(f"the count of {cell!r} must be a whole number of 0 or more")
+    for argument, cells in (("virtual", virtual), ("keep", keep)):
+        if any(cell not in counts for cell in cells):
+            raise ValueError(f"{argument} names a cell that has no count")
     for total, members in sums:
         if any(cell not in counts for cell in (total, *members)):
             raise ValueError(f"the sum for {total!r} names a cell that has no count")
         if counts[total] != sum(counts[member] for member in members):
             raise ValueError(f"the sum for {total!r} does not hold")
-    place = {cell: i for i, cell in enumerate(counts)}
+    index = {cell: i for i, cell in enumerate(counts)}
     entries = [
-        (row, place[cell], sign)
+        (row, index[cell], sign)
         for row, (total, members) in enumerate(sums)
         for cell, sign in ((total, 1), *((member, -1) for member in members))
     ]
@@ -162,12 +163,12 @@ def _table(
         values,
         np.array([cell not in virtual for cell in counts], np.bool_),
         (values > 0) & (values < minimum),
-        _prices(values, [place[cell] for cell in keep]),
+        _prices(values, [index[cell] for cell in keep]),
     )
 
 
 def _prices(values: NDArray[np.int64], keep: Sequence[int]) -> NDArray[np.float64]:
-    """Return what hiding a cell costs: its size on a log scale, many times more if kept."""
+    """Return the cost of hiding each cell: the log of its count, multiplied if it is in `keep`."""
     later_is_cheaper = 1 - 1e-4 * np.arange(len(values)) / max(1, len(values))
     prices = np.log1p(values) * later_is_cheaper
     for rank, kept in enumerate(dict.fromkeys(keep)):
@@ -178,7 +179,7 @@ def _prices(values: NDArray[np.int64], keep: Sequence[int]) -> NDArray[np.float6
 def _linked(table: _Table) -> Iterator[_Table]:
     """Yield the parts of a table that have a small cell and share no identity with each other.
 
-    A printed zero links nothing: it never changes.
+    A printed zero links nothing, because it never changes.
     """
     table = table.part(np.flatnonzero((table.values > 0) | ~table.printed))
     rows, columns = table.identities.nonzero()
@@ -194,11 +195,11 @@ def _linked(table: _Table) -> Iterator[_Table]:
 
 
 def _hide(table: _Table, minimum: int) -> NDArray[np.bool_]:
-    """Return which cells of one linked table to hide.
+    """Return the cells of one linked table to hide, as a mask of shape (c,).
 
-    Cell by cell, the smallest first, the cheapest change of the table that lifts a small cell to
-    the minimum is looked for, and what it changes is hidden. One change may lift many cells.
-    Hiding more takes nothing away from what was possible before, so no cell is looked at twice.
+    For each small cell, the smallest first, find the cheapest change of the table that raises the
+    cell to the minimum, and hide every cell that it changes. One change may protect several cells.
+    Hiding more cells keeps earlier changes possible, so each cell is visited once.
     """
     hidden = table.small & table.printed
     protected = ~table.small
@@ -213,9 +214,10 @@ def _hide(table: _Table, minimum: int) -> NDArray[np.bool_]:
 def _cheapest_change(
     table: _Table, hidden: NDArray[np.bool_], cell: int, minimum: int
 ) -> NDArray[np.int64]:
-    """Return the cheapest change of a table's counts after which a cell has the minimum.
+    """Return the cheapest change of a table's counts that raises a cell to the minimum.
 
-    Each cell's rise and fall are two variables that are at least 0. Printed cells keep at least 1.
+    The rise and the fall of each cell are two variables of at least 0. Printed cells keep a count
+    of at least 1.
     """
     lowest_rise = np.zeros(len(table.values))
     highest_fall = (table.values - table.printed).astype(np.float64)
@@ -226,7 +228,8 @@ def _cheapest_change(
         np.concatenate([np.full(len(prices), np.inf), highest_fall]),
     )
     identities = sparse.hstack([table.identities, -table.identities], format="csr")
-    for is_whole in (False, True):  # without whole numbers it is fast, and nearly always whole
+    # Without the integer constraint the solver is fast, and its result is nearly always whole.
+    for is_whole in (False, True):
         found = milp(
             np.tile(prices, 2),
             integrality=np.full(2 * len(prices), is_whole),
@@ -239,12 +242,12 @@ def _cheapest_change(
             change: NDArray[np.int64] = rise - fall
             if change[cell] >= lowest_rise[cell] and _is_possible(table, change):
                 return change
-    # Always possible: the identities hold for every multiple of the table.
+    # This change is always possible: the identities hold for every multiple of the table.
     return table.values * (minimum - 1)
 
 
 def _is_possible(table: _Table, change: NDArray[np.int64]) -> bool:
-    """Return whether all identities and lower bounds hold after a change, in whole numbers."""
+    """Return True if all identities and lower bounds hold after a change, in whole numbers."""
     return bool(
         not (table.identities @ change).any()
         and (table.values + change >= table.printed.astype(np.int64)).all()

@@ -1,4 +1,4 @@
-"""The aggregates of one run as the results tables hold them: true counts, not yet to be shown."""
+"""Aggregates of one run as read from the results tables: true counts, not yet protected."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from omop_scorer import sql, terms
 from omop_scorer.config.run_file import Audit, Cohort, RunConfig
 from omop_scorer.data_model import data_model
+from omop_scorer.disclosure import coded
 from omop_scorer.engines.base import ResultsReader
 from omop_scorer.model.card import ModelCard
 from omop_scorer.model.load import load_model, shipped_models
@@ -19,12 +20,14 @@ from omop_scorer.model.subgroups import label_set
 from omop_scorer.results.difference import PatientDifference, compare
 from omop_scorer.results.history import Run
 
-_OF_PERSONS = {"person_id", "subject_id"}
+_PERSON_COLUMNS = {"person_id", "subject_id"}
 
-#: The order in which words are printed, where alphabetical order would puzzle a reader.
+_AGE_GROUPS = tuple(name for name, _, _ in terms.AGE_GROUPS)
+
+#: Printing order of coded words whose alphabetical order would confuse a reader.
 _ORDER: Mapping[str, tuple[str, ...]] = {
     "population": (*terms.POPULATIONS, *terms.TREATED_POPULATIONS, *terms.SUMMARISED),
-    "age_group": tuple(name for name, _, _ in terms.AGE_GROUPS),
+    "age_group": _AGE_GROUPS,
     "sex": terms.SEXES,
     "reason": terms.EXCLUSIONS,
     "index_rule": terms.INDEX_RULES,
@@ -33,7 +36,7 @@ _ORDER: Mapping[str, tuple[str, ...]] = {
     "assumption": terms.ASSUMPTIONS,
     "measure": (
         *(terms.WOMEN_50_AND_OVER, terms.AGE_OR_SEX_UNKNOWN),
-        *(*terms.STATUS_MEASURES, "n_records"),
+        *(*terms.STATUS_MEASURES, coded.N_RECORDS),
         *terms.HISTOGRAMS,
         *terms.LABEL_CHECKS,
     ),
@@ -42,7 +45,7 @@ _ORDER: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What differs from the COMPLETE run before; `patients` is None when nobody can tell."""
+    """Differences from the previous COMPLETE run; `patients` is None if they are not known."""
 
     earlier: Run
     patients: PatientDifference | None
@@ -50,31 +53,31 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class RunTables:
-    """A run, its aggregates and what changed since the run before it."""
+    """A run, its aggregates and the changes since the previous run."""
 
     run: Mapping[str, Any]
-    """The rows of scoring_run and of its COMPLETE status, `completed_at`, and `config`, parsed."""
+    """The row of scoring_run with its COMPLETE status, `completed_at`, and `config`, parsed."""
     frames: Mapping[str, pd.DataFrame]
-    """The tables of which the run has rows, without run_id, in an order for readers."""
+    """The tables in which the run has rows, without run_id, in reading order."""
     config: RunConfig | None
-    """None where this release does not understand the run's configuration."""
+    """None if this release cannot read the run's configuration."""
     card: ModelCard | None
-    """None where no card of the run's model is shipped."""
+    """None if no card of the run's model is shipped."""
     change: Change | None
 
 
 def aggregate_tables() -> list[str]:
-    """Return the results tables, besides a run's own two, whose rows are not of persons."""
+    """Return the results tables without person rows, except scoring_run and scoring_run_status."""
     return [
         name
         for name, columns in data_model().items()
         if not name.startswith("scoring_run")
-        and not _OF_PERSONS & {each.column_name for each in columns}
+        and not _PERSON_COLUMNS & {each.column_name for each in columns}
     ]
 
 
 def read_run(reader: ResultsReader, run: Run) -> RunTables:
-    """Read what a run has; tables that an older schema lacks are left out.
+    """Read the aggregates of a run; tables that an older schema lacks are left out.
 
     Raises
     ------
@@ -113,9 +116,10 @@ def _read(reader: ResultsReader, table: str, run_id: int) -> pa.Table:
 
 
 def _config(text: str, uncertainty: str) -> RunConfig | None:
-    """Return the configuration, of another release what links its figures; None if not even that.
+    """Return the configuration of a run; None if this release cannot read it.
 
-    Of that, what this release does not know is left out, and what it has no word of is the default.
+    From the configuration of another release, only the parts that link figures are read. Keys that
+    this release does not know are ignored, and missing keys take their defaults.
     """
     try:
         return RunConfig.model_validate_json(text)
@@ -123,9 +127,9 @@ def _config(text: str, uncertainty: str) -> RunConfig | None:
         given = json.loads(text)
     linking: dict[str, Any] = {"cdm": {"url": "cdm"}, "results": {"url": "results"}}
     for name, section in (("audit", Audit), ("cohort", Cohort)):
-        of_it = given.get(name) if isinstance(given, dict) else None
-        known = section.model_fields if isinstance(of_it, dict) else {}
-        linking[name] = {key: value for key, value in (of_it or {}).items() if key in known}
+        found = given.get(name) if isinstance(given, dict) else None
+        known = section.model_fields if isinstance(found, dict) else {}
+        linking[name] = {key: value for key, value in (found or {}).items() if key in known}
     try:
         return RunConfig.model_validate({**linking, "uncertainty": uncertainty})
     except ValidationError:
@@ -143,7 +147,7 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
 
 
 def in_order(rows: pd.DataFrame, card: ModelCard | None) -> pd.DataFrame:
-    """Return rows in the order of their columns, words in the order that readers expect."""
+    """Return rows sorted by their columns, with coded words in the order that readers expect."""
     known = {column: list(words) for column, words in _ORDER.items()}
     if card is not None:
         keys = [each.key for each in card.classes]
@@ -153,9 +157,9 @@ def in_order(rows: pd.DataFrame, card: ModelCard | None) -> pd.DataFrame:
         known |= dict.fromkeys(("subgroup", "subgroup_bootstrap", "subgroup_analytic"), labels)
         known |= {"covariate": names, "category": [*keys, *names, terms.SCORED], "preferred": keys}
         known["measure"] += [terms.alone_on_top(key) for key in keys]
-    known["stratum_value"] = [*known["age_group"], "female", "male", "yes", "no"]
+    known["stratum_value"] = [*_AGE_GROUPS, coded.FEMALE, coded.MALE, *terms.YES_NO]
 
-    def place(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    def rank(column: "pd.Series[Any]") -> "pd.Series[Any]":
         words = known.get(str(column.name))
         if words is None:
             return column
@@ -165,4 +169,4 @@ def in_order(rows: pd.DataFrame, card: ModelCard | None) -> pd.DataFrame:
     columns += [name for name in ("concept_id", "cohort_definition_id", "bin_low") if name in rows]
     if "step" in rows or "cohort_definition_id" in rows:
         columns = [str(rows.columns[0])]
-    return rows.sort_values(columns, key=place, kind="stable", ignore_index=True)
+    return rows.sort_values(columns, key=rank, kind="stable", ignore_index=True)

@@ -1,4 +1,7 @@
-"""Database engines: only what differs between them. A driver is imported only in its own file."""
+"""Database engines. Each folder holds only what differs in one engine.
+
+A driver is imported only when its engine is used, because PySpark is optional.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +13,14 @@ from omop_scorer.errors import ConfigurationError
 
 
 def open_engine(settings: Connections, *, with_results: bool) -> Engine:
-    """Open the engine that the configuration names.
+    """Open the engine that the run file names.
 
     Parameters
     ----------
     settings
-        Says which engine, CDM and results.
+        Engine, CDM and results of the run file.
     with_results
-        Also open the results for writing, and hold the run lock until the engine is closed.
+        Also open the results for writing and hold the run lock until the engine is closed.
 
     Raises
     ------
@@ -28,7 +31,7 @@ def open_engine(settings: Connections, *, with_results: bool) -> Engine:
 
         return PostgresEngine(settings, with_results=with_results)
     if settings.engine == "spark":
-        with _pyspark():
+        with _missing_pyspark_explained():
             from omop_scorer.engines.spark.engine import SparkEngine  # noqa: PLC0415
 
         return SparkEngine(settings, with_results=with_results)
@@ -38,9 +41,9 @@ def open_engine(settings: Connections, *, with_results: bool) -> Engine:
 
 
 def try_results(settings: Connections) -> int:
-    """Prove that results can be written by taking the run lock and letting go of it.
+    """Check that results can be written, by taking and releasing the run lock.
 
-    Returns the version of the results schema, 0 when it is still to be made.
+    Returns the version of the results schema, or 0 if there is none yet.
 
     Raises
     ------
@@ -51,33 +54,33 @@ def try_results(settings: Connections) -> int:
 
         return try_results_schema(settings)
     if settings.engine == "spark":
-        with _pyspark():
-            from omop_scorer.engines.spark.reader import try_results_place  # noqa: PLC0415
+        with _missing_pyspark_explained():
+            from omop_scorer.engines.spark.writer import try_results_location  # noqa: PLC0415
 
-        return try_results_place(settings)
+        return try_results_location(settings)
     from omop_scorer.engines.duckdb.writer import try_results_file  # noqa: PLC0415
 
     return try_results_file(settings)
 
 
 def open_results(settings: Connections) -> ResultsReader:
-    """Open the results that the configuration names, read-only; the CDM is not touched.
+    """Open the results that the run file names, read-only and without opening the CDM.
 
     Raises
     ------
     ConnectionFailedError
-        There is no such file or server, or it cannot be opened.
+        The file or server does not exist or cannot be opened.
     LockHeldError
-        A run is writing to it.
+        A run has the DuckDB results file open for writing.
     ResultsError
-        It holds no results schema of that name.
+        There is no results schema of that name.
     """
     if settings.results.is_server:
         from omop_scorer.engines.postgres.reader import PostgresResultsReader  # noqa: PLC0415
 
         return PostgresResultsReader(settings)
     if settings.engine == "spark" and settings.results.url == CATALOG:
-        with _pyspark():
+        with _missing_pyspark_explained():
             from omop_scorer.engines.spark.reader import SparkResultsReader  # noqa: PLC0415
 
         return SparkResultsReader(settings)
@@ -91,13 +94,14 @@ def open_results(settings: Connections) -> ResultsReader:
 
 
 @contextmanager
-def _pyspark() -> Iterator[None]:
-    """Say what to install where PySpark is not."""
+def _missing_pyspark_explained() -> Iterator[None]:
+    """Raise an error that says what to install if PySpark is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("pyspark", "py4j"):
             raise
         raise ConfigurationError(
-            "engine spark needs PySpark, which is not installed: pip install 'omop-scorer[spark]'"
+            "engine spark needs PySpark, which is not installed; install it with: "
+            "pip install 'omop-scorer[spark]'"
         ) from None

@@ -1,4 +1,4 @@
-"""The seam to a database: what every engine does, and nothing else."""
+"""Interface to a database. The rest of the program knows engines only by these two classes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -16,61 +16,78 @@ Parameters = Mapping[str, object]
 
 Work = Callable[[pa.RecordBatch], tuple[Mapping[str, pa.Table], Any]]
 
-"""What is done with a batch of rows; it can be pickled, to be done elsewhere.
+"""Function applied to one batch of rows. It can be pickled, so that another process can run it.
 
-It returns rows by the logical name of the table that they are appended to, which are the same for
-every batch, such as `results.counterfactual` or `work.patient_score`; and what it has counted.
+It returns the rows to append, by logical table name such as `results.counterfactual` or
+`work.patient_score`, and the counts of the batch. Every batch returns the same tables.
 """
 
 
 class Engine(ABC):
-    """One open connection to a CDM and, for a run, to its results.
+    """Open connection to a CDM and, in a run, to its results.
 
-    Queries are sqlglot trees over the logical schemas; the engine renames the schemas and renders
-    its dialect. It leaves the tree of a file as it is; any other is the engine's own. A query that
-    fails raises SqlError, which never repeats a patient's value.
+    Queries are sqlglot trees over the logical schemas `cdm`, `vocab`, `work` and `results`. The
+    engine renames the schemas and renders its own dialect. It never changes the tree of a .sql
+    file, but it may change any other tree that it is given. Parameters are bound by name. A failed
+    query raises SqlError, whose message never repeats a patient's value.
     """
 
     name: ClassVar[str]
     dialect: ClassVar[str]
     schemas: Schemas
     site: str
-    """Where the CDM is, in the words of the run file."""
+    """Location of the CDM as the run file gives it, for messages."""
     table_names: Mapping[str, str]
-    """Names that tables go by at this site, where they differ from the CDM's."""
+    """The site's names of CDM tables, where they differ from the CDM's own."""
 
     @abstractmethod
     def find_table(self, table: Table) -> SiteTable | None:
-        """Return the site's table of that name, in any letter case, or None."""
+        """Return the site's table of that name, in any letter case, or None.
+
+        Raises
+        ------
+        CdmError
+            Several tables match, or the table cannot be read.
+        """
 
     @abstractmethod
     def map_table(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
-        """Give the queries `table` with lower-case names and declared types.
+        """Make `table` available to queries, with lower-case column names and declared types.
 
-        Columns whose site type differs from the declared one are cast safely. Returns, for
-        those alone, how many values could not be cast. A table that is missing is empty.
+        A column of another type is cast safely: a value that the type cannot hold unchanged
+        becomes NULL.
+        A column that the site lacks is NULL, and a missing table (`site` is None) is empty.
+
+        Returns
+        -------
+        Mapping
+            For each column whose cast can lose values, the number of values lost.
         """
 
     @abstractmethod
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
-        """Create `work.<table>` from a query, or append to it; return the rows it now holds."""
+        """Create `work.<table>` from a query, or append to it by column position.
+
+        Returns the number of rows that the table holds then.
+        """
 
     @abstractmethod
     def load(self, table: str, rows: pa.Table) -> None:
-        """Create `work.<table>` from an Arrow table, or append to it by name of column."""
+        """Create `work.<table>` from an Arrow table, or append to it by column name."""
 
     @abstractmethod
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
-        """Return all rows of a query that gives few."""
+        """Return all rows of a query whose result is small."""
 
     @abstractmethod
     def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
-        """Yield a query's rows in batches; other statements may run in between."""
+        """Yield the rows of a query in batches; other statements may run between two batches."""
 
     def map_batches(self, query: exp.Expr, batch_size: int, work: Work) -> Iterator[Any]:
-        """Do `work` on a query's rows in batches, append what it gives, yield what it counts.
+        """Apply `work` to the rows of a query in batches, append its rows and yield its counts.
 
-        Here the rows come to this process; an engine that can sends the work to the rows.
+        By default `work` runs in this process. An engine that can run it beside the data
+        overrides this method.
         """
         for batch in self.stream(query, batch_size):
             tables, counts = work(batch)
@@ -81,42 +98,45 @@ class Engine(ABC):
 
     @abstractmethod
     def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
-        """Return a query in the engine's SQL, and how it would be executed; nothing is run."""
+        """Return a query in the engine's SQL and its query plan, without running it."""
 
     @abstractmethod
     def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
-        """Run a statement on the results schema."""
+        """Run a statement on the results schema; an INSERT may select from `work`."""
 
     @abstractmethod
     def append(self, table: str, rows: pa.Table) -> None:
-        """Append an Arrow table to `results.<table>`, columns by name."""
+        """Append an Arrow table to `results.<table>`, by column name."""
 
     @abstractmethod
     def has_results(self) -> bool:
-        """Tell whether the results schema has been created."""
+        """Return True if the results schema exists."""
 
     @abstractmethod
     def create_results_schema(self) -> None:
-        """Create the results schema, empty."""
+        """Create an empty results schema."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
-        """Everything written to the results inside is kept whole, or not at all."""
+        """Commit everything written to the results inside the block, or nothing of it.
+
+        An engine without transactions writes at once; readers see only COMPLETE runs.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the connection, its locks and its work area."""
+        """Release the connection and its locks, and remove the work tables."""
 
 
 class ResultsReader(ABC):
-    """The results and nothing else, read-only: no CDM, no lock of a run, no file that is made.
+    """Read-only access to results. It opens no CDM, takes no run lock and creates no results.
 
-    Queries are sqlglot trees over the logical schema `results`, as in Engine. Close it soon: an
-    embedded engine cannot write while somebody reads.
+    Queries are sqlglot trees over the logical schema `results`, as in Engine. Close the reader
+    soon, because no run can open a DuckDB results file while another process reads it.
     """
 
     where: str
-    """Where the results are, in the words of the run file."""
+    """Location of the results as the run file gives it, for messages."""
 
     @abstractmethod
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
@@ -133,21 +153,21 @@ class ResultsReader(ABC):
 
     @abstractmethod
     def is_run_under_way(self) -> bool:
-        """Tell whether a run holds the lock on these results at this moment."""
+        """Return True if a run holds the lock on these results now."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Return this reader."""
         return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
-        """Close it, whatever happened."""
+        """Close the reader, also after an error."""
         self.close()

@@ -1,11 +1,14 @@
-"""Date formats of a site, as regular expressions: for engines that read no format as it stands."""
+"""Date formats of a site as regular expressions.
+
+PostgreSQL and Spark do not read formats in the codes of strptime.
+"""
 
 import re
 from collections.abc import Callable
 
 from omop_scorer.errors import ConfigurationError
 
-#: What stands for each code of a date format, and for which part it stands.
+#: Pattern of each format code, and the part of a date or time that it matches.
 _CODES = {
     "d": ("([0-9]{1,2})", "day"),
     "-d": ("([0-9]{1,2})", "day"),
@@ -27,21 +30,21 @@ _MONTHS = (
 
 
 def as_pattern(text: str, engine: str, literal: Callable[[str], str]) -> tuple[str, list[str]]:
-    """Return a regular expression with one group a part of the date, and the parts in order.
+    """Return a regular expression with one group per part of a date, and the parts in order.
 
     Parameters
     ----------
     text
-        The format, as strptime has it.
+        Format in the codes of strptime.
     engine
-        Its name, for messages.
+        Name of the engine, for messages.
     literal
-        Writes a character so that it stands for itself.
+        Function that escapes a character, so that the pattern matches that character.
 
     Raises
     ------
     ConfigurationError
-        It has a code that is not known here.
+        The format has a code that is not supported.
     """
     pattern, parts = "", []
     for code, other in re.findall(r"%(-?[a-zA-Z])|(%%|.)", text, flags=re.DOTALL):
@@ -50,7 +53,7 @@ def as_pattern(text: str, engine: str, literal: Callable[[str], str]) -> tuple[s
             continue
         if code not in _CODES:
             raise ConfigurationError(
-                f"cdm.date_formats: %{code} in {text!r} is not known to engine {engine}; "
+                f"cdm.date_formats: engine {engine} does not support %{code} in {text!r}; "
                 f"allowed: {' '.join(f'%{each}' for each in _CODES)}"
             )
         part_pattern, part = _CODES[code]
@@ -60,5 +63,5 @@ def as_pattern(text: str, engine: str, literal: Callable[[str], str]) -> tuple[s
 
 
 def month_names(part: str) -> list[str]:
-    """Return the names of the months in lower case, for the part `short name` or `long name`."""
+    """Return lower-case month names: abbreviated for `short name`, in full for `long name`."""
     return [name[:3] for name in _MONTHS] if part == "short name" else list(_MONTHS)

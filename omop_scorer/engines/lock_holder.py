@@ -1,4 +1,4 @@
-"""Who holds the lock of a run, in a text that stands where the lock is."""
+"""Holder of a run lock. The lock stores it as text, so that a later run can find it dead."""
 
 import os
 import socket
@@ -10,26 +10,29 @@ from typing import Self
 
 @dataclass(frozen=True)
 class LockHolder:
-    """A process on a machine since a moment, as `host pid birth taken_at`.
+    """A process that took the lock, written as `host pid birth taken_at`.
 
-    Two containers may share the name of their host and the numbers of their processes: birth says
-    in which boot of which kernel, and in which of its spaces of numbers, a process was born.
+    Two containers may have the same host name and the same process ids. Therefore `birth` holds
+    the boot id of the kernel, the namespace of process ids and the start time of the process.
     """
 
     text: str
 
     @classmethod
     def this_process(cls) -> Self:
-        """Return the holder that this process is."""
+        """Return this process as a holder."""
         pid = os.getpid()
         now = datetime.now(UTC).replace(microsecond=0, tzinfo=None).isoformat()
         return cls(f"{socket.gethostname()} {pid} {_birth(pid)} {now}")
 
     def is_gone(self) -> bool:
-        """Tell whether it was a process of this machine that has ended; of others nobody knows."""
+        """Return True if the holder ran on this machine and has exited.
+
+        Returns False if it may still run, or if it runs elsewhere.
+        """
         host, pid, birth, _ = self._parts()
-        space = birth.rpartition("/")[0]
-        if host != socket.gethostname() or space != _space() or not pid.isdecimal():
+        namespace = birth.rpartition("/")[0]
+        if host != socket.gethostname() or namespace != _namespace() or not pid.isdecimal():
             return False
         try:
             os.kill(int(pid), 0)
@@ -37,7 +40,7 @@ class LockHolder:
             return True
         except PermissionError:
             pass
-        # A number is given again; two processes of one number are born at different times.
+        # The kernel reuses process ids, but no two processes of one id start at the same time.
         return _birth(int(pid)) != birth
 
     def __str__(self) -> str:
@@ -50,16 +53,16 @@ class LockHolder:
 
 
 def _birth(pid: int) -> str:
-    """Return where and when a process was born; "-" for what the kernel does not say."""
+    """Return the namespace and start time of a process; "-" for what the kernel does not tell."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
-        return f"{_space()}/-"
-    return f"{_space()}/{stat.rpartition(')')[2].split()[19]}"
+        return f"{_namespace()}/-"
+    return f"{_namespace()}/{stat.rpartition(')')[2].split()[19]}"
 
 
-def _space() -> str:
-    """Return the boot of the kernel, and the space of process numbers that this process is in."""
+def _namespace() -> str:
+    """Return the boot id of the kernel and the process id namespace of this process."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"

@@ -1,8 +1,8 @@
-"""Results as a folder of Parquet files: one folder a table, in it one a run; and the run lock.
+"""Results in a folder of Parquet files, and the run lock. No database is needed to find them.
 
-`<results.url>/<results.schema>/<table>/run_id=<run_id>/*.parquet`, with `_tables.json`, which says
-the columns and types of every table. Nothing here needs a database: the driver of a run writes
-small tables with it, and readers find the files by it.
+The files are `<results.url>/<results.schema>/<table>/run_id=<run_id>/*.parquet`, and
+`_tables.json` lists the columns and types of every table. The Spark driver writes small tables
+with this module, and readers list the files with it.
 """
 
 import json
@@ -21,82 +21,85 @@ from omop_scorer.errors import LockHeldError, ResultsError
 
 Columns = dict[str, str]
 
-"""Types, as DuckDB writes them, by column."""
+"""DuckDB types by column name."""
 
-_LIST = "_tables.json"
+_TABLE_LIST = "_tables.json"
 
-#: Of a lock.
-LOST = (
-    "the lock of this run is another run's by now, so it publishes nothing; "
-    "start again when the other has ended"
+#: Message of a run whose lock was taken over or removed.
+LOCK_LOST = (
+    "this run no longer holds the run lock, so it publishes nothing; another run may have taken "
+    "the lock: wait for it to end and start again"
 )
 
 
 def is_results_folder(url: str) -> bool:
-    """Tell whether a folder holds a results schema, whoever wrote it."""
-    return any(Path(url).glob(f"*/{_LIST}"))
+    """Return True if a folder holds a results schema."""
+    return any(Path(url).glob(f"*/{_TABLE_LIST}"))
 
 
 class ResultsFolder:
-    """A results schema in a folder that everybody who computes for a run shares."""
+    """Results schema in a folder that the Spark driver and all executors share."""
 
     def __init__(self, url: str, schema: str) -> None:
         self.where = f"results.url {url}"
         self.home = Path(url).resolve() / schema
-        self._list = self.home / _LIST
+        self._table_list = self.home / _TABLE_LIST
         self._lock = self.home / "_run.lock"
         self._holder: str | None = None
 
     def tables(self) -> dict[str, Columns]:
-        """Return the columns of every table; none where there are no results yet.
+        """Return the columns of every table; an empty mapping if there are no results yet.
 
         Raises
         ------
         ResultsError
+            The list of tables cannot be read.
         """
         try:
-            found = json.loads(self._list.read_text(encoding="utf-8"))
+            found = json.loads(self._table_list.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
             raise ResultsError(
-                f"{self.where}: {self._list.name} cannot be read ({type(error).__name__})"
+                f"{self.where}: {self._table_list} cannot be read ({type(error).__name__}); "
+                "check its permissions, or restore it from a backup"
             ) from None
         assert isinstance(found, dict)
         return found
 
     def save_tables(self, tables: Mapping[str, Columns]) -> None:
-        """Write down the columns of every table, all or nothing."""
-        partial = self._list.with_name(f"{self._list.name}.{uuid.uuid4().hex}")
+        """Write the list of tables and columns; readers see either the old list or the new one."""
+        partial = self._table_list.with_name(f"{_TABLE_LIST}.{uuid.uuid4().hex}")
         try:
             partial.write_text(json.dumps(tables, indent=1), encoding="utf-8")
-            partial.replace(self._list)
+            partial.replace(self._table_list)
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._write_error(error) from None
 
     def make_empty(self, table: str) -> Path:
-        """Make the folder of a new table; what a migration that died left there goes.
+        """Create the folder of a new table, and remove leftovers of an interrupted migration.
 
         Raises
         ------
         ResultsError
-            There are runs in it: then it is the list of the tables that is lost.
+            The folder holds runs, so the table was lost from the list of tables; or the folder
+            cannot be written.
         """
         folder = self.home / table
         if self.run_ids(table):
             raise ResultsError(
-                f"{self.where}: {self._list.name} does not name the table {table}, which holds "
-                f"runs: put the {self._list.name} back that stood beside it"
+                f"{self.where}: {_TABLE_LIST} does not list the table {table}, which holds runs; "
+                f"restore the {_TABLE_LIST} that was saved with these results"
             )
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._write_error(error) from None
         return folder
 
     def files(self, table: str) -> list[Path]:
-        """Return the files of a table that are whole: not what a writer is still at."""
+        """Return the complete files of a table, without those that a writer has not finished."""
         folder = self.home / table
         return sorted(
             path
@@ -105,19 +108,19 @@ class ResultsFolder:
         )
 
     def run_ids(self, table: str) -> list[int]:
-        """Return the runs that have rows, or leftovers of rows, in a table."""
+        """Return the ids of all runs with files in a table, leftovers of failed runs included."""
         folders = (self.home / table).glob("run_id=*")
         return sorted(int(path.name.removeprefix("run_id=")) for path in folders)
 
     def remove(self, table: str, run_id: int) -> None:
-        """Remove a run's rows of a table."""
+        """Remove the rows of a run from a table."""
         try:
             shutil.rmtree(self.home / table / f"run_id={run_id}")
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._write_error(error) from None
 
     def append(self, table: str, rows: pa.Table) -> None:
-        """Append rows that the driver holds; each file is there as a whole or not at all."""
+        """Append rows held by the driver; each file appears complete or not at all."""
         if "run_id" not in rows.column_names:
             self._write(self.home / table, rows)
             return
@@ -132,17 +135,17 @@ class ResultsFolder:
             pq.write_table(rows, folder / f"_{name}")
             (folder / f"_{name}").replace(folder / name)
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._write_error(error) from None
 
     def remove_half_written(self, tables: Iterable[str]) -> None:
-        """Remove what a dead writer left; else the next one would publish it with its own."""
+        """Remove temporary files of a dead writer, before the next writer publishes them."""
         for table in tables:
             shutil.rmtree(self.home / table / "_temporary", ignore_errors=True)
 
     def take_lock(self) -> None:
-        """Take the lock of the run: a file that only one can make, with the name of its holder.
+        """Take the run lock: create a file that holds the name of this process.
 
-        The lock of a process of this machine that is gone is taken over.
+        The lock of a process that ran on this machine and has exited is taken over.
 
         Raises
         ------
@@ -159,8 +162,10 @@ class ResultsFolder:
                 except FileExistsError:
                     self._refuse_unless_stale()
         except OSError as error:
-            raise self._refused(error) from None
-        raise LockHeldError(f"{self.where}: another run has just started; try again")
+            raise self._write_error(error) from None
+        raise LockHeldError(
+            f"{self.where}: another run has just started; wait for it to end and start again"
+        )
 
     def _make_lock(self, holder: str) -> None:
         with self._lock.open("x", encoding="utf-8") as file:
@@ -168,7 +173,7 @@ class ResultsFolder:
                 file.write(holder)
                 file.flush()
             except OSError:
-                # A full disk: a lock that names nobody would never be taken for a stale one.
+                # On a full disk the file would name no holder, and so never count as a stale lock.
                 self._lock.unlink()
                 raise
 
@@ -179,51 +184,53 @@ class ResultsFolder:
             return
         if not found.is_gone():
             raise LockHeldError(
-                f"{self.where}: another run writes to it ({found}); wait for it to end. If it is "
-                f"known to have died, remove {self._lock} and start again"
+                f"{self.where}: another run is writing ({found}); wait for it to end and start "
+                f"again. If that process has died, remove {self._lock} and start again"
             )
-        # Moved away before it is removed: of several that see it stale, one moves that very file.
+        # Several processes may find the lock stale, so we rename it first: only one of them can.
         moved = self._lock.with_name(f"{self._lock.name}.{uuid.uuid4().hex}")
         try:
             self._lock.rename(moved)
         except FileNotFoundError:
             return
         if moved.read_text(encoding="utf-8") != found.text:
+            # Another process has taken the lock since we read it, so we put its file back.
             os.link(moved, self._lock)
         moved.unlink()
 
     def refuse_lost_lock(self) -> None:
-        """Fail when the lock is another's by now.
+        """Check that this process still holds the lock.
 
         Raises
         ------
         LockHeldError
+            The lock was taken over or removed.
         """
         try:
             is_own = self._lock.read_text(encoding="utf-8") == self._holder
         except OSError:
             is_own = False
         if not is_own:
-            raise LockHeldError(f"{self.where}: {LOST}")
+            raise LockHeldError(f"{self.where}: {LOCK_LOST}")
 
     def is_locked(self) -> bool:
-        """Tell whether a run holds the lock; that of a process known to be gone is none."""
+        """Return True if a run holds the lock; False if its process is known to have exited."""
         try:
             return not LockHolder(self._lock.read_text(encoding="utf-8")).is_gone()
         except FileNotFoundError:
             return False
 
     def free_lock(self) -> None:
-        """Let go of the lock, if it is still this process's own."""
+        """Release the lock, if this process still holds it."""
         if self._holder is None:
             return
         try:
             if self._lock.read_text(encoding="utf-8") == self._holder:
                 self._lock.unlink()
         except OSError:
-            # Whoever comes next sees that its holder is gone.
+            # The next run finds that the holder is gone.
             pass
         self._holder = None
 
-    def _refused(self, error: OSError) -> ResultsError:
+    def _write_error(self, error: OSError) -> ResultsError:
         return ResultsError(f"{self.where}: cannot be written: {error.strerror}")

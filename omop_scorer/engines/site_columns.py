@@ -1,4 +1,4 @@
-"""What is alike in how engines give the queries a site's table: which columns, and what is lost."""
+"""Columns of a mapped CDM table. Engines differ only in the casts that they pass in."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ from sqlglot import exp
 from omop_scorer.cdm.tables import Kind, SiteTable, Table
 from omop_scorer.config.connections import Cdm
 
-#: From a column, its native type, the declared kind and the rules of the site: its value, and the
-#: condition under which one is lost, None where none can be.
+#: Function of a column, its type at the site, the declared kind and the CDM settings. It returns
+#: the cast column, and the condition under which the cast loses a value; None if it never does.
 SafeCast = Callable[[exp.Expr, str, Kind, Cdm], tuple[exp.Expr, exp.Expr | None]]
 
 
@@ -20,16 +20,22 @@ def mapped_columns(
     safe_cast: SafeCast,
     null: Callable[[Kind], exp.Expr],
 ) -> tuple[list[exp.Expr], dict[str, exp.Expr]]:
-    """Return the columns of a table as declared, missing ones NULL, and how to count lost values.
+    """Return the declared columns of a table, and expressions that count lost values.
 
     Parameters
     ----------
     table, site
-        What is declared, and what the site has; None: nothing.
+        Declared table, and the site's table; None if the site has none.
     cdm
-        Which texts mean missing and how dates are written.
+        Settings that list the texts for missing and the date formats.
     safe_cast, null
-        An engine's own.
+        Cast of the engine, and its typed NULL for columns that the site lacks.
+
+    Returns
+    -------
+    tuple
+        Columns to select, in declared order; and a count for each column whose cast can lose
+        values, by column name.
     """
     selected: list[exp.Expr] = []
     lost: dict[str, exp.Expr] = {}
@@ -44,8 +50,11 @@ def mapped_columns(
     return selected, lost
 
 
-def present(column: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
-    """Turn the texts that mean missing into NULL; text that stays text, only if asked to."""
+def missing_as_null(column: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
+    """Return a text column with NULL in place of the empty text and of `cdm.null_text`.
+
+    A column whose declared kind is text keeps empty texts, unless `null_text` names other texts.
+    """
     texts = set(cdm.null_text)
     if kind == "text" and texts <= {""}:
         return column
@@ -53,7 +62,7 @@ def present(column: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
 
 
 def fill(template: str, dialect: str, column: exp.Expr) -> exp.Expr:
-    """Return an expression in which a column stands wherever the template, of a dialect, says x."""
+    """Parse a template in a dialect and put the column in place of every `x`."""
     tree = sqlglot.parse_one(template, read=dialect)
     return tree.transform(
         lambda node: column.copy() if isinstance(node, exp.Column) and node.name == "x" else node

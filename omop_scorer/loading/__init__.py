@@ -1,1 +1,1 @@
-"""Loading a CDM from files into PostgreSQL."""
+"""Load of a CDM from files into PostgreSQL."""

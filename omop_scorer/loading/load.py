@@ -1,4 +1,4 @@
-"""Load a CDM, a folder of CSV or Parquet files or a DuckDB file, into a PostgreSQL database."""
+"""Load of a CDM from a folder of CSV or Parquet files, or a DuckDB file, into PostgreSQL."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _BATCH = 50_000
 
 @dataclass(frozen=True)
 class Loading:
-    """What was loaded, and what the files hold that no table of the CDM has a place for."""
+    """Loaded tables, and the columns of the files that the CDM version does not have."""
 
     tables: Mapping[str, Loaded]
     left_out: tuple[str, ...]
@@ -28,16 +28,29 @@ def load_cdm(
     cdm_version: str,
     progress: Callable[[str], None] | None = None,
 ) -> Loading:
-    """Load every table that is found into a schema, all of them or nothing.
+    """Load every table that is found into a schema, in one transaction.
 
-    Tables of the CDM version that are not found are made empty.
+    Tables of the CDM version that are not found are created empty.
+
+    Parameters
+    ----------
+    folder
+        Folder of CSV or Parquet files, or a DuckDB file.
+    settings
+        Connections; `cdm.url` names the PostgreSQL database.
+    schema
+        Schema to create the tables in.
+    cdm_version
+        '5.3' or '5.4'.
+    progress
+        Called with the name of each table before it is loaded.
 
     Raises
     ------
     ConnectionFailedError
         The folder or the server cannot be opened.
     CdmError
-        There is no person table, a required column is missing, or a value does not fit.
+        There is no person table, a required column is missing, or a value does not fit its column.
     """
     with TextTables(str(folder), settings.cdm.null_text) as source:
         plan = {
@@ -45,13 +58,13 @@ def load_cdm(
             for table, columns in table_columns(cdm_version).items()
         }
         problems = [
-            f"{folder}: {table}.{column.name} is missing, and CDM {cdm_version} requires it"
+            f"{folder}: column {table}.{column.name} is missing; CDM {cdm_version} requires it"
             for table, (columns, found) in plan.items()
             for column in columns
             if found is not None and column.is_required and column.name not in found
         ]
         if plan["person"][1] is None:
-            problems.insert(0, f"{folder}: no table person: this is not a CDM")
+            problems.insert(0, f"{folder}: there is no table person, so this is not a CDM")
         if problems:
             raise CdmError(*problems)
         left_out = tuple(

@@ -1,4 +1,4 @@
-"""A CDM loaded into a schema of a PostgreSQL database: the types, keys and indexes of OHDSI."""
+"""Tables of a CDM in a PostgreSQL schema, with the types, keys and indexes of OHDSI's DDL."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _TYPES = {
     "varchar": "VARCHAR",
 }
 
-#: Columns that OHDSI indexes, one index a group, in each table that has them all.
+#: Columns that OHDSI indexes: one index per group, in each table that has all its columns.
 _INDEXES = (
     *(("person_id",), ("visit_occurrence_id",), ("concept_code",), ("vocabulary_id",)),
     *(("domain_id",), ("concept_class_id",), ("concept_id_1",), ("concept_id_2",)),
@@ -29,12 +29,16 @@ _INDEXES = (
     *((f"{of}_concept_id",) for of in ("condition", "drug", "measurement", "observation", "visit")),
 )
 
+#: Primary keys that are not named `<table>_id`; None means that a table has none.
 _KEYS = {"cdm_source": None, "death": "person_id", "concept_ancestor": None}
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A table that was loaded: its rows, and whether its ids are unique."""
+    """A loaded table, its number of rows, and whether it got a primary key.
+
+    `has_key` is False if ids occur more than once. It is True for a table that needs no key.
+    """
 
     table: str
     n_rows: int
@@ -42,9 +46,9 @@ class Loaded:
 
 
 class CdmLoader:
-    """Writes tables into a schema that holds none of them yet, all of them or nothing.
+    """Loader of tables into a schema that holds none of them yet, in one transaction.
 
-    Use it as `with loader.transaction(): ...`, and close it.
+    Call `load` inside `all_or_nothing`, then `close`.
 
     Raises
     ------
@@ -59,12 +63,12 @@ class CdmLoader:
     def load(
         self, table: str, columns: Sequence[Column], batches: Iterator[pa.RecordBatch]
     ) -> Loaded:
-        """Create a table and copy its rows, all text, into it; then its key and its indexes.
+        """Create a table, copy rows of text into it, and add its key and its indexes.
 
         Raises
         ------
         CdmError
-            The table is there already, or a value does not fit its column.
+            The table exists already, or a value does not fit its column.
         """
         target = exp.table_(table, self._schema, quoted=True).sql(dialect="postgres")
         declared = ", ".join(
@@ -97,7 +101,7 @@ class CdmLoader:
         return True
 
     def all_or_nothing(self, work: Callable[[], Mapping[str, Loaded]]) -> Mapping[str, Loaded]:
-        """Make the schema, do the work, and keep all of it or none.
+        """Create the schema and call `work` in one transaction.
 
         Raises
         ------

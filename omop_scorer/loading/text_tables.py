@@ -1,6 +1,7 @@
-"""The tables of a CDM in a DuckDB file or a folder of files, as text, for another database."""
+"""Tables of a CDM in a DuckDB file or a folder of files, read as text for another database."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -8,28 +9,26 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from omop_scorer.engines.duckdb.session import unreadable_line
+from omop_scorer.engines.duckdb.session import arrow_batches, connected, errors_as
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.errors import CdmError
 
 
 class TextTables:
-    """A CDM whose tables are read as text, in any letter case.
+    """A CDM whose tables are found in any letter case and read as text.
 
     Raises
     ------
     ConnectionFailedError
-        There is no such file or folder.
+        The file or folder does not exist or cannot be opened.
     """
 
     def __init__(self, path: str, null_text: Sequence[str] = ("",)) -> None:
-        self._connection = duckdb.connect()
-        try:
-            self._connection.execute("SET autoinstall_known_extensions = false")
+        self._connection: duckdb.DuckDBPyConnection
+        with ExitStack() as stack:
+            self._connection = stack.enter_context(connected())
             self._source = Source(self._connection, "cdm_to_load", "the CDM", path, null_text)
-        except BaseException:
-            self._connection.close()
-            raise
+            self._open = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -38,22 +37,28 @@ class TextTables:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
-        self._connection.close()
+        self._open.close()
 
     def columns(self, table: str) -> Mapping[str, str] | None:
-        """Return a table's columns as it writes them, by lower-case name; None without it."""
-        found = self._source.find(table, None, "person")
-        return None if found is None else found.names
-
-    def read(self, table: str, columns: Sequence[str], batch_size: int) -> Iterator[pa.RecordBatch]:
-        """Yield these columns, which are as the table writes them, every value as text.
+        """Return the site's column names by lower-case name, or None if there is no such table.
 
         Raises
         ------
         CdmError
-            A line of a CSV file cannot be read.
+            Several tables match, or the table cannot be read.
+        """
+        found = self._source.find(table, None, "person")
+        return None if found is None else found.names
+
+    def read(self, table: str, columns: Sequence[str], batch_size: int) -> Iterator[pa.RecordBatch]:
+        """Yield columns of a table, given by the site's names, with every value as text.
+
+        Raises
+        ------
+        CdmError
+            The table cannot be read, or a line of a CSV file is not valid.
         """
         found = self._source.find(table, None, "person")
         if found is None:
@@ -67,9 +72,6 @@ class TextTables:
             for name in columns
         ]
         query = exp.select(*selected).from_(found.relation, dialect="duckdb")
-        try:
+        with errors_as(CdmError, found.label):
             rows = self._connection.sql(query.sql(dialect="duckdb"))
-            yield from rows.to_arrow_reader(batch_size)
-        except duckdb.Error as error:
-            cause = unreadable_line(str(error)) or type(error).__name__
-            raise CdmError(f"{found.label}: {cause}; nothing is loaded") from None
+            yield from arrow_batches(rows, batch_size)

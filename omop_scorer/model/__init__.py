@@ -1,1 +1,1 @@
-"""A model card and its arithmetic. No database, and nothing of one disease."""
+"""Model cards and their arithmetic, independent of databases and of any one disease."""

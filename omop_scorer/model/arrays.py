@@ -1,4 +1,4 @@
-"""A model card as arrays, in the form that the kernel computes with."""
+"""The numbers of a model card as arrays, in the form that the kernel needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +15,18 @@ Floats: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ClassArrays:
-    """One drug class: two sets of moments of its k + 1 coefficients, intercept first."""
+    """One drug class. Its k + 1 coefficients have the intercept first."""
 
     key: str
     label: str
     coefficients: Floats
+    """(k + 1,): estimates of the fit."""
     covariance: Floats
+    """(k + 1, k + 1): covariance of the estimates."""
     bootstrap_mean: Floats
+    """(k + 1,): mean over the bootstrap refits."""
     bootstrap_covariance: Floats
+    """(k + 1, k + 1): covariance over the bootstrap refits."""
     prediction_variance: float
     """Trial variance + residual variance."""
     degrees_of_freedom: float
@@ -30,7 +34,7 @@ class ClassArrays:
 
 @dataclass(frozen=True, eq=False)
 class ModelArrays:
-    """A model card as arrays. The k covariates stand in the order of the design vector."""
+    """A model card as arrays. The k covariates are in the order of the design vector."""
 
     covariates: tuple[str, ...]
     centre: Floats
@@ -44,7 +48,7 @@ class ModelArrays:
 
 
 def model_arrays(card: ModelCard, variant: Variant | None = None) -> ModelArrays:
-    """Return the numbers of the card, or of a variant of it."""
+    """Return the numbers of a model card, or of one of its variants, as arrays."""
     left_out = () if variant is None else variant.left_out
     covariates = [each for each in card.covariates if each.name not in left_out]
     names = tuple(each.name for each in covariates)
@@ -87,9 +91,9 @@ def _class_arrays(drug_class: DrugClass, fit: ClassFit, names: tuple[str, ...]) 
 
 
 def _basis(fit: Fit, fixed_terms: Mapping[str, FixedTerm], names: tuple[str, ...]) -> Floats:
-    """Return B so that the model's own terms are B times (1, centred covariates).
+    """Return the matrix B for which the terms of the fit equal B times (1, centred covariates).
 
-    It puts the terms in the card's order and folds fixed terms into the intercept.
+    B puts the terms in the card's order and adds fixed terms to the intercept.
     """
     basis = np.zeros((len(fit.terms), len(names) + 1))
     for row, term in enumerate(fit.terms):

@@ -1,4 +1,4 @@
-"""What the files of a model may say: the card and its variants, each value checked by itself."""
+"""The schema of a model card and its variants file. Each value is checked on its own here."""
 
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ def _symmetric_positive_definite(matrix: tuple[tuple[float, ...], ...]) -> Any:
     size = len(matrix)
     if any(len(row) != size for row in matrix):
         lengths = ", ".join(str(n) for n in sorted({len(row) for row in matrix}))
-        raise ValueError(f"found {size} rows of {lengths} numbers; allowed: a square")
+        raise ValueError(f"found {size} rows of {lengths} numbers; allowed: a square matrix")
     values = np.array(matrix)
     diagonal = np.diag(values)
     if (diagonal <= 0).any():
@@ -37,8 +37,8 @@ def _symmetric_positive_definite(matrix: tuple[tuple[float, ...], ...]) -> Any:
     smallest = float(np.linalg.eigvalsh(correlation)[0])
     if smallest < _SMALLEST_EIGENVALUE:
         raise ValueError(
-            f"found a smallest eigenvalue of {smallest:.3g} (of its correlations); allowed: a "
-            "positive definite matrix"
+            f"found a smallest eigenvalue of {smallest:.3g} (of the correlation matrix); allowed: "
+            "a positive definite matrix"
         )
     return matrix
 
@@ -65,7 +65,7 @@ Bounds = tuple[StrictFloat | None, StrictFloat | None]
 
 
 class Source(Frozen):
-    """Where the numbers come from."""
+    """A publication or data set that the numbers come from."""
 
     citation: Text
     doi: Annotated[StrictStr, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
@@ -74,14 +74,14 @@ class Source(Frozen):
 
 
 class Outcome(Frozen):
-    """What the models predict; higher is better."""
+    """The quantity that the models predict; higher is better."""
 
     title: Text
     unit: Text
 
 
 class Limits(Frozen):
-    """What the model must not be used for, in one line and in full."""
+    """The limits of use of the model, in one line and in full."""
 
     line: Annotated[StrictStr, Field(min_length=1, max_length=78, pattern=r"^[^\n]+$")]
     text: Text
@@ -104,12 +104,12 @@ class Covariate(Frozen):
 
     @property
     def csv_column(self) -> str:
-        """The column of a CSV that holds it."""
+        """Name of the CSV column of the covariate."""
         return self.column or self.name
 
     @cached_property
     def words(self) -> dict[str, float]:
-        """The words of a yes/no covariate, in lower case, and what they mean."""
+        """Value, 0 or 1, of each accepted word of a yes/no covariate, in lower case."""
         coding = self.coding or _YES_NO
         return {word.lower(): float(value) for word, value in coding.items()}
 
@@ -133,7 +133,7 @@ class Fit(Frozen):
 
 
 class ClassFit(Fit):
-    """A fit of the effect attributable to one class of drugs, and the moments of its bootstrap."""
+    """A fit of the effect attributable to one drug class, and the moments of its bootstrap."""
 
     degrees_of_freedom: Positive
     bootstrap_mean: Numbers
@@ -141,14 +141,14 @@ class ClassFit(Fit):
 
 
 class Regression(Fit):
-    """A fit, its terms that are no covariate of a patient, and how many trials it rests on."""
+    """A fit, its terms that are not patient covariates, and its number of trials."""
 
     fixed_terms: dict[Name, FixedTerm] = Field(default_factory=dict)
     n_trials: Count
 
 
 class DrugClass(Regression, ClassFit):
-    """The model of the effect attributable to one class of drugs."""
+    """The model of the effect attributable to one drug class."""
 
     key: Name
     label: Label
@@ -157,7 +157,7 @@ class DrugClass(Regression, ClassFit):
 
 
 class TrainingPopulation(Frozen):
-    """The persons the models were fitted on; `covariance` in the order of the covariates."""
+    """The persons on whom the models were fitted; `covariance` is in the order of covariates."""
 
     n: Count
     mean: dict[Name, StrictFloat]
@@ -167,7 +167,7 @@ class TrainingPopulation(Frozen):
 
 
 class ModelCard(Frozen):
-    """The whole card."""
+    """A model card."""
 
     id: Name
     title: Text
@@ -186,7 +186,7 @@ class ModelCard(Frozen):
 
 
 class Variant(Frozen):
-    """The models fitted again without some covariates; fixed terms are those of the card."""
+    """The models refitted without some covariates; fixed terms are those of the card."""
 
     left_out: tuple[Name, ...] = Field(min_length=1)
     placebo: Fit
@@ -194,7 +194,7 @@ class Variant(Frozen):
 
 
 class Variants(Frozen):
-    """The file of a card's variants."""
+    """The variants file of a model card."""
 
     about: Text | None = None
     variants: tuple[Variant, ...] = Field(min_length=1)

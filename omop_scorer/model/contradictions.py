@@ -1,4 +1,4 @@
-"""Contradictions within a model card that its schema cannot express."""
+"""Contradictions within a model card that its schema cannot detect."""
 
 import math
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ YES_NO_UNIT = "yes/no"
 def ends(
     bounds: object, default: tuple[float, float] = (-math.inf, math.inf)
 ) -> tuple[float, float]:
-    """Return the ends of a range; one that is open, or no number, is the default's."""
+    """Return the ends of a range, with the default for an end that is open or not a number."""
     given = bounds if isinstance(bounds, list | tuple) and len(bounds) == 2 else (None, None)
     low, high = (
         b if isinstance(b, int | float) else d for b, d in zip(given, default, strict=True)
@@ -21,7 +21,10 @@ def ends(
 
 
 def card_contradictions(document: object) -> Iterator[str]:
-    """Check keys against each other on the raw YAML, so that no other fault hides one."""
+    """Check keys of a card against each other.
+
+    The checks read the raw YAML, so they also run if the card does not match its schema.
+    """
     covariates, classes = _mappings(document, "covariates"), _mappings(document, "classes")
     names = _texts([each.get("name") for each in covariates.values()])
     columns = [each.get("column") or each.get("name") for each in covariates.values()]
@@ -33,9 +36,9 @@ def card_contradictions(document: object) -> Iterator[str]:
     ):
         for value in sorted({value for value in values if values.count(value) > 1}):
             yield f"{where}: found the {key} {value!r} more than once; allowed: once"
-        # They name the intercept's term and the placebo effect's column.
+        # Reserved: the term of the intercept, and the column of the placebo effect.
         for value in sorted({INTERCEPT, "placebo"}.intersection(values)):
-            yield f"{where}: found the {key} {value!r}; allowed: another {key}"
+            yield f"{where}: found the {key} {value!r}; allowed: a different {key}"
     for where, covariate in covariates.items():
         yield from (f"{where}.{fault}" for fault in _covariate_contradictions(covariate))
     for where, regression in (_mappings(document, "placebo") | classes).items():
@@ -51,11 +54,11 @@ def card_contradictions(document: object) -> Iterator[str]:
         if unknown := sorted(set(_texts(population.get("percentiles"))).difference(names)):
             yield f"{where}.percentiles: found {', '.join(unknown)}; allowed: {listed}"
         if isinstance(rows, list) and len(rows) != (n := len(names)):
-            yield f"{where}.covariance: found {len(rows)} rows; allowed: {n}, one a covariate"
+            yield f"{where}.covariance: found {len(rows)} rows; allowed: {n}, one per covariate"
 
 
 def variant_contradictions(given: object, card: object) -> Iterator[str]:
-    """Check variants against each other and against their card, both raw."""
+    """Check the variants of a card against each other and against the card, both as raw YAML."""
     names = _texts([each.get("name") for each in _mappings(card, "covariates").values()])
     fits = {"placebo": _mappings(card, "placebo").get("placebo", {})}
     classes = {str(each.get("key")): each for each in _mappings(card, "classes").values()}
@@ -77,9 +80,9 @@ def variant_contradictions(given: object, card: object) -> Iterator[str]:
                 f"{', '.join(classes)} once"
             )
         kept = [name for name in names if name not in left_out]
-        for place, fit in (_mappings(variant, "placebo") | _members(own)).items():
-            whole = {**fit, "fixed_terms": fits.get(place, {}).get("fixed_terms")}
-            yield from (f"{where}.{place}.{each}" for each in _fit_contradictions(whole, kept))
+        for key, fit in (_mappings(variant, "placebo") | _members(own)).items():
+            whole = {**fit, "fixed_terms": fits.get(key, {}).get("fixed_terms")}
+            yield from (f"{where}.{key}.{each}" for each in _fit_contradictions(whole, kept))
 
 
 def _members(classes: object) -> dict[str, dict[str, Any]]:
@@ -88,13 +91,13 @@ def _members(classes: object) -> dict[str, dict[str, Any]]:
 
 
 def _mappings(document: object, key: str) -> dict[str, dict[str, Any]]:
-    """Return the mapping under a key, or those of the list there, each by its place."""
+    """Return the mapping under a key, or each mapping of a list there, by dotted key."""
     given = document.get(key) if isinstance(document, dict) else None
     if isinstance(given, list):
-        places = {f"{key}.{i}": each for i, each in enumerate(given)}
+        found = {f"{key}.{i}": each for i, each in enumerate(given)}
     else:
-        places = {key: given}
-    return {place: each for place, each in places.items() if isinstance(each, dict)}
+        found = {key: given}
+    return {dotted: each for dotted, each in found.items() if isinstance(each, dict)}
 
 
 def _texts(values: object) -> list[str]:
@@ -107,7 +110,7 @@ def _covariate_contradictions(covariate: dict[str, Any]) -> Iterator[str]:
         allowed = repr(YES_NO_UNIT) if is_yes_no else "the unit of its values"
         yield f"unit: found {covariate.get('unit')!r}; allowed: {allowed}"
     if covariate.get("coding") is not None and not is_yes_no:
-        yield "coding: found words for a continuous covariate; allowed: none"
+        yield "coding: found a coding for a continuous covariate; allowed: none"
     plausible = (0.0, 1.0) if is_yes_no else ends(covariate.get("plausible_range"))
     for key in ("accepted_range", "plausible_range", "within_trial_range"):
         low, high = ends(covariate.get(key))
@@ -131,8 +134,8 @@ def _fit_contradictions(fit: dict[str, Any], names: list[str]) -> Iterator[str]:
         for key in ("beta", "bootstrap_mean", "covariance", "bootstrap_covariance"):
             values = fit.get(key)
             if isinstance(values, list) and len(values) != len(terms):
-                what = "rows" if key.endswith("covariance") else "numbers"
-                yield f"{key}: found {len(values)} {what}; allowed: {len(terms)}, one a term"
+                unit = "rows" if key.endswith("covariance") else "numbers"
+                yield f"{key}: found {len(values)} {unit}; allowed: {len(terms)}, one per term"
     n, degrees = fit.get("n_observations"), fit.get("degrees_of_freedom")
     if isinstance(n, int) and isinstance(degrees, int | float) and degrees >= n:
         yield f"degrees_of_freedom: found {degrees}; allowed: fewer than n_observations, {n}"

@@ -1,8 +1,8 @@
-"""Counterfactual effects, their contrasts, subgroups and response, for arrays of patients.
+"""Counterfactual effects, contrasts, subgroups and response probabilities of arrays of patients.
 
-Plain arithmetic on arrays: no database, no disease, no number of classes is known here. Every
-number of a patient is computed by elementwise operations in a fixed order of terms, so a patient
-gets the same bits alone, in any batch and at any place in it; that is why no matrix product runs
+This is plain arithmetic on arrays, independent of database, disease and number of classes. Every
+value of a patient is computed by elementwise operations in a fixed order of terms, so it is bit for
+bit the same alone, in any batch, and at any position in it. That is why there is no matrix product
 over patients.
 
 Source of the formulas: Rudrapatna et al., npj Digital Medicine 2025;8:327
@@ -28,19 +28,20 @@ from omop_scorer.terms import UNCERTAINTIES, Uncertainty
 
 WITHIN, OUTSIDE, UNKNOWN = 1, 0, -1
 
-"""The three answers of `within_trial_range`."""
+"""The three values of `within_trial_range`."""
 
-# Few enough patients for a block's rows to stay in a core's cache, enough to hide numpy's calls.
+# Patients per block: few enough for its rows to stay in the cache of a core, and enough that the
+# overhead of numpy's calls does not matter.
 _BLOCK = 8192
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What is known of n patients under c classes; arrays are (n,) or (n, c), card order.
+    """Scores of n patients under c classes; arrays are (n,) or (n, c), in the card's order.
 
-    Effects and errors have the outcome's unit. A class that was excluded keeps its effects; it has
-    preference_rank 0 and no place in `ranking` (-1) or in any contrast (NaN). Where fewer classes
-    are ranked than a p-value needs, it is NaN.
+    Effects and standard errors have the outcome's unit. An excluded class keeps its effects, but
+    its preference_rank is 0, it is absent from `ranking`, and its contrasts are NaN. A p-value is
+    NaN if fewer classes are ranked than it needs.
     """
 
     placebo_effect: Floats
@@ -51,9 +52,9 @@ class Scores:
     preference_rank: NDArray[np.int8]
     """1 = best; 0 = excluded."""
     ranking: NDArray[np.int8]
-    """Index of the class at each place, best first; -1 = no class."""
+    """Index of the class at each rank, best first; -1 = no class."""
     contrast_p_value: Floats
-    """(n, c (c - 1) / 2): every pair of classes, (0, 1), (0, 2), ..., (1, 2), ..."""
+    """(n, c (c - 1) / 2): two-sided, for every pair of classes, (0, 1), (0, 2), ..., (1, 2), ..."""
     p_first_second: Floats
     p_second_third: Floats
     p_first_third: Floats
@@ -61,39 +62,34 @@ class Scores:
     label: NDArray[np.int16]
     """Index into `labels`; -1 = no class left."""
     recommended: NDArray[np.bool_]
-    """(n, c): the classes joined with the first of the ranking by `=`."""
+    """(n, c): True for the first class of the ranking and those that its label joins by `=`."""
     recommended_response_probability: Floats
     """Mean response probability of the recommended classes; NaN = no class left."""
     labels: tuple[str, ...]
     """`label_set` of the classes that were not excluded."""
 
-    @property
-    def has_class_left(self) -> bool:
-        """Whether any class was left to rank."""
-        return bool(self.labels)
-
     def subgroups(self) -> NDArray[np.object_]:
-        """Return the label of each patient's subgroup, None where no class is left."""
+        """Return the label of each patient's subgroup, None if no class is left."""
         return np.array([*self.labels, None], dtype=object)[self.label]
 
 
 def within_trial_range(
     values: Floats, recorded: NDArray[np.bool_], model: ModelArrays
 ) -> NDArray[np.int8]:
-    """Say whether each patient is like the trials' participants: WITHIN, OUTSIDE or UNKNOWN.
+    """Return WITHIN, OUTSIDE or UNKNOWN for each patient, compared with the trial participants.
 
-    OUTSIDE when any recorded value lies beyond the 1st to 99th percentile of the training
-    population; else WITHIN when the covariate that tells disease activity was recorded; else
-    UNKNOWN.
+    OUTSIDE if any recorded value is outside the 1st to 99th percentiles of the training population;
+    otherwise WITHIN if the covariate of disease activity was recorded, or the card names none;
+    otherwise UNKNOWN.
 
     Parameters
     ----------
     values
-        (n, k) in the card's order and natural units; NaN where it was left out.
+        (n, k) in the card's order and natural units; NaN where left out.
     recorded
-        (n, k): True where the value was observed or computed, not imputed or assumed.
+        (n, k): True where the value was observed or computed.
     model
-        Gives the ranges.
+        Provides the ranges.
     """
     outside = recorded & ((values < model.trial_low) | (values > model.trial_high))
     answer = np.full(len(values), WITHIN, np.int8)
@@ -115,27 +111,27 @@ def score(
     Parameters
     ----------
     covariates
-        (n, k) in the card's order and natural units, nothing missing.
+        (n, k) in the card's order and natural units, without missing values.
     model
-        The model card's numbers.
+        The numbers of the model card.
     uncertainty
-        `bootstrap`: the paper's subgroups. `analytic`: the published web calculator.
+        `bootstrap` gives the paper's subgroups, `analytic` those of the published web calculator.
     excluded
-        Keys of the classes that the patients cannot have: taken out of the ranking.
+        Keys of the drug classes to exclude from the ranking.
     with_response
-        False where the ranking alone is asked for: response probabilities are then NaN.
+        False if only the ranking is needed; response probabilities are then NaN.
 
     Raises
     ------
     ScoringError
-        A value is not finite, a result came out not finite, the shape does not fit the model, or
-        an unknown class or way of uncertainty. Counts only, no patient's value.
+        A value or a result is not finite, the shape does not match the model, or a class or the
+        uncertainty is unknown. The message holds counts, never a patient's value.
     """
     values = np.asarray(covariates, dtype=np.float64)
     _refuse_bad_arguments(values, model, uncertainty, excluded)
     n, c = len(values), len(model.classes)
     ranked = [i for i, drug_class in enumerate(model.classes) if drug_class.key not in excluded]
-    # Filled by class and returned transposed: a column of a result is then contiguous.
+    # Filled by class and returned transposed, so that the columns of a result are contiguous.
     by_class = Scores(
         placebo_effect=np.empty(n),
         attributable_effect=np.empty((c, n)),
@@ -160,7 +156,7 @@ def score(
     responses = fitted if with_response else [None] * c
     forms = list(zip(model.classes, ranking, responses, strict=True))
     n_not_finite = 0
-    # What overflows is counted, with the inputs that are not finite.
+    # Overflows are counted below, together with inputs that are not finite.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for start in range(0, n, _BLOCK):
             patients = slice(start, start + _BLOCK)
@@ -195,20 +191,20 @@ def _refuse_bad_arguments(
 
 _Form: TypeAlias = tuple[Floats, Floats]
 
-"""A mean of the coefficients and the lower triangular factor L of their covariance LL'."""
+"""Mean of the coefficients, and the lower triangular factor L of their covariance LL'."""
 
 _Forms: TypeAlias = list[tuple[ClassArrays, _Form, _Form | None]]
 
-"""Each class, the form that ranks it, and the fitted one that gives the response when asked for."""
+"""Each class, the form that ranks it, and the fitted form for the response, or None."""
 
 
 def _form(mean: Floats, covariance: Floats) -> _Form:
-    # x'Cx = |L'x|^2 is a sum of squares: no variance can come out negative.
+    # x'Cx = |L'x|^2 is a sum of squares, so a variance cannot be negative.
     return mean, np.linalg.cholesky(covariance).astype(np.float64)
 
 
 def _counterfactuals(block: Floats, model: ModelArrays, forms: _Forms, out: Scores) -> int:
-    """Fill effects, errors and probabilities; return how many patients' are not finite."""
+    """Fill effects, errors and probabilities; return the number of patients without finite ones."""
     n, k = block.shape
     design = np.empty((k + 1, n))
     design[0] = 1.0
@@ -244,14 +240,14 @@ def _counterfactuals(block: Floats, model: ModelArrays, forms: _Forms, out: Scor
 
 
 def _linear(weights: Floats, rows: Floats, out: Floats, term: Floats) -> None:
-    """Fill out with the sum of weight times row, in the order of the rows."""
+    """Fill `out` with the sum of weight times row, in the order of the rows."""
     np.multiply(rows[0], weights[0], out=out)
     for weight, row in zip(weights[1:], rows[1:], strict=True):
         out += np.multiply(row, weight, out=term)
 
 
 def _quadratic(factor: Floats, design: Floats, out: Floats, column: Floats, term: Floats) -> None:
-    """Fill out with x'LL'x for the lower triangular factor L."""
+    """Fill `out` with x'LL'x for the lower triangular factor L."""
     out.fill(0.0)
     for j in range(len(factor)):
         _linear(factor[j:, j], design[j:], column, term)
@@ -259,47 +255,47 @@ def _quadratic(factor: Floats, design: Floats, out: Floats, column: Floats, term
 
 
 def _rank(out: Scores, model: ModelArrays, ranked: list[int]) -> None:
-    """Fill ranking, contrasts, labels and recommendation of the classes that are ranked."""
+    """Fill ranking, contrasts, labels and recommendations of the ranked classes."""
     r, n = len(ranked), out.placebo_effect.shape[0]
     patients = np.arange(n)
     all_pairs = list(combinations(range(len(model.classes)), 2))
-    place = np.zeros((r, n), np.intp)
+    rank = np.zeros((r, n), np.intp)
     p_values = np.empty((r, r, n))
     for (i, a), (j, b) in combinations(enumerate(ranked), 2):
         # A tie goes to the class that the card names first.
         is_first_better = out.attributable_effect[a] >= out.attributable_effect[b]
-        place[i] += ~is_first_better
-        place[j] += is_first_better
+        rank[i] += ~is_first_better
+        rank[j] += is_first_better
         _contrast(out, model, a, b, p_values[i, j])
         p_values[j, i] = p_values[i, j]
         out.contrast_p_value[all_pairs.index((a, b))] = p_values[i, j]
-    order = np.empty_like(place)
-    np.put_along_axis(order, place, np.arange(r)[:, None], axis=0)
+    order = np.empty_like(rank)
+    np.put_along_axis(order, rank, np.arange(r)[:, None], axis=0)
 
-    # Neighbours that do not differ share a group; groups are counted from the best.
+    # Neighbours that do not differ significantly share a group; group 0 is the best.
     p_neighbours = p_values[order[:-1], order[1:], patients]
-    group_at_place = np.zeros_like(place)
-    np.cumsum(p_neighbours < model.alpha, axis=0, out=group_at_place[1:])
+    group_at_rank = np.zeros_like(rank)
+    np.cumsum(p_neighbours < model.alpha, axis=0, out=group_at_rank[1:])
     if r >= 2:
         out.p_first_second[:] = p_neighbours[0]
     if r >= 3:
         out.p_second_third[:] = p_neighbours[1]
         out.p_first_third[:] = p_values[order[0], order[2], patients]
         differs_from_last = p_values[order[0], order[-1], patients] < model.alpha
-        out.worst_class_ruled_out[:] = differs_from_last & (group_at_place[-1] == 0)
+        out.worst_class_ruled_out[:] = differs_from_last & (group_at_rank[-1] == 0)
 
-    group = np.take_along_axis(group_at_place, place, axis=0)
+    group = np.take_along_axis(group_at_rank, rank, axis=0)
     is_first = group == 0
     out.label[:] = label_numbers(group)
     out.ranking[:r] = np.array(ranked).take(order)
-    out.preference_rank[ranked] = place + 1
+    out.preference_rank[ranked] = rank + 1
     out.recommended[ranked] = is_first
     chosen = np.where(is_first, out.response_probability[ranked], 0.0)
     np.divide(sum(chosen), is_first.sum(axis=0), out=out.recommended_response_probability)
 
 
 def _contrast(out: Scores, model: ModelArrays, a: int, b: int, p_value: Floats) -> None:
-    """Fill the p-value of two independent estimates being different."""
+    """Fill `p_value` with the two-sided t-test of two independent estimates."""
     degrees_of_freedom = model.classes[a].degrees_of_freedom + model.classes[b].degrees_of_freedom
     difference = out.attributable_effect[a] - out.attributable_effect[b]
     difference *= difference

@@ -1,4 +1,4 @@
-"""Model cards: the YAML of a model, every fault of it named at once, and its numbers as arrays."""
+"""Loading of model cards. All faults of the files are reported at once."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -20,45 +20,45 @@ _Kind = TypeVar("_Kind", bound=Frozen)
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A valid card, its numbers as arrays, and what identifies it in a run's provenance."""
+    """A valid model card, its numbers as arrays, and its digest for the provenance of a run."""
 
     card: ModelCard
     arrays: ModelArrays
     sha256: str
-    """Of the card's content and then its variants', as hexadecimal text."""
+    """SHA-256 of the card file followed by its variants file, as hexadecimal text."""
     path: Path
     reduced: Mapping[frozenset[str], ModelArrays] = field(default_factory=dict)
-    """The models without some covariates, by the set of those left out."""
+    """The models without some covariates, by the set of covariates left out."""
 
 
 def load_model(reference: str | Path) -> Model:
-    """Load a model card, and its variants when it has any.
+    """Load a model card, and its variants if it has any.
 
     Parameters
     ----------
     reference
-        A path, or the name of a card that is shipped, such as `crohns_srs_2025`.
+        A path, or the name of a shipped card, such as `crohns_srs_2025`.
 
     Raises
     ------
     ConfigurationError
-        A file is missing, is not YAML or JSON, or contradicts itself or the other: every fault at
-        once, each with file, key, what was found and what is allowed.
+        A file is missing, is not YAML or JSON, or contradicts itself or the other file. The error
+        lists every fault with file, key, the value found and the values allowed.
     """
     path = _find(reference)
     document = read_yaml(path, ExponentLoader)
     problems: list[str] = []
     card = _validate(path, document, ModelCard, card_contradictions(document), problems)
     content, variants = path.read_bytes(), None
-    beside = _beside(path, document)
-    if beside is not None:
+    variants_path = _variants_path(path, document)
+    if variants_path is not None:
         try:
-            given, more = read_json(beside)
+            given, more = read_json(variants_path)
         except ConfigurationError as error:
             problems += error.problems
         else:
             contradictions = variant_contradictions(given, document)
-            variants = _validate(beside, given, Variants, contradictions, problems)
+            variants = _validate(variants_path, given, Variants, contradictions, problems)
             content += more
     if card is None or problems:
         raise ConfigurationError(*problems)
@@ -69,8 +69,8 @@ def load_model(reference: str | Path) -> Model:
     return Model(card, model_arrays(card), hashlib.sha256(content).hexdigest(), path, reduced)
 
 
-def _beside(path: Path, document: object) -> Path | None:
-    """Return the file of a card's variants, also of a card that has other faults."""
+def _variants_path(path: Path, document: object) -> Path | None:
+    """Return the path of a card's variants file, even if the card has other faults."""
     name = document.get("variants") if isinstance(document, dict) else None
     is_name = isinstance(name, str) and Path(name).name == name
     return path.parent / str(name) if is_name else None
@@ -83,7 +83,7 @@ def _validate(
     contradictions: Iterable[str],
     problems: list[str],
 ) -> _Kind | None:
-    """Return the document as a model of this kind, or None; add what is wrong to the problems."""
+    """Return the document as a model of this kind, or None; append its faults to `problems`."""
     valid = None
     try:
         valid = kind.model_validate(document)
@@ -94,7 +94,7 @@ def _validate(
 
 
 def shipped_models() -> list[str]:
-    """Return the names of the cards that come with the program."""
+    """Return the names of the shipped model cards."""
     return sorted(path.stem for path in (shipped("configs") / "models").glob("*.yaml"))
 
 

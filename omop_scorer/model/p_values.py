@@ -8,7 +8,8 @@ from scipy import special
 from omop_scorer.model.arrays import Floats
 
 # Hill's expansion of t as a normal deviate z = u (1 + (3 + u^2) / b - (855 + ...) / 10 b^2 + ...)
-# with u^2 = a log(1 + t^2 / df), a = df - 1/2, b = 48 a^2: each order's divisor and powers of u^2.
+# with u^2 = a log(1 + t^2 / df), a = df - 1/2, b = 48 a^2. Each row holds the divisor of an order
+# and its coefficients of the powers of u^2.
 _HILL = (
     (1.0, (1.0,)),
     (1.0, (3.0, 1.0)),
@@ -27,17 +28,17 @@ def two_sided_p_value(
     Parameters
     ----------
     squared_ratio
-        t squared over the degrees of freedom, any shape.
+        t squared divided by the degrees of freedom, of any shape.
     degrees_of_freedom
-        Of T.
+        Degrees of freedom of T.
     out
-        Where to put the answer; may be squared_ratio itself.
+        Array for the result; may be squared_ratio itself.
 
     Notes
     -----
-    From 500 degrees of freedom on this is Hill's normal expansion to the third order (Comm. ACM
-    1970;13:617), about ten times as fast as the incomplete beta function and equal to it to 1e-15.
-    Which of the two is used hangs on the model alone, never on a patient.
+    For 500 or more degrees of freedom this is Hill's normal expansion to the third order (Comm. ACM
+    1970;13:617), which is about ten times as fast as the incomplete beta function and equal to it
+    within 1e-15. The choice depends only on the model, never on a patient.
     """
     square = np.empty_like(squared_ratio) if out is None else out
     if degrees_of_freedom < _HILL_DEGREES_OF_FREEDOM:

@@ -1,4 +1,4 @@
-"""The published figures of a model, which a report sets beside a site's own."""
+"""Published figures of a model, which the report compares with the figures of a site."""
 
 from functools import cached_property
 from typing import Annotated
@@ -14,12 +14,12 @@ Count = Annotated[StrictInt, Field(ge=0)]
 
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]
 
-#: Age groups of a pyramid from this place on are 50 and over.
+#: Index of the first age group of a pyramid that is 50 and over.
 _FIRST_GROUP_FROM_50 = 10
 
 
 class Figure(Frozen):
-    """A count of persons and where it stands."""
+    """A count of persons and its source."""
 
     n_persons: Count
     source: Text
@@ -33,7 +33,7 @@ class Subgroups(Frozen):
 
 
 class Trials(Frozen):
-    """The participants that the models were fitted on."""
+    """The trial participants on whom the models were fitted."""
 
     title: Text
     description: Text
@@ -45,16 +45,18 @@ class Trials(Frozen):
     def _add_up(self) -> "Trials":
         total = sum(self.subgroups.n_persons.values())
         if total != self.n_persons:
-            raise ValueError(f"the subgroups hold {total} persons; allowed: {self.n_persons}")
+            raise ValueError(
+                f"the subgroups add up to {total}; allowed: n_persons, {self.n_persons}"
+            )
         return self
 
     @property
     def share_of_women_50_and_over(self) -> float:
-        """Their share of the participants."""
+        """Share of women of 50 and over among the participants."""
         return self.women_50_and_over.n_persons / self.n_persons
 
     def share_alone_on_top(self, label: str) -> float:
-        """Return the share of participants whose label puts one class, and it alone, first."""
+        """Return the share of participants whose label ranks one class alone first."""
         first = [n for each, n in self.subgroups.n_persons.items() if each.startswith(f"{label} >")]
         return sum(first) / self.n_persons
 
@@ -67,17 +69,17 @@ class Pyramid(Frozen):
 
     @property
     def n_persons(self) -> int:
-        """Everybody."""
+        """Number of persons of both sexes."""
         return sum(self.female) + sum(self.male)
 
     @property
     def n_women_50_and_over(self) -> int:
-        """Women of 50 and over."""
+        """Number of women of 50 and over."""
         return sum(self.female[_FIRST_GROUP_FROM_50:])
 
 
 class NextTreatment(Frozen):
-    """The share of a population that was not given a class next."""
+    """The share of a population whose next treatment was not of a given class."""
 
     not_given: Name
     population: Name
@@ -86,7 +88,7 @@ class NextTreatment(Frozen):
 
 
 class HealthSystem(Frozen):
-    """The health system in which the authors counted the same patients."""
+    """The health system in which the authors counted the same populations."""
 
     title: Text
     description: Text
@@ -109,7 +111,7 @@ class HealthSystem(Frozen):
 
     @cached_property
     def shares_of_women_50_and_over(self) -> dict[str, float]:
-        """The share of women of 50 and over in each population."""
+        """Share of women of 50 and over in each population."""
         return {
             name: pyramid.n_women_50_and_over / pyramid.n_persons
             for name, pyramid in self.pyramids.items()
@@ -118,7 +120,7 @@ class HealthSystem(Frozen):
 
 
 class Ablation(Frozen):
-    """The share without a preference under all covariates, and without one of them."""
+    """The share without a preference with all covariates, and without each of some."""
 
     source: Text
     all_covariates: Share
@@ -126,7 +128,7 @@ class Ablation(Frozen):
 
 
 class Published(Frozen):
-    """Everything that is published about a model and that a report compares with."""
+    """All published figures of a model that a report compares with."""
 
     citation: Text
     doi: Text
@@ -137,12 +139,13 @@ class Published(Frozen):
 
 
 def load_published(model_id: str) -> Published | None:
-    """Return the published figures of a model; None where none are shipped.
+    """Return the published figures of a model; None if none are shipped.
 
     Raises
     ------
     ConfigurationError
-        The shipped file contradicts itself: file, key, what was found and what is allowed.
+        The shipped file is not valid. The message gives file, key, the value found and the values
+        allowed.
     """
     folder = shipped("configs") / "published"
     paths = {path.stem: path for path in folder.glob("*.yaml")}

@@ -1,4 +1,4 @@
-"""Patients of whom some covariates are left out, each scored with the model fitted without them."""
+"""Scoring of patients with covariates left out, each with the model fitted without them."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,7 +17,7 @@ MAXIMUM_LISTED = 10
 
 
 def can_be_left_out(model: Model) -> tuple[str, ...]:
-    """Return the covariates without which the card has a variant, in the card's order."""
+    """Return the covariates that some variant of the card leaves out, in the card's order."""
     names = frozenset[str]().union(*model.reduced)
     return tuple(name for name in model.arrays.covariates if name in names)
 
@@ -27,14 +27,14 @@ def score_patterns(
 ) -> Scores:
     """Score n patients, each with the model without the covariates that are NaN.
 
-    A patient gets the same bits alone, in any batch and at any place in it.
+    The scores of a patient are bit for bit the same alone, in any batch, and at any position in it.
 
     Parameters
     ----------
     values
-        (n, k) in the card's order and natural units; NaN = left out.
+        (n, k) in the card's order and natural units; NaN where left out.
     model
-        The card and its variants.
+        The model card and its variants.
     uncertainty
         As for `kernel.score`.
     with_response
@@ -43,8 +43,8 @@ def score_patterns(
     Raises
     ------
     ScoringError
-        The card has no variant without what some patients lack, or as `kernel.score`. Counts and
-        names of covariates only.
+        The card has no variant without the covariates that a patient lacks, or as for
+        `kernel.score`. The message holds counts and names of covariates only.
     """
     is_left_out = np.isnan(values)
     if not is_left_out.any():
@@ -58,7 +58,7 @@ def score_patterns(
             return part
         for name, each in vars(part).items():
             if isinstance(each, np.ndarray):
-                # As in the kernel, a column of a result is contiguous.
+                # Columns of a result are contiguous, as in the kernel.
                 shape = (len(values), *each.shape[1:])
                 whole.setdefault(name, np.empty(shape, each.dtype, order="F"))[rows] = each
     return replace(part, **whole)
@@ -67,7 +67,7 @@ def score_patterns(
 def _groups(
     is_left_out: NDArray[np.bool_], model: Model
 ) -> list[tuple[NDArray[np.intp], ModelArrays]]:
-    """Return, per pattern of what is left out, the patients' places and their model."""
+    """Return the row indices and the model of each pattern of covariates that are left out."""
     columns = np.flatnonzero(is_left_out.any(axis=0))
     patterns = np.zeros(len(is_left_out), np.int64)
     for bit, column in enumerate(columns):
@@ -75,13 +75,14 @@ def _groups(
     groups, problems = [], []
     for pattern in np.unique(patterns):
         rows = np.flatnonzero(patterns == pattern)
-        lacks = [int(column) for bit, column in enumerate(columns) if pattern >> bit & 1]
-        names = [model.arrays.covariates[column] for column in lacks]
+        missing = [int(column) for bit, column in enumerate(columns) if pattern >> bit & 1]
+        names = [model.arrays.covariates[column] for column in missing]
         arrays = model.reduced.get(frozenset(names)) if names else model.arrays
         if arrays is None:
+            listed = ", ".join(names)
             problems.append(
-                f"{len(rows)} patient(s) lack {', '.join(names)}, and the model card has no "
-                "variant without; nothing was scored"
+                f"{len(rows)} patient(s) lack {listed}, but the model card has no variant without "
+                f"{listed}; nothing was scored"
             )
         else:
             groups.append((rows, arrays))

@@ -1,7 +1,7 @@
-"""Subgroups: every way to put a few classes in an order with ties, and what each is called.
+"""Subgroups: every ranking of a few drug classes, ties allowed, and its label.
 
-A grouping is the group of each class in the card's order, counted from the best: (0, 1, 1) says
-that the first class comes before the two others, which do not differ.
+A grouping holds the group of each class in the card's order, 0 for the best. For example, (0, 1, 1)
+ranks the first class above the two others, which do not differ.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ _BETTER, _EQUAL = " > ", " = "
 
 
 def label_set(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return every subgroup of the classes with these short names, given in the card's order.
+    """Return the label of every subgroup of the classes with these labels, in the card's order.
 
-    Two classes make 3 labels, three 13, four 75, five 541: all ways to put classes in an order
-    with ties. Strict orders come first, "all equal" last.
+    Two classes have 3 labels, three 13, four 75 and five 541: all rankings with ties. Strict
+    orders come first, "all equal" last.
 
     Raises
     ------
@@ -35,13 +35,13 @@ def label_set(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def first_group(label: str) -> str:
-    """Return the classes that a label puts first, `B = C` of `(B = C) > A`."""
+    """Return the classes that a label ranks first, such as `B = C` for `(B = C) > A`."""
     return label.partition(_BETTER)[0].strip("()")
 
 
 def label_numbers(groups: NDArray[np.intp]) -> NDArray[np.int16]:
-    """Return the place of each patient's grouping in the label set; groups are (r, n)."""
-    numbers: NDArray[np.int16] = _number_of_grouping(len(groups))[tuple(groups)]
+    """Return each patient's index into the label set, shape (n,), from groups of shape (r, n)."""
+    numbers: NDArray[np.int16] = _label_table(len(groups))[tuple(groups)]
     return numbers
 
 
@@ -53,8 +53,8 @@ def _group_label(names: Sequence[str]) -> str:
 def _groupings(r: int) -> tuple[tuple[int, ...], ...]:
     """Return every grouping of r classes.
 
-    Those with the most groups come first; among them small groups before large, then the card's
-    order.
+    Groupings with the most groups come first; among those, small groups come before large ones,
+    then the card's order decides.
     """
     if r > MAXIMUM_CLASSES:
         raise ValueError(f"{r} classes; allowed: at most {MAXIMUM_CLASSES}")
@@ -64,15 +64,15 @@ def _groupings(r: int) -> tuple[tuple[int, ...], ...]:
         if grouping and set(grouping) == {*range(max(grouping) + 1)}
     ]
 
-    def place(grouping: tuple[int, ...]) -> tuple[Any, ...]:
+    def sort_key(grouping: tuple[int, ...]) -> tuple[Any, ...]:
         members = _members(grouping)
         return -len(members), *map(len, members), members
 
-    return tuple(sorted(found, key=place))
+    return tuple(sorted(found, key=sort_key))
 
 
 def _members(grouping: Sequence[int]) -> list[list[int]]:
-    """Return the classes of each group, the best group first, each in the card's order."""
+    """Return the class indices of each group, best group first, each in the card's order."""
     return [
         [i for i, group in enumerate(grouping) if group == wanted]
         for wanted in range(max(grouping) + 1)
@@ -80,8 +80,8 @@ def _members(grouping: Sequence[int]) -> list[list[int]]:
 
 
 @lru_cache
-def _number_of_grouping(r: int) -> NDArray[np.int16]:
-    """Return a table with one axis per class, which a grouping indexes."""
+def _label_table(r: int) -> NDArray[np.int16]:
+    """Return the label index of each grouping, as a table with one axis per class."""
     table = np.full((r,) * r, -1, np.int16)
     for number, grouping in enumerate(_groupings(r)):
         table[grouping] = number

@@ -13,7 +13,7 @@ from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError, OmopScorerError
 from omop_scorer.journal import Journal
 from omop_scorer.results.schema import refuse_newer
-from omop_scorer.staging.cdm_views import look, map_cdm
+from omop_scorer.staging.cdm_views import inspect_tables, map_cdm
 from omop_scorer.staging.cohort import stage_cohort
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
@@ -121,7 +121,7 @@ def _results(config: RunConfig, findings: Findings) -> None:
 
 
 def _tables(engine: Engine, findings: Findings) -> bool:
-    problems, warnings, _ = look(engine)
+    problems, warnings, _ = inspect_tables(engine)
     if problems:
         findings.fail(CdmError(*problems))
         findings.add("warning", *warnings)
@@ -152,17 +152,17 @@ def _concepts(night: Night, findings: Findings) -> None:
         concept_set = str(name)
         expected = tables.get(concept_set, ())
         if not is_known:
-            doubt = "not in the vocabulary, so only records of the id itself count"
+            doubt = "not in the vocabulary, so only records with this exact id count"
         elif is_invalid:
             doubt = "no longer valid in this vocabulary"
         elif not is_standard and expected:
-            doubt = "not standard, so records rarely have them"
+            doubt = "not standard, so CDM records rarely use them"
         elif domain and expected and domain not in expected:
-            doubt = f"in domain {domain}, but looked for in {' and '.join(expected)}"
+            doubt = f"of domain {domain}, but searched for in {' and '.join(expected)} records"
         elif n_below == 0:
-            doubt = "given with descendants, but without any in this vocabulary"
+            doubt = "that include descendants but have none in this vocabulary"
         elif n_records == 0:
-            doubt = "with no records, descendants included"
+            doubt = "with no records in the CDM, descendants included"
         else:
             continue
         doubts.setdefault(doubt, []).append(f"{concept_id} ({concept_set})")
@@ -189,7 +189,7 @@ def _domains_by_set(definitions: Definitions) -> Iterator[tuple[str, tuple[str, 
 
 
 def _patients(night: Night, findings: Findings) -> None:
-    """Stage cohort and covariates as a run does, and report what they are based on."""
+    """Stage cohort and covariates as a run does, and report how many records they are based on."""
     attrition = stage_cohort(night)
     n_cohort, n_scored = attrition[0].n_persons, attrition[-1].n_persons
     if n_cohort == 0:

@@ -19,12 +19,12 @@ def reconcile(
     quality: Quality,
     audits: Audits,
 ) -> None:
-    """Fail unless cohort, scores, states of the covariates and audits add up.
+    """Fail unless cohort, scores, covariate statuses and audits add up.
 
     Raises
     ------
     ScoringError
-        With every sum that differs.
+        Names every sum that differs.
     """
     n_cohort = attrition[0].n_persons
     n_left_out = sum(step.n_excluded for step in attrition)
@@ -39,7 +39,7 @@ def reconcile(
         n = sum(quality[covariate.name, f"n_{status}"] for status in COVARIATE_STATUSES)
         if n != tally.n:
             problems.append(
-                f"{covariate.name}: its states count {n} patients, but {tally.n} are scored"
+                f"{covariate.name}: its statuses count {n} patients, but {tally.n} are scored"
             )
     problems += audit_contradictions(audits, n_cohort, tally.n)
     if problems:
@@ -47,17 +47,19 @@ def reconcile(
 
 
 def audit_contradictions(audits: Audits, n_cohort: int, n_scored: int) -> list[str]:
-    """Name every audit that does not sum to its population."""
+    """Return a message for each audit whose counts do not sum to its population."""
     problems = []
 
-    def compare(what: str, found: pd.Series, expected: pd.Series | int) -> None:
+    def compare(audit: str, found: pd.Series, expected: pd.Series | int) -> None:
         if n_wrong := int(found.ne(expected).sum()):
-            problems.append(f"{what}: {n_wrong} sum(s) differ from the population")
+            problems.append(f"{audit}: {n_wrong} sum(s) differ from the population")
 
     prevalence = audits["prevalence"].set_index(["population", "measure"])
     n_of = prevalence["n_population"].xs("women_50_and_over", level="measure")
     if n_of["crohns_disease"] != n_cohort:
-        problems.append(f"prevalence: {n_of['crohns_disease']} persons, the cohort has {n_cohort}")
+        problems.append(
+            f"prevalence: counts {n_of['crohns_disease']} persons, but the cohort has {n_cohort}"
+        )
     races = prevalence["n_persons"][prevalence.index.get_level_values("measure").isin(RACES)]
     compare("prevalence by race", races.groupby("population").sum(), n_of)
     pyramid = audits["age_sex_pyramid"].groupby("population")["n_persons"].sum()
@@ -70,8 +72,8 @@ def audit_contradictions(audits: Audits, n_cohort: int, n_scored: int) -> list[s
     n_indexed = n_treated.loc[:, "first_biologic", ALL]
     if n_indexed[ALL] != n_of["first_biologic_since"]:
         problems.append(
-            f"next_treatment: {n_indexed[ALL]} indexed of {n_of['first_biologic_since']} with a "
-            "first biologic since"
+            f"next_treatment: {n_indexed[ALL]} persons have an index treatment, but the population "
+            f"first_biologic_since has {n_of['first_biologic_since']}"
         )
     preferred = audits["preference_concordance"].groupby("population")["n_persons"].sum()
     compare("preference_concordance", preferred, n_indexed)

@@ -1,4 +1,4 @@
-"""What a night does about faults that may pass: it waits, and begins again."""
+"""Retries of a run after a transient fault, with exponential back-off."""
 
 from collections.abc import Callable
 
@@ -11,52 +11,53 @@ from omop_scorer.journal import Journal
 
 CONNECT = "connect"
 
-"""The step in which a run reaches its databases."""
+"""Name of the step in which a run connects to its databases."""
 
 _LONGEST_WAIT_SECONDS = 300
 
 
 def retrying(server: PostgreSQL, journal: Journal) -> Retrying:
-    """Return what calls a function until it succeeds, or fails for good.
+    """Return a caller that repeats a function after transient faults, up to the last attempt.
 
     Parameters
     ----------
     server
-        How often, and how long between.
+        Number of retries, and the wait before the first one in seconds. Each wait is twice the one
+        before, up to five minutes.
     journal
-        Knows the step that failed, and is told of every new try.
+        Provides the name of the step that failed, and receives a message per new attempt.
     """
-    n_tries = 1 + server.retries
+    n_attempts = 1 + server.retries
 
-    def say(state: RetryCallState) -> None:
+    def report(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         journal.begin_again(
             state.attempt_number,
-            f"try {state.attempt_number} of {n_tries} failed, step {journal.current}: {error}; "
-            f"the run begins again in {state.upcoming_sleep:g} s",
+            f"attempt {state.attempt_number} of {n_attempts} failed at step {journal.current}: "
+            f"{error}; the run starts again in {state.upcoming_sleep:g} s",
         )
 
     return Retrying(
-        stop=stop_after_attempt(n_tries),
+        stop=stop_after_attempt(n_attempts),
         wait=wait_exponential(multiplier=server.retry_wait_seconds, max=_LONGEST_WAIT_SECONDS),
-        retry=retry_if_exception(_may_pass(journal)),
-        before_sleep=say,
+        retry=retry_if_exception(_transience(journal)),
+        before_sleep=report,
         reraise=True,
     )
 
 
-def _may_pass(journal: Journal) -> Callable[[BaseException], bool]:
-    """Return what tells faults that may pass from those that need a person.
+def _transience(journal: Journal) -> Callable[[BaseException], bool]:
+    """Return a function that returns True for a fault that a new attempt may not meet.
 
-    Once a try has reached the server, later ones take every refused connection for one that may
-    pass, and a held lock too: the server may not know yet that the session of that try is gone.
+    Once an attempt has reached the server, a refused connection or a held lock in a later one also
+    counts as transient: the server may not know yet that the session of the earlier one has ended.
     """
     has_connected = False
 
-    def may_pass(error: BaseException) -> bool:
+    def is_transient(error: BaseException) -> bool:
         nonlocal has_connected
-        is_ours = has_connected and isinstance(error, ConnectionFailedError | LockHeldError)
+        is_after_loss = has_connected and isinstance(error, ConnectionFailedError | LockHeldError)
         has_connected = has_connected or journal.current != CONNECT
-        return is_ours or (isinstance(error, OmopScorerError) and error.is_transient)
+        return is_after_loss or (isinstance(error, OmopScorerError) and error.is_transient)
 
-    return may_pass
+    return is_transient

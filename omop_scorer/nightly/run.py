@@ -1,4 +1,4 @@
-"""The nightly run, in order: this module reads as the story of one night."""
+"""The nightly run, in order. Start here to see how the parts of the package work together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -29,12 +29,12 @@ from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
 from omop_scorer.staging.matrix import matrix_query
 from omop_scorer.staging.night import Night
-from omop_scorer.staging.quality import Quality, doubts, fetch_quality
+from omop_scorer.staging.quality import Quality, cohort_warnings, fetch_quality
 from omop_scorer.terms import INPUT, UNCASTABLE_PREFIX
 
-#: Run id of the rows that a dry run makes only to count them.
+#: Run id in the rows that a dry run counts but does not write.
 _NO_RUN = 0
-#: Work tables that are results as they are.
+#: Work tables that are copied to the results unchanged.
 _STAGED_RESULTS = (
     *("attrition", "patient_covariate", "treatment_line", "concept_set_member", "run_cohort"),
 )
@@ -88,7 +88,7 @@ def run_night(definitions: Definitions, journal: Journal) -> RunSummary:
 
 
 def dry_run(definitions: Definitions, journal: Journal, say: Callable[[str], None]) -> RunSummary:
-    """Do what `run_night` does, but neither open nor write the results.
+    """Do the same work as `run_night`, but neither open nor write the results.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def dry_run(definitions: Definitions, journal: Journal, say: Callable[[str], Non
     Raises
     ------
     OmopScorerError
-        As `run_night`.
+        As for `run_night`.
     """
     with journal.step(CONNECT):
         engine = DryRunEngine(open_engine(definitions.config.connections, with_results=False), say)
@@ -141,7 +141,7 @@ class _Attempts:
                     return self.answer
                 for run_id in runs.clear_unfinished(engine):
                     self.journal.warn(
-                        f"run {run_id} was interrupted before its end; its rows are removed"
+                        f"run {run_id} was interrupted before its end; its rows have been removed"
                     )
             return self._score(Night(engine, self.definitions, self.as_of, self.journal))
         finally:
@@ -210,8 +210,8 @@ def _stage(night: Night, cdm: MappedCdm) -> _Staged:
     stage_covariates(night)
     with night.step("quality"):
         quality = fetch_quality(night)
-    for doubt in doubts(quality):
-        night.journal.warn(doubt)
+    for warning in cohort_warnings(quality):
+        night.journal.warn(warning)
     unreadable = {(INPUT, f"{UNCASTABLE_PREFIX}{name}"): n for name, n in cdm.uncastable.items()}
     return _Staged(attrition, {**quality, **unreadable})
 
@@ -231,7 +231,7 @@ def _refuse_small_cohort(night: Night, n_cohort: int) -> None:
 
 
 def _score_and_publish(night: Night, run_id: int, staged: _Staged) -> RunSummary:
-    """Score, audit, write, reconcile, and set COMPLETE; the caller keeps all of it or nothing."""
+    """Score, audit, write, reconcile, and set COMPLETE; the caller commits all of it or nothing."""
     tally = _score(night, run_id, staged.n_to_score)
     stage_audits(night)
     with night.step("write"):
@@ -255,7 +255,7 @@ def _score_and_publish(night: Night, run_id: int, staged: _Staged) -> RunSummary
 
 
 def _score(night: Night, run_id: int, n_to_score: int) -> Tally:
-    """Stream one row per patient through the kernel; scores go to the results, counts come back."""
+    """Stream one row per patient through the kernel: write the scores, return the counts."""
     tally = Tally(night.model)
     with night.step("score") as step:
         night.load("patient_score", no_patient_score())
@@ -274,7 +274,7 @@ def _score(night: Night, run_id: int, n_to_score: int) -> Tally:
 
 
 def _write(night: Night, run_id: int, quality: Quality, tally: Tally) -> Audits:
-    """Append everything but the scores, which are written already; return the audits."""
+    """Append every table except the scores, which are already written; return the audits."""
     for table in _STAGED_RESULTS:
         runs.append_staged(night.engine, table, run_id)
     night.engine.append("covariate_quality", _quality_rows(run_id, quality))

@@ -1,4 +1,4 @@
-"""The population report: one HTML file, and CSV, from the results tables; small counts hidden."""
+"""The population report: one HTML file and CSV files from the results, with small counts hidden."""
 
 import os
 import tempfile
@@ -19,30 +19,30 @@ def write_report(
     csv_folder: Path | None,
     minimum_cell_count: int,
 ) -> list[Path]:
-    """Write the report of a run and return the files written.
+    """Write the report of a run and return the paths of the written files.
 
     Parameters
     ----------
     reader
         The results.
     run
-        A run id, or `latest`, or `previous`.
+        A run id, `latest` or `previous`.
     output
-        The HTML file; None: none is written.
+        The HTML file; None writes no page.
     csv_folder
-        The folder of the CSV files, made when there is none; None: none are written.
+        The folder of the CSV files, created if it does not exist; None writes no CSV files.
     minimum_cell_count
-        The smallest count, above zero, that is printed; the run's own configured minimum holds
-        where it is greater.
+        The smallest count above zero that is printed. If the minimum configured for the run is
+        greater, that one applies.
 
     Raises
     ------
     ConfigurationError
         There is no such run.
     ResultsError
-        It is not COMPLETE, or a file cannot be written.
+        The run is not COMPLETE, or a file cannot be written.
     """
-    # Drawing the page is slow to load, and CSV alone does not need it.
+    # The modules of the page are slow to import, and the CSV files do not need them.
     from omop_scorer.disclosure.protect import protect_run  # noqa: PLC0415
     from omop_scorer.disclosure.true_run import read_run  # noqa: PLC0415
     from omop_scorer.report.csv_files import csv_files  # noqa: PLC0415
@@ -58,16 +58,16 @@ def write_report(
             csv_folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ResultsError(
-                f"{csv_folder}: the folder cannot be made: {error.strerror}; name another"
+                f"{csv_folder}: cannot create the folder: {error.strerror}; choose another folder"
             ) from None
         written += _write(csv_folder, csv_files(data))
     return written
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> list[Path]:
-    """Write texts as files of a folder, each as a whole or not at all."""
+    """Write texts as files of a folder, replacing each file atomically."""
     if not folder.is_dir():
-        raise ResultsError(f"{folder}: no such folder; make it, or name another")
+        raise ResultsError(f"{folder}: no such folder; create it or choose another folder")
     written = []
     for name, text in files.items():
         path = folder / name
@@ -76,7 +76,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> list[Path]:
             handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
                 file.write(text)
-            # As open() would have made it: a file made for oneself alone cannot be handed on.
+            # mkstemp makes a file that only its owner can read; give it the mode that open() gives.
             umask = os.umask(0)
             os.umask(umask)
             Path(temporary).chmod(0o666 & ~umask)
@@ -85,7 +85,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> list[Path]:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)
             raise ResultsError(
-                f"{path}: cannot be written: {error.strerror}; name another file or folder"
+                f"{path}: cannot write the file: {error.strerror}; choose another file or folder"
             ) from None
         written.append(path)
     return written

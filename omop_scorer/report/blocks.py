@@ -1,4 +1,4 @@
-"""What a section of the page is made of; the template knows how each part looks."""
+"""Parts of a section of the page, without their look, which the templates define."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from omop_scorer.report.words import HIDDEN, NOBODY
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: a figure, and a smaller one below it.
+    """A table cell: a figure, and a smaller one below it.
 
-    `shade`, from 0 to 1, colours it in a heat table.
+    `shade`, from 0 to 1, is the strength of its colour in a heat map.
     """
 
     text: str
@@ -23,7 +23,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column heads its rows; the others are numbers but those in `words`."""
+    """A table whose first column holds the row headings.
+
+    The other columns are numbers, except those whose index is in `words`.
+    """
 
     caption: str
     columns: Sequence[str]
@@ -34,14 +37,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Image:
-    """A picture, with what it says for those who do not see it and a sentence for those who do."""
+    """A chart with its title and caption, and the text that replaces it for blind readers."""
 
     picture: Picture
     alt: str
     title: str
     caption: str
     table: Table | None = None
-    """The figures drawn, unfolded on demand."""
+    """The figures drawn, folded below the chart."""
     kind: str = field(default="image", init=False)
 
 
@@ -51,13 +54,13 @@ class Prose:
 
     text: str
     look: str = ""
-    """`note` for an aside, `warning` for what must not be missed."""
+    """`note` for a remark, `warning` for something important."""
     kind: str = field(default="prose", init=False)
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading below that of the section."""
+    """A heading within a section."""
 
     text: str
     kind: str = field(default="heading", init=False)
@@ -73,7 +76,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and what they are."""
+    """A list of names with their values."""
 
     pairs: Sequence[tuple[str, str]]
     kind: str = field(default="facts", init=False)
@@ -84,7 +87,7 @@ Block = Table | Image | Prose | Heading | Listing | Facts
 
 @dataclass(frozen=True)
 class Section:
-    """A section: what it says in one or two sentences, then what that rests on."""
+    """A section: its result in one or two sentences, then the figures behind it."""
 
     key: str
     title: str
@@ -94,38 +97,38 @@ class Section:
 
 
 def settle(block: Block) -> Block:
-    """Return a block, or one sentence instead when nothing of it may be shown."""
+    """Return a block, or one sentence if none of its figures may be shown."""
     is_hidden = False
     if isinstance(block, Image):
         title, is_hidden = block.title, not block.picture.shows
     elif isinstance(block, Table):
-        told = {
+        texts = {
             cell if isinstance(cell, str) else cell.text
             for row in block.rows
             for i, cell in enumerate(row)
             if i not in (0, *block.words)
         } - {""}
-        title, is_hidden = block.caption, HIDDEN in told <= {HIDDEN, "0", NOBODY}
+        title, is_hidden = block.caption, HIDDEN in texts <= {HIDDEN, "0", NOBODY}
     if not is_hidden:
         return block
-    return Prose(f"{title}: {HIDDEN}, because a small count would be told.", "note")
+    return Prose(f"{title}: {HIDDEN}, because it would reveal a small count.", "note")
 
 
 class Footnotes:
-    """Definitions, numbered in the order in which they are first needed."""
+    """Definitions of terms, numbered in the order of their first use."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
         self._numbers: dict[str, int] = {}
-        self._told = 0
+        self._n_listed = 0
 
     def mark(self, key: str) -> Markup:
-        """Return the number that refers to a definition."""
+        """Return the note mark of a definition."""
         number = self._numbers.setdefault(key, len(self._numbers) + 1)
         return Markup('<sup><a href="#note-{0}" aria-label="Note {0}">{0}</a></sup>').format(number)
 
     def new(self) -> list[tuple[int, str]]:
-        """Return the definitions that were first needed since this was last asked."""
-        fresh = list(self._numbers.items())[self._told :]
-        self._told = len(self._numbers)
-        return [(number, self._texts[key]) for key, number in fresh]
+        """Return the definitions first used since the last call."""
+        added = list(self._numbers.items())[self._n_listed :]
+        self._n_listed = len(self._numbers)
+        return [(number, self._texts[key]) for key, number in added]

@@ -1,4 +1,4 @@
-"""The figures of a report as CSV files, suppressed as they are on the page."""
+"""The figures of a report as CSV files, with the same suppression as the page."""
 
 import csv
 import io
@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from omop_scorer.disclosure.protected_run import ReportData
+from omop_scorer.terms import COHORT, WOMEN_50_AND_OVER, alone_on_top
 
-#: Columns of run.csv; the configuration is in the last.
+#: Columns of run.csv; the last one holds the configuration.
 _RUN = (
     *("run_id", "as_of_date", "started_at", "completed_at", "tool_version", "engine", "model_id"),
     *("model_sha256", "config_sha256", "concept_sets_sha256", "uncertainty", "cdm_source_name"),
@@ -19,8 +20,8 @@ _RUN = (
     *("minimum_cell_count", "config_json"),
 )
 
-#: Sections and keys of the configuration that name places of the site, which nobody else needs.
-_PLACES = ("cdm", "results", "concept_sets", "units", "treatment_lines", "model")
+#: Sections and keys of the configuration that name locations at the site; they stay there.
+_LOCATIONS = ("cdm", "results", "concept_sets", "units", "treatment_lines", "model")
 
 _COMPARISON = (
     *("figure", "population", "n_persons", "n_population", "share", "ci_low", "ci_high"),
@@ -31,15 +32,16 @@ _COMPARISON = (
 def csv_files(data: ReportData) -> dict[str, str]:
     """Return the text of each file by its name.
 
-    A suppressed value is empty, and so is one that does not exist, such as a share of nobody.
+    A suppressed value is empty, and so is a value that does not exist, such as a share of zero
+    persons.
     """
     files = {"run.csv": _text(_RUN, [_run(data)])}
     files |= {f"{name}.csv": _frame(rows) for name, rows in data.tables.items()}
     if data.published is not None and "prevalence" in data.tables:
         files["comparison.csv"] = _text(_COMPARISON, _comparison(data))
     if data.change is not None:
-        about = [name for name in data.change if name not in ("causes", "flows")]
-        files["change.csv"] = _text(about, [data.change])
+        columns = [name for name in data.change if name not in ("causes", "flows")]
+        files["change.csv"] = _text(columns, [data.change])
         files["change_cause.csv"] = _frame(data.change["causes"])
         files["change_subgroup.csv"] = _frame(data.change["flows"])
     files["README.txt"] = _readme(data, files)
@@ -47,7 +49,7 @@ def csv_files(data: ReportData) -> dict[str, str]:
 
 
 def _run(data: ReportData) -> dict[str, Any]:
-    config = {k: v for k, v in (data.run["config"] or {}).items() if k not in _PLACES}
+    config = {k: v for k, v in (data.run["config"] or {}).items() if k not in _LOCATIONS}
     return {
         **data.run,
         "minimum_cell_count": data.minimum_cell_count,
@@ -86,7 +88,7 @@ def _value(value: Any) -> str:
 
 
 def _comparison(data: ReportData) -> Iterator[dict[str, Any]]:
-    """Yield each figure of the site beside the same figure where it is published."""
+    """Yield each figure of the site for which the same figure is published, with both values."""
     published = data.published
     if published is None:
         return
@@ -101,28 +103,28 @@ def _comparison(data: ReportData) -> Iterator[dict[str, Any]]:
         )
     }
     for population, pyramid in system.pyramids.items():
-        own = by_key.get((population, "women_50_and_over"))
+        own = by_key.get((population, WOMEN_50_AND_OVER))
         if own is not None and pyramid.n_persons:
             yield {
                 **own,
-                "figure": "women_50_and_over",
+                "figure": WOMEN_50_AND_OVER,
                 "compared_with": system.title,
                 "published_share": pyramid.n_women_50_and_over / pyramid.n_persons,
                 "published_n_population": pyramid.n_persons,
                 "source": system.source,
             }
-    if (own := by_key.get(("crohns_disease", "women_50_and_over"))) is not None:
+    if (own := by_key.get((COHORT, WOMEN_50_AND_OVER))) is not None:
         yield {
             **own,
-            "figure": "women_50_and_over",
+            "figure": WOMEN_50_AND_OVER,
             "compared_with": trials.title,
             "published_share": trials.share_of_women_50_and_over,
             "published_n_population": trials.n_persons,
             "source": trials.women_50_and_over.source,
         }
     for each in data.classes:
-        measure = f"{each['key']}_alone_on_top"
-        if (own := by_key.get(("crohns_disease", measure))) is not None:
+        measure = alone_on_top(str(each["key"]))
+        if (own := by_key.get((COHORT, measure))) is not None:
             yield {
                 **own,
                 "figure": measure,
@@ -134,26 +136,27 @@ def _comparison(data: ReportData) -> Iterator[dict[str, Any]]:
 
 
 def _readme(data: ReportData, files: Mapping[str, str]) -> str:
-    fewest, run = data.minimum_cell_count, data.run
+    minimum, run = data.minimum_cell_count, data.run
     source = f"CDM: {run['cdm_source_name']}\n" if run["cdm_source_name"] else ""
     listed = "\n".join(f"  {name}" for name in files)
     rule = (
-        f"Counts from 1 to {fewest - 1} are suppressed, and with them every other count, share, "
-        "interval,\nmean or quartile from which they could be recalculated."
-        if fewest > 1
+        f"Counts from 1 to {minimum - 1} are suppressed, and so is every other count, share, "
+        "interval, mean\nor quartile from which such a count could be calculated."
+        if minimum > 1
         else "No count is suppressed."
     )
     return f"""\
 Figures of run {run["run_id"]}, as of {run["as_of_date"]}, omop-scorer {run["tool_version"]}
-{source}Minimum cell count: {fewest}
+{source}Minimum cell count: {minimum}
 
-{rule} A suppressed value is empty.
-A zero is never suppressed. A value that does not exist, such as the share of nobody, is empty too.
-In histogram.csv neighbouring bins are joined until each holds {fewest} persons or more.
+{rule}
+A suppressed value is empty. A zero is never suppressed. A value that does not exist, such as a
+share of zero persons, is empty too. In histogram.csv, neighbouring bins are joined until each bin
+holds at least {minimum} person{"" if minimum == 1 else "s"}.
 
-The files are UTF-8, comma-separated, one header line. Columns are those of the results tables;
-comparison.csv sets each figure beside the same published figure, and change*.csv say what differs
-from the run before.
+The files are UTF-8 and comma-separated, with one header line. Their columns are those of the
+results tables. comparison.csv gives each figure next to the same published figure. change*.csv give
+the differences from the previous run.
 
 {listed}
 """

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no network, no script, no font."""
+"""The report as one self-contained HTML file: no network, no script and no font."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from omop_scorer.report.words import day
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
-#: In the order in which a reader asks.
+#: Sections in reading order.
 _SECTIONS = (
     run,
     cohort,
@@ -43,8 +43,8 @@ _SECTIONS = (
 def render(data: ReportData) -> str:
     """Return the report as HTML.
 
-    The same data gives the same text, byte for byte. A table that the run does not have, that is
-    empty, or of which nothing may be shown, is said to be so.
+    The same data gives the same text, byte for byte. If a table is missing, empty or completely
+    suppressed, the page says so.
     """
     context = Context(data)
     with plain_settings():
@@ -62,7 +62,7 @@ def render(data: ReportData) -> str:
         as_of=day(data.run["as_of_date"]),
         headline=headline.build(context),
         sections=sections,
-        # A constant of the package, in which HTML finds nothing to read as its own.
+        # The style sheet is part of the package and contains no HTML, so it needs no escaping.
         style=Markup(style),  # noqa: S704
     )
 

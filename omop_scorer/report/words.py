@@ -1,19 +1,25 @@
-"""Numbers and names as they are printed: thousands separated, one decimal, plain words."""
+"""Numbers and coded words as the report prints them.
+
+The mappings give each coded word of `terms` its label; a test checks that no word is missing.
+"""
 
 import math
 from typing import Any
 
 import pandas as pd
 
+from omop_scorer import terms
+from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.protected_run import ReportData
 
-#: What stands in the place of a figure that must not be told, and of a share of nobody.
+#: Printed instead of a figure that is suppressed.
 HIDDEN = "not shown"
 
+#: Printed instead of a share of zero persons.
 NOBODY = "–"
 
-#: The concept of Crohn’s disease, which is the cohort unless the run says otherwise.
-CROHNS_DISEASE = 201606
+#: The default concept of the cohort: Crohn’s disease.
+CROHNS_CONCEPT_ID = 201606
 
 POPULATIONS = {
     "crohns_disease": "Crohn’s disease",
@@ -22,9 +28,9 @@ POPULATIONS = {
 }
 
 AUDITED = {
-    "all": "Everybody",
-    "women_50_and_over": "Women of 50 and over",
-    "men_50_and_over": "Men of 50 and over",
+    "all": "All patients",
+    "women_50_and_over": "Women aged 50 and over",
+    "men_50_and_over": "Men aged 50 and over",
     "women_under_50": "Women under 50",
     "men_under_50": "Men under 50",
 }
@@ -41,7 +47,7 @@ NEXT = {
 STATES = {
     "observed": "recorded",
     "computed": "computed from other records",
-    "absent": "no record, so taken as no",
+    "absent": "no record, counted as no",
     "imputed": "imputed",
     "left_out": "left out of the model",
 }
@@ -55,6 +61,9 @@ STRATA = {
     "imputed": "Anything imputed",
     "within_trial_range": "Within the trials’ range",
 }
+
+#: Values of the stratum `within_trial_range`.
+WITHIN_RANGE = {"yes": "yes", "no": "no", "unknown": "not known"}
 
 REASONS = {
     "crohns_disease": "record of Crohn’s disease",
@@ -70,25 +79,72 @@ ASSUMPTIONS = {
     "reduced_model": "the model without it",
 }
 
+#: Measures of `covariate_quality` for the records of a measured quantity.
+RECORD_MEASURES = {
+    "n_records": "Records",
+    "n_rejected_value": "Not a number",
+    "n_rejected_unit": "Unit rejected",
+    "n_rejected_limit": "Not plausible",
+    "n_converted": "Converted",
+    "n_censored": "< or >",
+    "n_unit_from_text": "Unit from text",
+    "n_unit_missing": "No unit",
+}
+
+#: Measures of `covariate_quality` for the cohort.
+COHORT_MEASURES = {
+    "n_with_ulcerative_colitis": "Persons in the cohort who also have ulcerative colitis on record",
+    "n_excluded_condition": "Persons kept out of the cohort because of an excluded condition",
+    "n_records_without_date": "Records of the disease without a date (not counted)",
+    "n_deaths_without_date": "Deaths without a date (not counted)",
+}
+
+#: Measures of `label_check`: finding, and the patients among whom it is counted.
+LABEL_CHECKS = {
+    "worst_class_ruled_out": (
+        "No preference by label, but the worst class is ruled out",
+        "without a preference",
+    ),
+    "order_not_significant": (
+        "An order by label, but the first and the last class do not differ",
+        "with an order",
+    ),
+    "best_response_elsewhere": (
+        "The class with the highest probability of response is not ranked first",
+        "scored",
+    ),
+}
+
+UNCERTAINTIES = {
+    "bootstrap": "bootstrap: reproduces the paper’s subgroups",
+    "analytic": "analytic: reproduces the published calculator, with larger errors",
+}
+
+#: Measures of `histogram` that are drawn for each class.
+EFFECTS = {
+    "attributable_effect": "Effect attributable to each class",
+    "response_probability": "Probability of response under each class",
+}
+
 
 def number(value: Any) -> float | None:
-    """Return a number; None for one that is missing (suppressed, or of nobody)."""
+    """Return a number; None if it is missing (suppressed, or a share of zero persons)."""
     return None if value is None or pd.isna(value) else float(value)
 
 
 def whole(value: Any) -> int | None:
-    """Return a count; None for one that is not shown."""
+    """Return a count; None if it is not shown."""
     return None if value is None or pd.isna(value) else int(value)
 
 
 def count(value: Any) -> str:
-    """Print a count: 2,696."""
+    """Format a count: 2,696."""
     n = whole(value)
     return HIDDEN if n is None else f"{n:,}"
 
 
 def share(value: Any, n_population: Any = None) -> str:
-    """Print a share: 24.1%; a share of nobody has no value."""
+    """Format a share: 24.1%; a dash for a share of zero persons."""
     known = number(value)
     if known is None:
         return NOBODY if whole(n_population) == 0 else HIDDEN
@@ -96,7 +152,7 @@ def share(value: Any, n_population: Any = None) -> str:
 
 
 def interval(low: Any, high: Any, n_population: Any = None) -> str:
-    """Print an interval: 22.5 to 25.8."""
+    """Format an interval in percent: 22.5 to 25.8."""
     first, last = number(low), number(high)
     if first is None or last is None:
         return NOBODY if whole(n_population) == 0 else HIDDEN
@@ -104,7 +160,7 @@ def interval(low: Any, high: Any, n_population: Any = None) -> str:
 
 
 def short(value: Any, low: Any, high: Any, n_population: Any = None) -> str:
-    """Print a share with its interval in little room: 24.1% (22.5–25.8)."""
+    """Format a share with its interval: 24.1% (22.5–25.8)."""
     first, last = number(low), number(high)
     text = share(value, n_population)
     if number(value) is None or first is None or last is None:
@@ -113,7 +169,7 @@ def short(value: Any, low: Any, high: Any, n_population: Any = None) -> str:
 
 
 def decimal(value: Any, digits: int = 2) -> str:
-    """Print a number with so many decimals and a true minus."""
+    """Format a number with a fixed number of decimals and a minus sign."""
     known = number(value)
     if known is None or math.isnan(known):
         return HIDDEN
@@ -121,29 +177,29 @@ def decimal(value: Any, digits: int = 2) -> str:
 
 
 def day(value: Any) -> str:
-    """Print a date as 2026-01-31, any other value as it is; a missing one is empty."""
+    """Format a date as 2026-01-31, and any other value as it is; a missing value is empty."""
     if value is None or pd.isna(value):
         return ""
     return f"{value:%Y-%m-%d}" if hasattr(value, "strftime") else str(value)
 
 
 def listed(items: list[str]) -> str:
-    """Join the parts of an enumeration: a, b and c."""
+    """Join items into an enumeration: a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def sentence(text: str) -> str:
-    """Return a text with a capital letter at its start."""
+    """Return a text with its first letter capitalised."""
     return text[:1].upper() + text[1:]
 
 
 def plain(name: str) -> str:
-    """Return a name of the results as words."""
+    """Return a coded word with spaces instead of underscores."""
     return name.replace("_", " ")
 
 
 class Names:
-    """What the drug classes, covariates and populations of a run are called."""
+    """Names of the drug classes, covariates and populations of a run."""
 
     def __init__(self, data: ReportData) -> None:
         self._classes = {each["key"]: each for each in data.classes}
@@ -151,12 +207,13 @@ class Names:
         audit = _section(data, "audit")
         cohort = _section(data, "cohort")
         self.since = str(audit.get("since", "the start of the audit"))
-        self.is_crohns = list(cohort.get("concept_ids") or [CROHNS_DISEASE]) == [CROHNS_DISEASE]
+        concept_ids = list(cohort.get("concept_ids") or [CROHNS_CONCEPT_ID])
+        self.is_crohns = concept_ids == [CROHNS_CONCEPT_ID]
         self._continuing_days = audit.get("continuing_days", 180)
         self._ages = (cohort.get("age_minimum", 18), cohort.get("age_maximum", 99))
 
     def drug_class(self, key: str) -> str:
-        """Return the title of a drug class, or what became of who has no further one."""
+        """Return the title of a drug class, or the label of another next treatment."""
         if key in self._classes:
             return str(self._classes[key]["title"])
         return NEXT.get(key, plain(key)).format(days=self._continuing_days)
@@ -166,64 +223,64 @@ class Names:
         return str(self._classes[key]["label"]) if key in self._classes else key
 
     def covariate(self, name: str) -> str:
-        """Return what a covariate is called in a sentence, or several joined by ` + `."""
-        return " + ".join(self._covariate(each) for each in name.split(" + "))
+        """Return the name of a covariate within a sentence, or of several joined by ` + `."""
+        return terms.TOGETHER.join(self._covariate(each) for each in name.split(terms.TOGETHER))
 
     def _covariate(self, name: str) -> str:
         if name == "cdai":
             return "CDAI"
         known = self._covariates.get(name)
         title = known.title.removesuffix(", completed") if known else plain(name)
-        # Not a name of letters such as BMI, nor one that begins like "C-reactive".
+        # An abbreviation such as BMI, or a word such as "C-reactive", keeps its capital letter.
         return title[0].lower() + title[1:] if title[1:2].islower() else title
 
     def unit(self, name: str) -> str:
-        """Return the unit of a covariate; empty for a yes or no."""
+        """Return the unit of a covariate; empty for a yes/no covariate."""
         known = self._covariates.get(name)
         return "" if known is None or known.kind == "yes_no" else known.unit.replace("m2", "m²")
 
     def is_yes_no(self, name: str) -> bool:
-        """Say whether a covariate is a yes or no."""
+        """Return True if a covariate is a yes or no."""
         known = self._covariates.get(name)
         return known is not None and known.kind == "yes_no"
 
-    def of_cohort(self, what: str = "") -> str:
-        """Return who the patients are: with (a record of) Crohn’s disease, or of the cohort."""
+    def of_cohort(self, *, by_record: bool = False) -> str:
+        """Return the words after `patients`: with Crohn’s disease, or of the cohort."""
         if not self.is_crohns:
             return "of the cohort"
-        return f"with {'a ' if what else ''}{what}Crohn’s disease"
+        return f"with {'a record of ' if by_record else ''}Crohn’s disease"
 
     def population(self, name: str) -> str:
         """Return the title of a population."""
-        if name == "crohns_disease" and not self.is_crohns:
+        if name == terms.COHORT and not self.is_crohns:
             return "The cohort"
         titles = POPULATIONS | AUDITED
         return titles.get(name, plain(name)).format(since=self.since)
 
     def reason(self, name: str) -> str:
-        """Return why persons were left out."""
-        if name == "crohns_disease" and not self.is_crohns:
+        """Return the label of a reason of the attrition."""
+        if name == terms.COHORT and not self.is_crohns:
             return "record of a disease of the cohort"
         low, high = self._ages
         return REASONS.get(name, plain(name)).format(low=low, high=high)
 
     def stratum_value(self, stratum: str, value: str) -> str:
-        """Return what a value of a stratum is called."""
-        if stratum == "first_biologic_year" and value == "none":
+        """Return the label of a value of a stratum."""
+        if stratum == coded.FIRST_BIOLOGIC_YEAR and value == coded.NONE:
             return "no biologic"
-        if stratum == "race":
+        if stratum == coded.RACE:
             return race(value)
-        return sentence(value) if stratum != "age_group" else value
+        return sentence(value) if stratum != coded.AGE_GROUP else value
 
     def preferred(self, name: str) -> str:
-        """Return what the models preferred at the index treatment."""
-        if name in ("no_preference", "not_scored"):
+        """Return the label of the preferred classes at the index treatment."""
+        if name in (terms.NO_PREFERENCE, terms.NOT_SCORED):
             return plain(name)
-        return " = ".join(self.drug_class(key) for key in name.split(" = "))
+        return terms.EQUALLY.join(self.drug_class(key) for key in name.split(terms.EQUALLY))
 
 
 def race(name: str) -> str:
-    """Return the name of a race as OMOP prints it, without the prefix of its concept set."""
+    """Return the OMOP name of a race from the name of its concept set."""
     words = name.removeprefix("race_").split("_")
     return sentence(
         " ".join(

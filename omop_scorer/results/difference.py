@@ -8,7 +8,7 @@ from typing import Any
 from omop_scorer.engines.base import ResultsReader
 from omop_scorer.results.history import Run, list_runs, read_file, run_of
 
-#: What a run rests on besides its configuration: columns of `scoring_run`.
+#: Columns of `scoring_run` that describe what a run is based on besides its configuration.
 PROVENANCE = (
     *("as_of_date", "tool_version", "model_id", "model_sha256", "concept_sets_sha256"),
     *("cdm_source_name", "cdm_version", "cdm_release_date", "vocabulary_version"),
@@ -21,7 +21,7 @@ MODEL_OR_SETTINGS = "model or settings"
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that has another value in the later run; None: it is not there, or not known."""
+    """A setting or input that differs between two runs; None means absent or unknown."""
 
     what: str
     earlier: str | None
@@ -30,7 +30,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Flow:
-    """Persons with this label in the earlier run and that in the later; None: not scored in it."""
+    """Persons with one label in the earlier run and another in the later; None means not scored."""
 
     earlier: str | None
     later: str | None
@@ -38,13 +38,13 @@ class Flow:
 
     @property
     def is_change(self) -> bool:
-        """Whether both runs scored these persons, and their labels differ."""
+        """True if both runs scored these persons and their labels differ."""
         return None not in (self.earlier, self.later) and self.earlier != self.later
 
 
 @dataclass(frozen=True)
 class Cause:
-    """What changed in persons whose label did: one covariate alone, several, or none."""
+    """Persons whose label changed, by cause: one covariate alone, several covariates, or none."""
 
     cause: str
     n_persons: int
@@ -52,7 +52,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class CovariateChange:
-    """In how many of the persons whose label changed a covariate has another value."""
+    """Number of persons whose label changed and in whom this covariate has another value."""
 
     covariate: str
     n_persons: int
@@ -60,10 +60,10 @@ class CovariateChange:
 
 @dataclass(frozen=True)
 class PatientDifference:
-    """What became of the patients: everybody scored in either run stands in one flow.
+    """Changes among the patients. Each person scored in either run is counted in one flow.
 
     Causes add up to the patients whose label changed; covariate changes do not, because several
-    covariates of a patient may differ.
+    covariates of one patient may differ.
     """
 
     flows: tuple[Flow, ...]
@@ -72,36 +72,36 @@ class PatientDifference:
 
     @property
     def n_in(self) -> int:
-        """Scored in the later run only."""
+        """Number of persons scored in the later run only."""
         return sum(flow.n_persons for flow in self.flows if flow.earlier is None)
 
     @property
     def n_out(self) -> int:
-        """Scored in the earlier run only."""
+        """Number of persons scored in the earlier run only."""
         return sum(flow.n_persons for flow in self.flows if flow.later is None)
 
     @property
     def n_both(self) -> int:
-        """Scored in both runs."""
+        """Number of persons scored in both runs."""
         return sum(flow.n_persons for flow in self.flows) - self.n_in - self.n_out
 
     @property
     def changes(self) -> tuple[Flow, ...]:
-        """The flows from one label to another."""
+        """Flows from one label to another."""
         return tuple(flow for flow in self.flows if flow.is_change)
 
     @property
     def n_changed(self) -> int:
-        """Scored in both runs, with another label."""
+        """Number of persons scored in both runs whose label changed."""
         return sum(flow.n_persons for flow in self.changes)
 
 
 @dataclass(frozen=True)
 class RunDifference:
-    """What differs between two COMPLETE runs.
+    """The differences between two COMPLETE runs.
 
-    `patients` is None when the rows of persons have been removed from one of the runs or both,
-    which `without_persons` then names: nobody can tell who was in them.
+    `patients` is None if retention has removed the person-level rows of one run or both, so that
+    patients cannot be compared. `without_persons` holds the ids of those runs.
     """
 
     earlier: Run
@@ -113,12 +113,12 @@ class RunDifference:
 
 
 def compare(reader: ResultsReader, earlier_run_id: int, later_run_id: int) -> RunDifference:
-    """Return what differs between two COMPLETE runs, from the first named to the second.
+    """Return the differences between two COMPLETE runs, from the earlier to the later.
 
     Raises
     ------
     ConfigurationError, ResultsError
-        As `find_run`.
+        As for `find_run`.
     """
     runs = list_runs(reader)
     earlier, later = run_of(runs, earlier_run_id), run_of(runs, later_run_id)
@@ -137,8 +137,8 @@ def _without_persons(reader: ResultsReader, earlier: Run, later: Run) -> Iterato
     rows = {row["run_id"]: row for row in _read_pair(reader, "person_rows", earlier, later)}
     for run in dict.fromkeys((earlier, later)):
         counts = rows.get(run.run_id, {})
-        held = {counts.get(name, 0) for name in ("n_with_subgroup", "n_with_covariates")}
-        if held != {run.n_scored or 0}:
+        n_persons = {counts.get(name, 0) for name in ("n_with_subgroup", "n_with_covariates")}
+        if n_persons != {run.n_scored or 0}:
             yield run.run_id
 
 
@@ -156,13 +156,13 @@ def _configuration(earlier: Run, later: Run) -> Iterator[Difference]:
             yield Difference(key, before.get(key), after.get(key))
 
 
-def _dotted(document: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each key with what is above it, and its value as JSON."""
+def _dotted(document: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each dotted key, such as `cohort.age_rule`, and its value as JSON."""
     for key, value in document.items():
         if isinstance(value, dict) and value:
-            yield from _dotted(value, f"{above}{key}.")
+            yield from _dotted(value, f"{prefix}{key}.")
         else:
-            yield f"{above}{key}", json.dumps(value, ensure_ascii=False)
+            yield f"{prefix}{key}", json.dumps(value, ensure_ascii=False)
 
 
 def _patients(reader: ResultsReader, earlier: Run, later: Run) -> PatientDifference:

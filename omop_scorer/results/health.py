@@ -1,4 +1,4 @@
-"""Whether the nights go well: the last run, the answer that readers see, and how old they are."""
+"""Health of the nightly runs: the last run, the run that readers see, and their age."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,44 +9,42 @@ from omop_scorer.results.history import Run, list_runs
 
 @dataclass(frozen=True)
 class Health:
-    """The last run, the answer in view, and what is wrong with them, if anything is.
-
-    Times are in UTC, as the tables keep them.
-    """
+    """The last run, the run that readers see, and the problems found. Times are in UTC."""
 
     at: datetime
     last: Run | None
-    """The run started last."""
+    """The run that was started last."""
     answer: Run | None
-    """The run that the `latest_` views show."""
+    """The COMPLETE run that the `latest_` views show."""
     is_under_way: bool
-    """Whether a run holds the lock at this moment."""
+    """True if a run holds the lock now."""
     problems: tuple[str, ...]
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if no problem was found."""
         return not self.problems
 
 
 def look(reader: ResultsReader, now: datetime, longest: timedelta) -> Health:
-    """Look at the results.
+    """Check the results for failed, killed and missing runs.
 
     Parameters
     ----------
     reader
         The results.
     now
-        The time in UTC, without a time zone, as the tables keep it.
+        The current time in UTC, without a time zone, like the times in the results tables.
     longest
-        How long ago the last answer may have been completed.
+        Longest time since the last COMPLETE run that is not a problem.
 
     Raises
     ------
     ResultsError, SqlError
         The results cannot be read.
     """
-    # Before and after: a run that ends or begins between two looks is not taken for a dead one.
+    # The lock is read before and after the runs, because a run that starts or ends in between would
+    # otherwise look like a killed one.
     is_under_way = reader.is_run_under_way()
     runs = list_runs(reader)
     is_under_way = is_under_way or reader.is_run_under_way()
@@ -60,22 +58,23 @@ def look(reader: ResultsReader, now: datetime, longest: timedelta) -> Health:
         problems.append(f"the last run, {last.run_id}, failed: {last.message or 'no message'}")
     elif last.status == "RUNNING" and not is_under_way:
         problems.append(
-            f"the last run, {last.run_id}, was killed: its last word is RUNNING, and no run holds "
-            "the lock; the next run clears up after it"
+            f"the last run, {last.run_id}, was killed: its status is RUNNING, but no run holds the "
+            "lock; the next run will remove its rows"
         )
     if answer is not None and answer.n_cohort == 0:
-        problems.append(f"the answer in view, {answer.run_id}, is of nobody: its cohort is empty")
+        problems.append(f"the latest complete run, {answer.run_id}, has an empty cohort")
     if last is not None and not completed:
-        problems.append("no run is COMPLETE: readers see no answer")
+        problems.append("no run is COMPLETE, so the latest_ views are empty")
     elif completed and now - max(completed) > longest:
         problems.append(
-            f"no run has been completed for {age(now - max(completed))}, {age(longest)} are allowed"
+            f"no run has been completed for {age(now - max(completed))}; "
+            f"at most {age(longest)} are allowed"
         )
     return Health(now, last, answer, is_under_way, tuple(problems))
 
 
 def age(span: timedelta) -> str:
-    """Return a span of time in words: minutes below two hours, hours below four days, days."""
+    """Return a time span in words: minutes below 2 hours, hours below 4 days, days otherwise."""
     minutes = span.total_seconds() / 60
     if minutes < 120:
         return f"{minutes:.0f} minutes"

@@ -1,7 +1,6 @@
-"""Runs that were, and what differs between two of them: counts, never patients.
+"""Past runs, as the results tables record them.
 
-Everything comes from the results tables alone. Runs are put in the order of the view
-`latest_run`: by as-of date, then by run_id.
+Runs are in the order of the view `latest_run`: by as-of date, then by run_id.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,8 +22,8 @@ _N_NAMED = 10
 class Run:
     """One run, COMPLETE or not.
 
-    Changes are the difference from the COMPLETE run before it in the order of `latest_run`; they
-    are None for a run that is not COMPLETE, and for the first.
+    Changes are relative to the previous COMPLETE run in the order of `latest_run`. They are None
+    for the first COMPLETE run and for a run that is not COMPLETE.
     """
 
     run_id: int
@@ -53,24 +52,24 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the run has an answer."""
+        """True if the run has published results."""
         return self.status == "COMPLETE"
 
     @property
     def seconds(self) -> float | None:
-        """Seconds from its start to its end; None while it has not ended."""
+        """Seconds from start to end; None while the status is RUNNING."""
         if self.status == "RUNNING":
             return None
         return (self.recorded_at - self.started_at).total_seconds()
 
 
 def list_runs(reader: ResultsReader) -> list[Run]:
-    """Return every run, the one started last first.
+    """Return every run, newest first.
 
     Raises
     ------
     ResultsError
-        The schema holds no tables of runs, or was written by a newer release.
+        The schema has no run tables, or was written by a newer release.
     """
     _refuse_unreadable(reader)
     runs = [Run(**row) for row in read_file(reader, "runs", {})]
@@ -91,36 +90,23 @@ def find_run(reader: ResultsReader, which: str | int) -> Run:
     reader
         The results.
     which
-        A run id, or `latest`, or `previous`: the COMPLETE run before the latest.
+        A run id, `latest`, or `previous` (the COMPLETE run before the latest).
 
     Raises
     ------
     ConfigurationError
-        There is no such run.
+        No run has that id.
     ResultsError
-        It is not COMPLETE, or none is.
+        The run is not COMPLETE, or no run is.
     """
     return run_of(list_runs(reader), which)
 
 
-def previous_run(reader: ResultsReader, run_id: int) -> Run | None:
-    """Return the COMPLETE run before a COMPLETE run in the order of `latest_run`, or None.
-
-    Raises
-    ------
-    ConfigurationError, ResultsError
-        As `find_run`.
-    """
-    runs = list_runs(reader)
-    before = run_of(runs, run_id).previous_run_id
-    return None if before is None else run_of(runs, before)
-
-
 def _refuse_unreadable(reader: ResultsReader) -> None:
-    wanted = {"schema_version", "scoring_run", "scoring_run_status"}
-    if missing := sorted(wanted - reader.tables()):
+    required = {"schema_version", "scoring_run", "scoring_run_status"}
+    if missing := sorted(required - reader.tables()):
         raise ResultsError(
-            f"{reader.where}: the schema has no table {', '.join(missing)}, so it holds no runs; "
+            f"{reader.where}: the schema has no table {', '.join(missing)}, so it has no runs; "
             f"{_RUN_FIRST}"
         )
     query = sql.parse("SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version")
@@ -155,16 +141,18 @@ def run_of(runs: list[Run], which: str | int) -> Run:
     ConfigurationError
         No run has that id.
     ResultsError
-        The run is not COMPLETE, or there is none.
+        The run is not COMPLETE, or no run is.
     """
     complete = _in_order(runs)
     if not complete:
-        raise ResultsError(f"no run is COMPLETE, {len(runs)} are not; {_RUN_FIRST}")
+        raise ResultsError(f"none of {len(runs)} run(s) is COMPLETE; {_RUN_FIRST}")
     if which == "latest":
         return complete[-1]
     if which == "previous":
         if len(complete) == 1:
-            raise ResultsError(f"run {complete[0].run_id} is the only COMPLETE run")
+            raise ResultsError(
+                f"run {complete[0].run_id} is the only COMPLETE run, so there is no previous one"
+            )
         return complete[-2]
     found = [run for run in runs if str(run.run_id) == str(which)]
     if not found:
@@ -175,7 +163,8 @@ def run_of(runs: list[Run], which: str | int) -> Run:
     (run,) = found
     if not run.is_complete:
         raise ResultsError(
-            f"run {run.run_id} is {run.status}: it has no answer; COMPLETE runs: {_named(complete)}"
+            f"run {run.run_id} is {run.status} and has no results; COMPLETE runs: "
+            f"{_named(complete)}"
         )
     return run
 
@@ -189,7 +178,7 @@ def _named(complete: list[Run]) -> str:
 def read_file(
     reader: ResultsReader, name: str, parameters: Mapping[str, object]
 ) -> list[dict[str, Any]]:
-    """Return the rows of a SQL file of `sql/history`."""
+    """Return the rows of a SQL file in `sql/history`."""
     (query,) = sql.find(f"history/{name}").statements()
     rows: list[dict[str, Any]] = reader.read(query, parameters).to_pylist()
     return rows

@@ -1,7 +1,7 @@
-"""The results tables: create, migrate, append a run, publish it, clear what a crash left.
+"""Runs in the results schema: begin, publish, record a failure, and remove rows no longer needed.
 
-Tables are append-only by run_id and specified in `sql/results/results_data_model.csv`. Readers
-see COMPLETE runs only, through the `latest_` views.
+The tables are append-only by run_id and specified in `sql/results/results_data_model.csv`. Readers
+see only COMPLETE runs, through the `latest_` views.
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,10 @@ from omop_scorer.terms import COMPLETE, FAILED, RUNNING
 
 
 def clear_unfinished(engine: Engine) -> list[int]:
-    """Remove the rows of runs that ended without an answer; return the run ids found RUNNING.
+    """Remove the rows of runs that are not COMPLETE; return the ids of those that were RUNNING.
 
-    Only the holder of the run lock calls this, so a RUNNING run other than its own has died.
+    The caller holds the run lock, so a run that is still RUNNING was interrupted. It is recorded as
+    FAILED.
     """
     rows = engine.fetch(
         sql.parse(
@@ -43,10 +44,10 @@ def clear_unfinished(engine: Engine) -> list[int]:
 
 
 def retain(engine: Engine, n_runs: int, run_id: int) -> None:
-    """Remove the rows of persons of all runs but `run_id` and the latest ones; counts stay.
+    """Remove person-level rows of all runs except `run_id` and the latest `n_runs`; counts stay.
 
-    The latest are the COMPLETE runs in the order of the view `latest_run`. `run_id` is kept as long
-    as it is the newest, wherever it stands in that order: a night that is made up for is looked at.
+    The latest runs are the COMPLETE runs in the order of the view `latest_run`. `run_id`, the run
+    that has just ended, is kept even if it is a backfill of an old night and not among them.
     """
     rows = engine.fetch(
         sql.parse(
@@ -59,8 +60,8 @@ def retain(engine: Engine, n_runs: int, run_id: int) -> None:
     ordered = [int(str(row[0])) for row in rows]
     kept = {*ordered[:n_runs], run_id}
     for table in person_level_tables():
-        held = engine.fetch(sql.parse(f"SELECT DISTINCT run_id FROM results.{table}"), {})  # noqa: S608
-        for old in sorted({int(str(row[0])) for row in held} - kept):
+        present = engine.fetch(sql.parse(f"SELECT DISTINCT run_id FROM results.{table}"), {})  # noqa: S608
+        for old in sorted({int(str(row[0])) for row in present} - kept):
             engine.execute(
                 sql.parse(f"DELETE FROM results.{table} WHERE run_id = :run_id"),  # noqa: S608
                 {"run_id": old},
@@ -68,7 +69,7 @@ def retain(engine: Engine, n_runs: int, run_id: int) -> None:
 
 
 def is_complete(engine: Engine, run_id: int) -> bool:
-    """Tell whether a run has been published."""
+    """Return True if the run has been published."""
     rows = engine.fetch(
         sql.parse(
             "SELECT 1 AS one FROM results.scoring_run_status "
@@ -80,7 +81,10 @@ def is_complete(engine: Engine, run_id: int) -> bool:
 
 
 def new_run_id(engine: Engine, started_at: datetime) -> int:
-    """Return the run id for a start time (UTC): yyyymmddHHMMSS and two digits of hundredths."""
+    """Return the run id for a start time in UTC: yyyymmddHHMMSS and hundredths of a second.
+
+    It is raised if necessary, so that it is always greater than every existing run id.
+    """
     proposed = int(f"{started_at:%Y%m%d%H%M%S}{started_at.microsecond // 10_000:02d}")
     rows = engine.fetch(
         sql.parse("SELECT COALESCE(MAX(run_id), 0) AS run_id FROM results.scoring_run"), {}
@@ -93,7 +97,8 @@ def begin(
 ) -> int:
     """Append a run with its provenance and the status RUNNING; return the run id.
 
-    `release` holds the columns of `scoring_run` that describe the CDM, or nothing.
+    `release` maps the columns of `scoring_run` that describe the CDM to their values; it may be
+    empty.
     """
     config, started_at = definitions.config, utc_now()
     run_id = new_run_id(engine, started_at)
@@ -127,10 +132,10 @@ def publish(engine: Engine, run_id: int, n_cohort: int, n_scored: int, warnings:
 def record_failure(engine: Engine, run_id: int, step: str, error: BaseException) -> None:
     """Append the status FAILED, unless the run is COMPLETE.
 
-    Where even that cannot be written, the next run finds this one RUNNING and records the failure.
+    If this cannot be written either, the next run finds this one RUNNING and records the failure.
     """
     problems = error.problems if isinstance(error, OmopScorerError) else (type(error).__name__,)
-    # A driver may refuse the first statement after one that a signal interrupted.
+    # A driver may refuse the first statement after one that a signal interrupted, so we try twice.
     for _ in range(2):
         with suppress(OmopScorerError):
             if not is_complete(engine, run_id):
@@ -177,5 +182,5 @@ def append_staged(engine: Engine, table: str, run_id: int) -> None:
 
 
 def utc_now() -> datetime:
-    """Return the present time in UTC, without a time zone, as the results hold it."""
+    """Return the current time in UTC without a time zone, as the results tables store it."""
     return datetime.now(UTC).replace(tzinfo=None)

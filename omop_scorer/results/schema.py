@@ -1,4 +1,4 @@
-"""The results schema: created and migrated to the version of this release."""
+"""Creation and migration of the results schema."""
 
 from omop_scorer import __version__, sql
 from omop_scorer.engines.base import Engine
@@ -7,12 +7,12 @@ from omop_scorer.results.runs import utc_now
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the results schema to this version, creating it when there is none.
+    """Migrate the results schema to the version of this release, creating it if necessary.
 
     Raises
     ------
     ResultsError
-        The schema was made by a newer version, or holds other tables of these names.
+        The schema was written by a newer release, or has other tables with these names.
     """
     names = migrations()
     with engine.transaction():
@@ -44,17 +44,18 @@ def migrate(engine: Engine) -> None:
 
 
 def refuse_newer(version: int) -> None:
-    """Fail when the results schema is of a version that this release does not know.
+    """Fail if the version of the results schema is newer than this release.
 
     Raises
     ------
     ResultsError
+        The schema was written by a newer release.
     """
     known = len(migrations())
     if version > known:
         raise ResultsError(
-            f"the results schema is of version {version}, this omop-scorer knows {known}: "
-            "it was written by a newer release; install that one"
+            f"the results schema has version {version}, but this omop-scorer knows only "
+            f"versions up to {known}: a newer release wrote it; install that release"
         )
 
 

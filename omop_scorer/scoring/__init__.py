@@ -1,1 +1,1 @@
-"""Patients in, scores and counts out. No database."""
+"""Scores and counts of patients, computed without a database."""

@@ -1,7 +1,7 @@
-"""How far the scored are from the training population, and how their numbers are spread.
+"""Comparison of the scored patients with the training population of the model.
 
-Sums are exact (whole numbers and fractions) and every number of a patient comes from elementwise
-operations in a fixed order, so that batch size and order of the patients change nothing.
+Sums are exact (integers and fractions), and every value of a patient comes from elementwise
+operations in a fixed order, so the results do not depend on batch size or order of the patients.
 """
 
 import math
@@ -33,7 +33,7 @@ PROBABILITY_WIDTH = Fraction(1, 20)
 
 DISTANCE_WIDTH = Fraction(1, 2)
 
-# Between the 1st and the 99th percentile of a normal distribution lie so many deviations.
+# Standard deviations between the 1st and the 99th percentile of a normal distribution.
 _NORMAL_SPAN = 4.65
 
 
@@ -46,9 +46,9 @@ class TrainingDistance:
         self._factor = np.linalg.cholesky(np.array(population.covariance))
 
     def of(self, values: Floats) -> Floats:
-        """Return the distance, not squared, of n patients from values of shape (n, k).
+        """Return the distance (not squared) of n patients, shape (n,), from values (n, k).
 
-        It is |z| for Lz = x - mean, L the lower triangular factor of the covariance.
+        It is |z| where Lz = x - mean and L is the lower Cholesky factor of the covariance.
         """
         solved: list[Floats] = []
         square = np.zeros(len(values))
@@ -62,7 +62,7 @@ class TrainingDistance:
         return np.sqrt(square)
 
     def expected_share(self, low: float, high: float) -> float:
-        """Return the share that a normal population has between two distances."""
+        """Return the share of a multivariate normal population between two distances."""
         # The square of the distance has a chi-squared distribution with k degrees of freedom.
         k = len(self._mean)
         below = special.gammainc(k / 2, np.array([low, high]) ** 2 / 2)
@@ -70,7 +70,7 @@ class TrainingDistance:
 
 
 class Applicability:
-    """Moments of the covariates and histograms, kept while patients stream by."""
+    """Moments and histograms of the covariates and scores, updated batch by batch."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -90,16 +90,16 @@ class Applicability:
         }
 
     def add(self, values: Floats, imputed: NDArray[np.bool_], scores: Scores) -> None:
-        """Count a batch.
+        """Add a batch of n patients.
 
         Parameters
         ----------
         values
-            (n, k) in the card's order, NaN where left out.
+            (n, k) in the card's order and natural units; NaN where left out.
         imputed
             (n, k): True where the value was imputed.
         scores
-            Of these patients.
+            Scores of these patients.
         """
         is_left_out = np.isnan(values)
         for j, name in enumerate(self._model.arrays.covariates):
@@ -117,7 +117,7 @@ class Applicability:
         self._distances[NOTHING_IMPUTED].add(distances[~imputed[is_complete].any(axis=1)])
 
     def update(self, other: "Applicability") -> None:
-        """Add what another, of the same model, has counted."""
+        """Add the counts of another instance for the same model."""
         for mine, theirs in (
             (self._recorded, other._recorded),
             (self._assumed, other._assumed),
@@ -134,7 +134,7 @@ class Applicability:
                 histogram.update(more[name])
 
     def covariate_summary(self, run_id: int) -> pa.Table:
-        """Return the moments of every covariate beside those of the training population."""
+        """Return the moments of each covariate and those of the training population."""
         population = self._model.card.training_population
         rows = []
         for j, name in enumerate(self._model.arrays.covariates):
@@ -165,7 +165,7 @@ class Applicability:
         return pa.Table.from_pylist(rows, schema=data_model.arrow_schema("covariate_summary"))
 
     def histogram(self, run_id: int) -> pa.Table:
-        """Return the bins that hold somebody."""
+        """Return the bins that hold at least one patient."""
         rows = [
             {
                 "run_id": run_id,
@@ -191,10 +191,10 @@ class Applicability:
 
 
 def _span(model: Model, name: str) -> float:
-    """Return the distance of the 1st and 99th percentile of the training population."""
+    """Return the distance between the 1st and 99th percentiles of the training population."""
     population = model.card.training_population
     percentiles = population.percentiles.get(name, {})
     if {1, 99} <= set(percentiles) and percentiles[1] < percentiles[99]:
         return percentiles[99] - percentiles[1]
-    place = model.arrays.covariates.index(name)
-    return _NORMAL_SPAN * math.sqrt(population.covariance[place][place])
+    index = model.arrays.covariates.index(name)
+    return _NORMAL_SPAN * math.sqrt(population.covariance[index][index])

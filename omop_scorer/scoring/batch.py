@@ -1,4 +1,4 @@
-"""From a batch of the patient matrix to rows of the results tables."""
+"""Scoring of one batch of the patient matrix into rows of the results tables."""
 
 from collections.abc import Iterator
 
@@ -41,7 +41,8 @@ def read_patients(batch: pa.RecordBatch, model: Model) -> Patients:
     Raises
     ------
     ScoringError
-        A value is missing without being left out, or the other way round. Counts only.
+        A value is missing but not left out, is left out but present, or has not exactly one status.
+        The message holds counts only.
     """
     names = [covariate.name for covariate in model.card.covariates]
     n = len(batch)
@@ -53,20 +54,22 @@ def read_patients(batch: pa.RecordBatch, model: Model) -> Patients:
         values[j] = column.to_numpy(zero_copy_only=False)
         for state, flags in (("recorded", recorded), ("absent", absent), ("imputed", imputed)):
             flags[j] = batch.column(f"{name}_is_{state}").to_numpy(zero_copy_only=False)
-        # One state each; none at all is the mark of a value that is left out, which is NULL.
-        n_states = recorded[j].astype(np.int8) + absent[j] + imputed[j]
+        # A value has exactly one status flag. A value that is left out is NULL and has none.
+        n_flags = recorded[j].astype(np.int8) + absent[j] + imputed[j]
         is_null = column.is_null().to_numpy(zero_copy_only=False)
-        is_wrong = (n_states != np.where(is_null, 0, 1)) | (np.isnan(values[j]) & ~is_null)
+        is_wrong = (n_flags != np.where(is_null, 0, 1)) | (np.isnan(values[j]) & ~is_null)
         n_wrong += int(np.count_nonzero(is_wrong))
     if n_wrong:
-        raise ScoringError(f"{n_wrong} covariate value(s) are missing, or in no one state")
+        raise ScoringError(
+            f"{n_wrong} covariate value(s) are missing, or do not have exactly one status"
+        )
     return Patients(values.T, recorded.T, imputed.T)
 
 
 def score_batch(
     batch: pa.RecordBatch, model: Model, uncertainty: Uncertainty, run_id: int, tally: Tally
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Score a batch of the matrix; yield rows for `counterfactual` and `patient_subgroup`.
+    """Score a batch of the matrix and yield the rows of `counterfactual` and `patient_subgroup`.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def score_batch(
 def score_and_count(
     batch: pa.RecordBatch, model: Model, uncertainty: Uncertainty, run_id: int
 ) -> tuple[dict[str, pa.Table], Tally]:
-    """Return the rows that a batch of the matrix adds to each table, and its counts.
+    """Score a batch of the matrix and return its rows, by table, and its counts.
 
     Raises
     ------
@@ -129,10 +132,10 @@ def _subgroup_rows(
     keys = pa.array([drug_class.key for drug_class in model.arrays.classes])
     n, c = len(batch), len(keys)
 
-    def place(number: int) -> pa.Array:
-        if number >= c:
+    def class_at_rank(rank: int) -> pa.Array:
+        if rank > c:
             return pa.nulls(n, pa.string())
-        return keys.take(pa.array(scores.ranking[:, number].astype(np.int32)))
+        return keys.take(pa.array(scores.ranking[:, rank - 1].astype(np.int32)))
 
     def p_value(numbers: NDArray[np.float64]) -> pa.Array:
         return pa.array(numbers, mask=np.isnan(numbers))
@@ -142,9 +145,9 @@ def _subgroup_rows(
             "run_id": pa.array(np.full(n, run_id, np.int64)),
             "person_id": batch.column("person_id"),
             "subgroup": pa.array(scores.labels).take(pa.array(scores.label)),
-            "first_class": place(0),
-            "second_class": place(1),
-            "third_class": place(2),
+            "first_class": class_at_rank(1),
+            "second_class": class_at_rank(2),
+            "third_class": class_at_rank(3),
             "p_first_second": p_value(scores.p_first_second),
             "p_second_third": p_value(scores.p_second_third),
             "p_first_third": p_value(scores.p_first_third),

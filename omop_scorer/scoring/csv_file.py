@@ -1,4 +1,4 @@
-"""Scores of a CSV of patients, written as a CSV."""
+"""Scoring of a CSV file of patients into another CSV file, in constant memory."""
 
 import csv
 import secrets
@@ -38,37 +38,39 @@ def score_csv(
     uncertainty: Uncertainty = "bootstrap",
     excluded: Set[str] = frozenset(),
 ) -> int:
-    """Score a CSV of patients into a CSV, in constant memory, and return how many were scored.
+    """Score a CSV file of patients into another one and return the number of patients scored.
 
-    The columns of the input come first, as they were; then the scores. The target appears whole
-    or not at all.
+    The output has the columns of the input, unchanged, followed by the scores. The target file is
+    written completely or not at all.
 
     Parameters
     ----------
     source
-        UTF-8 with a header: the columns of the card in any order and letter case, others are
-        kept. Blank = missing.
+        CSV file in UTF-8 with a header. It has the columns of the card in any order and letter
+        case; other columns are kept. A blank value is missing.
     target
-        Written in UTF-8 with LF line ends; an earlier file is replaced.
+        Output file, in UTF-8 with LF line ends; an existing file is replaced.
     model
         The model card.
     uncertainty
         `bootstrap` or `analytic`.
     excluded
-        Keys of the classes that the patients cannot have.
+        Keys of the drug classes to exclude from the ranking.
 
     Raises
     ------
     ScoringError
-        A file cannot be read or written, a column is missing, or rows are bad: each is named by
-        its line in the file and the reason, never by its values.
+        A file cannot be read or written, a column is missing, or rows are invalid. The message
+        names each invalid row by its line and the reason, and never contains a value.
     """
     target = target.resolve()
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         if target.exists() and (not target.is_file() or target.samefile(source)):
-            raise ScoringError(f"{target}: is the input or no plain file; choose another output")
-        # What is no UTF-8 passes as it is, so that every row that holds some can be named.
+            raise ScoringError(
+                f"{target}: is the input file or not a regular file; choose another output"
+            )
+        # Bytes that are not UTF-8 pass as surrogates, so that every row with one can be reported.
         with (
             source.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines,
             part.open("x", encoding="utf-8", newline="") as output,
@@ -91,12 +93,12 @@ def _score_rows(
     writer = csv.writer(output, lineterminator="\n")
     no_values = np.empty((0, len(covariates)))
     new_columns = list(answers(no_values, no_values.astype(np.bool_)))
-    names, places = _header(reader, source, covariates, new_columns)
+    names, positions = _header(reader, source, covariates, new_columns)
     writer.writerow([*names, *new_columns])
     bad_rows, n_scored = _BadRows(), 0
-    good_rows = _good_rows(reader, len(names), places, bad_rows)
+    good_rows = _good_rows(reader, len(names), positions, bad_rows)
     while batch := list(islice(good_rows, BATCH_ROWS)):
-        # One bad row spoils the file; the rest is read only to name all of them.
+        # After an invalid row nothing is scored; the rest is read only to report every such row.
         if not bad_rows.n:
             records, values, recorded = zip(*batch, strict=True)
             new_cells = zip(*answers(np.array(values), np.array(recorded)).values(), strict=True)
@@ -105,7 +107,7 @@ def _score_rows(
     if bad_rows.n:
         more = bad_rows.n - len(bad_rows.listed)
         raise ScoringError(
-            f"{source}: bad rows: {bad_rows.n}; nothing was written",
+            f"{source}: {bad_rows.n} invalid row(s); nothing was written",
             *bad_rows.listed,
             *([f"and {more} more"] if more else []),
         )
@@ -115,7 +117,7 @@ def _score_rows(
 def _answers(
     model: Model, uncertainty: Uncertainty, excluded: Set[str], values: Floats, recorded: Recorded
 ) -> dict[str, list[Any]]:
-    """Return the new columns; csv writes a float with all its digits and None as a blank."""
+    """Return the new columns. The csv module writes all digits of a float, and None as a blank."""
     scores = kernel.score(values, model.arrays, uncertainty, excluded)
     within = kernel.within_trial_range(values, recorded, model.arrays)
     columns: dict[str, list[Any]] = {"placebo_effect": scores.placebo_effect.tolist()}
@@ -126,9 +128,9 @@ def _answers(
         columns[f"{key}_response_probability"] = response[:, i].tolist()
     columns["subgroup"] = scores.subgroups().tolist()
     keys = np.array([*(c.key for c in model.card.classes), None], dtype=object)
-    for i, place in enumerate(("first_class", "second_class", "third_class")):
-        is_place = i < scores.ranking.shape[1]
-        columns[place] = keys[scores.ranking[:, i]].tolist() if is_place else [None] * len(values)
+    for i, column in enumerate(("first_class", "second_class", "third_class")):
+        has_class = i < scores.ranking.shape[1]
+        columns[column] = keys[scores.ranking[:, i]].tolist() if has_class else [None] * len(values)
     yes_no = np.array(["false", "true", None], dtype=object)
     return columns | {
         "p_first_second": none_where_nan(scores.p_first_second),
@@ -155,7 +157,7 @@ class _BadRows:
 def _header(
     reader: Any, source: Path, covariates: Sequence[Covariate], new_columns: Sequence[str]
 ) -> tuple[list[str], list[tuple[Covariate, int]]]:
-    """Return the columns' names, and the card's covariates with the place where each stands."""
+    """Return the names of the columns, and the position of each covariate of the card."""
     try:
         names: list[str] = next(reader, [])
     except csv.Error as error:
@@ -163,36 +165,37 @@ def _header(
     if NOT_UTF8.search("".join(names)):
         raise ScoringError(f"{source}: line 1: not UTF-8 text")
     found = [name.strip().lower() for name in names]
-    wanted = [covariate.csv_column for covariate in covariates]
-    missing = [column for column in wanted if column not in found]
-    repeated = [column for column in wanted if found.count(column) > 1]
-    taken = [column for column in new_columns if column in found]
+    required = [covariate.csv_column for covariate in covariates]
+    missing = [column for column in required if column not in found]
+    repeated = [column for column in required if found.count(column) > 1]
+    clashing = [column for column in new_columns if column in found]
     problems = []
     if missing:
-        needs = ", ".join(wanted)
-        problems.append(f"column {', '.join(missing)} is missing; the header needs {needs}")
+        listed = ", ".join(required)
+        problems.append(f"column {', '.join(missing)} is missing; the header needs {listed}")
     if repeated:
-        problems.append(f"column {', '.join(repeated)} stands more than once")
-    if taken:
-        problems.append(f"column {', '.join(taken)} would be written twice; rename or drop it")
+        problems.append(f"column {', '.join(repeated)} appears more than once; keep one of them")
+    if clashing:
+        listed = ", ".join(clashing)
+        problems.append(f"column {listed} has the name of an output column; rename or remove it")
     if problems:
         raise ScoringError(*(f"{source}: {problem}" for problem in problems))
     return names, [(c, found.index(c.csv_column)) for c in covariates]
 
 
 def _good_rows(
-    reader: Any, n_fields: int, places: Sequence[tuple[Covariate, int]], bad_rows: _BadRows
+    reader: Any, n_fields: int, positions: Sequence[tuple[Covariate, int]], bad_rows: _BadRows
 ) -> Iterator[tuple[list[str], list[float], list[bool]]]:
-    """Yield records, their values and what was recorded; note the bad rows on the way."""
-    columns = [(covariate, place, ends(covariate.plausible_range)) for covariate, place in places]
+    """Yield each valid record with its values and their recorded flags; collect invalid rows."""
+    columns = [(each, position, ends(each.plausible_range)) for each, position in positions]
     for line, record in _records(reader, bad_rows):
         if len(record) != n_fields:
-            bad_rows.add(line, f"{len(record)} fields; the header has {n_fields}")
+            bad_rows.add(line, f"{len(record)} fields, but the header has {n_fields}")
         elif NOT_UTF8.search("".join(record)):
             bad_rows.add(line, "not UTF-8 text")
         else:
             values, recorded, refusals = read_patient(
-                (covariate, record[place], limits) for covariate, place, limits in columns
+                (covariate, record[position], limits) for covariate, position, limits in columns
             )
             if refusals:
                 bad_rows.add(line, *refusals)
@@ -201,7 +204,7 @@ def _good_rows(
 
 
 def _records(reader: Any, bad_rows: _BadRows) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record with the line of the file it begins on; empty lines are no records."""
+    """Yield each record with the line on which it starts; empty lines are skipped."""
     while True:
         line = reader.line_num + 1
         try:

@@ -1,8 +1,9 @@
-"""Score one patient from given values, or a CSV of patients, without any database.
+"""Scoring of one patient from given values, and reading of patients for a CSV file.
 
-One patient goes the published calculator's way: what is missing is the card's constant, what is
-outside its form's limits is refused. A CSV is a batch: a clinically possible value outside those
-limits is used. Age and sex are never imputed. No message holds a patient's value.
+A single patient is treated as in the published calculator: a missing value is replaced by the
+card's constant, and a value outside the limits of its form is refused. In a CSV file, a value that
+is outside those limits but clinically possible is used. Age and sex are never imputed. No message
+contains a patient's value.
 """
 
 import math
@@ -32,11 +33,11 @@ Recorded: TypeAlias = NDArray[np.bool_]
 
 Answers: TypeAlias = Callable[[Floats, Recorded], dict[str, list[Any]]]
 
-"""From the covariates of a batch to the columns that are written, by name."""
+"""Function from the covariates of a batch, and their recorded flags, to output columns by name."""
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
-# What Python reads for a byte that is no UTF-8.
+# Surrogates that Python reads for bytes that are not UTF-8.
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 BATCH_ROWS = 10_000
@@ -46,7 +47,7 @@ MAXIMUM_LISTED = 50
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One patient under one class of drugs, in the outcome's unit."""
+    """Scores of one patient under one drug class; effects are in the outcome's unit."""
 
     key: str
     label: str
@@ -62,7 +63,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class PatientScore:
-    """Everything the models say of one patient; None where a place of the ranking is empty."""
+    """All scores of one patient. A p-value is None if too few classes are ranked for it."""
 
     uncertainty: Uncertainty
     placebo_effect: float
@@ -76,9 +77,9 @@ class PatientScore:
     recommendation: str
     recommended_response_probability: float | None
     imputed: Mapping[str, float]
-    """Covariates that were not given, with the constant that stands in."""
+    """Covariates that were not given, with the constant used instead."""
     within_trial_range: bool | None
-    """None = not known."""
+    """None = disease activity is unknown."""
 
 
 def score_patient(
@@ -92,25 +93,25 @@ def score_patient(
     Parameters
     ----------
     given
-        Value by column (`age`, `sex`, `bmi`, ...), as text or as a number in the card's unit; what
-        is absent, None or blank is missing.
+        Value by column (`age`, `sex`, `bmi`, ...), as text or as a number in the card's unit. A
+        value that is absent, None or blank is missing.
     model
         The model card.
     uncertainty
         `bootstrap` or `analytic`.
     excluded
-        Keys of the classes that the patient cannot have.
+        Keys of the drug classes to exclude from the ranking.
 
     Raises
     ------
     ScoringError
-        Names every covariate that is unknown, unreadable, missing without a stand-in, or outside
-        the range that the published calculator accepts, and what is allowed.
+        Names every covariate that is unknown, unreadable, missing although it is never imputed, or
+        outside the range that the published calculator accepts, and what is allowed.
     """
     covariates = model.card.covariates
     columns = [covariate.csv_column for covariate in covariates]
     problems = [
-        f"{name}: no such covariate; allowed: {', '.join(columns)}"
+        f"{name}: unknown covariate; allowed: {', '.join(columns)}"
         for name in given
         if name not in columns
     ]
@@ -159,7 +160,7 @@ def score_patient(
 def read_patient(
     cells: Iterable[tuple[Covariate, Given, tuple[float, float]]],
 ) -> tuple[list[float], list[bool], list[str]]:
-    """Return one patient's values, whether each was recorded, and what is refused."""
+    """Return one patient's values, a recorded flag per value, and messages of refused values."""
     values, recorded, refusals = [], [], []
     for covariate, given, limits in cells:
         try:
@@ -173,12 +174,12 @@ def read_patient(
 
 
 def _read(covariate: Covariate, given: Given, low: float, high: float) -> tuple[float, bool]:
-    """Return the value and whether it was recorded; a missing one is the card's constant.
+    """Return the value and True if it was recorded; a missing value is the card's constant.
 
     Raises
     ------
     ValueError
-        The reason for a refusal, without the value.
+        The reason why the value is refused, without the value.
     """
     text = given.strip() if isinstance(given, str) else given
     if text is None or text == "":
@@ -192,7 +193,7 @@ def _read(covariate: Covariate, given: Given, low: float, high: float) -> tuple[
             raise ValueError(f"allowed: {', '.join(words)}")
         return meaning, True
     if isinstance(text, str) and not _NUMBER.fullmatch(text):
-        raise ValueError("not a number (blank when missing)")
+        raise ValueError("not a number (leave blank if missing)")
     value = float(text)
     if not (math.isfinite(value) and low <= value <= high):
         raise ValueError(f"outside {low:g} to {high:g} {covariate.unit}")
@@ -200,12 +201,12 @@ def _read(covariate: Covariate, given: Given, low: float, high: float) -> tuple[
 
 
 def none_where_nan(values: Floats) -> list[float | None]:
-    """Return an array as a list, None where it is NaN."""
+    """Return an array as a list with None in place of NaN."""
     return [None if math.isnan(value) else value for value in values.tolist()]
 
 
 def recommendations(scores: Scores) -> list[str]:
-    """Return the labels of the classes on top, per patient."""
+    """Return, per patient, the labels of the classes ranked first, joined by ` = `."""
     table = np.array([*map(first_group, scores.labels), NO_CLASS_LEFT], dtype=object)
     recommendations: list[str] = table[scores.label].tolist()
     return recommendations

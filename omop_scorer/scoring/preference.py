@@ -1,4 +1,4 @@
-"""The preference of each patient, as the audits need it."""
+"""The preferred drug classes of each patient, as input of the audits."""
 
 import pyarrow as pa
 
@@ -20,15 +20,15 @@ PATIENT_PREFERENCE = pa.schema([("person_id", pa.int64()), ("preferred", pa.stri
 
 
 def no_patient_score() -> pa.Table:
-    """Return `work.patient_score` of nobody: what the audits need to know of a score."""
+    """Return an empty `work.patient_score`, so that the audits can join it if nobody is scored."""
     return _PATIENT_SCORE.empty_table()
 
 
 def patient_score(subgroups: pa.Table, model: Model) -> pa.Table:
     """Return rows of `work.patient_score` for rows of `patient_subgroup`.
 
-    `preferred` holds the keys of the classes that the label puts first, joined by " = ", or
-    NO_PREFERENCE when no class comes after them.
+    `preferred` holds the keys of the classes that the label ranks first, joined by EQUALLY, or
+    NO_PREFERENCE if it ranks all classes equal.
     """
     labels = subgroups["subgroup"].combine_chunks().dictionary_encode()
     preferred = pa.array([preferred_classes(label.as_py(), model) for label in labels.dictionary])
@@ -44,12 +44,12 @@ def patient_score(subgroups: pa.Table, model: Model) -> pa.Table:
 
 
 def no_patient_preference() -> pa.Table:
-    """Return what `patient_preference` returns, of nobody."""
+    """Return an empty table with the columns of `patient_preference`."""
     return PATIENT_PREFERENCE.empty_table()
 
 
 def preferred_classes(label: str, model: Model) -> str:
-    """Return the class keys that a label puts first, joined by EQUALLY, or NO_PREFERENCE."""
+    """Return the class keys that a label ranks first, joined by EQUALLY, or NO_PREFERENCE."""
     keys = {drug_class.label: drug_class.key for drug_class in model.arrays.classes}
     first = first_group(label).split(" = ")
     return NO_PREFERENCE if len(first) == len(keys) else EQUALLY.join(keys[name] for name in first)

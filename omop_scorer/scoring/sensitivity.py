@@ -1,8 +1,9 @@
-"""How much of the answer hangs on a choice: counts kept while patients stream by.
+"""Sensitivity of the subgroup labels to choices of the method, as counts.
 
-Three questions: what label the other uncertainty gives; how far labels and their own numbers agree;
-whose label would change if an imputed covariate took another value or were left out of the model.
-Only whole numbers are kept, so that the answer is the same in any batch size and order.
+Three questions are answered: which label the other uncertainty gives; how often a label and its own
+numbers disagree; and how many labels would change if an imputed covariate took another value or
+were left out of the model. All counts are integers, so the results do not depend on batch size or
+order of the patients.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,45 +34,46 @@ QUARTILES = {FIRST_QUARTILE: 25, THIRD_QUARTILE: 75}
 
 @dataclass
 class Scenario:
-    """Covariates (places in the card) that take another value, or are left out of the model."""
+    """An assumption about imputed covariates, and the number of labels that it changes."""
 
     covariates: tuple[int, ...]
+    """Indices in the card's order."""
     assumption: str
     assumed_value: float | None
-    """None: left out."""
+    """Value used instead of the imputed one; None = left out of the model."""
     n_imputed: int = 0
     n_changed: int = 0
 
 
 def scenarios(model: Model) -> list[Scenario]:
-    """Return every assumption about what may be imputed, in the card's order.
+    """Return every assumption about covariates that may be imputed, in the card's order.
 
-    A quartile is the training population's. Of a yes/no covariate it is the quartile of a variable
-    of 0 and 1 with the training mean; of a continuous covariate without percentiles in the card
-    there is none.
+    Quartiles are those of the training population. For a yes/no covariate, they are the quartiles
+    of a 0/1 variable with the training mean. A continuous covariate without percentiles in the card
+    has no quartile assumption.
     """
     population = model.card.training_population
     found = []
-    for place, covariate in enumerate(model.card.covariates):
+    for index, covariate in enumerate(model.card.covariates):
         if covariate.imputed_value is None:
             continue
         for assumption, percent in QUARTILES.items():
             if covariate.kind == "yes_no":
-                # No at least as often as the percentile says: the percentile is no.
+                # A percentile p is 0 if at least p percent of the population have 0.
                 is_yes = population.mean[covariate.name] > 1 - percent / 100
-                found.append(Scenario((place,), assumption, float(is_yes)))
+                found.append(Scenario((index,), assumption, float(is_yes)))
             else:
                 value = population.percentiles.get(covariate.name, {}).get(percent)
                 if value is not None:
-                    found.append(Scenario((place,), assumption, float(value)))
+                    found.append(Scenario((index,), assumption, float(value)))
     names = model.arrays.covariates
     left_out = [tuple(sorted(map(names.index, each))) for each in model.reduced]
-    found += [Scenario(places, REDUCED_MODEL, None) for places in left_out]
+    found += [Scenario(indices, REDUCED_MODEL, None) for indices in left_out]
     return sorted(found, key=lambda each: (len(each.covariates), each.covariates))
 
 
 class Sensitivity:
-    """Counts of labels under other choices than the run's."""
+    """Counts of labels under choices that differ from those of the run."""
 
     def __init__(self, model: Model) -> None:
         self.scenarios = scenarios(model)
@@ -92,18 +94,18 @@ class Sensitivity:
         scores: Scores,
         uncertainty: Uncertainty,
     ) -> None:
-        """Count a batch.
+        """Add a batch of n patients.
 
         Parameters
         ----------
         values
-            (n, k) in the card's order, NaN where left out.
+            (n, k) in the card's order and natural units; NaN where left out.
         imputed
             (n, k): True where the value was imputed.
         scores
-            Of these patients, by the run's uncertainty.
+            Scores of these patients with the uncertainty of the run.
         uncertainty
-            The run's.
+            Uncertainty of the run.
         """
         labels = {}
         for each in UNCERTAINTIES:
@@ -111,7 +113,7 @@ class Sensitivity:
             if each != uncertainty:
                 other = score_patterns(values, self._model, each, with_response=False)
             labels[each] = other.label.astype(np.int64)
-            # The response comes from the fit, whichever uncertainty ranks.
+            # Response probabilities do not depend on the uncertainty: they come from the fit.
             checks = label_checks(other, scores.response_probability, self._model.arrays)
             for measure, counts in checks.items():
                 self._checks[each, measure] += counts
@@ -129,22 +131,22 @@ class Sensitivity:
         scores: Scores,
         uncertainty: Uncertainty,
     ) -> None:
-        places, value = list(scenario.covariates), scenario.assumed_value
-        is_imputed = imputed[:, places].all(axis=1)
+        columns, value = list(scenario.covariates), scenario.assumed_value
+        is_imputed = imputed[:, columns].all(axis=1)
         scenario.n_imputed += int(np.count_nonzero(is_imputed))
         if value is not None:
-            # Who was given that very value keeps the label.
-            is_imputed &= values[:, places[0]] != value
+            # The label of a patient with this imputed value cannot change, so we skip scoring.
+            is_imputed &= values[:, columns[0]] != value
         rows = np.flatnonzero(is_imputed)
         if not len(rows):
             return
         assumed = values.T[:, rows]
-        assumed[places] = np.nan if value is None else value
+        assumed[columns] = np.nan if value is None else value
         changed = score_patterns(assumed.T, self._model, uncertainty, with_response=False)
         scenario.n_changed += int(np.count_nonzero(changed.label != scores.label[rows]))
 
     def update(self, other: "Sensitivity") -> None:
-        """Add what another, of the same model, has counted."""
+        """Add the counts of another instance for the same model."""
         self._pairs += other._pairs
         for key, counts in other._checks.items():
             self._checks[key] += counts
@@ -153,7 +155,7 @@ class Sensitivity:
             mine.n_changed += theirs.n_changed
 
     def uncertainty_comparison(self, run_id: int) -> pa.Table:
-        """Return the pairs of labels that occur, in the order of the label set."""
+        """Return a row per pair of labels that occurs, in the order of the label set."""
         rows = [
             {
                 "run_id": run_id,
@@ -166,7 +168,7 @@ class Sensitivity:
         return _table(rows, "uncertainty_comparison")
 
     def label_check(self, run_id: int) -> pa.Table:
-        """Return every measure of every uncertainty."""
+        """Return a row per uncertainty and measure."""
         rows = [
             {
                 "run_id": run_id,
@@ -180,12 +182,12 @@ class Sensitivity:
         return _table(rows, "label_check")
 
     def imputation_sensitivity(self, run_id: int) -> pa.Table:
-        """Return every scenario, also of what was imputed for nobody."""
+        """Return a row per scenario, including those without imputed values."""
         names = self._model.arrays.covariates
         rows = [
             {
                 "run_id": run_id,
-                "covariate": TOGETHER.join(names[place] for place in each.covariates),
+                "covariate": TOGETHER.join(names[i] for i in each.covariates),
                 "assumption": each.assumption,
                 "assumed_value": each.assumed_value,
                 "n_imputed": each.n_imputed,
@@ -199,33 +201,34 @@ class Sensitivity:
 def label_checks(
     scores: Scores, response_probability: Floats, model: ModelArrays
 ) -> dict[str, tuple[int, int]]:
-    """Count how far labels agree with the numbers they come from.
+    """Count disagreements between labels and the numbers that they are based on.
 
     Parameters
     ----------
     scores
-        Of n patients, no class excluded.
+        Scores of n patients, no class excluded.
     response_probability
         (n, c) of the same patients.
     model
-        Gives alpha and the number of classes.
+        Provides alpha and the number of classes.
 
     Returns
     -------
     dict
-        By measure the persons, and of how many: the last class ruled out although the label puts
-        all classes level; the order of first and last not significant although the label has an
-        order; the highest response probability not of the first class.
+        Number of persons and size of their population, by measure. worst_class_ruled_out: the last
+        class is ruled out although the label ranks all classes equal. order_not_significant: first
+        and last do not differ significantly although the label has an order.
+        best_response_elsewhere: another class than the first has the highest response probability.
     """
     n, patients = len(scores.label), np.arange(len(scores.label))
-    is_level = scores.label == len(scores.labels) - 1
+    is_all_equal = scores.label == len(scores.labels) - 1
     first, last = scores.ranking[:, 0].astype(np.intp), scores.ranking[:, -1].astype(np.intp)
-    pair = _number_of_pair(len(model.classes))[first, last]
+    pair = _pair_index(len(model.classes))[first, last]
     is_significant = scores.contrast_p_value[patients, pair] < model.alpha
     is_elsewhere = response_probability[patients, first] < response_probability.max(axis=1)
     counted = (
-        (scores.worst_class_ruled_out, int(is_level.sum())),
-        (~is_level & ~is_significant, n - int(is_level.sum())),
+        (scores.worst_class_ruled_out, int(is_all_equal.sum())),
+        (~is_all_equal & ~is_significant, n - int(is_all_equal.sum())),
         (is_elsewhere, n),
     )
     return {
@@ -234,8 +237,8 @@ def label_checks(
     }
 
 
-def _number_of_pair(c: int) -> NDArray[np.intp]:
-    """Return (c, c): the place of a pair of classes, either way round, among all pairs."""
+def _pair_index(c: int) -> NDArray[np.intp]:
+    """Return (c, c): the index of each unordered pair of classes among all pairs."""
     table = np.zeros((c, c), np.intp)
     upper = np.triu_indices(c, 1)
     table[upper] = np.arange(len(upper[0]))

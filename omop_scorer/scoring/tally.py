@@ -1,4 +1,4 @@
-"""Counts of the scored patients, kept while they stream by."""
+"""Counts of the scored patients, updated batch by batch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,17 +18,18 @@ from omop_scorer.terms import Uncertainty
 
 @dataclass(frozen=True, eq=False)
 class Patients:
-    """The covariates of n patients, (n, k) in the card's order, and how each was come by."""
+    """The covariates of n patients and the source of each value; arrays are (n, k), card order."""
 
     values: Floats
-    """NaN where left out of the model."""
+    """In natural units; NaN where left out of the model."""
     recorded: NDArray[np.bool_]
-    """Observed or computed."""
+    """True where the value was observed or computed."""
     imputed: NDArray[np.bool_]
+    """True where the value was imputed."""
 
 
 class Tally:
-    """Counts kept while patients stream by; those of parts add up to those of the whole."""
+    """Counts of the scored patients. Tallies of parts add up to the tally of the whole."""
 
     def __init__(self, model: Model) -> None:
         self.sensitivity = Sensitivity(model)
@@ -46,7 +47,7 @@ class Tally:
         within: NDArray[np.int8],
         uncertainty: Uncertainty,
     ) -> None:
-        """Count a batch, which `uncertainty` has scored."""
+        """Add a batch that was scored with `uncertainty`."""
         self.sensitivity.add(patients.values, patients.imputed, scores, uncertainty)
         self.applicability.add(patients.values, patients.imputed, scores)
         self.n += len(scores.label)
@@ -60,7 +61,7 @@ class Tally:
             self.trial_range[name] += int((within == state).sum())
 
     def update(self, other: "Tally") -> None:
-        """Add what another, of the same model, has counted."""
+        """Add the counts of another tally for the same model."""
         self.sensitivity.update(other.sensitivity)
         self.applicability.update(other.applicability)
         self.n += other.n
@@ -70,12 +71,12 @@ class Tally:
             self.trial_range[state] += n
 
     def subgroups(self) -> dict[str, int]:
-        """Persons by label, those that occur, most frequent first."""
+        """Return the number of persons per label that occurs, most frequent first."""
         counts = [(label, int(n)) for label, n in zip(self.labels, self._by_label, strict=True)]
         return dict(sorted((c for c in counts if c[1]), key=lambda c: (-c[1], c[0])))
 
     def tables(self, run_id: int) -> Iterator[tuple[str, pa.Table]]:
-        """Yield the tables of counts about all patients, by name; also when there are none."""
+        """Yield name and rows of each results table that these counts fill."""
         yield "uncertainty_comparison", self.sensitivity.uncertainty_comparison(run_id)
         yield "label_check", self.sensitivity.label_check(run_id)
         yield "imputation_sensitivity", self.sensitivity.imputation_sensitivity(run_id)

@@ -1,1 +1,1 @@
-"""The SQL files, run in order over a CDM."""
+"""The steps that run the SQL files in order over a CDM."""

@@ -1,4 +1,4 @@
-"""The cells that the audits count, cells without persons included."""
+"""The cells that the audits count. A cell without persons gets a row too."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -11,7 +11,7 @@ from omop_scorer.staging.night import Night
 
 TREATMENT_KEYS = ["population", "index_rule", "index_class"]
 
-#: Keys, in order, and the column of the population, of each audit that counts persons.
+#: Key columns, in order, and the denominator column of each audit that counts persons.
 AUDITS: dict[str, tuple[list[str], str | None]] = {
     "prevalence": (["population", "measure"], "n_population"),
     "age_sex_pyramid": (["population", "age_group", "sex"], None),
@@ -22,7 +22,7 @@ AUDITS: dict[str, tuple[list[str], str | None]] = {
 
 
 def load_cells(night: Night) -> None:
-    """Load the classes, age groups, labels and cohorts, and every cell that an audit counts."""
+    """Load classes, age groups, labels, cohorts, and every cell that an audit counts."""
     classes = [drug_class.key for drug_class in night.model.card.classes]
     night.load("model_class", pa.table({"drug_class": classes}))
     names, lowest, highest = map(list, zip(*terms.AGE_GROUPS, strict=True))
@@ -34,16 +34,16 @@ def load_cells(night: Night) -> None:
     cohorts = pa.Table.from_pylist(cohort_rows(night.definitions))
     night.load("audit_cohort", cohorts.select(["cohort_definition_id", "cohort_key"]))
     treated, following = terms.TREATED_POPULATIONS, terms.next_classes(classes)
-    sides: dict[str, list[Sequence[str]]] = {
+    axes: dict[str, list[Sequence[str]]] = {
         "prevalence": [terms.POPULATIONS, terms.prevalence_measures(classes)],
         "age_sex_pyramid": [terms.POPULATIONS, terms.AGE_GROUP_NAMES, terms.SEXES],
         "next_treatment": [treated, terms.INDEX_RULES, (terms.ALL, *classes), following],
         "preference_concordance": [treated, terms.preferences(classes), following],
     }
-    for table, words in sides.items():
-        _load(night, f"{table}_grid", AUDITS[table][0], list(product(*words)))
+    for table, values in axes.items():
+        _load(night, f"{table}_grid", AUDITS[table][0], list(product(*values)))
 
 
 def _load(night: Night, table: str, keys: Sequence[str], cells: Sequence[tuple[str, ...]]) -> None:
     columns = {key: [cell[i] for cell in cells] for i, key in enumerate(keys)}
-    night.load(table, pa.table({**columns, "place": list(range(len(cells)))}))
+    night.load(table, pa.table({**columns, "display_order": list(range(len(cells)))}))

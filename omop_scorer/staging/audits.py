@@ -1,4 +1,4 @@
-"""The audits: prevalence, subgroups, and what patients were given next.
+"""The audits: prevalence, subgroups, and the treatment that patients received next.
 
 `sql/audit/` counts over the staged cohort, treatment lines and scores. This module runs it and adds
 Wilson intervals.
@@ -30,9 +30,9 @@ Audits = Mapping[str, pd.DataFrame]
 
 
 def stage_audits(night: Night) -> None:
-    """Stage who is counted where, and score everybody as of the first biologic.
+    """Stage the members of each audit population, and score patients as of their first biologic.
 
-    Needs the staged cohort, the treatment lines and `work.patient_score`.
+    Requires the staged cohort, the treatment lines and `work.patient_score`.
     """
     load_cells(night)
     with night.step("audits") as step:
@@ -60,7 +60,7 @@ def _prefer(
 
 
 def fetch_audits(night: Night) -> Audits:
-    """Count what stage_audits staged; shares come with Wilson 95% intervals."""
+    """Return the audits that `stage_audits` staged, shares with Wilson 95% intervals."""
     audits = {table: _counted(night, table) for table in AUDITS}
     days = pd.DataFrame(
         night.fetch("audit/days_to_next"), columns=[*TREATMENT_KEYS, "days", "n_persons"]
@@ -78,14 +78,14 @@ def _counted(night: Night, table: str) -> pd.DataFrame:
 
 
 def with_wilson_interval(rows: pd.DataFrame, total: str) -> pd.DataFrame:
-    """Add share, ci_low and ci_high of n_persons of the column `total`; NaN where that is 0."""
+    """Add share, ci_low and ci_high of n_persons in the column `total`; NaN where that is 0."""
     count, n = rows["n_persons"], rows[total]
     low, high = wilson_interval(count, n)
     return rows.assign(share=count / n.where(n > 0), ci_low=low, ci_high=high)
 
 
 def _quartiles(days: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
-    """Return quartiles (linear between order statistics) of the days of each group."""
+    """Return the quartiles of days per group, interpolated linearly between order statistics."""
     found = dict(iter(days.groupby(TREATMENT_KEYS)))
     out: list[dict[str, object]] = []
     for group in groups.itertuples(index=False, name=None):
@@ -101,7 +101,7 @@ def _quartiles(days: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrow_tables(audits: Audits, run_id: int) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the rows to append, by table."""
+    """Yield each results table and the rows to append to it."""
     for table, rows in audits.items():
         schema = data_model.arrow_schema(table)
         columns = rows.assign(run_id=run_id)[schema.names]

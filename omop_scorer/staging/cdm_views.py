@@ -14,14 +14,12 @@ from omop_scorer.errors import CdmError
 
 @dataclass(frozen=True)
 class MappedCdm:
-    """Problems that prevent a run, warnings about what only limits it, and unreadable values.
-
-    `uncastable` counts the values that no safe cast can read, by column.
-    """
+    """Problems that prevent a run, warnings about limits of a run, and unreadable values."""
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     uncastable: Mapping[str, int]
+    """Number of values that a safe cast cannot read, by column."""
     release: Mapping[str, object]
     """Name, version and release date of the CDM, and its vocabulary version; None if unknown."""
 
@@ -34,7 +32,7 @@ def map_cdm(engine: Engine) -> MappedCdm:
     CdmError
         A required table or column is missing; all are named at once.
     """
-    problems, warnings, found = look(engine)
+    problems, warnings, found = inspect_tables(engine)
     if problems:
         raise CdmError(*problems)
     uncastable: dict[str, int] = {}
@@ -44,15 +42,15 @@ def map_cdm(engine: Engine) -> MappedCdm:
             if n and table.is_required and _is_unreadable(engine, table, column):
                 problems.append(
                     f"{engine.site}: {table.name}.{column}: none of {n} value(s) can be read as "
-                    f"{_kind(table, column)}, and a run needs them"
+                    f"{_kind(table, column)}; a run needs this column"
                 )
             elif n:
                 warnings.append(
                     f"{table.name}.{column}: {n} value(s) could not be read as "
                     f"{_kind(table, column)} and count as missing"
                 )
-    release, doubts = _release(engine)
-    return MappedCdm(tuple(problems), (*warnings, *doubts), uncastable, release)
+    release, release_warnings = _release(engine)
+    return MappedCdm(tuple(problems), (*warnings, *release_warnings), uncastable, release)
 
 
 def _is_unreadable(engine: Engine, table: Table, column: str) -> bool:
@@ -66,8 +64,8 @@ def _is_unreadable(engine: Engine, table: Table, column: str) -> bool:
     return row[0] == 0
 
 
-def look(engine: Engine) -> tuple[list[str], list[str], dict[str, SiteTable | None]]:
-    """Return what prevents a run, what only limits it, and the tables found."""
+def inspect_tables(engine: Engine) -> tuple[list[str], list[str], dict[str, SiteTable | None]]:
+    """Return problems that prevent a run, warnings about limits of it, and the tables found."""
     found = {table.name: engine.find_table(table) for table in TABLES}
     problems: list[str] = []
     warnings: list[str] = []
@@ -76,16 +74,16 @@ def look(engine: Engine) -> tuple[list[str], list[str], dict[str, SiteTable | No
         if site is None:
             if table.is_required:
                 problems.append(
-                    f"{engine.site}: table {table.name} is missing{_called(engine, table)}; a run "
-                    "needs it. If it goes by another name here, say so under cdm.tables"
+                    f"{engine.site}: table {table.name} is missing{_mapped_name(engine, table)}; a "
+                    "run needs it. If your site uses another name for it, set it under cdm.tables"
                 )
             else:
                 warnings.append(f"table {table.name} is missing: {table.without_it}")
             continue
         if site.is_filtered:
             warnings.append(
-                f"table {table.name}: the server hides rows of it from this user (row-level "
-                "security), and who is hidden is not in the cohort"
+                f"table {table.name}: the server hides some rows from this user (row-level "
+                "security), so the persons in them may be missing from the cohort"
             )
         for column in table.columns:
             if column.name not in site.columns:
@@ -93,13 +91,13 @@ def look(engine: Engine) -> tuple[list[str], list[str], dict[str, SiteTable | No
                 if column.is_required:
                     problems.append(f"{engine.site}: {text}; a run needs it")
                 else:
-                    warnings.append(f"{text}: it counts as empty")
+                    warnings.append(f"{text}: its values count as missing")
     return problems, warnings, found
 
 
-def _called(engine: Engine, table: Table) -> str:
+def _mapped_name(engine: Engine, table: Table) -> str:
     name = engine.table_names.get(table.name)
-    return f" (cdm.tables calls it {name})" if name else ""
+    return f" (cdm.tables maps it to {name})" if name else ""
 
 
 def _kind(table: Table, column: str) -> str:
@@ -120,11 +118,11 @@ def _release(engine: Engine) -> tuple[dict[str, object], list[str]]:
     if len(rows) != 1:
         warnings.append(
             f"cdm_source holds {len(rows)} different rows instead of 1: "
-            + ("the run cannot say which CDM it read" if not rows else "the run names them all")
+            + ("the run cannot record its CDM release" if not rows else "the run records each")
         )
 
-    def joined(place: int) -> str | None:
-        return "; ".join(sorted({str(row[place]) for row in rows if row[place]})) or None
+    def joined(column: int) -> str | None:
+        return "; ".join(sorted({str(row[column]) for row in rows if row[column]})) or None
 
     vocabulary = joined(3)
     if vocabulary is None:

@@ -1,4 +1,4 @@
-"""The cohort: persons with the disease, and those of them who can be scored."""
+"""The cohort: persons with the disease, and the patients among them who can be scored."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from omop_scorer.terms import ATTRITION_REASONS, RACE_SETS
 
 @dataclass(frozen=True)
 class AttritionStep:
-    """A numbered reason for exclusion: persons left after it, and persons that it excludes."""
+    """One numbered step of the attrition: persons left after it, and persons excluded by it."""
 
     step: int
     reason: str
@@ -30,7 +30,7 @@ def stage_cohort(night: Night) -> list[AttritionStep]:
     excluded = night.config.cohort.exclude_concept_sets
     night.load("excluded_set", pa.table({"concept_set": pa.array(excluded, pa.string())}))
     order = pa.array(range(len(RACE_SETS)), pa.int32())
-    night.load("race_set", pa.table({"concept_set": list(RACE_SETS), "place": order}))
+    night.load("race_set", pa.table({"concept_set": list(RACE_SETS), "display_order": order}))
     night.stage("cohort/race")
     steps = pa.array(range(1, len(ATTRITION_REASONS) + 1), pa.int32())
     night.load("attrition_step", pa.table({"step": steps, "reason": list(ATTRITION_REASONS)}))
@@ -40,8 +40,8 @@ def stage_cohort(night: Night) -> list[AttritionStep]:
     (duplicates,) = night.fetch("cohort/duplicate_person")
     if duplicates[0]:
         raise CdmError(
-            f"person: {duplicates[0]} person(s) of the cohort have more than one row; "
-            "the CDM does not say which row is right, so no patient is scored"
+            f"person: {duplicates[0]} person(s) of the cohort have more than one row, and nothing "
+            "says which one is right; remove the duplicate rows"
         )
     with night.step("attrition") as step:
         step.rows = stage_patients(night)

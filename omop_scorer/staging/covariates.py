@@ -1,7 +1,7 @@
-"""The covariates: values, evidence and state per patient, and the treatment lines.
+"""The covariates: value, evidence and status per patient, and the treatment lines.
 
 The rules are in `sql/covariates/`, one file per covariate. This module runs them in order, passes
-their windows, and decides what replaces a value that was not found.
+their windows, and determines the replacement for a value that was not found.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _DRUG_SETS = ("biologic_anti_tnf", "immunomodulator", "systemic_corticosteroid")
 
 
 def stage_covariates(night: Night) -> None:
-    """Stage `work.patient_covariate` (every covariate of every scored patient) and the lines."""
+    """Stage `work.patient_covariate`, one row per scored patient and covariate, and the lines."""
     _load_rules(night)
     stage_values(night)
     with night.step("treatment_line") as step:

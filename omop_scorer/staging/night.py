@@ -1,4 +1,4 @@
-"""The inputs of one night, and the only way in which a step runs a SQL file."""
+"""The inputs of one night. Every step runs its SQL files through this class."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -17,7 +17,7 @@ from omop_scorer.model.load import Model
 #: Prefix of the work tables that describe each person as of the index treatment.
 _INDEX = "index_"
 
-#: Work tables whose rows depend on each person's index date. The others serve every index date.
+#: Work tables whose rows depend on each person's index date. The others are the same for all.
 _PER_INDEX_DATE = frozenset(
     (
         *("cohort", "cohort_member", "patient", "measurement_record", "measurement_value"),
@@ -31,7 +31,7 @@ _PER_INDEX_DATE = frozenset(
 class Night:
     """An open engine, the definitions of the run, its as-of date, and the journal.
 
-    With a `prefix`, the steps read and write the work tables of another index date per person.
+    With a `prefix`, the steps read and write work tables that use another index date per person.
     """
 
     engine: Engine
@@ -51,10 +51,10 @@ class Night:
         return self.definitions.model
 
     def at_index_treatment(self) -> "Night":
-        """Return the same night over the work tables of each person's index treatment.
+        """Return the same night with work tables as of each person's index treatment.
 
-        A median of the cohort rests on later records, so the constants of the model card are
-        imputed instead.
+        A cohort median would use records after the index date, so the constants of the model card
+        are imputed instead.
         """
         config = self.config
         if config.impute == "cohort_median":
@@ -73,14 +73,14 @@ class Night:
         file
             Name of the file, such as `cohort/cohort`.
         table
-            The work table, without a prefix. The file's own name unless given.
+            Name of the work table without the prefix; by default the last part of `file`.
         parameters
-            Values that the run file does not determine by itself.
+            Parameters of the file that the run file does not determine.
 
         Returns
         -------
         int
-            The rows that the table now holds.
+            Number of rows in the table.
         """
         found = sql.find(file)
         statements = found.statements()
@@ -91,7 +91,7 @@ class Night:
         return self.engine.stage(name, query, self._bound(found, parameters))
 
     def fetch(self, file: str, **parameters: object) -> list[tuple[object, ...]]:
-        """Return the rows of a SQL file that returns few."""
+        """Return all rows of a SQL file, for a result of a few rows."""
         found = sql.find(file)
         (query,) = found.statements()
         return self.engine.fetch(query, self._bound(found, parameters))
@@ -101,7 +101,7 @@ class Night:
         self.engine.load(f"{self.prefix}{table}", rows)
 
     def _bound(self, file: sql.SqlFile, given: Mapping[str, object]) -> dict[str, object]:
-        """Return exactly the parameters of a file: an engine refuses any other."""
+        """Return exactly the parameters of a file, because an engine refuses any other."""
         values = {**self._parameters(), **given}
         return {key: values[key] for key in file.parameters}
 

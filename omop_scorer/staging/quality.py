@@ -1,4 +1,4 @@
-"""Counts of what became of the records, and of the states of the covariates."""
+"""Counts of records by outcome, and of patients by covariate status."""
 
 from omop_scorer.staging.night import Night
 from omop_scorer.terms import (
@@ -12,7 +12,7 @@ from omop_scorer.terms import (
 Quality = dict[tuple[str, str], int]
 """Counts by (covariate or measured quantity, measure)."""
 
-_DOUBTS = {
+_COHORT_WARNINGS = {
     "n_excluded_condition": "person(s) with the disease are excluded for another condition",
     "n_records_without_date": "record(s) of the disease have no date and are ignored",
     "n_deaths_without_date": "person(s) of the cohort have a death without a date",
@@ -20,7 +20,7 @@ _DOUBTS = {
 
 
 def fetch_quality(night: Night) -> Quality:
-    """Count the records by what became of them, and the patients by state; zeros are included."""
+    """Return the records by outcome and the patients by status, zeros included."""
     counts: Quality = {
         (quantity, measure): 0
         for quantity in night.config.covariates.quantities()
@@ -42,10 +42,10 @@ def fetch_quality(night: Night) -> Quality:
     return counts
 
 
-def doubts(counts: Quality) -> list[str]:
-    """Return a sentence for each count that a reader of the cohort must know."""
+def cohort_warnings(counts: Quality) -> list[str]:
+    """Return a warning for each count that limits how the cohort can be interpreted."""
     return [
         f"{counts[COHORT, measure]:,} {text}"
-        for measure, text in _DOUBTS.items()
+        for measure, text in _COHORT_WARNINGS.items()
         if counts[COHORT, measure]
     ]

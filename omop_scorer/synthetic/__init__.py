@@ -1,1 +1,1 @@
-"""A made-up CDM whose truth is known."""
+"""Synthetic CDM whose correct results are known."""

@@ -1,7 +1,8 @@
-"""How the drugs of made-up persons are written: courses, treatment histories, and look-alikes.
+"""Drug exposures of synthetic persons: courses, treatment histories and distractors.
 
-Every function is told the truth, writes exposures that express it with dirt that must not change
-it, and returns which row is the evidence. Days are counted back from a person's last day.
+Each function takes the true values and writes exposures that express them, along with untidy rows
+that must not change the results. It returns the id of the row that a run must find. Days are
+counted back from the last day of a person.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from omop_scorer.synthetic.records import CAREER_DAYS, EPOCH, MICRO, Charts, lat
 from omop_scorer.synthetic.rows import NOTHING
 
 
-def expose(
+def add_exposures(
     charts: Charts,
     who: Array,
     days: Array,
@@ -22,14 +23,14 @@ def expose(
     route: Array,
     **more: Any,
 ) -> Array:
-    """Write exposures that last `length` days, in the ways in which sites write an end."""
+    """Write exposures of `length` days, with the end recorded in one of the ways that sites use."""
     g, n = charts.g, len(who)
     start = charts.day(who, days)
     end = start + length - 1
-    way = g.integers(6, size=n)
-    stated_end = np.select([way == 2, way == 3], [start, start - g.integers(1, 30, n)], end)
+    style = g.integers(6, size=n)
+    stated_end = np.select([style == 2, style == 3], [start, start - g.integers(1, 30, n)], end)
     supply = np.select(
-        [(way == 3) & (length == 1), way == 0, way == 4, way == 5],
+        [(style == 3) & (length == 1), style == 0, style == 4, style == 5],
         [g.choice([NULL, 0, 1], n), NULL, g.choice([0, -1], n), np.maximum(length // 2, 1)],
         length,
     )
@@ -46,10 +47,10 @@ def expose(
     )
 
 
-def take(charts: Charts, drugs: str, positive: Array, window: int) -> Array:
-    """Write courses of drugs: those of `positive` reach the window, all others do not count.
+def add_courses(charts: Charts, drugs: str, positive: Array, window: int) -> Array:
+    """Write courses of drugs. Only persons in `positive` have a course that counts in the window.
 
-    Returns the row id of the latest course that counts, NULL where none does.
+    Returns the row id of each person's latest course that counts, or NULL.
     """
     g, n = charts.g, charts.n
     pool = charts.world.courses[drugs]
@@ -57,12 +58,14 @@ def take(charts: Charts, drugs: str, positive: Array, window: int) -> Array:
 
     def write(who: Array, among: Array, ended: Array, length: Array, *, brief: bool) -> Any:
         form = pool.pick(g, len(who), among)
-        # A course that counts outlasts a day if injected; one that must not count is a day's.
+        # An injection counts only if it lasts longer than one day, so a brief one is a distractor.
         is_injected = injected[form]
         length = np.where(is_injected, 1 if brief else np.maximum(length, 2), length)
         days = np.maximum(ended[who] + length - 1, 0)
         length = np.where(is_injected & brief, 1, days - ended[who] + 1)
-        return days, expose(charts, who, days, length, pool["concept"][form], pool["route"][form])
+        return days, add_exposures(
+            charts, who, days, length, pool["concept"][form], pool["route"][form]
+        )
 
     support: list[tuple[Array, Array, Array]] = []
     for share in (1.0, 0.4):
@@ -71,32 +74,32 @@ def take(charts: Charts, drugs: str, positive: Array, window: int) -> Array:
         length = np.where(g.random(n) < 0.15, 1, g.integers(2, 90, n))[who]
         days, ids = write(who, counts, ended, length, brief=False)
         support.append((who, -days, ids))
-    who = charts.some(True, 0.15)  # over before the window
+    who = charts.some(True, 0.15)  # ended before the window
     ended = window + 1 + np.where(g.random(n) < 0.15, 0, g.integers(0, 900, n))
     write(who, np.full(len(counts), True), ended, g.integers(1, 90, len(who)), brief=False)
-    who = charts.some(True, 0.15)  # in time, but local, unclassified, not listed or a single day
+    who = charts.some(True, 0.15)  # in the window, but local, unclassified, not listed or one day
     ended = g.integers(-20, window + 1, n)
     write(who, ~counts | injected, ended, g.integers(1, 60, len(who)), brief=True)
-    who = charts.some(True, 0.03)  # not yet begun
+    who = charts.some(True, 0.03)  # starts after the as-of date
     form = pool.pick(g, len(who), counts)
     to_come, length = -g.integers(1, 60, len(who)), g.integers(1, 60, len(who))
-    expose(charts, who, to_come, length, pool["concept"][form], pool["route"][form])
+    add_exposures(charts, who, to_come, length, pool["concept"][form], pool["route"][form])
     return latest(n, *(np.concatenate(part) for part in zip(*support, strict=True)))
 
 
-def treat(
+def add_treatments(
     charts: Charts, prior_anti_tnf: Array, has_others: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Draw treatment histories and write their exposures.
 
-    Who has `prior_anti_tnf` began one before the last day; nobody else did, but may have begun
-    something else, or an anti-TNF on that very day.
+    Persons with `prior_anti_tnf` start an anti-TNF before their last day. Other persons may start
+    another drug, or an anti-TNF on the last day itself.
 
     Returns
     -------
     tuple
-        Of each line the person's position, the drug's position in the list and the start date;
-        and per person the row id of the latest anti-TNF exposure before the last day.
+        For each treatment line the index of the person, the index of the drug and the start date;
+        and for each person the row id of the latest anti-TNF exposure before the last day.
     """
     g, n, drugs = charts.g, charts.n, charts.world.biologics
     is_tnf = drugs["drug_class"] == "anti_tnf"
@@ -117,10 +120,10 @@ def treat(
         used[started, drug[started]] = True
         lines.append((started, drug[started], days[started]))
 
-    # Anti-TNFs are open to whom the truth says so, and to anybody on the last day.
-    def open_to(days: Array) -> Array:
-        is_open: Array = ~is_tnf | (prior_anti_tnf | (days == 0))[:, None]
-        return is_open
+    # On the last day itself anyone may start an anti-TNF, because it is not a prior one.
+    def allowed_on(days: Array) -> Array:
+        is_allowed: Array = ~is_tnf | (prior_anti_tnf | (days == 0))[:, None]
+        return is_allowed
 
     begin(
         prior_anti_tnf & (g.random(n) < 0.1),
@@ -128,21 +131,31 @@ def treat(
         np.broadcast_to(~is_tnf, used.shape),
     )
     begin(prior_anti_tnf, first, np.broadcast_to(is_tnf, used.shape))
-    begin(has_others & ~prior_anti_tnf, first, open_to(first))
-    goes_on, days = prior_anti_tnf | has_others, first
+    begin(has_others & ~prior_anti_tnf, first, allowed_on(first))
+    continues, days = prior_anti_tnf | has_others, first
     for _ in range(3):
-        goes_on = goes_on & (g.random(n) < 0.5)
+        continues = continues & (g.random(n) < 0.5)
         draw = g.random(n)
         gap = 30 + np.floor(g.exponential(500, n)).astype(np.int64)
         days = days - np.select([draw < 0.05, draw > 0.95], [0, days], gap)
-        goes_on &= days >= 0
-        begin(goes_on, days, open_to(days))
+        continues &= days >= 0
+        begin(continues, days, allowed_on(days))
     who, drug, days = (np.concatenate(part) for part in zip(*lines, strict=True))
-    return who, drug, charts.day(who, days), _treat_on(charts, who, drug, days, is_tnf)
+    return (
+        who,
+        drug,
+        charts.day(who, days),
+        _add_exposures_of_lines(charts, who, drug, days, is_tnf),
+    )
 
 
-def _treat_on(charts: Charts, who: Array, drug: Array, days: Array, is_tnf: Array) -> Array:
-    """Write the first and some later exposures of lines; return the latest of an anti-TNF."""
+def _add_exposures_of_lines(
+    charts: Charts, who: Array, drug: Array, days: Array, is_tnf: Array
+) -> Array:
+    """Write the first and some later exposures of treatment lines.
+
+    Returns the row id of each person's latest anti-TNF exposure before the last day, or NULL.
+    """
     g, drugs = charts.g, charts.world.biologics
     products = [np.array(ids) for ids in drugs["products"]]
     start = np.cumsum([0, *map(len, products[:-1])])
@@ -151,9 +164,9 @@ def _treat_on(charts: Charts, who: Array, drug: Array, days: Array, is_tnf: Arra
     def write(who: Array, drug: Array, days: Array) -> Array:
         which = start[drug] + np.floor(g.random(len(who)) * size[drug]).astype(np.int64)
         concept = np.concatenate(products)[which]
-        # A code of the HCPCS is recorded as the source of a RxNorm product.
+        # This RxNorm product is recorded with the HCPCS code J1745 as its source.
         is_j1745 = concept == 937369
-        return expose(
+        return add_exposures(
             charts,
             who,
             days,
@@ -170,7 +183,7 @@ def _treat_on(charts: Charts, who: Array, drug: Array, days: Array, is_tnf: Arra
         kept = g.random(len(days)) < np.where(days >= 0, 0.75, 0.1)
         who, drug, days = who[kept], drug[kept], days[kept]
         support.append((who, -days, write(who, drug, days), drug, days))
-    planned = charts.some(True, 0.02)  # an anti-TNF that lies in the future
+    planned = charts.some(True, 0.02)  # an anti-TNF after the as-of date
     any_tnf = g.choice(np.flatnonzero(is_tnf), len(planned))
     write(planned, any_tnf, -g.integers(1, 60, len(planned)))
     who, order, ids, drug, days = (np.concatenate(part) for part in zip(*support, strict=True))
@@ -178,12 +191,12 @@ def _treat_on(charts: Charts, who: Array, drug: Array, days: Array, is_tnf: Arra
     return latest(charts.n, who[counts], order[counts], ids[counts])
 
 
-def take_others(charts: Charts) -> None:
-    """Write drugs that nobody asks for, and an infliximab that no concept was found for."""
+def add_other_drugs(charts: Charts) -> None:
+    """Write drugs that no rule reads, and an infliximab that is not mapped to a concept."""
     g = charts.g
     who = charts.some(True, 0.3)
     concept = g.choice(charts.world.records["other_drug_concepts"], len(who))
     length, days = g.integers(1, 90, len(who)), g.integers(0, 1000, len(who))
     unmapped = np.where(concept == 0, "INFLIXIMAB 100MG (local)", NOTHING)
     no_route = np.full(len(who), NULL)
-    expose(charts, who, days, length, concept, no_route, drug_source_value=unmapped)
+    add_exposures(charts, who, days, length, concept, no_route, drug_source_value=unmapped)

@@ -1,4 +1,4 @@
-"""A made-up CDM as a DuckDB file."""
+"""Synthetic CDM as a DuckDB file."""
 
 import errno
 from collections.abc import Iterator, Mapping
@@ -14,44 +14,44 @@ from omop_scorer.engines.duckdb.session import attach
 
 
 @contextmanager
-def refused_by_the_disk() -> Iterator[None]:
-    """Turn a fault of reading or writing into the one that every other writer raises."""
+def disk_errors() -> Iterator[None]:
+    """Raise an error of reading or writing as OSError, as the other writers do."""
     try:
         yield
-    except duckdb.IOException as fault:
-        raise OSError(errno.EIO, str(fault)) from fault
+    except duckdb.IOException as error:
+        raise OSError(errno.EIO, str(error)) from error
 
 
 class DuckDBWriter:
-    """Writes a CDM into the schema `cdm` of a new DuckDB file."""
+    """Writer of a CDM into the schema `cdm` of a new DuckDB file."""
 
     def __init__(self, path: Path, columns: Mapping[str, list[Column]]) -> None:
         self._path = path
         self._partial = path.with_name(f"{path.name}.partial")
         self._columns = columns
 
-    @refused_by_the_disk()
+    @disk_errors()
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._partial.unlink(missing_ok=True)
-        # Attached under a name of its own: a file cdm.duckdb would be called cdm like the schema.
+        # DuckDB would name a file cdm.duckdb like the schema `cdm`, so we give it another name.
         self._connection = duckdb.connect()
-        attach(self._connection, self._partial, "made_up", read_only=False)
-        self._connection.execute("CREATE SCHEMA made_up.cdm")
+        attach(self._connection, self._partial, "synthetic", read_only=False)
+        self._connection.execute("CREATE SCHEMA synthetic.cdm")
         for table, columns in self._columns.items():
             lines = ", ".join(column.sql for column in columns)
-            self._connection.execute(f"CREATE TABLE made_up.cdm.{table} ({lines})")
+            self._connection.execute(f"CREATE TABLE synthetic.cdm.{table} ({lines})")
         return self
 
-    @refused_by_the_disk()
+    @disk_errors()
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         if kind is None:
-            self._connection.execute("DETACH made_up")
+            self._connection.execute("DETACH synthetic")
         self._connection.close()
         if kind is None:
             self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
@@ -59,9 +59,9 @@ class DuckDBWriter:
         else:
             self._partial.unlink(missing_ok=True)
 
-    @refused_by_the_disk()
+    @disk_errors()
     def append(self, table: str, rows: Any) -> int:
-        """Append an Arrow table to a CDM table; return how many rows were written."""
-        self._connection.from_arrow(rows).insert_into(f"made_up.cdm.{table}")
+        """Append an Arrow table to a CDM table; return the number of rows written."""
+        self._connection.from_arrow(rows).insert_into(f"synthetic.cdm.{table}")
         n: int = rows.num_rows
         return n

@@ -1,7 +1,7 @@
-"""Further events of made-up persons: the bulk of a warehouse, which its truth does not hang on.
+"""Further events of synthetic persons. They give a CDM the size of a warehouse.
 
-How many events each person has is drawn here; an engine then draws the events themselves from a
-hash of their row ids, so that neither threads nor the order of the work change them.
+They do not change the correct results. The number of events of each person is drawn here. DuckDB
+then derives each event from a hash of its row id, so threads and order of work change no event.
 """
 
 from collections.abc import Mapping
@@ -17,25 +17,25 @@ from omop_scorer.synthetic.population import Batch
 
 LEAST_PER_PERSON, MOST_PER_PERSON = 20, 2000
 
-"""Charts alone have about 13 events a person: fewer than these leave nothing to add. With more
-than those, batches would have too few persons for a share of them to be a cohort."""
+"""Limits of the events per person. Charts alone have about 13 events per person, so fewer than the
+least leave nothing to add. With more than the most, a batch has too few persons for a cohort."""
 
 MOST_EVENTS = int(np.iinfo(np.int32).max)
 
-"""Row ids of a CDM are integers."""
+"""Most rows of a table, because row ids of a CDM are 32-bit integers."""
 
 _ROWS_OF_A_BATCH = 2_000_000
 
 
 class Events:
-    """How many further events persons have, and of which concepts.
+    """Numbers of further events of persons, and the concepts of these events.
 
     Parameters
     ----------
     seed
-        The seed of the CDM.
+        Seed of the CDM.
     per_person
-        Events a person on average, those of the charts included.
+        Average number of events per person, including those of the charts.
     """
 
     def __init__(self, seed: int, per_person: float) -> None:
@@ -45,48 +45,48 @@ class Events:
 
     @property
     def persons_at_once(self) -> int:
-        """How many persons a batch may have to stay within memory."""
+        """Number of persons in a batch that fits into memory."""
         return int(_ROWS_OF_A_BATCH / self._per_person)
 
     def concepts(self) -> list[dict[str, str]]:
-        """Return the made-up concepts as entries of the vocabulary."""
+        """Return the synthetic concepts as entries of the vocabulary."""
         return [
             {
                 "concept_id": str(first + i),
-                "concept_name": f"Made-up {made_up['class'].lower()} {i + 1}",
-                "domain_id": made_up["domain"],
+                "concept_name": f"Synthetic {group['class'].lower()} {i + 1}",
+                "domain_id": group["domain"],
                 "vocabulary_id": "Synthetic",
-                "concept_class_id": made_up["class"],
+                "concept_class_id": group["class"],
                 "standard_concept": "S",
                 "concept_code": str(first + i),
                 **dict.fromkeys(("parents", "dose_forms", "withdrawn_dose_forms"), ""),
             }
-            for made_up in self._settings["concepts"].values()
-            for first in (made_up["first_concept_id"],)
-            for i in range(made_up["n"])
+            for group in self._settings["concepts"].values()
+            for first in (group["first_concept_id"],)
+            for i in range(group["n"])
         ]
 
     def menus(self) -> Mapping[str, Any]:
-        """Return for each table the concepts of its events by rank, as Arrow tables."""
+        """Return the concepts of the events of each table by rank, as Arrow tables."""
         return {table: self._menu(table) for table in self._settings["concepts"]}
 
     def _menu(self, table: str) -> Any:
-        made_up, units = self._settings["concepts"][table], self._settings["units"]
+        group, units = self._settings["concepts"][table], self._settings["units"]
         if table != "measurement":
             units = [[None, None]]
         known = {rank: row for rank, *row in self._settings["known"][table]}
         ways = [
             known.get(
                 rank,
-                (made_up["first_concept_id"] + rank - 1, *units[rank % len(units)],
+                (group["first_concept_id"] + rank - 1, *units[rank % len(units)],
                  1 + rank % 7, 10 + rank % 81, 0),
             )
-            for rank in range(1, made_up["n"] + 1)
+            for rank in range(1, group["n"] + 1)
         ]  # fmt: skip
         concept, unit, text, lowest, highest, quiet_days = zip(*ways, strict=True)
         return pa.table(
             {
-                "concept_rank": pa.array(range(1, made_up["n"] + 1), pa.int32()),
+                "concept_rank": pa.array(range(1, group["n"] + 1), pa.int32()),
                 "concept_id": pa.array(concept, pa.int32()),
                 "unit_concept_id": pa.array(unit, pa.int32()),
                 "unit_source_value": pa.array(text, pa.string()),
@@ -98,21 +98,21 @@ class Events:
         )
 
     def draw(self, number: int, batch: Batch, next_id: dict[str, int]) -> dict[str, Any]:
-        """Draw how many events of each table the persons of a batch have.
+        """Draw the number of events that each person of a batch has in each table.
 
         Parameters
         ----------
         number
-            Which batch of the CDM it is.
+            Position of the batch in the CDM, from 0.
         batch
-            The persons, their charts written; these events count as well.
+            Persons whose charts are written; the events of the charts count too.
         next_id
-            Per table the next free row id, moved on by what is drawn.
+            Next free row id of each table; increased by the number of events drawn.
 
         Returns
         -------
         dict
-            Per table one row per person, visits first, as Arrow tables.
+            An Arrow table with one row per person for each CDM table, visits first.
         """
         g, n = np.random.default_rng([self._seed, number, 1]), batch.n
         share = self._settings["share"]
@@ -124,7 +124,7 @@ class Events:
             table: np.floor(share[table] * expected + g.random(n)).astype(np.int64)
             for table in sorted(share, key="visit_occurrence".__ne__)
         }
-        # Every other event belongs to a visit.
+        # Every event other than a visit belongs to a visit.
         visits = np.maximum(counts["visit_occurrence"], sum(counts.values()) > 0)
         counts["visit_occurrence"] = visits
         first = {table: _first_ids(table, count, next_id) for table, count in counts.items()}

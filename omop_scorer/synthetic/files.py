@@ -1,4 +1,4 @@
-"""The files that a made-up CDM is written to: Parquet tables, and the truth."""
+"""Files of a synthetic CDM: Parquet tables, and the correct results."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,32 +14,32 @@ from omop_scorer.errors import ConfigurationError
 
 
 @contextmanager
-def faults_named(path: Path) -> Iterator[None]:
-    """Turn the refusal of a disk or a file system into a message that names the path."""
+def os_errors_named(path: Path) -> Iterator[None]:
+    """Raise an OSError as a ConfigurationError that names the path."""
     try:
         yield
-    except OSError as fault:
+    except OSError as error:
         raise ConfigurationError(
-            f"cannot write the made-up CDM {path}: {fault.strerror}"
-        ) from fault
+            f"cannot write the synthetic CDM {path}: {error.strerror}"
+        ) from error
 
 
 class CdmWriter(Protocol):
-    """Takes the rows of a CDM table by table; nothing stands at its path before all is written."""
+    """Writer of a CDM, table by table. The CDM appears at its path once all of it is written."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None: ...
     def append(self, table: str, rows: Any) -> int:
-        """Append an Arrow table to a CDM table; return how many rows were written."""
+        """Append an Arrow table to a CDM table; return the number of rows written."""
 
 
 class ParquetWriter:
-    """Writes a CDM into a folder, one Parquet file per table."""
+    """Writer of a CDM into a folder, one Parquet file per table."""
 
     def __init__(self, path: Path, columns: Mapping[str, list[Column]]) -> None:
         self._path = path
@@ -59,14 +59,14 @@ class ParquetWriter:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         for file in self._files.values():
             file.close()
         if kind is None:
             self._path.mkdir(exist_ok=True)
             for written in self._partial.iterdir():
-                # An earlier CDM may have the table as one file or as a folder of parts.
+                # An earlier CDM at this path may hold the table as one file or as a folder.
                 (self._path / f"{written.stem}.parquet").unlink(missing_ok=True)
                 if (self._path / written.stem).is_dir():
                     shutil.rmtree(self._path / written.stem)
@@ -74,14 +74,14 @@ class ParquetWriter:
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def append(self, table: str, rows: Any) -> int:
-        """Append an Arrow table to a CDM table; return how many rows were written."""
+        """Append an Arrow table to a CDM table; return the number of rows written."""
         self._files[table].write_table(rows)
         n: int = rows.num_rows
         return n
 
 
 class TruthFile:
-    """A Parquet file of truth, in place only once all is written."""
+    """Parquet file of correct results. It appears at its path once all of it is written."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._partial = path, path.with_name(f"{path.name}.partial")
@@ -94,7 +94,7 @@ class TruthFile:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         if self._file:
             self._file.close()
@@ -104,6 +104,6 @@ class TruthFile:
             self._partial.unlink(missing_ok=True)
 
     def append(self, rows: Any) -> None:
-        """Append an Arrow table; the first one gives the schema."""
+        """Append an Arrow table; the first table defines the schema."""
         self._file = self._file or pq.ParquetWriter(self._partial, rows.schema)
         self._file.write_table(rows)

@@ -1,4 +1,4 @@
-"""Made-up persons: who they are, their true covariates, and the truth as it is told."""
+"""Synthetic persons: age and sex, true covariates, and the correct results for them."""
 
 from datetime import date
 from typing import Any
@@ -8,7 +8,7 @@ import pyarrow as pa
 from scipy.special import ndtr
 
 from omop_scorer.cdm.ddl import NULL, Array
-from omop_scorer.synthetic.drugs import take, take_others, treat
+from omop_scorer.synthetic.drugs import add_courses, add_other_drugs, add_treatments
 from omop_scorer.synthetic.records import EPOCH, Charts, days_since_1970
 from omop_scorer.synthetic.rows import NOTHING, Rows
 from omop_scorer.synthetic.vocabulary import World
@@ -24,7 +24,7 @@ _ADULT_YEARS = 18
 
 
 class Batch:
-    """Some made-up persons, their truth and their rows."""
+    """Batch of synthetic persons, with their true values and their rows."""
 
     def __init__(
         self,
@@ -40,33 +40,33 @@ class Batch:
         self.n, self.as_of = len(person_id), as_of
         self._truth: dict[str, tuple[Array, Array, Array, Array]] = {}
         self.has_crohns = self.g.permutation(self.n) < round(crohns_share * self.n)
-        self._be_born()
-        self._die()
-        value, yes = self._draw()
-        self._weigh(value["bmi"])
+        self._draw_persons()
+        self._draw_deaths()
+        value, yes = self._draw_covariates()
+        self._record_bmi(value["bmi"])
         recorded, charts = world.population["recorded"], self.charts
         for covariate, days in (("crp", 180), ("cdai", 90)):
             known = self.g.random(self.n) < recorded[covariate]
             window = np.full(self.n, days)
-            told = charts.measure(covariate, known, value[covariate], window)
-            self._tell(covariate, known, *told)
+            recorded_value, source = charts.measure(covariate, known, value[covariate], window)
+            self._set_truth(covariate, known, recorded_value, source)
         treated = np.where(self.has_crohns, 0.25, 0.02) > self.g.random(self.n)
-        *self.lines, evidence = treat(charts, yes["prior_anti_tnf"], treated)
-        self._tell_yes("prior_anti_tnf", yes["prior_anti_tnf"], evidence)
+        *self.lines, evidence = add_treatments(charts, yes["prior_anti_tnf"], treated)
+        self._set_drug_truth("prior_anti_tnf", yes["prior_anti_tnf"], evidence)
         for covariate, days in (("steroid", 30), ("immunomodulator", 90)):
-            evidence = take(charts, covariate, yes[covariate], days)
-            self._tell_yes(covariate, yes[covariate], evidence)
-        take_others(charts)
+            evidence = add_courses(charts, covariate, yes[covariate], days)
+            self._set_drug_truth(covariate, yes[covariate], evidence)
+        add_other_drugs(charts)
         known = self.g.random(self.n) < recorded["ileal"]
         location = np.select([~known, yes["ileal"]], ["elsewhere", "ileal"], "colon")
         evidence = charts.diagnose(self.has_crohns, location)
         ileal = yes["ileal"].astype(float)
-        self._tell("ileal", known, ileal, ("condition_occurrence", evidence))
+        self._set_truth("ileal", known, ileal, ("condition_occurrence", evidence))
         no_period = world.population["flaws"]["no_observation_period"]
         self.history_days = charts.visit(self.death, no_period)
 
-    def _be_born(self) -> None:
-        """Draw age, sex and birthday, and the person rows, some with parts missing."""
+    def _draw_persons(self) -> None:
+        """Draw age, sex and date of birth; write person rows, some of them incomplete."""
         g, n, flaws = self.g, self.n, self.world.population["flaws"]
         table = self.world.population["age_sex"]
         count = np.array(table["female"] + table["male"])
@@ -85,13 +85,13 @@ class Batch:
             month[chosen], day[chosen] = birthday.month, birthday.day
         no_month = g.random(n) < flaws["birth_month_missing"]
         no_day = g.random(n) < flaws["birth_day_missing"]
-        # The date of birth that the recorded parts stand for: with it the age is as drawn.
-        stands_month = np.where(no_month, 6, month)
-        stands_day = np.where(no_month, 15, np.where(no_day, 1, day))
-        is_to_come = stands_month * 100 + stands_day > self.as_of.month * 100 + self.as_of.day
-        year = self.as_of.year - age - is_to_come
-        self.born = days_since_1970(year, stands_month, stands_day)
-        self.adult_since = days_since_1970(year + _ADULT_YEARS, stands_month, stands_day)
+        # Date of birth that a run assumes for the recorded parts; it gives the age that was drawn.
+        assumed_month = np.where(no_month, 6, month)
+        assumed_day = np.where(no_month, 15, np.where(no_day, 1, day))
+        born, today = assumed_month * 100 + assumed_day, self.as_of.month * 100 + self.as_of.day
+        year = self.as_of.year - age - (born > today)
+        self.born = days_since_1970(year, assumed_month, assumed_day)
+        self.adult_since = days_since_1970(year + _ADULT_YEARS, assumed_month, assumed_day)
 
         no_person = g.random(n) < flaws["no_person_row"]
         no_year = g.random(n) < flaws["birth_year_missing"]
@@ -120,16 +120,16 @@ class Batch:
         }
         self.rows.add("person", len(here), **{name: of[here] for name, of in columns.items()})
         everyone = np.full(n, True)
-        self._tell("age", everyone, age.astype(float), ("person", self.person_id))
-        self._tell("male", everyone, self.male.astype(float), ("person", self.person_id))
+        self._set_truth("age", everyone, age.astype(float), ("person", self.person_id))
+        self._set_truth("male", everyone, self.male.astype(float), ("person", self.person_id))
 
-    def _die(self) -> None:
-        """Draw deaths; the charts of the dead end on their last day, in time or long ago."""
+    def _draw_deaths(self) -> None:
+        """Draw deaths and create the charts; the chart of a dead person ends with the death."""
         g, n = self.g, self.n
         today = self.as_of.toordinal() - EPOCH
         ago = np.where(g.random(n) < 0.05, 0, np.floor(g.exponential(500, n)).astype(np.int64))
         last = np.where(self.is_dead, np.maximum(today - ago, self.born), today)
-        # A death after the as-of date leaves the patient in.
+        # A death after the as-of date does not exclude the person.
         dies_later = ~self.is_dead & (g.random(n) < self.world.population["flaws"]["dies_later"])
         self.death = np.select(
             [self.is_dead, dies_later], [last, today + g.integers(1, 90, n)], NULL
@@ -138,11 +138,17 @@ class Batch:
             self.world, g, self.rows, self.person_id, self.born, last=last, today=today
         )
 
-    def _draw(self) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Draw the quantities and the yes/no covariates, correlated given age and sex.
+    def _draw_covariates(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Draw quantities and yes/no covariates, correlated given age and sex.
 
-        A Gaussian copula with the trials' correlation; the quantities' margins are the trials'
-        percentiles. Sums are written out, because a matrix product may depend on the threads.
+        A Gaussian copula has the correlation of the trials, and the quantities have the trials'
+        percentiles as margins. Sums are written out, because the result of a matrix product may
+        depend on the number of threads.
+
+        Returns
+        -------
+        tuple
+            Values of cdai, bmi and crp; and the yes/no covariates as booleans; both by name.
         """
         g, population = self.g, self.world.population
         correlation = np.array(population["correlation"])
@@ -169,15 +175,15 @@ class Batch:
         }
         return value, yes
 
-    def _weigh(self, bmi: Array) -> None:
-        """Give some a recorded BMI, some a weight and a height to compute it from."""
+    def _record_bmi(self, bmi: Array) -> None:
+        """Write a BMI for some persons, and for others a weight and height to compute it from."""
         g, n, charts = self.g, self.n, self.charts
         share = self.world.population["recorded"]
         draw = g.random(n)
         recorded = draw < share["bmi"]
         computed = ~recorded & (draw < share["bmi"] + share["bmi_from_weight_and_height"])
-        # Who has neither lacks the weight (0), the height (1), both (2), or has two of which each
-        # could be but not together: their BMI is 200 (3) or 6 (4).
+        # The other persons lack the weight (0), the height (1) or both (2); or weight and height
+        # are each plausible, but give a BMI of about 200 (3) or 6 (4), which is not.
         lack = np.where(recorded | computed, -1, g.integers(5, size=n))
         as_well = recorded & (g.random(n) < 0.6)
         height = np.clip(np.where(self.male, 176, 163) + 7 * g.standard_normal(n), 147, 203)
@@ -191,7 +197,7 @@ class Batch:
         kg, (_, weight_id) = charts.measure("body_weight", has_weight, weight, two_years)
         cm, _ = charts.measure("body_height", has_height, height, days_adult)
         value, (_, bmi_id) = charts.measure("bmi", recorded, bmi, two_years)
-        self._tell(
+        self._set_truth(
             "bmi",
             recorded | computed,
             np.where(recorded, value, kg / (cm / 100) ** 2),
@@ -199,7 +205,7 @@ class Batch:
             status=np.where(recorded, "observed", "computed"),
         )
 
-    def _tell(
+    def _set_truth(
         self,
         covariate: str,
         known: Array,
@@ -209,7 +215,10 @@ class Batch:
         status: Array | str = "observed",
         otherwise: str = "imputed",
     ) -> None:
-        """Keep the truth of a covariate; who is not known is imputed, or has it not."""
+        """Keep the correct result of a covariate.
+
+        Persons outside `known` get the constant for imputation and the status `otherwise`.
+        """
         constant = self.world.population["imputed"].get(covariate, 0)
         self._truth[covariate] = (
             np.where(known, value, constant),
@@ -218,12 +227,12 @@ class Batch:
             np.where(known, evidence[1], NULL),
         )
 
-    def _tell_yes(self, covariate: str, yes: Array, row_id: Array) -> None:
+    def _set_drug_truth(self, covariate: str, yes: Array, row_id: Array) -> None:
         one = np.ones(self.n)
-        self._tell(covariate, yes, one, ("drug_exposure", row_id), otherwise="absent")
+        self._set_truth(covariate, yes, one, ("drug_exposure", row_id), otherwise="absent")
 
     def truth(self) -> Any:
-        """Return one row per person of the cohort, as an Arrow table."""
+        """Return the correct results, one row per person of the cohort, as an Arrow table."""
         cohort = np.flatnonzero(self.has_crohns)
         unscored = self.outcome[cohort] != "scored"
         columns = {
@@ -234,9 +243,9 @@ class Batch:
                     "_source_id": pa.int64()}  # fmt: skip
         for covariate in COVARIATES:
             for of, (suffix, kind) in zip(self._truth[covariate], suffixes.items(), strict=True):
-                told = of[cohort]
-                missing = unscored | (told == NULL) if kind == pa.int64() else unscored
-                columns[covariate + suffix] = pa.array(told, type=kind, mask=missing)
+                values = of[cohort]
+                missing = unscored | (values == NULL) if kind == pa.int64() else unscored
+                columns[covariate + suffix] = pa.array(values, type=kind, mask=missing)
         return pa.table(columns)
 
     def truth_lines(self) -> Any:

@@ -1,7 +1,8 @@
-"""How the charts of made-up persons are written: measurements, conditions, visits.
+"""Charts of synthetic persons: measurements, conditions, visits.
 
-Every method is told the truth, writes rows that express it with dirt that must not change it, and
-returns which row is the evidence. Days are counted back from a person's last day: 0 is that day.
+Each method takes the true values and writes rows that express them, along with untidy rows that
+must not change the results. It returns the id of the row that a run must find. Days are counted
+back from the last day of a person, which is day 0.
 """
 
 from datetime import date
@@ -21,13 +22,13 @@ CAREER_DAYS = 5500
 
 
 def days_since_1970(year: Array, month: Array, day: Array) -> Array:
-    """Return dates as days since 1970-01-01; a 29 February of a common year is 1 March."""
+    """Return dates as days since 1970-01-01; 29 February becomes 1 March in a common year."""
     months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
     return months.astype("datetime64[D]").astype(np.int64) + day - 1
 
 
 def latest(n: int, who: Array, day: Array, row_id: Array) -> Array:
-    """Return for each of n persons the row id of the last of the given rows (day, then id)."""
+    """Return the id of the last row, by day and then id, of each of n persons; NULL if none."""
     order = np.lexsort((row_id, day))
     last = np.full(n, NULL)
     last[who[order]] = row_id[order]
@@ -35,15 +36,15 @@ def latest(n: int, who: Array, day: Array, row_id: Array) -> Array:
 
 
 class Charts:
-    """The charts of a batch of persons.
+    """Charts of a batch of persons.
 
     Parameters
     ----------
     person_id, born, last
-        Per person: the id, and as days since 1970-01-01 the day of birth and the last day
-        on which anything true is recorded (the as-of date or the day of death).
+        For each person the id, the day of birth and the last day (the as-of date or the day of
+        death). Days are counted from 1970-01-01.
     today
-        The as-of date, in days since 1970-01-01.
+        As-of date, in days since 1970-01-01.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class Charts:
         self.age_days = last - born
 
     def some(self, mask: Array | bool, share: float) -> Array:
-        """Return the positions of a random share of the persons where the mask holds."""
+        """Return the indices of a random share of the persons, where the mask is true."""
         return np.flatnonzero((self.g.random(self.n) < share) & mask)
 
     def day(self, who: Array, days_back: Array) -> Array:
-        """Return dates. A negative number is dirt from the future: after today, dead or alive."""
+        """Return dates in days since 1970-01-01; a negative `days_back` is after the as-of date."""
         back = np.minimum(days_back, self.age_days[who])
         return np.where(days_back < 0, self.today - days_back, self.last[who] - back)
 
@@ -77,24 +78,24 @@ class Charts:
     def measure(
         self, quantity: str, has: Array, value: Array, window: Array
     ) -> tuple[Array, tuple[Array, Array]]:
-        """Write what there is of a quantity, usable or not.
+        """Write the records of a quantity, usable and unusable ones.
 
         Parameters
         ----------
         quantity
-            Its key in records.yaml.
+            Key of the quantity in records.yaml.
         has
-            Who has a usable record in the window; the latest is the one to find.
+            True for persons with a usable record in the window; a run must find the latest.
         value
-            The value to record, in the canonical unit and within its limits.
+            Value to record, in the canonical unit and within its limits.
         window
-            Days back that still count, per person; negative where nothing can.
+            Length of the window in days, per person; negative if no record can count.
 
         Returns
         -------
         tuple
-            Value as recorded and converted, and (table, row id) of the evidence, per person;
-            meaningless where `has` is false.
+            Per person the value as recorded, converted to the canonical unit; and the table and
+            row id of the record. Meaningless where `has` is false.
         """
         g, n = self.g, self.n
         good, unusable = self.world.good[quantity], self.world.unusable[quantity]
@@ -102,7 +103,7 @@ class Charts:
         form, other_form = good.pick(g, n), good.pick(g, n)
         seconds = np.where(g.random(n) < 0.6, g.integers(28_800, 72_000, n), NULL)
         recorded = good.spell(form, value)
-        other = value[g.permutation(n)]  # of somebody else: usable, and wrong for this person
+        other = value[g.permutation(n)]  # value of another person: usable, but wrong for this one
         any_time = g.integers(0, 86_400, n)
 
         def write(
@@ -115,7 +116,7 @@ class Charts:
             pool, form = way
             return self._record(pool, form[who], who, back[who], (number[who], time[who]))
 
-        # At the same moment, with a lower row id: a copy, or another value.
+        # At the same time, with a lower row id: a copy or another value.
         same_way = (good, form)
         tied = np.where(g.random(n) < 0.5, recorded, good.spell(form, other))
         write(self.some(has, 0.05), days, tied, seconds, same_way)
@@ -130,7 +131,7 @@ class Charts:
         older = days + 1 + np.floor(g.exponential(np.maximum(window, 1) / 3)).astype(np.int64)
         usable = good.spell(other_form, other)
         write(self.some(has, 0.35), older, usable)
-        # Later, but of no use; the only record of some.
+        # Later but unusable; some persons have no other record.
         way = unusable.pick(g, n)
         plausible = unusable["value"] == "plausible"
         fixed = np.array([v if isinstance(v, int | float) else np.nan for v in unusable["value"]])
@@ -138,15 +139,15 @@ class Charts:
         for mask, until, share in ((has, days, 0.18), (~has, np.maximum(window, 0), 0.4)):
             later = np.floor(g.random(n) * (until + 1)).astype(np.int64)
             write(self.some(mask, share), later, number, way=(unusable, way))
-        # Before the window: a height of childhood, a result of years ago.
+        # Before the window: a height in childhood, or a result from years ago.
         before = window + np.where(g.random(n) < 0.15, 1, g.integers(1, 700, n))
         write(self.some(~has & (window >= 0) & (window < 6000), 0.5), before, usable)
-        # From the future.
+        # After the as-of date.
         write(self.some(True, 0.03), -g.integers(1, 60, n), usable)
         return recorded * good["factor"][form], (good["table"][form], ids)
 
     def _days_within(self, window: Array) -> Array:
-        """Draw days back in the window, mostly recent, now and then its first or last day."""
+        """Draw days in the window, mostly recent ones, sometimes its first or last day."""
         span = np.maximum(window, 0)
         draw = self.g.random(self.n)
         days = np.minimum(np.floor(self.g.exponential(span / 3 + 1)), span).astype(np.int64)
@@ -156,7 +157,7 @@ class Charts:
     def _record(
         self, pool: Pool, form: Array, who: Array, days: Array, what: tuple[Array, Array]
     ) -> Array:
-        """Write a value (number, seconds of the day) for each of these persons."""
+        """Write a number and a time (seconds of the day) for each of these persons."""
         number, seconds = what
         ids = np.full(len(who), NULL)
         operators = Pool("concept", self.world.records["operators"])
@@ -183,10 +184,10 @@ class Charts:
         return ids
 
     def diagnose(self, has_crohns: Array, location: Array) -> Array:
-        """Write conditions: Crohn's disease where it is, and what else people have.
+        """Write conditions: Crohn's disease at its location, and other conditions.
 
-        `location` is 'ileal', 'colon' or 'elsewhere' (which also stands for not said). Returns the
-        row id of the latest record that says ileum, or else colon.
+        `location` is 'ileal', 'colon' or 'elsewhere' (another location, or none recorded). Returns
+        the row id of each person's latest record of that location.
         """
         g, n, world = self.g, self.n, self.world
         crohns = world.vocabulary.descendants(world.records["crohns_disease"])
@@ -196,7 +197,7 @@ class Charts:
             concepts = np.array(world.concepts(where))
             if in_cohort is not None:
                 concepts = concepts[np.isin(concepts, crohns) == in_cohort]
-            # The plain concept of a location is the usual one.
+            # The first concept of a location is the usual one.
             which = np.where(g.random(len(who)) < 0.4, 0, g.integers(len(concepts), size=len(who)))
             day = self.day(who, days[who])
             ids = self.add(
@@ -207,8 +208,8 @@ class Charts:
                 condition_end_date=np.where(g.random(len(who)) < 0.3, day, NULL),
                 condition_source_value=g.choice(["K50.00", "K50.10", "K50.90"], len(who)),
             )
-            told = np.flatnonzero((location[who] == where) & (days[who] >= 0))
-            support.append((who[told], day[told], ids[told]))
+            counts = np.flatnonzero((location[who] == where) & (days[who] >= 0))
+            support.append((who[counts], day[counts], ids[counts]))
 
         def ever() -> Array:
             days = np.floor(g.random(n) * np.minimum(self.age_days + 1, CAREER_DAYS))
@@ -218,12 +219,12 @@ class Charts:
             here = has_crohns & (location == where)
             write(np.flatnonzero(here), where, ever(), in_cohort=True)
             write(self.some(here, 0.6), where, again := ever())
-            write(self.some(here, 0.1), where, again)  # on one day
+            write(self.some(here, 0.1), where, again)  # on the same day
         write(self.some(has_crohns & (location == "ileal"), 0.3), "colon", ever())
         write(self.some(has_crohns, 0.5), "elsewhere", ever())
         to_come = -g.integers(1, 60, n)
         write(self.some(has_crohns & (location != "ileal"), 0.05), "ileal", to_come)
-        # Not in the cohort: diagnosed after today, or with what does not stand below the disease.
+        # Not in the cohort: diagnosed after the as-of date, or with a concept outside the set.
         write(self.some(~has_crohns, 0.01), "colon", to_come)
         write(self.some(~has_crohns, 0.01), "elsewhere", ever(), in_cohort=False)
         others = np.array(world.others())
@@ -237,9 +238,9 @@ class Charts:
         return latest(n, *(np.concatenate(part) for part in zip(*support, strict=True)))
 
     def visit(self, recorded_death: Array, no_period: float) -> Array:
-        """Write visits, observation periods, deaths, and a measurement that nobody asks for.
+        """Write visits, observation periods, deaths, and a measurement that no rule reads.
 
-        Returns the days of each person's observation period, written or not.
+        Returns the length in days of each person's observation period, written or not.
         """
         g, n, records = self.g, self.n, self.world.records
         dead = np.flatnonzero(recorded_death != NULL)

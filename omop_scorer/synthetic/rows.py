@@ -1,4 +1,4 @@
-"""The tables of a made-up CDM: typed columns, rows on their way, and the files they go to."""
+"""Rows of a synthetic CDM, collected by table and returned as Arrow tables."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,21 +11,22 @@ from omop_scorer.cdm.ddl import NULL, Array, Column, arrow_schema
 
 NOTHING = np.array(None)
 
-"""The same for text."""
+"""Value that represents SQL NULL in text columns."""
 
-# Rows that real extracts hold twice; one person has one person row, one death, one period.
+# Tables in which real extracts hold some rows twice. A person has one row in person, in death and
+# in observation_period.
 _DUPLICATED = ("condition_occurrence", "drug_exposure", "measurement", "observation")
 
 _GENERATED: dict[str, type] = {"varchar": object, "numeric": float}
 
 
 class Rows:
-    """Rows on their way into the CDM, table by table, numbered as they come.
+    """Rows for the CDM by table, with row ids in the order in which they are added.
 
     Parameters
     ----------
     next_id
-        Per table the next free row id; shared by the batches of one CDM.
+        Next free row id of each table; shared by the batches of one CDM.
     """
 
     def __init__(self, next_id: dict[str, int]) -> None:
@@ -33,14 +34,17 @@ class Rows:
         self._parts: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
 
     def add(self, table: str, n: int, **values: Any) -> Array:
-        """Add n rows, each value one for all or one per row; return their row ids, rising."""
+        """Add n rows and return their increasing row ids.
+
+        A value is either one for all rows or an array with one per row.
+        """
         ids = self._next_id[table] + np.arange(n)
         self._next_id[table] += n
         self._parts[table].append((n, {f"{table}_id": ids} | values))
         return ids
 
     def count(self, tables: Iterable[str]) -> int:
-        """Return how many rows were added to these tables."""
+        """Return the number of rows that were added to these tables."""
         return sum(n for table in tables for n, _ in self._parts[table])
 
     def tables(
@@ -49,9 +53,9 @@ class Rows:
         generator: np.random.Generator,
         duplicate_share: float,
     ) -> Iterator[tuple[str, Any]]:
-        """Yield each table in Arrow, in no order, some rows of events standing there twice.
+        """Yield each table as an Arrow table in random order, with some rows of events twice.
 
-        Columns that the version of the CDM does not have are left out.
+        Columns that the version of the CDM does not have are omitted.
         """
         for table, parts in self._parts.items():
             length = sum(n for n, _ in parts)

@@ -1,7 +1,7 @@
-"""What a made-up CDM is drawn from: an excerpt of the vocabulary, and the spellings of records.
+"""Sources of a synthetic CDM: an excerpt of the vocabulary, and the ways to write records.
 
-Ids, names and codes of the excerpt are facts of the OMOP vocabularies. Products whose ids no public
-source prints are made up, with ids of 2,100,000,000 and above and the vocabulary_id 'Synthetic'.
+Ids, names and codes of the excerpt are facts of the OMOP vocabularies. Products whose ids are in no
+public source have invented ids of 2,100,000,000 and above, and the vocabulary_id 'Synthetic'.
 """
 
 import csv
@@ -24,7 +24,7 @@ _WITHDRAWN = date(2019, 12, 31)
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The excerpt: one entry per concept, its sets, ancestors and dose forms."""
+    """Excerpt of the vocabulary: concepts with their sets, parents and dose forms."""
 
     concepts: list[dict[str, str]]
 
@@ -36,11 +36,11 @@ class Vocabulary:
             return cls(list(csv.DictReader(lines)))
 
     def members(self, *concept_sets: str) -> list[int]:
-        """Return the ids filed under the named sets."""
+        """Return the concept ids of these sets."""
         return [int(c["concept_id"]) for c in self.concepts if c["concept_set"] in concept_sets]
 
     def levels(self) -> dict[tuple[int, int], int]:
-        """Return (ancestor, descendant) -> fewest levels between them, without self-rows."""
+        """Return the least number of levels by (ancestor, descendant), without a concept itself."""
         parents = {
             int(c["concept_id"]): [int(p) for p in c["parents"].split()] for c in self.concepts
         }
@@ -54,7 +54,7 @@ class Vocabulary:
         return levels
 
     def descendants(self, ancestor: int) -> list[int]:
-        """Return a concept and everything below it."""
+        """Return the ids of a concept and of its descendants."""
         return [ancestor] + [below for above, below in self.levels() if above == ancestor]
 
     def tables(
@@ -77,7 +77,7 @@ class Vocabulary:
             for c in self.concepts
         ]
         levels = self.levels()
-        # Some vocabularies carry the row of a concept with itself and some do not: half do here.
+        # In some vocabularies a concept is its own ancestor and in some not; here half of them are.
         levels |= {(i, i): 0 for i in (int(c["concept_id"]) for c in self.concepts) if i % 2 == 0}
         ancestor = [
             {
@@ -117,10 +117,10 @@ class Vocabulary:
             for name in sorted({c["vocabulary_id"] for c in self.concepts} | {"None"})
         ]
         source = {
-            "cdm_source_name": "A made-up CDM of omop-scorer",
-            "cdm_source_abbreviation": "made-up",
-            "cdm_holder": "nobody: no person in it exists",
-            "source_description": "Written by omop-scorer synth; the truth stands beside it.",
+            "cdm_source_name": "Synthetic CDM of omop-scorer",
+            "cdm_source_abbreviation": "synthetic",
+            "cdm_holder": "none: no real person is in it",
+            "source_description": "Written by omop-scorer synth; expected results are beside it.",
             "source_release_date": as_of,
             "cdm_release_date": as_of,
             "cdm_version": cdm_version,
@@ -144,14 +144,14 @@ class Vocabulary:
 
 
 class Pool:
-    """Ways to write a record, each with its weight, drawn from at random.
+    """Ways to write a record, drawn at random by weight.
 
     Parameters
     ----------
     names
-        One name per column; `weight` is the last column of the rows.
+        Names of the columns, without the last one, which is the weight.
     rows
-        One row per way; None becomes NULL in a column of numbers.
+        One row per way to write a record; None becomes NULL in a column of numbers.
     """
 
     def __init__(self, names: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -168,13 +168,13 @@ class Pool:
         return self._column[name]
 
     def pick(self, generator: np.random.Generator, n: int, among: Array | None = None) -> Array:
-        """Return n row numbers, drawn by weight from the rows where `among` holds."""
+        """Return n row indices, drawn by weight from the rows where `among` is true."""
         cumulative = np.cumsum(self.weight if among is None else self.weight * among)
         drawn: Array = np.searchsorted(cumulative / cumulative[-1], generator.random(n), "right")
         return drawn
 
     def spell(self, form: Array, value: Array) -> Array:
-        """Return values in the units of these forms, with as many decimals as each records."""
+        """Return values in the unit and with the decimals of the given rows."""
         scale = 10.0 ** self["decimals"][form]
         spelled: Array = np.rint(value / self["factor"][form] * scale) / scale
         return spelled
@@ -182,7 +182,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class World:
-    """Everything a made-up population is drawn from."""
+    """Settings and vocabulary from which a synthetic population is drawn."""
 
     population: Mapping[str, Any]
     records: Mapping[str, Any]
@@ -209,16 +209,16 @@ class World:
              for q, m in measured.items()},
             {q: Pool("table concept unit text value", m["unusable"]) for q, m in measured.items()},
             {c: Pool("concept route how", rows) for c, rows in records["courses"].items()},
-            # One row per drug; the products are the last column, the weights stand before them.
+            # In the file the weight is the fourth column and the products are the fifth.
             Pool("name drug_class approved products",
                  [[*row[:3], row[4], row[3]] for row in records["biologics"]]),
         )  # fmt: skip
 
     def concepts(self, location: str) -> list[int]:
-        """Return the concepts that put Crohn's disease at a location, the usual one first."""
+        """Return the concepts of Crohn's disease at a location, the usual one first."""
         sets = self.records["disease_location"][location]
         return [concept for name in sets for concept in self.vocabulary.members(name)]
 
     def others(self) -> list[int]:
-        """Return the conditions that are not Crohn's disease."""
+        """Return the concepts of conditions other than Crohn's disease."""
         return self.vocabulary.members(*self.records["other_condition_sets"])

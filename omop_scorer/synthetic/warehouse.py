@@ -1,4 +1,4 @@
-"""Made-up CDMs at the size of a warehouse: charts and, drawn by DuckDB, many further events."""
+"""Synthetic CDM of the size of a warehouse: charts, and many further events drawn by DuckDB."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,31 +10,31 @@ from sqlglot import exp
 
 from omop_scorer.cdm.ddl import Column
 from omop_scorer.resources import shipped
-from omop_scorer.synthetic.duckdb_file import DuckDBWriter, refused_by_the_disk
+from omop_scorer.synthetic.duckdb_file import DuckDBWriter, disk_errors
 from omop_scorer.synthetic.files import CdmWriter, ParquetWriter
 
-# Few enough that all threads have work: DuckDB hands out Arrow tables by the chunk.
+# DuckDB gives each chunk of an Arrow table to one thread, so small chunks keep all threads busy.
 _PERSONS_OF_A_CHUNK = 2048
 
 
 class WarehouseWriter(CdmWriter, Protocol):
-    """Takes the charts of batches of persons, and adds events of its own drawing."""
+    """Writer of the charts of batches of persons that also draws and writes further events."""
 
     def begin(self, drawn: Mapping[str, Any]) -> None:
-        """Begin a batch: per table, how many events each of its persons gets."""
+        """Begin a batch; `drawn` has the number of events of each person for each table."""
 
 
 class _Draw:
-    """Draws the events of one batch after another.
+    """Draws the events of one batch after the other.
 
     Parameters
     ----------
     connection
-        Where the work is done; it gets temporary tables.
+        Connection that draws the events and holds temporary tables.
     menus
-        Per table the concepts of its events.
+        Concepts of the events of each table.
     threads
-        How many threads may work; None: one per core. They change no row and no order.
+        Number of threads; None for one per core. It changes no row and no order.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class _Draw:
         self._drawn: Mapping[str, Any] = {}
 
     def begin(self, drawn: Mapping[str, Any]) -> None:
-        """Draw the visits of a batch, to which its other events belong."""
+        """Draw the visits of a batch; its other events belong to them."""
         self._drawn = drawn
         self._register("visit_occurrence")
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE visit AS {_query('visit')}")
 
     def rows(self, table: str, chart: Any) -> str:
-        """Return the query for all rows of a table in this batch."""
+        """Return a query for all rows of a table in this batch."""
         self._connection.register("chart", chart)
         if table not in self._drawn:
             return "FROM chart"
@@ -77,7 +77,7 @@ def _query(name: str) -> str:
 
 
 class WarehouseFile(DuckDBWriter):
-    """Writes a warehouse into the schema `cdm` of a new DuckDB file."""
+    """Writer of a warehouse into the schema `cdm` of a new DuckDB file."""
 
     def __init__(
         self,
@@ -95,20 +95,20 @@ class WarehouseFile(DuckDBWriter):
         return self
 
     def begin(self, drawn: Mapping[str, Any]) -> None:
-        """Begin a batch: per table, how many events each of its persons gets."""
+        """Begin a batch; `drawn` has the number of events of each person for each table."""
         self._draw.begin(drawn)
 
-    @refused_by_the_disk()
+    @disk_errors()
     def append(self, table: str, rows: Any) -> int:
-        """Append the chart's rows and the drawn events to a table; return how many rows."""
+        """Append the chart's rows and the drawn events to a table; return their number."""
         query = self._draw.rows(table, rows)
-        return _count(self._connection.execute(f"INSERT INTO made_up.cdm.{table} {query}"))
+        return _count(self._connection.execute(f"INSERT INTO synthetic.cdm.{table} {query}"))
 
 
 class WarehouseFolder(ParquetWriter):
-    """Writes a warehouse into a folder: one Parquet file per batch in a folder per table.
+    """Writer of a warehouse into a folder per table, with one Parquet file per batch.
 
-    Tables without persons, those of the vocabulary, are one file each.
+    Each table without persons, that is of the vocabulary, is one file.
     """
 
     def __init__(
@@ -136,19 +136,19 @@ class WarehouseFolder(ParquetWriter):
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._connection.close()
-        super().__exit__(kind, error, at)
+        super().__exit__(kind, error, traceback)
 
     def begin(self, drawn: Mapping[str, Any]) -> None:
-        """Begin a batch: per table, how many events each of its persons gets."""
+        """Begin a batch; `drawn` has the number of events of each person for each table."""
         self._n_batches += 1
         self._draw.begin(drawn)
 
-    @refused_by_the_disk()
+    @disk_errors()
     def append(self, table: str, rows: Any) -> int:
-        """Append the chart's rows and the drawn events to a table; return how many rows."""
+        """Append the chart's rows and the drawn events to a table; return their number."""
         if table not in self._in_parts:
             return super().append(table, rows)
         file = self._partial / table / f"part-{self._n_batches:05}.parquet"

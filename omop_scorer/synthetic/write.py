@@ -1,9 +1,9 @@
-"""A made-up OMOP CDM with known truth.
+"""Synthetic OMOP CDM with known correct results ("the truth").
 
-The truth is drawn first: who is in the cohort, who is scored, nine covariates with their status,
-the history of treatments. Then rows are written that express it, and then dirt that by the rules
-of a run must not change it. Nothing here reads the rows back, so a run that recovers the truth
-has found it by itself.
+The truth is drawn first: the cohort, who of it is scored, the nine covariates with their status,
+and the treatment history. Rows that express it are written next, and then untidy rows that the
+rules of a run must ignore. Nothing here reads the rows back, so a run that finds the truth has
+computed it from the CDM alone.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from omop_scorer.cdm.ddl import CDM_VERSIONS, table_columns
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.synthetic.duckdb_file import DuckDBWriter
 from omop_scorer.synthetic.events import LEAST_PER_PERSON, MOST_EVENTS, MOST_PER_PERSON, Events
-from omop_scorer.synthetic.files import CdmWriter, ParquetWriter, TruthFile, faults_named
+from omop_scorer.synthetic.files import CdmWriter, ParquetWriter, TruthFile, os_errors_named
 from omop_scorer.synthetic.population import COVARIATES, Batch
 from omop_scorer.synthetic.rows import Rows
 from omop_scorer.synthetic.vocabulary import Vocabulary, World
@@ -29,18 +29,18 @@ __all__ = ["AS_OF", "CDAI_CONCEPT_IDS", "COVARIATES", "Summary", "write"]
 
 AS_OF = date(2026, 1, 1)
 
-"""The date whose truth is told unless another is asked for."""
+"""Default as-of date of the truth."""
 
 CDAI_CONCEPT_IDS = (2000000001, 2000000002)
 
-"""Under what the made-up site records the CDAI, in measurement and in observation."""
+"""Concepts of the CDAI at the synthetic site, in measurement and in observation."""
 
 _BATCH = 50_000
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What was written: where, how many persons, and how many rows in each table."""
+    """Paths that were written, and numbers of persons and of rows by table."""
 
     cdm: Path
     truth: Path
@@ -51,11 +51,11 @@ class Summary:
     n_rows: Mapping[str, int]
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Return the summary as text."""
         return (
             f"{self.cdm}: {self.n_persons:,} persons, {sum(self.n_rows.values()):,} rows; "
-            f"{self.n_cohort:,} with Crohn's disease, {self.n_scored:,} of them to be scored\n"
-            f"the truth: {self.truth} and {self.truth_lines}"
+            f"{self.n_cohort:,} with Crohn's disease, of whom {self.n_scored:,} can be scored\n"
+            f"expected results: {self.truth} and {self.truth_lines}"
         )
 
 
@@ -72,42 +72,44 @@ def write(
     progress: Callable[[int, int], None] | None = None,
     overwrite: bool = False,
 ) -> Summary:
-    """Write a made-up CDM and, beside it, the truth that a run as of `as_of` must recover.
+    """Write a synthetic CDM and, beside it, the truth that a run as of `as_of` must find.
 
     Parameters
     ----------
     path
-        A name that ends in `.duckdb` becomes a DuckDB file with the CDM in its schema `cdm`, any
-        other name a folder of Parquet files. Beside it, named after it without `.duckdb`:
-        `.truth.parquet`, one row per person of the cohort with the outcome ('scored' or the
-        attrition's reason) and for each covariate its value, `_status`, `_source_table` and
-        `_source_id`, empty for those not scored; and `.truth_lines.parquet`, the treatment lines.
+        DuckDB file to write if the name ends in `.duckdb`, with the CDM in its schema `cdm`; else
+        a folder of Parquet files. Two files beside it have its name without `.duckdb` and these
+        endings. `.truth.parquet` has one row per person of the cohort: the outcome ('scored' or
+        the reason in attrition), and for each covariate its value, `_status`, `_source_table` and
+        `_source_id`, which are empty for persons not scored. `.truth_lines.parquet` has the
+        treatment lines.
     persons
-        How many persons, 1 or more.
+        Number of persons, 1 or more.
     seed
-        Which of the many populations; equal seeds give equal tables.
+        Random seed, 0 or more; the same seed gives the same tables.
     as_of
-        The date whose truth is told, 2000-01-01 or later; some rows are dated after it.
+        As-of date of the truth, 2000-01-01 or later; some rows are dated after it.
     crohns_share
-        Share of the persons that have Crohn's disease by the default cohort definition.
+        Share of persons with Crohn's disease by the default cohort definition, 0 to 1.
     cdm_version
         '5.3' or '5.4'.
     events_per_person
-        Rows of measurement, observation, condition_occurrence, drug_exposure and visit_occurrence
-        a person, on average: 0, only what expresses the truth (about 13), or 20 to 2,000. The
-        further events change no truth of that date; with them a table with persons is a folder of
-        Parquet parts, and where there are several parts a seed draws other persons than without.
+        Average number of rows per person in measurement, observation, condition_occurrence,
+        drug_exposure and visit_occurrence. 0 writes only the rows of the charts (about 13); 20 to
+        2,000 adds further events, which do not change the truth of `as_of`. With further events a
+        folder holds each table with persons as a folder of Parquet files, one per batch; with
+        several batches a seed draws other persons than without further events.
     threads
-        How many threads draw further events; None: one per core. The rows are the same.
+        Number of threads that draw further events; None for one per core. It changes no row.
     progress
-        Called with the persons done and the persons in all.
+        Called with the number of persons written and the number of all persons.
     overwrite
-        Replace what an earlier call wrote there.
+        Replace files of an earlier call.
 
     Raises
     ------
     ConfigurationError
-        An argument is not possible, something stands there already, or it cannot be written.
+        An argument is not allowed, a file exists already, or a file cannot be written.
     """
     base = path.with_suffix("") if path.suffix == ".duckdb" else path
     truth = base.with_name(f"{base.name}.truth.parquet")
@@ -126,8 +128,8 @@ def write(
             ),
             (
                 is_warehouse and persons * events_per_person > MOST_EVENTS,
-                f"persons is {persons}; with {events_per_person:g} events each, more rows than a "
-                f"CDM has integer ids for ({MOST_EVENTS:,}); ask for fewer of either",
+                f"persons is {persons}; with {events_per_person:g} events per person a table may "
+                f"need more than {MOST_EVENTS:,} integer row ids; choose fewer of either",
             ),
             (threads is not None and threads < 1, f"threads is {threads}; it must be 1 or more"),
             (as_of < date(2000, 1, 1), f"as_of is {as_of}; it must be 2000-01-01 or later"),
@@ -135,13 +137,13 @@ def write(
                 cdm_version not in CDM_VERSIONS,
                 f"cdm_version is {cdm_version!r}; it must be one of {', '.join(CDM_VERSIONS)}",
             ),
-            *((p.exists() and not overwrite, f"{p} exists; choose another path or say overwrite")
+            *((p.exists() and not overwrite, f"{p} exists; choose another path, or overwrite it")
               for p in (path, truth, lines)),
         )
         if is_wrong
     ]  # fmt: skip
     if overwrite and path.exists() and path.is_dir() != (path.suffix != ".duckdb"):
-        problems.append(f"{path} exists and is no made-up CDM; choose another path")
+        problems.append(f"{path} exists and is not a synthetic CDM; choose another path")
     if problems:
         raise ConfigurationError(*problems)
 
@@ -162,7 +164,7 @@ def write(
     else:
         writer = DuckDBWriter(path, columns) if is_file else ParquetWriter(path, columns)
     with ExitStack() as stack:
-        stack.enter_context(faults_named(path))
+        stack.enter_context(os_errors_named(path))
         stack.enter_context(writer)
         truth_file = stack.enter_context(TruthFile(truth))
         lines_file = stack.enter_context(TruthFile(lines))

@@ -1,9 +1,9 @@
--- Title: What the audits need to know of every person of the cohort
--- Returns: one row per person: age (completed years), is_male, sex and age_group and race (a text, unknown included),
---          first_biologic_date (first line of a class of the model), is_first_since (that day or later)
+-- Title: Attributes of every person of the cohort that the audits use
+-- Returns: one row per person: age (completed years), is_male, sex, age_group and race (text, unknown included),
+--          first_biologic_date (first line of a class of the model), is_first_since (TRUE if on or after since)
 -- Tables: work.cohort_member, work.treatment_line, work.model_class, work.age_group
 -- Window: the index date
--- Missing: unknown age, sex or race is a value of its own; never treated: first_biologic_date is NULL
+-- Missing: unknown age, sex or race is a separate value; first_biologic_date is NULL without such a line
 -- Parameters: since
 WITH first_biologic AS (
   SELECT l.person_id, MIN(l.start_date) AS start_date

@@ -1,8 +1,8 @@
--- Title: Who is in which population of prevalence and age-sex pyramid
--- Returns: one row per population and person: crohns_disease, biologic_exposed, first_biologic_since
+-- Title: Members of each population of prevalence and age_sex_pyramid
+-- Returns: one row per population (crohns_disease, biologic_exposed, first_biologic_since) and person
 -- Tables: work.audit_person
 -- Window: any treatment line up to the index date
--- Missing: nobody is left out for unknown age or sex
+-- Missing: no person is excluded for unknown age or sex
 -- Parameters: none
 SELECT 'crohns_disease' AS population, person_id FROM work.audit_person
 UNION ALL

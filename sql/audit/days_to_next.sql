@@ -1,7 +1,7 @@
--- Title: How many days went by from the index treatment to the next
+-- Title: Days from the index treatment to the next treatment
 -- Returns: one row per population, index rule, index class and number of days: n_persons
 -- Tables: work.index_member
--- Window: that of index_treatment
+-- Window: as in index_treatment
 -- Missing: persons without a next treatment are not counted
 -- Parameters: none
 SELECT population, index_rule, index_class, days_to_next, COUNT(*) AS n_persons

@@ -1,7 +1,7 @@
--- Title: The persons with a first biologic, as they were on the day it started
--- Returns: one row per person: the columns of work.cohort, index date and age being those of the index treatment
+-- Title: Persons with a first biologic, as of the day on which it started
+-- Returns: one row per person: the columns of work.cohort, with the date and age (years) of the index treatment
 -- Tables: work.index_treatment, work.cohort_member
--- Window: that of index_treatment
+-- Window: as in index_treatment
 -- Missing: unknown age or sex stays unknown
 -- Parameters: none
 SELECT

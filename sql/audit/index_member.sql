@@ -1,9 +1,9 @@
--- Title: Who is counted where in the audits of treatment
--- Returns: one row per person, index rule, population (all and, age and sex known, one of four) and index class (its
---          own and all): next_class, days_to_next
+-- Title: Members of each population and index class of the treatment audits
+-- Returns: one row per person, index rule, population (all and, if age and sex are known, one of four) and index class
+--          (its own and all): next_class, days_to_next
 -- Tables: work.index_treatment
--- Window: that of index_treatment; age on the as-of date or, with age_at_index 1, on the index date
--- Missing: of unknown age or sex: in the population all alone
+-- Window: as in index_treatment; age on the as-of date or, with age_at_index 1, on the index date
+-- Missing: a person of unknown age or sex is only in the population all
 -- Parameters: age_at_index
 WITH aged AS (
   SELECT

@@ -1,10 +1,10 @@
--- Title: The index treatment of each person, and what was given right after it
+-- Title: Index treatment of each person, and the treatment that followed it
 -- Returns: one row per person and index rule (first_biologic: the first line of a class of the model; first_anti_tnf):
 --          index_class, index_date, index_age (years), next_class, days_to_next (NULL without a next line)
 -- Tables: work.treatment_line, work.model_class, work.line_drug, work.drug_record, work.cohort_member
--- Window: index line from since on, up to the as-of date; a treatment goes on when an exposure to the index drug
---         reaches as-of date - continuing_days or later
--- Missing: without a next line: none_died, else none_continuing, else none_stopped
+-- Window: index line from since on, up to the as-of date; a treatment continues if an exposure to the index drug
+--         lasts until as-of date - continuing_days or later
+-- Missing: without a next line: none_died, otherwise none_continuing, otherwise none_stopped
 -- Parameters: since, continuing_days, year_only (1: age = year - year of birth)
 WITH index_line AS (
   SELECT l.person_id, 'first_biologic' AS index_rule, MIN(l.line_number) AS line_number

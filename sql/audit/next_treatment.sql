@@ -1,8 +1,8 @@
--- Title: What was given next, by population, index rule and class of the index treatment
--- Returns: one row per population, index rule, index class and next class: n_persons, n_population; nobody is a row too
+-- Title: Next treatment by population, index rule and class of the index treatment
+-- Returns: one row per population, index rule, index class and next class: n_persons (also if 0), n_population
 -- Tables: work.next_treatment_grid, work.index_member
--- Window: that of index_treatment
--- Missing: no next treatment is one of three classes: none_died, none_continuing, none_stopped
+-- Window: as in index_treatment
+-- Missing: without a next treatment the next class is none_died, none_continuing or none_stopped
 -- Parameters: none
 WITH counted AS (
   SELECT population, index_rule, index_class, next_class, COUNT(*) AS n_persons
@@ -30,4 +30,4 @@ LEFT JOIN counted AS c
     AND c.index_class = g.index_class AND c.next_class = g.next_class
 LEFT JOIN total AS t
   ON t.population = g.population AND t.index_rule = g.index_rule AND t.index_class = g.index_class
-ORDER BY g.place
+ORDER BY g.display_order

@@ -1,8 +1,8 @@
--- Title: What the models preferred at the first biologic against the class given next
--- Returns: one row per population, preferred and next class: n_persons; nobody is a row too
+-- Title: Classes that the models preferred at the first biologic, by the class given next
+-- Returns: one row per population, preferred and next class: n_persons, also if 0
 -- Tables: work.preference_concordance_grid, work.index_member, work.index_preference
 -- Window: scored as of the index date; the next treatment up to the as-of date
--- Missing: who could not be scored on that day is not_scored
+-- Missing: a person who could not be scored as of that day has preferred not_scored
 -- Parameters: none
 WITH counted AS (
   SELECT m.population, COALESCE(p.preferred, 'not_scored') AS preferred, m.next_class, COUNT(*) AS n_persons
@@ -16,4 +16,4 @@ SELECT g.population, g.preferred, g.next_class, COALESCE(c.n_persons, 0) AS n_pe
 FROM work.preference_concordance_grid AS g
 LEFT JOIN counted AS c
   ON c.population = g.population AND c.preferred = g.preferred AND c.next_class = g.next_class
-ORDER BY g.place
+ORDER BY g.display_order

@@ -1,8 +1,8 @@
--- Title: How many of each population are women of 50 and over, of each race, or have one class alone on top
--- Returns: one row per population and measure: n_persons, n_population (of the labels: the scored of the population)
+-- Title: Women of 50 and over, races, and patients with one class alone on top, in each population
+-- Returns: one row per population and measure: n_persons, n_population (for labels: scored persons of the population)
 -- Tables: work.prevalence_grid, work.audit_population, work.audit_person, work.patient_score, work.model_class
 -- Window: age on the index date
--- Missing: unknown age or sex, and unknown race, are measures of their own; they stay in n_population
+-- Missing: unknown age or sex, and unknown race, are separate measures; these persons stay in n_population
 -- Parameters: none
 WITH property AS (
   SELECT person_id, 'women_50_and_over' AS measure FROM work.audit_person
@@ -45,4 +45,4 @@ FROM work.prevalence_grid AS g
 LEFT JOIN counted AS c ON c.population = g.population AND c.measure = g.measure
 LEFT JOIN total AS t ON t.population = g.population
 LEFT JOIN of_scored AS o ON o.measure = g.measure
-ORDER BY g.place
+ORDER BY g.display_order

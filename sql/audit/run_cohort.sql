@@ -1,8 +1,8 @@
--- Title: The populations and subgroups of a run as OHDSI cohorts
+-- Title: Populations and subgroups of a run as OHDSI cohorts
 -- Returns: one row per cohort and person: cohort_definition_id, subject_id, cohort_start_date, cohort_end_date
 -- Tables: work.audit_cohort, work.audit_population, work.audit_person, work.patient_score
--- Window: the as-of date: both dates are it
--- Missing: of unknown age or sex: in none of the four populations of age and sex
+-- Window: both dates are the as-of date
+-- Missing: a person of unknown age or sex is in none of the four populations of age and sex
 -- Parameters: as_of_date
 WITH member AS (
   SELECT population AS cohort_key, person_id FROM work.audit_population

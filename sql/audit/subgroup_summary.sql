@@ -1,8 +1,8 @@
--- Title: How the subgroups fall among the scored, as a whole and by what patients have in common
--- Returns: one row per stratum, value that occurs and subgroup: n_persons, n_stratum; nobody is a row too
+-- Title: Subgroups of the scored patients, overall and by stratum
+-- Returns: one row per stratum, value that occurs and subgroup: n_persons (also if 0), n_stratum
 -- Tables: work.patient_score, work.audit_person, work.patient_covariate, work.subgroup_label
 -- Window: age on the index date; first biologic at any time up to it
--- Missing: unknown race and unknown trial range are values of their own; never treated is the year none
+-- Missing: unknown race and unknown trial range are separate values; the year is none without a first biologic
 -- Parameters: none
 WITH stratum AS (
   SELECT person_id, 'all' AS stratum, 'all' AS stratum_value FROM work.patient_score
@@ -54,4 +54,4 @@ SELECT t.stratum, t.stratum_value, l.subgroup, COALESCE(c.n_persons, 0) AS n_per
 FROM total AS t
 CROSS JOIN work.subgroup_label AS l
 LEFT JOIN counted AS c ON c.stratum = t.stratum AND c.stratum_value = t.stratum_value AND c.subgroup = l.subgroup
-ORDER BY t.stratum, t.stratum_value, l.place
+ORDER BY t.stratum, t.stratum_value, l.display_order

@@ -1,8 +1,8 @@
--- Title: How many persons each reason leaves out, counted on what the reason before left
--- Returns: one row per step: step, reason, n_persons (left after the step), n_excluded (persons)
+-- Title: Attrition: persons left after each exclusion reason, applied in order
+-- Returns: one row per step: step, reason, n_persons (left after the step), n_excluded (persons excluded by the step)
 -- Tables: work.cohort_member, work.attrition_step
 -- Window: the index date
--- Missing: a reason that leaves nobody out is a row with n_excluded 0
+-- Missing: a reason that excludes nobody is a row with n_excluded 0
 -- Parameters: none
 WITH reason AS (
   SELECT left_out_reason AS reason, COUNT(*) AS n_excluded

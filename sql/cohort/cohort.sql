@@ -1,10 +1,10 @@
--- Title: Persons with the disease, with age, sex and death
+-- Title: Persons with the disease, with age, sex and date of death
 -- Returns: one row per person: index_date; age (completed years, NULL when the year of birth is unknown);
 --          is_male (TRUE, FALSE, NULL when unknown); race (a concept set, NULL when unknown); death_date (the earliest)
 -- Tables: work.disease, work.race, cdm.person, cdm.death, work.concept_set
--- Window: that of disease; age and death on the as-of date
--- Missing: unknown month of birth = 15 June whatever the day says; unknown day alone = the 1st;
---          a person without a person row stays in the cohort with nothing known
+-- Window: as in disease; age and death as of the as-of date
+-- Missing: 15 June if the month of birth is unknown, whatever the day; the 1st if only the day is unknown;
+--          a person without a row in person stays in the cohort, with age, sex and race unknown
 -- Parameters: as_of_date, year_only (1: age = year - year of birth)
 WITH death AS (
   SELECT person_id, MIN(death_date) AS death_date FROM cdm.death

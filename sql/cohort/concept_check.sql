@@ -1,10 +1,10 @@
--- Title: What the vocabulary says of every concept id that the concept sets include
+-- Title: Vocabulary status of every concept id that the concept sets include
 -- Returns: one row per set and id: is_known, is_standard, is_invalid (0, 1), domain_id,
---          n_below (descendants besides itself; NULL when descendants are not asked for), n_records (of itself
---          and, where asked for, its descendants; NULL for sets that are not looked for in clinical tables)
+--          n_below (descendants besides itself; NULL if descendants are not included), n_records (of itself
+--          and, if included, of its descendants; NULL for sets that are not searched in clinical tables)
 -- Tables: work.concept_set_item, work.concept_set_member, vocab.concept, vocab.concept_ancestor
 -- Window: records up to the as-of date
--- Missing: an id that the vocabulary does not know has is_known 0
+-- Missing: an id that the vocabulary does not contain has is_known 0
 -- Parameters: none
 WITH item AS (
   SELECT

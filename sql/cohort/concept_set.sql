@@ -1,9 +1,9 @@
--- Title: The members of every concept set: included concepts minus excluded ones
+-- Title: Members of every concept set: included concepts minus excluded concepts
 -- Returns: one row per concept set and member: concept_set, concept_id
 -- Tables: work.concept_set_item, vocab.concept, vocab.concept_ancestor
 -- Window: none
--- Missing: a concept counts as its own descendant with or without the self-row; an id counts even where the
---          vocabulary does not know it; a code or name that the vocabulary does not know gives no row
+-- Missing: a concept is its own descendant, with or without the self-row; an id counts even if the vocabulary
+--          does not contain it; a code or name that the vocabulary does not contain gives no row
 -- Parameters: none
 WITH identified AS (
   SELECT concept_set, concept_id, include_descendants, is_excluded

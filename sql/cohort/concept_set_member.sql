@@ -1,9 +1,9 @@
--- Title: The resolved members of every concept set, with their records in the CDM
--- Returns: concept_set, concept_id, n_records (NULL for sets that are not looked for in clinical tables)
+-- Title: Members of every concept set, with their number of records in the CDM
+-- Returns: concept_set, concept_id, n_records (NULL for sets that are not searched in clinical tables)
 -- Tables: work.concept_set, work.concept_set_table, cdm.condition_occurrence, cdm.drug_exposure,
 --         cdm.measurement, cdm.observation
 -- Window: records up to the as-of date, of all persons
--- Missing: a member without a record has n_records 0
+-- Missing: a member without records has n_records 0
 -- Parameters: as_of_date
 WITH record AS (
   SELECT 'condition_occurrence' AS cdm_table, condition_concept_id AS concept_id, COUNT(*) AS n

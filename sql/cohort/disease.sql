@@ -1,4 +1,4 @@
--- Title: Persons with enough records of the disease, and whether an excluding condition is on record too
+-- Title: Persons with enough records of the disease, and whether they also have an excluding condition
 -- Returns: one row per person: is_excluded
 -- Tables: cdm.condition_occurrence, work.concept_set, work.excluded_set
 -- Window: any condition record up to the as-of date

@@ -2,7 +2,7 @@
 -- Returns: one row: n_persons
 -- Tables: work.cohort
 -- Window: none
--- Missing: none such gives 0
+-- Missing: without such persons the count is 0
 -- Parameters: none
 WITH repeated AS (
   SELECT person_id FROM work.cohort

@@ -1,8 +1,8 @@
--- Title: The first reason, in order, for which a person of the cohort is not scored
+-- Title: First reason, in order, why a person of the cohort is not scored
 -- Returns: one row per person: the columns of work.cohort and left_out_reason (NULL when scored)
 -- Tables: work.cohort
 -- Window: the index date
--- Missing: an unknown year of birth or sex is a reason of its own, before any other
+-- Missing: an unknown year of birth or sex is a separate reason, checked before the others
 -- Parameters: age_minimum, age_maximum (completed years, both included)
 SELECT
   person_id,

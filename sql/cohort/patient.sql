@@ -1,8 +1,8 @@
--- Title: The scored: everybody of the cohort whom no reason leaves out
+-- Title: Scored patients: persons of the cohort without an exclusion reason
 -- Returns: one row per person: index_date, age (years), is_male, and the parts of the date of birth
 -- Tables: work.cohort_member
 -- Window: the index date
--- Missing: age and sex are known for everybody here; neither is ever imputed
+-- Missing: age and sex are known for every patient here; neither is ever imputed
 -- Parameters: none
 SELECT
   person_id,

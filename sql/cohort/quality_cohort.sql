@@ -1,9 +1,9 @@
--- Title: What the cohort rests on: colitis too, exclusions, and records that could not count for want of a date
+-- Title: Counts that limit the cohort: ulcerative colitis, exclusions, and records without a date
 -- Returns: one row: n_with_ulcerative_colitis (excluded or not), n_excluded_condition, n_records_without_date
 --          (of the disease, all persons), n_deaths_without_date (persons of the cohort)
 -- Tables: work.disease, work.cohort_member, cdm.condition_occurrence, cdm.death, work.concept_set
 -- Window: any condition record up to the as-of date
--- Missing: nobody such gives 0
+-- Missing: without such persons or records the count is 0
 -- Parameters: as_of_date
 WITH colitis AS (
   SELECT DISTINCT c.person_id

@@ -1,7 +1,7 @@
--- Title: How many concepts the vocabulary knows
+-- Title: Number of concepts in the vocabulary
 -- Returns: one row: n_concepts
 -- Tables: vocab.concept
 -- Window: none
--- Missing: no vocabulary gives 0
+-- Missing: without a vocabulary the count is 0
 -- Parameters: none
 SELECT COUNT(*) AS n_concepts FROM vocab.concept

@@ -1,7 +1,7 @@
 -- Title: Body mass index, recorded or computed from weight and height
--- Returns: at most one row per person: covariate_value (kg/m2) and its record (the weight when computed)
+-- Returns: at most one row per person: covariate_value (kg/m2) and its record (the weight if computed)
 -- Tables: work.measurement_latest, work.quantity
--- Window: recorded BMI and weight within their lookback_days; height at any time at 18 or older
+-- Window: recorded BMI and weight within their lookback_days; height at any time at age 18 or older
 -- Missing: no row; patient_covariate imputes and says so
 -- Parameters: none
 WITH computed AS (

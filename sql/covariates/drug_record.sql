@@ -1,9 +1,9 @@
--- Title: Every exposure of the cohort to a drug that a rule asks for, with its interval
+-- Title: Exposures of the cohort to the drugs that the rules use, with their intervals
 -- Returns: one row per exposure and concept set: start_date, route, n_days_after_start (0: the start day alone;
 --          an end after the as-of date counts as the as-of date)
 -- Tables: cdm.drug_exposure, work.cohort_member, work.drug_set, work.concept_set
 -- Window: started on or before the index date
--- Missing: an end before the start, or a days_supply below 1, counts for nothing: the start day remains
+-- Missing: an end before the start, or a days_supply below 1, is ignored: the start day remains
 -- Parameters: as_of_date
 WITH drug AS (
   SELECT DISTINCT s.concept_set, s.concept_id

@@ -1,8 +1,8 @@
--- Title: Ileal involvement: ever an ileal location 1, else ever a colonic location 0
--- Returns: at most one row per person: covariate_value (1, 0) and the latest record that says so
+-- Title: Ileal involvement: 1 if an ileal location was ever recorded, else 0 if a colonic location was
+-- Returns: at most one row per person: covariate_value (1, 0) and the latest record that supports it
 -- Tables: cdm.condition_occurrence, work.patient, work.concept_set
 -- Window: any record up to the index date; exact concepts, no descendants
--- Missing: neither location on record gives no row; patient_covariate imputes and says so
+-- Missing: no row if neither location was recorded; patient_covariate imputes and says so
 -- Parameters: as_of_date
 WITH location AS (
   SELECT

@@ -1,8 +1,8 @@
--- Title: On an immunomodulator (azathioprine, mercaptopurine or methotrexate, in any form)
+-- Title: Current use of an immunomodulator (azathioprine, mercaptopurine or methotrexate, in any form)
 -- Returns: one row per person with such an exposure: covariate_value 1 and the latest exposure
 -- Tables: work.drug_record, work.patient
--- Window: started by the index date, and its interval reaches index date - lookback_days or later
--- Missing: no row; patient_covariate says absent
+-- Window: exposures that started by the index date and last until index date - lookback_days or later
+-- Missing: no row; patient_covariate gives the status absent
 -- Parameters: lookback_days
 WITH ranked AS (
   SELECT

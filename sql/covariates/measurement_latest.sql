@@ -1,8 +1,8 @@
--- Title: The latest usable value of each quantity and patient
+-- Title: Latest usable value of each quantity and patient
 -- Returns: at most one row per person and quantity: covariate_value (in the quantity's unit) and its record
 -- Tables: work.measurement_value
--- Window: that of measurement_record
--- Missing: no row when no record is usable; an unusable latest record falls back to the next usable one
+-- Window: as in measurement_record
+-- Missing: no row if no record is usable; if the latest record is not usable, the next usable one counts
 -- Parameters: none
 WITH ranked AS (
   SELECT

@@ -1,9 +1,9 @@
--- Title: Every record that could give a measured quantity (CRP, CDAI, BMI, weight, height)
--- Returns: one row per record and quantity: where it stands, when, the recorded number, unit and operator
+-- Title: Records that can give a measured quantity (CRP, CDAI, BMI, weight, height)
+-- Returns: one row per record and quantity: source table and row, date, recorded number, unit and operator
 -- Tables: cdm.measurement, cdm.observation, work.patient, work.quantity_concept
--- Window: index date - lookback_days of the quantity <= date <= index date; quantities of adults only from
---         the 18th birthday on, which an unknown month or day of birth places as for the age
--- Missing: a record without number or unit is kept here and judged in measurement_value
+-- Window: index date - lookback_days of the quantity <= date <= index date; a quantity with a minimum_age only
+--         from that birthday on, with an unknown month or day of birth treated as for the age
+-- Missing: a record without a number or unit is kept here and rejected or accepted in measurement_value
 -- Parameters: as_of_date, year_only (1: age = year - year of birth)
 WITH record AS (
   SELECT
@@ -16,7 +16,7 @@ WITH record AS (
     m.operator_concept_id
   FROM cdm.measurement AS m
   INNER JOIN work.quantity_concept AS s ON s.concept_id = m.measurement_concept_id AND s.source_table = 'measurement'
-  -- Here and not below, to both tables at once: an engine then reads no more than the patients' records.
+  -- Joined in both branches, not after the UNION, so that an engine reads only the patients' records.
   INNER JOIN work.patient AS p ON p.person_id = m.person_id
   WHERE m.measurement_date <= :as_of_date
   UNION ALL

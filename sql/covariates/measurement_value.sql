@@ -1,9 +1,9 @@
--- Title: The verdict on every candidate record: usable after conversion, or why not
+-- Title: Verdict on every candidate record: usable after conversion, or the reason for its rejection
 -- Returns: one row per record and quantity: covariate_value (in the quantity's unit), verdict (usable,
 --          rejected_value, rejected_unit, rejected_limit), unit_source (concept, text, missing), factor, is_censored
 -- Tables: work.measurement_record, work.quantity, work.unit_concept, work.unit_text, work.concept_set
--- Window: that of measurement_record
--- Missing: no number = rejected_value; no unit = accepted only for the quantities that say so
+-- Window: as in measurement_record
+-- Missing: no number = rejected_value; no unit is accepted only for the quantities that allow it
 -- Parameters: none
 WITH spelled AS (
   SELECT
@@ -17,7 +17,7 @@ recognised AS (
   SELECT
     r.person_id, r.quantity, r.source_table, r.source_id, r.source_concept_id, r.source_date, r.source_datetime,
     r.source_value, r.source_unit, q.minimum, q.maximum,
-    -- Some engines fail on a product that is too small to be told from 0.
+    -- Some engines fail if a product underflows, so values this close to 0 become 0.
     CASE WHEN r.source_value BETWEEN -1e-290 AND 1e-290 THEN CAST(0 AS DOUBLE) ELSE r.source_value END AS number,
     CASE
       WHEN c.factor IS NOT NULL THEN 'concept'

@@ -1,10 +1,10 @@
--- Title: Every covariate of the model for every scored patient, with its state
+-- Title: Every covariate of the model for every scored patient, with its status
 -- Returns: one row per person and covariate: covariate_value, status (observed, computed, absent, imputed, left_out),
 --          evidence
 -- Tables: work.patient, work.model_covariate, work.covariate
--- Window: that of each covariate
--- Missing: a yes/no that no record supports is absent (0); any other missing value is imputed with missing_value, or
---          left out (NULL) where the model without it is used
+-- Window: as for each covariate
+-- Missing: a yes/no covariate without a record is absent (0); any other missing value is imputed with missing_value, or
+--          left out (NULL) if the model without it is used
 -- Parameters: none
 SELECT
   p.person_id,

@@ -1,8 +1,8 @@
--- Title: What became of the candidate records of each measured quantity
--- Returns: one row per quantity with records: counts of records by verdict, and how the usable ones were read
+-- Title: Candidate records of each measured quantity, by outcome
+-- Returns: one row per quantity with records: number of records by verdict, and how the usable ones were read
 -- Tables: work.measurement_value
--- Window: that of measurement_record
--- Missing: a quantity without a record has no row; the program writes zeros
+-- Window: as in measurement_record
+-- Missing: a quantity without records has no row; the program writes zeros
 -- Parameters: none
 SELECT
   quantity,

@@ -1,8 +1,8 @@
--- Title: In which state each covariate is, in persons
+-- Title: Number of persons by covariate and status
 -- Returns: one row per covariate and status: n_persons
 -- Tables: work.patient_covariate
--- Window: that of each covariate
--- Missing: a status that nobody has gives no row; the program writes zeros
+-- Window: as for each covariate
+-- Missing: a status without persons has no row; the program writes zeros
 -- Parameters: none
 SELECT covariate, status, COUNT(*) AS n_persons
 FROM work.patient_covariate

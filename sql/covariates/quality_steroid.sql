@@ -1,8 +1,8 @@
--- Title: How the current corticosteroid exposures were taken
--- Returns: one row: records by how they were taken, and the persons with an unclassified one
+-- Title: Current corticosteroid exposures by administration
+-- Returns: one row: number of exposures by administration, and number of persons with an unclassified one
 -- Tables: work.steroid_record
--- Window: that of steroid_record
--- Missing: no exposure gives zeros
+-- Window: as in steroid_record
+-- Missing: without exposures every count is 0
 -- Parameters: none
 SELECT
   COUNT(CASE WHEN taken = 'oral' THEN 1 END) AS n_oral,

@@ -1,8 +1,8 @@
--- Title: On a systemic corticosteroid
--- Returns: one row per person with an oral, or a longer than one-day injected, exposure: covariate_value 1, the latest
+-- Title: Current use of a systemic corticosteroid
+-- Returns: one row per person with an oral or multi-day injected exposure: covariate_value 1 and the latest exposure
 -- Tables: work.steroid_record
--- Window: that of steroid_record
--- Missing: no row; patient_covariate says absent. Local and unclassified exposures never count
+-- Window: as in steroid_record
+-- Missing: no row; patient_covariate gives the status absent; local and unclassified exposures never count
 -- Parameters: none
 WITH ranked AS (
   SELECT

@@ -1,8 +1,8 @@
--- Title: How a corticosteroid product is taken, by its dose forms
+-- Title: Administration of each corticosteroid product, from its dose forms
 -- Returns: one row per product that has a dose form: taken (oral, injected, local, unclassified)
 -- Tables: work.drug_record, vocab.concept_relationship, work.concept_set
--- Window: none; valid relationships only
--- Missing: a product without a dose form has no row: its route decides, in steroid_record
+-- Window: none; only valid relationships
+-- Missing: a product without a dose form has no row; steroid_record then uses the route
 -- Parameters: none
 WITH product AS (
   SELECT DISTINCT drug_concept_id FROM work.drug_record

@@ -1,8 +1,8 @@
--- Title: Current corticosteroid exposures of the scored, and how each was taken
+-- Title: Current corticosteroid exposures of the scored patients, with their administration
 -- Returns: one row per exposure: taken (oral, injected, injected_one_day, local, unclassified)
 -- Tables: work.drug_record, work.patient, work.steroid_form, work.concept_set
--- Window: started by the index date, and its interval reaches index date - lookback_days or later
--- Missing: without dose form and route: oral for the always systemic ingredients, else unclassified
+-- Window: exposures that started by the index date and last until index date - lookback_days or later
+-- Missing: without dose form and route: oral for the always systemic ingredients, otherwise unclassified
 -- Parameters: lookback_days
 WITH current_exposure AS (
   SELECT r.person_id, r.drug_exposure_id, r.drug_concept_id, r.start_date, r.n_days_after_start, r.route_concept_id

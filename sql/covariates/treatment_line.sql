@@ -1,8 +1,8 @@
--- Title: Treatment lines: per person of the cohort and drug the first exposure
+-- Title: Treatment lines: the first exposure of each person of the cohort to each drug
 -- Returns: one row per person and drug: line_number (1 is the earliest), drug, drug_class, start_date
 -- Tables: work.drug_record, work.line_drug
 -- Window: started on or before the index date
--- Missing: a person never exposed has no row; other advanced therapies are lines of class other_advanced
+-- Missing: a person without exposures has no row; other advanced therapies are lines of class other_advanced
 -- Parameters: none
 WITH first_exposure AS (
   SELECT r.person_id, d.drug, d.drug_class, d.drug_order, MIN(r.start_date) AS start_date

@@ -1,8 +1,8 @@
--- Title: Which covariates differ between two runs in the patients whose subgroup does
--- Returns: covariate, n_persons (patients with another value), n_alone (those of them with no other covariate changed)
+-- Title: Covariates that differ between two runs in the patients whose subgroup differs
+-- Returns: covariate, n_persons (patients with another value), n_alone (those in whom no other covariate differs)
 -- Tables: results.patient_subgroup, results.patient_covariate
 -- Window: none
--- Missing: NULL is a value of its own; covariate is NULL for the patients in whom no covariate differs
+-- Missing: NULL counts as a value; covariate is NULL for the patients in whom no covariate differs
 -- Parameters: earlier_run_id, later_run_id
 WITH changed AS (
   SELECT e.person_id

@@ -1,5 +1,5 @@
--- Title: Of how many persons two runs still hold rows
--- Returns: run_id, n_with_subgroup (persons), n_with_covariates (persons); no row for a run without any
+-- Title: Number of persons with rows in each of two runs
+-- Returns: run_id, n_with_subgroup (persons), n_with_covariates (persons); a run without any has no row
 -- Tables: results.patient_subgroup, results.patient_covariate
 -- Window: none
 -- Missing: a run whose rows have been removed has no row, or fewer persons than were scored

@@ -1,4 +1,4 @@
--- Title: Every run, what it read and how it ended
+-- Title: Every run, with its inputs and its status
 -- Returns: run_id, and the columns of scoring_run; status with recorded_at (UTC), n_cohort, n_scored and message
 -- Tables: results.scoring_run, results.scoring_run_status
 -- Window: none
@@ -7,14 +7,14 @@
 WITH ranked AS (
   SELECT
     s.run_id, s.status, s.recorded_at, s.n_cohort, s.n_scored, s.message,
-    -- What was published stays published, as in latest_run.
+    -- COMPLETE takes precedence over any later status, as in latest_run.
     ROW_NUMBER() OVER (
       PARTITION BY s.run_id
       ORDER BY
         CASE s.status WHEN 'COMPLETE' THEN 1 WHEN 'FAILED' THEN 2 ELSE 3 END ASC NULLS LAST,
         s.recorded_at DESC NULLS LAST,
         s.run_id ASC NULLS LAST
-    ) AS place
+    ) AS recency
   FROM results.scoring_run_status AS s
 )
 
@@ -25,5 +25,5 @@ SELECT
   s.status, s.recorded_at, s.n_cohort, s.n_scored, s.message
 FROM results.scoring_run AS r
 INNER JOIN ranked AS s ON s.run_id = r.run_id
-WHERE s.place = 1
+WHERE s.recency = 1
 ORDER BY r.run_id DESC

@@ -1,8 +1,8 @@
--- Title: From which subgroup to which the patients went between two runs
--- Returns: earlier_subgroup, later_subgroup (labels), n_persons; everybody scored in either run is counted once
+-- Title: Number of patients by their subgroups in two runs
+-- Returns: earlier_subgroup, later_subgroup (labels), n_persons; each person scored in either run is counted once
 -- Tables: results.patient_subgroup
 -- Window: none
--- Missing: a label is NULL when the person was not scored in that run
+-- Missing: a label is NULL if the person was not scored in that run
 -- Parameters: earlier_run_id, later_run_id
 WITH earlier AS (
   SELECT s.person_id, s.subgroup

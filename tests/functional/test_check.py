@@ -13,7 +13,7 @@ def check(site: Site, *arguments: object, **keys: object) -> Finished:
     """Check a site, and hold what is said to its form."""
     finished = site.run(*arguments, command="check", **keys)
     assert "Traceback" not in finished.stderr + finished.stdout
-    assert "unforeseen" not in finished.stderr
+    assert "unexpected error" not in finished.stderr
     severities = [severity for severity, _ in findings(finished)]
     assert severities == sorted(severities, key=ORDER.index)
     assert ("error" in severities) == bool(finished.returncode)
@@ -38,7 +38,7 @@ def test_a_good_cdm(site: Site) -> None:
     assert finished.returncode == 0, finished.stdout
     notes = said(finished, "note")
     for part in (
-        *("files: model card crohns_srs_2025", "results: can be written", "CDM: A made-up CDM"),
+        *("files: model card crohns_srs_2025", "results: can be written", "CDM: Synthetic CDM"),
         *("version 5.3", "concepts: ", "cohort: 150 persons as of 2025-06-15", "would be imputed"),
     ):
         assert part in notes, part
@@ -49,7 +49,7 @@ def test_nothing_is_written(site: Site) -> None:
     before, files = site.fingerprint(), sorted(site.folder.iterdir())
     assert check(site).returncode == 0
     fresh = site.fresh()
-    assert "will be made by the first run" in said(check(fresh), "note")
+    assert "will be created by the first run" in said(check(fresh), "note")
     (site.folder / "nightly.yaml").unlink()
     assert site.fingerprint() == before
     assert sorted(site.folder.iterdir()) == files
@@ -73,9 +73,9 @@ def test_all_problems_at_once_worst_first(site: Site) -> None:
         model="crohns_srs_1925",
     )
     errors = said(finished, "error")
-    for part in ("crpp", "crohns_srs_1925", "make it first", "table measurement is missing"):
+    for part in ("crpp", "crohns_srs_1925", "create it first", "table measurement is missing"):
         assert part in errors, part
-    assert "table death is missing: nobody counts as deceased" in said(finished, "warning")
+    assert "table death is missing: no person counts as deceased" in said(finished, "warning")
     assert finished.returncode in (10, 12, 15)
 
 
@@ -117,7 +117,7 @@ def test_duplicate_persons_are_foreseen(site: Site) -> None:
     ("change", "severity", "part"),
     [
         ("DELETE FROM cdm_source", "warning", "cdm_source holds 0 different rows"),
-        ("SELECT 1", "note", "CDM: A made-up CDM of omop-scorer, version 5.3"),
+        ("SELECT 1", "note", "CDM: Synthetic CDM of omop-scorer, version 5.3"),
         (
             "INSERT INTO cdm_source SELECT * REPLACE ('Another' AS cdm_source_name) "
             "FROM cdm_source",
@@ -154,14 +154,15 @@ def test_concept_ids_that_the_vocabulary_doubts(site: Site) -> None:
         "not standard": ("1119119 (",),
         "no longer valid": ("912263 (",),
         "of domain Observation": ("3020460 (crp",),
-        "asked for with descendants, but without any": ("201606 (crohns_disease)",),
+        "that include descendants but have none": ("201606 (crohns_disease)",),
     }
     for doubt, ids in expected.items():
         listed = " ".join(named for start, named in doubts.items() if start.startswith(doubt))
         assert listed, (doubt, doubts)
         for concept in ids:
             assert concept in listed, (doubt, concept)
-    assert "site_cdai" in said(finished, "warning").split("without a record", 1)[1]
+    unused = said(finished, "warning").split("concept sets with no records in the CDM", 1)[1]
+    assert "site_cdai" in unused
 
 
 @on_both_engines
@@ -202,7 +203,7 @@ def test_a_covariate_without_any_record(site: Site) -> None:
     site.change("DELETE FROM measurement", "DELETE FROM observation")
     warnings = said(check(site), "warning")
     for quantity in ("crp", "bmi"):
-        assert f"{quantity}: no record in its window for any patient" in warnings
+        assert f"{quantity}: no patient has a record in its window" in warnings
     for covariate in ("crp", "bmi", "cdai"):
         assert f"{covariate}: would be imputed for 100.0% of patients" in warnings
 
@@ -210,7 +211,7 @@ def test_a_covariate_without_any_record(site: Site) -> None:
 def test_nobody_in_the_cohort(site: Site) -> None:
     finished = check(site, "--as-of", "1990-01-01")
     assert finished.returncode == 0
-    assert "cohort: nobody, as of 1990-01-01" in said(finished, "warning")
+    assert "cohort: no persons as of 1990-01-01" in said(finished, "warning")
 
 
 @on_both_engines

@@ -114,7 +114,7 @@ class TestRender:
         assert (last.returncode, last.stdout) == (0, result.stdout)
 
     def test_a_file_that_is_not_there(self) -> None:
-        assert_refused(omop_scorer("render", "crpp"), 10, "crpp", "known: .*covariates/crp,")
+        assert_refused(omop_scorer("render", "crpp"), 10, "crpp", "allowed: .*covariates/crp,")
 
 
 class TestScore:
@@ -171,11 +171,11 @@ class TestScore:
         assert_refused(
             finished,
             14,
-            rf"{source}: bad rows: 4; nothing was written",
+            rf"{source}: 4 invalid row\(s\); nothing was written",
             "line 5: age: missing; it is never imputed",
             "line 6: sex: missing",
             "line 7: bmi: not a number.*crp: outside 0 to 500.*steroid: allowed: ",
-            "line 8: 3 fields; the header has 10",
+            "line 8: 3 fields, but the header has 10",
         )
         assert sorted(path.name for path in tmp_path.iterdir()) == ["patients.csv"]
 

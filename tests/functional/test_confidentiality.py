@@ -381,4 +381,4 @@ def assert_says_nothing(folder: Path, finished: Finished) -> None:
     assert said
     assert not TRACES.search(said), said
     assert "Traceback" not in said
-    assert "unforeseen" not in said
+    assert "unexpected error" not in said

@@ -360,7 +360,7 @@ class TestResults:
     def test_a_folder_that_is_not_there(self, site: Site) -> None:
         url = site.folder / "nowhere" / "results.duckdb"
         finished = site.run(results={"url": str(url)})
-        assert_refused(finished, 15, r"results\.url", url, "does not exist; make it first")
+        assert_refused(finished, 15, r"results\.url", url, "does not exist; create it first")
         assert not url.parent.exists()
 
     @pytest.mark.parametrize("content", [b"", b"these are notes\n" * 1000])

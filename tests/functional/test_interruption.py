@@ -202,7 +202,7 @@ def test_no_file_may_grow(site: Site, n_bytes: int) -> None:
     finished = run_with_file_limit(site, n_bytes)
     assert site.answer() == seen
     assert finished.returncode == 15, finished.stderr
-    assert "unforeseen" not in finished.stderr
+    assert "unexpected error" not in finished.stderr
 
 
 @on_both_engines

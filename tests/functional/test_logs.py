@@ -75,15 +75,15 @@ def test_nothing_but_the_summary_on_standard_output(
     nights: dict[str, Finished], log_format: str
 ) -> None:
     text = nights[log_format].stdout
-    assert re.match(r"Run \d{16} COMPLETE: \d+ scored of a cohort of 1,000", text)
+    assert re.match(r"Run \d{16} COMPLETE: \d+ of 1,000 patients scored", text)
     for part in (
-        *("as of 2025-06-15", "bootstrap", "Who was left out", "deceased", "age out of range"),
-        *("Where the covariates come from", "imputed", "prior_anti_tnf", "Preference subgroups"),
+        *("as of 2025-06-15", "bootstrap", "Attrition", "deceased", "age out of range"),
+        *("Sources of the covariates", "imputed", "prior_anti_tnf", "Preference subgroups"),
         *("(TNF = IL = INT)", "Within the range of the trials", "Time: "),
     ):
         assert part in " ".join(text.split()), part
     shares = re.findall(r"^\(?[A-Z].*?\s([\d,]+)\s+[\d.]+%$", text, flags=re.MULTILINE)
-    n_scored = int(re.search(r"COMPLETE: (\d+) scored", text)[1])
+    n_scored = int(re.search(r"COMPLETE: (\d+) of", text)[1])
     assert sum(int(n.replace(",", "")) for n in shares) == n_scored
     assert not [line for line in text.splitlines() if line.startswith("{")]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -99,7 +100,7 @@ class TestDryRun:
         for table in data_model.run_tables():
             ((n_rows,),) = site.rows(f"SELECT COUNT(*) FROM {table}")
             assert f"\n-- {table}: {n_rows:,}\n" in said, table
-        assert "DryRun, nothing was written" in done.stderr
+        assert "Dry run (nothing written)" in done.stderr
         steps = [line["step"] for line in log_lines(_only_json(done.stderr)) if "step" in line]
         assert "results schema" not in steps
         assert {"score", "write", "publish"} <= set(steps)
@@ -129,8 +130,8 @@ class TestStatus:
         ((run_id, n_scored),) = site.rows("SELECT run_id, n_scored FROM latest_run")
         assert code == 0
         assert f"last run  {run_id}  COMPLETE" in said
-        assert f"answer    {run_id}  as of {AS_OF}" in said
-        assert f"{n_scored} scored" in " ".join(said.split())
+        assert f"results   {run_id}  as of {AS_OF}" in said
+        assert re.search(rf"\b{n_scored} of \d+ patients scored", " ".join(said.split()))
         assert "healthy   yes" in said
         code, said, _ = status(site, "--format", "json")
         row = json.loads(said)
@@ -166,14 +167,14 @@ class TestStatus:
         assert code == 17
         assert "RUNNING" in said
         assert "was killed" in problem
-        assert "answer    " in said
+        assert "results   " in said
 
     def test_an_answer_of_nobody(self, site: Site) -> None:
         site.change("DELETE FROM condition_occurrence")
         assert site.run().returncode == 0
         code, _, problem = status(site)
         assert code == 17
-        assert "is of nobody" in problem
+        assert "has an empty cohort" in problem
 
     def test_no_night_yet(self, tmp_path: Path) -> None:
         path = tmp_path / "results.duckdb"

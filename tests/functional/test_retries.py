@@ -51,11 +51,11 @@ def test_a_lost_connection_costs_a_try_and_not_the_night(site: ServerSite, step:
     said += finished.stderr
     assert finished.returncode == 0, said
     assert n_ended == 2
-    assert any(message.startswith("try 1 of 4 failed, step ") for message in messages(said))
+    assert any(message.startswith("attempt 1 of 4 failed at step ") for message in messages(said))
     ((today, kept),) = site.rows("SELECT run_id, message FROM latest_run")
     assert today > yesterday
     # What is kept goes into the report, where the site's places have no business.
-    assert re.search(r"(^|; )try 1 failed at step .*, and the run began again", kept)
+    assert re.search(r"(^|; )attempt 1 failed at step .*, and the run started again", kept)
     assert "postgresql:" not in kept
     assert site.tables(today).keys() == site.tables(yesterday).keys()
     for table, rows in site.tables(yesterday).items():
@@ -74,7 +74,7 @@ def test_a_server_that_never_answers_is_tried_so_often_and_no_more(site: ServerS
     finished = site.run("--log-format", "json", results=nowhere, **keys)
     assert finished.returncode == 11
     starts = [message.partition(" failed")[0] for message in messages(finished.stderr)]
-    assert starts[:2] == ["try 1 of 3", "try 2 of 3"]
+    assert starts[:2] == ["attempt 1 of 3", "attempt 2 of 3"]
     assert len(starts) == 3
 
 
@@ -84,7 +84,7 @@ def test_a_fault_that_needs_a_person_is_not_tried_again(site: ServerSite) -> Non
     stranger = f"{head}://nobody_of_that_name@{rest.partition('@')[2]}"
     finished = site.run("--log-format", "json", results={"url": stranger}, **QUICK)
     assert finished.returncode == 11
-    assert not any("try 1" in message for message in messages(finished.stderr))
+    assert not any("attempt 1" in message for message in messages(finished.stderr))
 
 
 @on_the_server
@@ -92,7 +92,7 @@ def test_a_request_to_stop_ends_the_waiting(site: ServerSite) -> None:
     nowhere = {"url": "postgresql://somebody@localhost:1/nowhere"}
     keys = {"postgresql": {"retry_wait_seconds": 60, "retries": 1}}
     run = site.start("--log-format", "json", results=nowhere, **keys)
-    assert "begins again in 60 s" in run.stderr.readline()
+    assert "starts again in 60 s" in run.stderr.readline()
     os.kill(run.pid, signal.SIGTERM)
     assert run.finish().returncode == 143
 
@@ -121,9 +121,9 @@ def test_an_answer_that_was_committed_unheard_is_not_given_twice(
     before = site.states()
     quick = PostgreSQL(retry_wait_seconds=0.01, application_name=site.results)
     settings = site.config().model_copy(update={"postgresql": quick})
-    summary = execute(load_definitions(settings), journal)
+    summary = run_night(load_definitions(settings), journal)
     new = site.states().keys() - before.keys()
     assert new == {summary.run_id}
     assert site.states()[summary.run_id] == "COMPLETE"
     assert n_published == 1
-    assert "try 1 of 4" in capsys.readouterr().err
+    assert "attempt 1 of 4" in capsys.readouterr().err

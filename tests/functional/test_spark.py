@@ -20,8 +20,8 @@ from omop_scorer.config import run_file as config
 from omop_scorer.engines import open_engine, open_results
 from omop_scorer.engines.base import Work
 from omop_scorer.engines.lock_holder import LockHolder
-from omop_scorer.engines.spark.bulk import COUNTS, on_batches
 from omop_scorer.engines.spark.catalog_writer import LOCK, CatalogResults
+from omop_scorer.engines.spark.executors import COUNTS, on_batches
 from omop_scorer.engines.spark.session import Session
 from omop_scorer.engines.spark.source import FolderSource
 from omop_scorer.errors import (
@@ -172,7 +172,7 @@ def test_parts_of_a_table_are_read_as_a_whole_or_not_at_all(night, made_up, tmp_
         assert sorted(map(tuple, rows)) == [(1, True), (2, False)]
         (death / "2023").mkdir()
         duckdb.sql(f"COPY (SELECT 3 AS person_id) TO '{death / '2023' / 'c.parquet'}'")
-        with pytest.raises(CdmError, match="holds 3 Parquet files, of which Spark reads 2"):
+        with pytest.raises(CdmError, match="holds 3 Parquet files, but Spark reads only 2"):
             source.find("death", None)
     finally:
         own.close()
@@ -219,7 +219,7 @@ def test_results_in_a_catalog(night):
         session.sql(f"ALTER TABLE {schema}.{LOCK} SET TBLPROPERTIES ('holder' = '{holder}')")
         with open_results(settings.connections) as reader:
             assert not reader.is_run_under_way()
-        with pytest.raises(LockHeldError, match="another run's by now"):
+        with pytest.raises(LockHeldError, match="no longer holds the run lock"):
             place.refuse_lost_lock()
         other = opened()
         other.refuse_lost_lock()

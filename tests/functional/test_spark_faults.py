@@ -338,7 +338,7 @@ def test_a_disk_that_fills_while_executors_write(full: SparkSite, yesterday: Spa
     try:
         engine.load("attrition", many_rows())
         fill(full.results / "filler", 100_000)
-        with pytest.raises(ResultsError, match=f"{full.results}: the disk is full"):
+        with pytest.raises(ResultsError, match=f"{full.results}: no space is left on the disk"):
             results.append_staged(engine, "attrition", DEAD)
     finally:
         engine.close()

@@ -239,7 +239,7 @@ def test_linked_tables_of_many_cells_do_not_leak():
 
 def test_the_choice_does_not_depend_on_the_order_of_hashes():
     code = (
-        "from omop_scorer.report.suppression import protect\n"
+        "from omop_scorer.disclosure.suppression import protect\n"
         "names = [f'{r}{c}' for r in 'abcdT' for c in 'vwxyT']\n"
         "inner = {f'{r}{c}': 2 if r + c in ('av', 'cx') else 7\n"
         "         for r in 'abcd' for c in 'vwxy'}\n"

@@ -1,1 +1,33 @@
-"""The SQL files as rendered for each dialect; `python -m tests.golden` writes them again."""
+"""The rendered SQL of each dialect as a diff against the DuckDB rendering.
+
+A `.sql` file is DuckDB SQL, so only the lines that another dialect changes need a review.
+`python -m tests.golden` writes the diffs again.
+"""
+
+import difflib
+from functools import cache
+from pathlib import Path
+
+from omop_scorer import sql
+
+DIALECTS = ("postgres", "spark")
+
+
+def golden_path(dialect: str) -> Path:
+    """Return the path of the diff that was reviewed."""
+    return Path(__file__).parent / f"{dialect}.diff"
+
+
+def differences(dialect: str) -> str:
+    """Return the diff from DuckDB to a dialect over all SQL files, without lines of context."""
+    lines: list[str] = []
+    for name in sql.names():
+        one, other = (rendered(name, each).splitlines() for each in ("duckdb", dialect))
+        lines += difflib.unified_diff(one, other, name, name, n=0, lineterm="")
+    return "".join(f"{line}\n" for line in lines)
+
+
+@cache
+def rendered(name: str, dialect: str) -> str:
+    """Return all statements of a file in a dialect."""
+    return ";\n\n".join(sql.find(name).render(dialect)) + ";\n"

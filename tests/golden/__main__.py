@@ -1,13 +1,6 @@
-"""Write the golden files again, after a change of SQL that is meant."""
+"""Write the golden diffs again, after an intended change of SQL or of sqlglot."""
 
-from pathlib import Path
+from tests.golden import DIALECTS, differences, golden_path
 
-from omop_scorer import sql
-
-HERE = Path(__file__).parent
-
-for dialect in ("duckdb", "postgres", "spark"):
-    for name in sql.names():
-        path = HERE / dialect / f"{name}.sql"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(";\n\n".join(sql.find(name).render(dialect)) + ";\n", encoding="utf-8")
+for dialect in DIALECTS:
+    golden_path(dialect).write_text(differences(dialect), encoding="utf-8")

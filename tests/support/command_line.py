@@ -74,7 +74,7 @@ def assert_refused(finished: Finished, exit_code: int, *parts: object) -> None:
     said = "\n".join(problems(finished))
     assert finished.returncode == exit_code, finished.stderr
     assert "Traceback" not in finished.stderr + finished.stdout
-    assert "unforeseen" not in finished.stderr
+    assert "unexpected error" not in finished.stderr
     assert not finished.stdout.strip()
     for part in parts:
         assert re.search(str(part), said), f"{part!r} is not said in:\n{said}"

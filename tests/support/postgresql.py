@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import psycopg
@@ -28,7 +28,9 @@ from sqlglot import exp
 from omop_scorer.config.run_file import RunConfig
 from omop_scorer.engines import open_results
 from omop_scorer.journal import Journal
-from omop_scorer.nightly.run import RunSummary
+
+if TYPE_CHECKING:
+    from omop_scorer.nightly.run import RunSummary
 
 URL = "OMOP_SCORER_TEST_POSTGRES_URL"
 WHY_NOT = "OMOP_SCORER_TEST_POSTGRES_MISSING"
@@ -163,7 +165,7 @@ def write_table(
 class PostgresOutcome:
     """A finished run, and its results as rows."""
 
-    summary: RunSummary
+    summary: "RunSummary"
     journal: Journal
     log: str
     config: RunConfig

@@ -1,5 +1,5 @@
--- Title: The rows of condition_occurrence: those of the charts and the further ones, by date
--- Returns: one row per condition, and some of the charts twice
+-- Title: Rows of condition_occurrence from the charts and from the further events, by date
+-- Returns: one row per condition; some rows of the charts occur twice
 -- Tables: chart, event
 -- Window: none
 SELECT *

@@ -1,5 +1,5 @@
--- Title: The rows of drug_exposure: those of the charts and the further ones, by date
--- Returns: one row per exposure, and some of the charts twice
+-- Title: Rows of drug_exposure from the charts and from the further events, by date
+-- Returns: one row per exposure; some rows of the charts occur twice
 -- Tables: chart, event
 -- Window: none
 SELECT *

@@ -1,8 +1,8 @@
--- Title: The further events of a batch of made-up persons, of any one table
--- Returns: one row per event: when, in which visit, of which concept, and a level from 0 to 1 for its value
+-- Title: Further events of a batch of synthetic persons, for one table
+-- Returns: one row per event: date, visit, concept, unit and quantity
 -- Tables: drawn_person (of that table), visit, concept_menu (of that table)
--- Window: a day of a visit
--- Missing: what a rule would read of a person of the cohort is left out
+-- Window: the days of a visit
+-- Missing: events that a rule would read for a person of the cohort are left out
 WITH event AS (
   SELECT *, UNNEST(RANGE(n_events)) + first_id AS event_id
   FROM drawn_person
@@ -13,7 +13,7 @@ number AS (
   FROM event
 ),
 
--- The first visits of a person get more events than the last, as long stays do.
+-- Early visits of a person get more events than late ones, so the number per visit varies.
 drawn AS (
   SELECT
     event_id,

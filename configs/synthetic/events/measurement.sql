@@ -1,5 +1,5 @@
--- Title: The rows of measurement: those of the charts and the further ones, by date
--- Returns: one row per measurement, and some of the charts twice
+-- Title: Rows of measurement from the charts and from the further events, by date
+-- Returns: one row per measurement; some rows of the charts occur twice
 -- Tables: chart, event
 -- Window: none
 SELECT *

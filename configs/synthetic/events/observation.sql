@@ -1,5 +1,5 @@
--- Title: The rows of observation: those of the charts and the further ones, by date
--- Returns: one row per observation, and some of the charts twice
+-- Title: Rows of observation from the charts and from the further events, by date
+-- Returns: one row per observation; some rows of the charts occur twice
 -- Tables: chart, event
 -- Window: none
 SELECT *

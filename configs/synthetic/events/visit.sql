@@ -1,14 +1,14 @@
--- Title: The visits of a batch of made-up persons
--- Returns: one row per visit: its first day, time of day (seconds), nights, and days from its first day to the
+-- Title: Visits of a batch of synthetic persons
+-- Returns: one row per visit: first day, time of day (seconds), nights, and days from the first day to the
 --          as-of date
 -- Tables: drawn_person (of visit_occurrence)
--- Window: the person's history, more of it recent than long ago
+-- Window: the person's history, with more visits in recent than in early years
 WITH visit AS (
   SELECT *, UNNEST(RANGE(n_events)) + first_id AS visit_occurrence_id
   FROM drawn_person
 ),
 
--- The salt goes in before the hash: beside it, seeds and tables would draw alike.
+-- The salt is part of the hashed number, so that each seed and each table draws other visits.
 number AS (
   SELECT *, HASH(XOR(CAST(visit_occurrence_id AS UBIGINT), salt)) AS bits
   FROM visit

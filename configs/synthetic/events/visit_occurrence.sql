@@ -1,4 +1,4 @@
--- Title: The rows of visit_occurrence: those of the charts and the further ones, by date
+-- Title: Rows of visit_occurrence from the charts and from the further events, by date
 -- Returns: one row per visit
 -- Tables: chart, visit
 -- Window: none

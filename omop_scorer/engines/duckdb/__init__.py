@@ -1,1 +1,1 @@
-"""The embedded engine."""
+"""DuckDB engine, which runs inside this process."""

@@ -1,7 +1,7 @@
-"""Safe casts: a column of a site's table as the type that the queries expect.
+"""Safe casts in DuckDB from the type of a site's column to the type that the queries expect.
 
-A value that a plain cast would round, wrap or read loosely ('1.7' as 2, '1/2/03' as the year 1)
-becomes NULL, and such values can be counted.
+A plain cast rounds, wraps or guesses some values ('1.7' becomes 2, '1/2/03' a date in year 1).
+Here such a value becomes NULL, and the lost values can be counted.
 """
 
 import re
@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from omop_scorer.cdm.tables import Kind
 from omop_scorer.config.connections import Cdm
-from omop_scorer.engines.site_columns import fill, present
+from omop_scorer.engines.site_columns import fill, missing_as_null
 
 _NATIVE = {
     "integer": "BIGINT",
@@ -37,7 +37,7 @@ _ISO_TIME = r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9:]+)?)?"
 
 _IS_ISO = f"REGEXP_FULL_MATCH(TRIM(x), '{_ISO_DATE}{_ISO_TIME}')"
 
-#: By declared kind and family of the site's type; `x` stands for the column.
+#: Casts by declared kind and by family of the site's type; `x` is the column.
 _LOSSLESS: Mapping[tuple[str, str], str] = {
     ("integer", "integer"): "x",
     ("double", "integer"): "CAST(x AS DOUBLE)",
@@ -67,13 +67,24 @@ _LOSSY: Mapping[tuple[str, str], str] = {
 def safe_cast(
     column: exp.Expr, native: str, kind: Kind, cdm: Cdm
 ) -> tuple[exp.Expr, exp.Expr | None]:
-    """Return a column's value as a kind, and the condition under which a value is lost.
+    """Return a column cast to a kind, and the condition under which the cast loses its value.
 
-    The condition is None where nothing can be lost. `native` is the site's type; `cdm` says which
-    texts mean missing and how dates are written.
+    Parameters
+    ----------
+    column, native
+        Column of the site and its type there.
+    kind
+        Kind that the queries expect.
+    cdm
+        Settings that list the texts for missing and the date formats.
+
+    Returns
+    -------
+    tuple
+        Cast column, and the condition; None if the cast cannot lose a value.
     """
     family = _family(native)
-    given = present(column, kind, cdm) if family == "text" else column
+    given = missing_as_null(column, kind, cdm) if family == "text" else column
     if kind == "text":
         return (given if family == "text" else _cast(given, kind)), None
     if template := _LOSSLESS.get((kind, family)):
@@ -86,12 +97,12 @@ def safe_cast(
 
 
 def null(kind: Kind) -> exp.Expr:
-    """Return a missing value of a kind."""
+    """Return NULL as a value of a kind."""
     return _cast(exp.null(), kind)
 
 
 def _with_date_formats(iso: exp.Expr, given: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
-    """Also read the formats that the configuration names, years 1800 to 2299."""
+    """Add the date formats of the run file to an ISO cast, for years 1800 to 2299."""
     tries = []
     for text in cdm.date_formats:
         for time in ("", " %H:%M", " %H:%M:%S"):

@@ -1,13 +1,11 @@
-"""The embedded engine: a DuckDB file, or a folder of CSV or Parquet files.
+"""DuckDB engine for a CDM in a DuckDB file or in a folder of CSV or Parquet files.
 
-The CDM is attached read-only. Work tables live in an in-memory database, so that cursors share
-them; results go to a file of their own, whose file lock is the lock of the run.
+The CDM is attached read-only. Work tables are in an in-memory database, so that all cursors share
+them. Results go to their own file, and the lock of that file is the run lock.
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import duckdb
 import pyarrow as pa
@@ -18,11 +16,16 @@ from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import Connections
 from omop_scorer.engines.base import Engine, Parameters
 from omop_scorer.engines.duckdb.casts import null, safe_cast
-from omop_scorer.engines.duckdb.session import errors_as, memory_limit
+from omop_scorer.engines.duckdb.session import (
+    arrow_batches,
+    connected,
+    errors_as,
+    memory_limit,
+)
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.engines.duckdb.writer import attach_results
 from omop_scorer.engines.site_columns import mapped_columns
-from omop_scorer.errors import OmopScorerError, ResultsError, SqlError
+from omop_scorer.errors import ConnectionFailedError, OmopScorerError, ResultsError, SqlError
 
 
 class DuckDBEngine(Engine):
@@ -32,7 +35,7 @@ class DuckDBEngine(Engine):
     dialect = "duckdb"
 
     def __init__(self, settings: Connections, *, with_results: bool) -> None:
-        """Open the CDM and, when asked, lock and open the results.
+        """Open the CDM and, if asked, open and lock the results.
 
         Raises
         ------
@@ -48,15 +51,14 @@ class DuckDBEngine(Engine):
             "work": ("memory", "work"),
             "results": (None, settings.results.schema_),
         }
-        try:
-            self._spill = tempfile.mkdtemp(prefix="omop-scorer-")
-        except OSError as error:
-            raise ResultsError(f"no temporary folder can be written: {error.strerror}") from None
-        self._work = duckdb.connect(":memory:")
         self._staged: dict[str, int] = {}
-        """Rows of each table of the work area, which nobody else writes to."""
-        try:
-            self._settle()
+        """Rows of each work table. Only this engine writes to them."""
+        with ExitStack() as stack:
+            self._work = stack.enter_context(
+                connected(TimeZone=settings.cdm.time_zone, threads=settings.threads)
+            )
+            with errors_as(ConnectionFailedError, "DuckDB"):
+                self._prepare()
             self._cdm = self._vocabulary = self._source("site_cdm", "cdm.url", settings.cdm.url)
             if settings.cdm.vocabulary_url is not None:
                 self._vocabulary = self._source(
@@ -64,19 +66,13 @@ class DuckDBEngine(Engine):
                 )
             if with_results:
                 attach_results(self._work, settings)
-        except BaseException:
-            self.close()
-            raise
-        self._writer = self._work.cursor()
-        if with_results:
-            self._writer.execute("USE site_results")
+            with errors_as(ResultsError, self._results):
+                self._writer = stack.enter_context(closing(self._work.cursor()))
+                if with_results:
+                    self._writer.execute("USE site_results")
+            self._open = stack.pop_all()
 
-    def _settle(self) -> None:
-        self._work.execute("SET TimeZone = $zone", {"zone": self._settings.cdm.time_zone})
-        self._work.execute("SET autoinstall_known_extensions = false")
-        self._work.execute("SET temp_directory = $folder", {"folder": self._spill})
-        if self._settings.threads is not None:
-            self._work.execute("SET threads = $n", {"n": self._settings.threads})
+    def _prepare(self) -> None:
         limit = memory_limit(self._work, self._settings.memory_limit)
         if limit is not None:
             self._work.execute("SET memory_limit = $limit", {"limit": limit})
@@ -87,7 +83,7 @@ class DuckDBEngine(Engine):
         return Source(self._work, alias, key, url, self._settings.cdm.null_text)
 
     def find_table(self, table: Table) -> SiteTable | None:
-        """Look in the CDM, or the vocabulary, for the table under any letter case."""
+        """Find the table in the CDM or in the vocabulary, in any letter case."""
         cdm = self._settings.cdm
         source, schema, anchor = self._cdm, cdm.schema_, "person"
         if table.schema == "vocab":
@@ -98,7 +94,10 @@ class DuckDBEngine(Engine):
         return source.find(wanted, schema, anchor)
 
     def map_table(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
-        """Make a view over the site's table; files that are text are read into memory once."""
+        """Create a view over the site's table, or a table if its values are text in a CSV file.
+
+        A CSV file is read into memory once, because every query would parse it again.
+        """
         selected, lost = mapped_columns(table, site, self._settings.cdm, safe_cast, null)
         query, is_text = exp.select(*selected).where("FALSE"), False
         if site is not None:
@@ -115,42 +114,38 @@ class DuckDBEngine(Engine):
         return dict(zip(lost, (int(str(n)) for n in row), strict=True))
 
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
-        """Create `work.<table>`, or append to it by column order."""
+        """Create `work.<table>`, or append to it by column position."""
         target = exp.table_(table, "work", "memory").sql(dialect="duckdb")
         verb = f"INSERT INTO {target} " if table in self._staged else f"CREATE TABLE {target} AS "
         text = verb + sql.rendered(query, self.schemas, _write)
-        ((n_added,),) = _rows(self._work, text, parameters, f"work.{table}", SqlError)
+        ((n_added,),) = _rows(self._work, text, parameters, f"{self.site}: work.{table}", SqlError)
         self._staged[table] = self._staged.get(table, 0) + int(str(n_added))
         return self._staged[table]
 
     def load(self, table: str, rows: pa.Table) -> None:
-        """Copy an Arrow table into `work.<table>`."""
-        how = "INSERT INTO {} BY NAME" if table in self._staged else "CREATE TABLE {} AS"
-        target = f"memory.work.{table}"
-        with errors_as(SqlError, f"work.{table}"):
-            self._work.register("rows_to_load", rows)
-            self._work.execute(f"{how.format(target)} SELECT * FROM rows_to_load")  # noqa: S608
-            self._work.unregister("rows_to_load")
+        """Copy an Arrow table into `work.<table>`, by column name."""
+        insert = "INSERT INTO {} BY NAME" if table in self._staged else "CREATE TABLE {} AS"
+        text = f"{insert.format(f'memory.work.{table}')} SELECT * FROM rows_to_load"  # noqa: S608
+        where = f"{self.site}: work.{table}"
+        with errors_as(SqlError, where), _registered(self._work, "rows_to_load", rows):
+            self._work.execute(text)
         self._staged[table] = self._staged.get(table, 0) + rows.num_rows
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         """Return all rows."""
-        return self._run(self._writer, query, parameters, "query")
+        return self._run(self._writer, query, parameters, f"{self.site}: query")
 
     def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
-        """Yield batches from a cursor of its own."""
-        cursor = self._work.cursor()
+        """Yield batches from a separate cursor."""
         text = sql.rendered(query, self.schemas, _write)
-        try:
-            with errors_as(SqlError, "query"):
-                yield from cursor.sql(text).to_arrow_reader(batch_size)
-        finally:
-            cursor.close()
+        where = f"{self.site}: query"
+        with errors_as(SqlError, where), closing(self._work.cursor()) as cursor:
+            yield from arrow_batches(cursor.sql(text), batch_size)
 
     def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
-        """Return DuckDB's SQL and its physical plan."""
+        """Return the query in DuckDB's SQL, and its physical plan."""
         text = sql.rendered(query, self.schemas, _write, True)
-        with errors_as(SqlError, "EXPLAIN"):
+        with errors_as(SqlError, f"{self.site}: EXPLAIN"):
             rows = self._work.execute(f"EXPLAIN {text}", dict(parameters)).fetchall()
         return text, "\n".join(plan for _, plan in rows)
 
@@ -159,21 +154,18 @@ class DuckDBEngine(Engine):
         self._run(self._writer, statement, parameters, self._results, ResultsError)
 
     def append(self, table: str, rows: pa.Table) -> None:
-        """Insert an Arrow table in bulk."""
+        """Append an Arrow table with one INSERT, by column name."""
         target = exp.Table(
             this=exp.to_identifier(table),
             db=exp.to_identifier(self._settings.results.schema_, quoted=True),
         )
         insert = f"INSERT INTO {target.sql(dialect='duckdb')} BY NAME SELECT * FROM rows_to_append"  # noqa: S608
-        self._writer.register("rows_to_append", rows)
-        try:
-            with errors_as(ResultsError, self._results):
-                self._writer.execute(insert)
-        finally:
-            self._writer.unregister("rows_to_append")
+        registered = _registered(self._writer, "rows_to_append", rows)
+        with errors_as(ResultsError, self._results), registered:
+            self._writer.execute(insert)
 
     def has_results(self) -> bool:
-        """Tell whether the schema is in the results file."""
+        """Return True if the schema exists in the results file."""
         query = (
             "SELECT schema_name FROM duckdb_schemas() "
             "WHERE database_name = 'site_results' AND schema_name = $name"
@@ -190,7 +182,7 @@ class DuckDBEngine(Engine):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit the results written inside, or roll all of them back."""
+        """Commit everything written to the results inside the block, or roll all of it back."""
         with errors_as(ResultsError, self._results):
             try:
                 self._writer.execute("BEGIN")
@@ -206,11 +198,8 @@ class DuckDBEngine(Engine):
                 raise
 
     def close(self) -> None:
-        """Close all cursors; the file lock goes with the last."""
-        if hasattr(self, "_writer"):
-            self._writer.close()
-        self._work.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
+        """Close all cursors, which releases the file lock, and remove temporary files."""
+        self._open.close()
 
     def _run(
         self,
@@ -222,6 +211,18 @@ class DuckDBEngine(Engine):
     ) -> list[tuple[object, ...]]:
         text = sql.rendered(statement, self.schemas, _write)
         return _rows(connection, text, parameters, where, error_class)
+
+
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Iterator[None]:
+    """Make an Arrow table available under a name to statements of a connection."""
+    connection.register(name, rows)
+    try:
+        yield
+    finally:
+        # DuckDB refuses this in a transaction that has failed, and the first error must be seen.
+        with suppress(duckdb.Error):
+            connection.unregister(name)
 
 
 def _write(tree: exp.Expr, schemas: sql.Schemas, is_for_people: bool = False) -> str:

@@ -1,9 +1,8 @@
-"""Results in a folder of Parquet files, for those who only read them: they need no Spark."""
+"""Results in a folder of Parquet files, opened read-only. Reading them does not need Spark."""
 
 import re
-import tempfile
+from contextlib import ExitStack
 
-import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
@@ -11,6 +10,7 @@ from omop_scorer import sql
 from omop_scorer.config.connections import Connections
 from omop_scorer.engines.base import Parameters, ResultsReader
 from omop_scorer.engines.duckdb.reader import read_arrow
+from omop_scorer.engines.duckdb.session import connected, errors_as
 from omop_scorer.engines.results_folder import Columns, ResultsFolder
 from omop_scorer.errors import ConnectionFailedError, ResultsError
 
@@ -18,10 +18,10 @@ _STATUS = "scoring_run_status"
 
 
 class FolderResultsReader(ResultsReader):
-    """A results folder, seen through views: one a table, and those of sql/results/views.sql."""
+    """A results folder, read through one view per table and the views of sql/results/views.sql."""
 
     def __init__(self, settings: Connections) -> None:
-        """List the files that are there now.
+        """List the files that exist now.
 
         Raises
         ------
@@ -38,45 +38,37 @@ class FolderResultsReader(ResultsReader):
             known = [path.parent.name for path in folder.home.parent.glob("*/_tables.json")]
             raise ResultsError(
                 f"{self.where}: no results.schema {settings.results.schema_!r} in it; schemas: "
-                f"{', '.join(sorted(map(repr, known))) or 'none'}; name one of them, or start a "
+                f"{', '.join(sorted(map(repr, known))) or 'none'}; choose one of them, or start a "
                 "run first, with: omop-scorer run"
             )
-        try:
-            self._spill = tempfile.TemporaryDirectory(prefix="omop-scorer-")
-        except OSError as error:
-            raise ResultsError(f"no temporary folder can be written: {error.strerror}") from None
-        self._connection = duckdb.connect()
-        self._connection.execute("SET autoinstall_known_extensions = false")
-        self._connection.execute("SET temp_directory = $folder", {"folder": self._spill.name})
-        self._connection.execute("CREATE SCHEMA results")
         self._tables = set(tables)
-        try:
-            # Of a run that is listed as COMPLETE, every file is there already.
+        with ExitStack() as stack:
+            self._connection = stack.enter_context(connected())
+            with errors_as(ResultsError, self.where):
+                self._connection.execute("CREATE SCHEMA results")
+            # The status table comes first: if it lists a run as COMPLETE, all files of that run
+            # exist before the files of the other tables are listed.
             for table, columns in sorted(tables.items(), key=lambda item: item[0] != _STATUS):
-                self._show(folder, table, columns)
-            self._add_views()
-        except BaseException:
-            self.close()
-            raise
+                with errors_as(ResultsError, f"{self.where}: table {table}"):
+                    self._add_table(table, columns)
+            with errors_as(ResultsError, self.where):
+                self._add_views()
+            self._open = stack.pop_all()
 
-    def _show(self, folder: ResultsFolder, table: str, columns: Columns) -> None:
-        files = [re.sub(r"([\[*?])", r"[\1]", str(path)) for path in folder.files(table)]
+    def _add_table(self, table: str, columns: Columns) -> None:
+        """Create a view over the files of a table."""
+        files = [re.sub(r"([\[*?])", r"[\1]", str(path)) for path in self._folder.files(table)]
         query, found = exp.select().where("FALSE"), set[str]()
         if files:
             listed = exp.array(*map(exp.Literal.string, files)).sql(dialect="duckdb")
             by_run = ", hive_types = {'run_id': BIGINT}" if "run_id" in columns else ""
             how = f"union_by_name = TRUE, hive_partitioning = TRUE{by_run}"
             relation = f"READ_PARQUET({listed}, {how})"
-            try:
-                rows = self._connection.execute(f"DESCRIBE FROM {relation}").fetchall()
-            except duckdb.Error as error:
-                raise ResultsError(
-                    f"{self.where}: table {table} cannot be read ({type(error).__name__})"
-                ) from None
+            rows = self._connection.execute(f"DESCRIBE FROM {relation}").fetchall()
             found = {name for name, *_ in rows}
             query = exp.select().from_(relation, dialect="duckdb")
         for name, native in columns.items():
-            # A column that came with a later release is missing from the files before it.
+            # A column added by a later release is missing from older files.
             value = exp.column(name) if name in found else exp.null()
             query = query.select(exp.alias_(exp.cast(value, native, dialect="duckdb"), name))
         view = exp.Create(this=exp.table_(table, "results"), kind="VIEW", expression=query)
@@ -99,10 +91,9 @@ class FolderResultsReader(ResultsReader):
         return set(self._tables)
 
     def is_run_under_way(self) -> bool:
-        """Look for the file that is the lock."""
+        """Return True if the lock file exists and its holder may still run."""
         return self._folder.is_locked()
 
     def close(self) -> None:
-        """Let go of the files."""
-        self._connection.close()
-        self._spill.cleanup()
+        """Close the connection and its files."""
+        self._open.close()

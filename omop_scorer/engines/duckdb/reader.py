@@ -1,6 +1,6 @@
-"""Results in a DuckDB file, for those who only read them."""
+"""Results in a DuckDB file, opened read-only for commands that show them."""
 
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
@@ -10,31 +10,32 @@ from sqlglot import exp
 from omop_scorer import sql
 from omop_scorer.config.connections import Connections
 from omop_scorer.engines.base import Parameters, ResultsReader
-from omop_scorer.engines.duckdb.session import attach, first_line, holder, is_locked
+from omop_scorer.engines.duckdb.session import (
+    attach,
+    connected,
+    errors_as,
+    first_line,
+    is_locked,
+    lock_holder,
+)
 from omop_scorer.errors import ConnectionFailedError, LockHeldError, ResultsError, SqlError
 
 _ALIAS = "results_to_read"
 
 _RUN_FIRST = "start a run first, with: omop-scorer run"
 
-#: Errors whose text names objects, never values.
-_SPEAKABLE = (duckdb.BinderException, duckdb.CatalogException, duckdb.IOException)
-
 
 def read_arrow(
     connection: duckdb.DuckDBPyConnection, query: exp.Expr, parameters: Parameters, where: str
 ) -> pa.Table:
-    """Return all rows of a query whose names are in place.
+    """Return all rows of a query whose schemas are real ones.
 
     Raises
     ------
     SqlError
     """
-    try:
+    with errors_as(SqlError, where):
         return connection.sql(query.sql(dialect="duckdb"), params=dict(parameters)).to_arrow_table()
-    except duckdb.Error as error:
-        detail = f": {first_line(str(error))}" if isinstance(error, _SPEAKABLE) else ""
-        raise SqlError(f"{where}: cannot be read ({type(error).__name__}){detail}") from None
 
 
 class DuckDBResultsReader(ResultsReader):
@@ -51,29 +52,16 @@ class DuckDBResultsReader(ResultsReader):
         self.where = f"results.url {path}"
         if not path.exists():
             raise ConnectionFailedError(f"{self.where}: no such file; {_RUN_FIRST}")
-        # An empty file would be taken for a new database.
+        # DuckDB would take an empty file for a new database.
         if not path.is_file() or not path.stat().st_size:
             raise ConnectionFailedError(f"{self.where}: not a DuckDB file; {_RUN_FIRST}")
-        try:
-            self._spill = tempfile.TemporaryDirectory(prefix="omop-scorer-")
-        except OSError as error:
-            raise ResultsError(f"no temporary folder can be written: {error.strerror}") from None
-        self._connection = duckdb.connect(":memory:")
-        try:
-            self._settle(settings)
+        with ExitStack() as stack:
+            self._connection = stack.enter_context(
+                connected(threads=settings.threads, memory_limit=settings.memory_limit)
+            )
             self._attach(path)
             self._schema = self._find_schema(settings.results.schema_)
-        except BaseException:
-            self.close()
-            raise
-
-    def _settle(self, settings: Connections) -> None:
-        self._connection.execute("SET autoinstall_known_extensions = false")
-        self._connection.execute("SET temp_directory = $folder", {"folder": self._spill.name})
-        if settings.threads is not None:
-            self._connection.execute("SET threads = $n", {"n": settings.threads})
-        if settings.memory_limit is not None:
-            self._connection.execute("SET memory_limit = $limit", {"limit": settings.memory_limit})
+            self._open = stack.pop_all()
 
     def _attach(self, path: Path) -> None:
         try:
@@ -83,27 +71,28 @@ class DuckDBResultsReader(ResultsReader):
             if is_locked(text):
                 raise LockHeldError(
                     f"{self.where}: a run, or another program, has the file open for writing"
-                    f"{holder(text)}; wait for it to end, or close it, and start again"
+                    f"{lock_holder(text)}; wait for it to end, or close it, and start again"
                 ) from None
             raise ConnectionFailedError(
                 f"{self.where}: cannot be opened: {first_line(text)}"
             ) from None
 
     def _find_schema(self, wanted: str) -> str:
-        rows = self._connection.execute(
-            "SELECT schema_name FROM duckdb_schemas() "
-            "WHERE database_name = $alias AND NOT internal ORDER BY schema_name",
-            {"alias": _ALIAS},
-        ).fetchall()
+        with errors_as(ResultsError, self.where):
+            rows = self._connection.execute(
+                "SELECT schema_name FROM duckdb_schemas() "
+                "WHERE database_name = $alias AND NOT internal ORDER BY schema_name",
+                {"alias": _ALIAS},
+            ).fetchall()
         names = [str(name) for (name,) in rows]
-        # DuckDB does not tell names apart by letter case.
+        # DuckDB ignores letter case in names.
         for name in names:
             if name.lower() == wanted.lower():
                 return name
         known = ", ".join(repr(name) for name in names if name != "main") or "none"
         raise ResultsError(
             f"{self.where}: no results.schema {wanted!r} in it; schemas: {known}; "
-            f"name one of them, or {_RUN_FIRST}"
+            f"choose one of them, or {_RUN_FIRST}"
         )
 
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
@@ -114,18 +103,18 @@ class DuckDBResultsReader(ResultsReader):
 
     def tables(self) -> set[str]:
         """Return the names of tables and views."""
-        rows = self._connection.execute(
-            "SELECT table_name FROM information_schema.tables "
-            "WHERE table_catalog = $alias AND table_schema = $schema",
-            {"alias": _ALIAS, "schema": self._schema},
-        ).fetchall()
+        with errors_as(SqlError, self.where):
+            rows = self._connection.execute(
+                "SELECT table_name FROM information_schema.tables "
+                "WHERE table_catalog = $alias AND table_schema = $schema",
+                {"alias": _ALIAS, "schema": self._schema},
+            ).fetchall()
         return {str(name).lower() for (name,) in rows}
 
     def is_run_under_way(self) -> bool:
-        """Tell that none is: a run would have kept the file from being opened."""
+        """Return False: while a run holds the lock, the file cannot be opened at all."""
         return False
 
     def close(self) -> None:
-        """Close the connection; the file is free for the next run."""
-        self._connection.close()
-        self._spill.cleanup()
+        """Close the connection, so that the next run can open the file."""
+        self._open.close()

@@ -1,33 +1,129 @@
-"""DuckDB connections: attached files, their locks, and errors in our words."""
+"""DuckDB connections: settings, attached files and their locks, translated errors.
+
+DuckDB's own messages may quote values of patients, so none of them is passed on unfiltered.
+"""
 
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 from sqlglot import exp
 
-from omop_scorer.errors import CdmError, OmopScorerError
+from omop_scorer.errors import CdmError, ConnectionFailedError, OmopScorerError, ResultsError
 
 #: Errors whose text names objects, never values.
 _WITHOUT_VALUES = (
     duckdb.BinderException,
     duckdb.CatalogException,
+    duckdb.ConnectionException,
     duckdb.ParserException,
     duckdb.IOException,
     duckdb.OutOfMemoryException,
     duckdb.InterruptException,
 )
 
-#: Enough for a cohort of a million. DuckDB spills to disk beyond it, and above it memory would only
+#: Classes of errors that a stream of rows may raise, by the first words of DuckDB's message.
+_STREAM_ERRORS = {
+    "Conversion Error": duckdb.ConversionException,
+    "Invalid Input Error": duckdb.InvalidInputException,
+    "IO Error": duckdb.IOException,
+    "Out of Memory Error": duckdb.OutOfMemoryException,
+    "INTERRUPT Error": duckdb.InterruptException,
+}
+
+#: Enough for a cohort of one million. DuckDB spills to disk beyond it, and more memory would only
 #: cache the CDM file, which the operating system does already.
 _ENOUGH_MEMORY = "2GB"
+
+_LOCKED = ("Could not set lock", "Conflicting lock", "Unique file handle", "already attached")
+
+
+@contextmanager
+def connected(**settings: object) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an in-memory database that spills to a temporary folder of its own.
+
+    Parameters
+    ----------
+    settings
+        Settings of DuckDB by name; None keeps DuckDB's default.
+
+    Raises
+    ------
+    ConnectionFailedError
+        DuckDB does not accept a setting.
+    ResultsError
+        The temporary folder cannot be created.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix="omop-scorer-")
+    except OSError as error:
+        raise ResultsError(
+            f"no temporary folder can be created ({error.strerror}); free disk space, or set "
+            "TMPDIR to a folder that can be written"
+        ) from None
+    settings |= {"temp_directory": folder, "autoinstall_known_extensions": False}
+    try:
+        with errors_as(ConnectionFailedError, "DuckDB"):
+            connection = duckdb.connect(":memory:")
+        with closing(connection):
+            for name, value in settings.items():
+                if value is not None:
+                    with errors_as(ConnectionFailedError, f"DuckDB setting {name}"):
+                        connection.execute(f"SET {name} = $value", {"value": value})
+            yield connection
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def memory_limit(connection: duckdb.DuckDBPyConnection, wanted: str | None) -> str | None:
+    """Return the memory limit to set: `wanted`, or 2 GB where DuckDB's default is higher.
+
+    Returns None where DuckDB's default is to be kept.
+    """
+    if wanted is not None:
+        return wanted
+    default, enough = connection.execute(
+        "SELECT PARSE_FORMATTED_BYTES(CURRENT_SETTING('memory_limit')), "
+        "PARSE_FORMATTED_BYTES($limit)",
+        {"limit": _ENOUGH_MEMORY},
+    ).fetchall()[0]
+    return _ENOUGH_MEMORY if default > enough else None
+
+
+def attach(
+    connection: duckdb.DuckDBPyConnection, path: Path, alias: str, *, read_only: bool
+) -> None:
+    """Attach a DuckDB file; its lock is held until the connection closes."""
+    literal = exp.Literal.string(str(path)).sql(dialect="duckdb")
+    connection.execute(f"ATTACH {literal} AS {alias} (TYPE duckdb{', READ_ONLY' * read_only})")
+
+
+def arrow_batches(rows: duckdb.DuckDBPyRelation, batch_size: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a relation in batches.
+
+    Raises
+    ------
+    duckdb.Error
+        Reading fails, at the beginning or later.
+    """
+    reader = rows.to_arrow_reader(batch_size)
+    try:
+        yield from reader
+    except OSError as error:
+        # Arrow reports an error of a running stream as OSError with DuckDB's message.
+        text = str(error)
+        error_class = _STREAM_ERRORS.get(text.partition(":")[0], duckdb.Error)
+        raise error_class(text) from None
 
 
 @contextmanager
 def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
-    """Raise an error of DuckDB as one of ours, which names `where` and holds no patient's value."""
+    """Raise errors of DuckDB as `error_class`, naming `where` and without a patient's value."""
     try:
         yield
     except duckdb.Error as error:
@@ -39,37 +135,19 @@ def _translated(
 ) -> OmopScorerError:
     text = str(error)
     if line := unreadable_line(text):
-        return CdmError(f"{where}: {line}; correct the file, nothing of it is used until then")
+        return CdmError(f"{where}: {line}; correct the file and start again")
     if "No space left" in text or "File too large" in text:
-        return error_class(f"{where}: no space is left on the disk")
+        return error_class(f"{where}: no space is left on the disk; free some and start again")
+    if "limit was set by the 'max_temp_directory_size'" in text:
+        return error_class(
+            f"{where}: no space is left for temporary files; free disk space, set TMPDIR to a "
+            "folder on a larger disk, or raise memory_limit in the run file"
+        )
     kind = type(error).__name__
     detail = f": {first_line(text)}" if isinstance(error, _WITHOUT_VALUES) else ""
     if isinstance(error, duckdb.OutOfMemoryException):
         detail += "; raise memory_limit in the run file"
     return error_class(f"{where}: DuckDB refused the statement ({kind}){detail}")
-
-
-def memory_limit(connection: duckdb.DuckDBPyConnection, wanted: str | None) -> str | None:
-    """Return the memory limit to set: the one wanted, else 2 GB where DuckDB would take more."""
-    if wanted is not None:
-        return wanted
-    own, enough = connection.execute(
-        "SELECT PARSE_FORMATTED_BYTES(CURRENT_SETTING('memory_limit')), "
-        "PARSE_FORMATTED_BYTES($limit)",
-        {"limit": _ENOUGH_MEMORY},
-    ).fetchall()[0]
-    return _ENOUGH_MEMORY if own > enough else None
-
-
-_LOCKED = ("Could not set lock", "Conflicting lock", "Unique file handle", "already attached")
-
-
-def attach(
-    connection: duckdb.DuckDBPyConnection, path: Path, alias: str, *, read_only: bool
-) -> None:
-    """Attach a DuckDB file; its lock is held until the connection closes."""
-    literal = exp.Literal.string(str(path)).sql(dialect="duckdb")
-    connection.execute(f"ATTACH {literal} AS {alias} (TYPE duckdb{', READ_ONLY' * read_only})")
 
 
 def is_locked(text: str) -> bool:
@@ -78,11 +156,14 @@ def is_locked(text: str) -> bool:
 
 
 def unreadable_line(text: str) -> str | None:
-    """Return what DuckDB's message says of a bad line of a CSV file, without the line itself."""
+    """Return the number and the fault of a CSV line that DuckDB cannot read, never its text.
+
+    Returns None if `text`, a message of DuckDB, is about something else.
+    """
     match = re.search(r"CSV Error on Line: (\d+)", text)
     if match is None:
         return None
-    cause = next(
+    fault = next(
         (
             words
             for sign, words in {
@@ -92,17 +173,17 @@ def unreadable_line(text: str) -> str | None:
             }.items()
             if sign.lower() in text.lower()
         ),
-        "not as CSV prescribes",
+        "not valid CSV",
     )
-    return f"line {match[1]}: {cause}"
+    return f"line {match[1]}: {fault}"
 
 
-def holder(text: str) -> str:
-    """Return in brackets the process that holds a lock, as far as DuckDB's message tells."""
+def lock_holder(text: str) -> str:
+    """Return, in brackets, the process that a message of DuckDB names as holder of a lock."""
     match = re.search(r"PID (\d+)", text)
     return f" (process {match[1]})" if match else ""
 
 
 def first_line(text: str) -> str:
-    """Return the first line of DuckDB's message; later ones may quote a statement."""
+    """Return the first line of DuckDB's message; later lines may quote a statement."""
     return text.partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Where an embedded engine finds tables: in a DuckDB file, or as files in a folder."""
+"""Tables of a CDM in a DuckDB file, or as CSV and Parquet files in a folder."""
 
 import csv
 import gzip
@@ -10,7 +10,13 @@ import duckdb
 from sqlglot import exp
 
 from omop_scorer.cdm.tables import SiteTable
-from omop_scorer.engines.duckdb.session import attach, first_line, holder, is_locked
+from omop_scorer.engines.duckdb.session import (
+    attach,
+    errors_as,
+    first_line,
+    is_locked,
+    lock_holder,
+)
 from omop_scorer.errors import CdmError, ConnectionFailedError
 
 _SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -19,25 +25,25 @@ _DELIMITERS = (",", "\t", ";", "|")
 
 
 class Source:
-    """A file or folder in which tables are looked up by name, in any letter case.
+    """DuckDB file or folder in which tables are found by name, in any letter case.
 
     Parameters
     ----------
     connection
-        A file is attached to it, read-only.
+        Connection to which a file is attached, read-only.
     alias
-        The name that an attached file gets.
+        Name of an attached file in queries.
     key
-        The key of the run file that names it, for messages.
+        Key of the run file that holds `url`, for messages.
     url
-        The file or folder.
+        Path of the file or folder.
     null_text
-        Texts of a CSV that mean missing.
+        Texts of a CSV file that mean missing.
 
     Raises
     ------
     ConnectionFailedError
-        There is no such file, or it cannot be opened.
+        The file or folder does not exist, or the file cannot be opened.
     """
 
     def __init__(
@@ -66,17 +72,17 @@ class Source:
             if is_locked(text):
                 raise ConnectionFailedError(
                     f"{self._where}: another program has the file open for writing"
-                    f"{holder(text)}; let it finish and start again"
+                    f"{lock_holder(text)}; wait for it to end, or close it, and start again"
                 ) from None
             raise ConnectionFailedError(f"{self._where}: {first_line(text)}") from None
 
     def find(self, table: str, schema: str | None, anchor: str) -> SiteTable | None:
-        """Find a table; without a schema, in the only one that holds the anchor table.
+        """Find a table, by default in the only schema that holds the anchor table.
 
         Raises
         ------
         CdmError
-            The schema, or which of several is meant, is not known; or the table is unreadable.
+            The schema holds no tables, several schemas or files match, or the table cannot be read.
         """
         relation = (
             self._find_file(table)
@@ -86,18 +92,19 @@ class Source:
         return None if relation is None else self._describe(relation)
 
     def _find_in_schema(self, table: str, schema: str | None, anchor: str) -> str | None:
-        rows = self._connection.execute(
-            "SELECT table_schema, table_name FROM information_schema.tables "
-            "WHERE table_catalog = $alias",
-            {"alias": self._alias},
-        ).fetchall()
+        with errors_as(CdmError, self._where):
+            rows = self._connection.execute(
+                "SELECT table_schema, table_name FROM information_schema.tables "
+                "WHERE table_catalog = $alias",
+                {"alias": self._alias},
+            ).fetchall()
         if schema is None:
             homes = sorted({s for s, t in rows if t.lower() == anchor.lower()})
             homes = homes or sorted({s for s, t in rows if t.lower() == table.lower()})
             if len(homes) > 1:
                 raise CdmError(
                     f"{self._where}: the schemas {', '.join(homes)} each hold a table "
-                    f"{anchor}; say which is meant with cdm.schema or cdm.vocabulary_schema"
+                    f"{anchor}; choose one with cdm.schema or cdm.vocabulary_schema"
                 )
         else:
             homes = sorted({s for s, _ in rows if s.lower() == schema.lower()})
@@ -121,21 +128,24 @@ class Source:
         ]
         if len(matches) > 1:
             found = ", ".join(path.name for path in matches)
-            raise CdmError(f"{self._where}: {found} all stand for table {table}")
+            raise CdmError(f"{self._where}: table {table} is found as {found}; keep one of them")
         if not matches:
             return None
         (path,) = matches
         files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         if not files:
             raise CdmError(f"{self._where}/{path.name}: the folder holds no Parquet file")
-        # No character of a file's name may stand for others.
+        # DuckDB reads the names as glob patterns, so we escape the special characters.
         listed = _list([re.sub(r"([\[*?])", r"[\1]", str(file)) for file in files])
         if files[0].name.lower().endswith(".parquet"):
             return f"READ_PARQUET({listed})"
         return self._csv_relation(path, listed)
 
     def _csv_relation(self, path: Path, listed: str) -> str:
-        """Pin everything about a CSV but its delimiter: the first rows do not tell the rest."""
+        """Return READ_CSV with every option fixed; only the delimiter is taken from the header.
+
+        DuckDB's own detection looks at the first rows, and later rows may differ from them.
+        """
         try:
             opened = gzip.open if path.name.lower().endswith(".gz") else open
             with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
@@ -161,18 +171,14 @@ class Source:
         )
 
     def _describe(self, relation: str) -> SiteTable:
-        try:
+        file = re.search(r"'([^']*)'", relation)
+        label = f"{self._where}/{Path(file[1]).name}" if file else relation
+        where = label if file else f"{self._where}: {label}"
+        with errors_as(CdmError, f"{where}: the table cannot be read"):
             rows = self._connection.execute(f"DESCRIBE FROM {relation}").fetchall()
-        except duckdb.Error as error:
-            quoted = re.search(r"'([^']*)'", relation)
-            name = Path(quoted[1]).name if quoted else relation
-            raise CdmError(
-                f"{self._where}: a table cannot be read ({type(error).__name__}): {name}"
-            ) from None
-        quoted = re.search(r"'([^']*)'", relation)
         return SiteTable(
             relation=relation,
-            label=f"{self._where}/{Path(quoted[1]).name}" if quoted else relation,
+            label=label,
             columns={name.lower(): native for name, native, *_ in rows},
             names={name.lower(): name for name, *_ in rows},
         )

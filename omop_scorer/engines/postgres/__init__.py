@@ -1,1 +1,1 @@
-"""The PostgreSQL engine."""
+"""PostgreSQL engine."""

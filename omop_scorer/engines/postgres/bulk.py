@@ -1,4 +1,4 @@
-"""Rows to and from PostgreSQL in bulk, by COPY and server-side cursors, as Arrow."""
+"""Bulk transfer of rows as Arrow, by COPY and server-side cursors."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -122,7 +122,9 @@ def connection_type(cursor: psycopg.Cursor[Any], oid: int) -> str:
 
 def _arrow_type(name: str) -> pa.DataType:
     if name not in _ARROW:
-        raise SqlError(f"a query gives a column of type {name}, which is not one of ours")
+        raise SqlError(
+            f"a query returns a column of type {name}, which engine postgresql does not support"
+        )
     return _ARROW[name]
 
 

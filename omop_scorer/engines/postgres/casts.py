@@ -1,8 +1,8 @@
-"""Safe casts on PostgreSQL: a column of a site's table as the type that the queries expect.
+"""Safe casts in PostgreSQL from the type of a site's column to the type that the queries expect.
 
-They read what the casts of the embedded engine read, and nothing else. No server function that
-fails on a bad value is reached before a regular expression has vouched for the value, because
-PostgreSQL before 16 has no cast that gives NULL in place of an error.
+They accept exactly the values that the casts in DuckDB accept. A regular expression checks each
+value before a server function that could fail on it, because PostgreSQL before 16 has no cast
+that returns NULL in place of an error.
 """
 
 import re
@@ -13,7 +13,7 @@ from sqlglot import exp
 from omop_scorer.cdm.tables import Kind
 from omop_scorer.config.connections import Cdm
 from omop_scorer.engines.date_formats import as_pattern, month_names
-from omop_scorer.engines.site_columns import fill, present
+from omop_scorer.engines.site_columns import fill, missing_as_null
 
 _NATIVE = {
     "integer": "BIGINT",
@@ -103,7 +103,7 @@ def safe_cast(
     if family in ("text", "padded text"):
         if kind != "text" and family == "padded text":
             given, family = exp.cast(column, "TEXT"), "text"
-        given = present(given, kind, cdm)
+        given = missing_as_null(given, kind, cdm)
     if template := _LOSSLESS.get((kind, family)):
         return _fill(template, given), None
     if kind == "text":

@@ -1,9 +1,9 @@
-"""The engine for a PostgreSQL server: the CDM in one database, results there or in another.
+"""PostgreSQL engine for a CDM in one database and results in the same or another database.
 
-One session reads. Its single transaction sees the CDM as it stood when the run began, and writes
-nothing but temporary tables and views, which vanish with it. Another session holds the run lock
-and writes the results, each publication whole or not at all. What goes from the first to the
-second goes by COPY, so that it makes no difference where the results are.
+One session reads the CDM in a single transaction, which sees the CDM as it was when the run began.
+It writes only temporary tables and views, which disappear with it. A second session holds the run
+lock and writes the results in transactions. Rows go from the first session to the second by COPY,
+so the results may be in any database.
 """
 
 from collections.abc import Iterator, Mapping
@@ -118,7 +118,7 @@ class PostgresEngine(Engine):
     @property
     def _results(self) -> Connection:
         if self._writer is None:
-            raise ResultsError("the results are not open: this command only reads the CDM")
+            raise ResultsError("the results are not open, because this command only reads the CDM")
         return self._writer
 
     def find_table(self, table: Table) -> SiteTable | None:

@@ -1,4 +1,4 @@
-"""Results in a PostgreSQL database, for those who only read them."""
+"""Results in a PostgreSQL database, opened read-only for commands that show them."""
 
 import psycopg
 import pyarrow as pa
@@ -46,7 +46,7 @@ class PostgresResultsReader(ResultsReader):
             known = ", ".join(repr(name) for name in names) or "none"
             raise ResultsError(
                 f"{self.where}: no results.schema {self._schema!r} in it; schemas: {known}; "
-                "name one of them, or start a run first, with: omop-scorer run"
+                "choose one of them, or start a run first, with: omop-scorer run"
             )
 
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:

@@ -1,8 +1,9 @@
-"""Connections to a PostgreSQL server, and what may be said of its errors.
+"""Connections to a PostgreSQL server, with translated errors.
 
-SQLAlchemy opens them, without a pool; psycopg does the rest, because COPY and server-side cursors
-are its own. Values are bound by psycopg's ClientCursor: PostgreSQL takes no parameters in CREATE
-TABLE AS and COPY, and a plan made for known dates is the better one.
+The server's messages may quote values of patients, so they are filtered. SQLAlchemy opens a
+connection without a pool; psycopg does the rest, because COPY and server-side cursors are its own
+features. psycopg's ClientCursor binds values on the client, because PostgreSQL accepts no
+parameters in CREATE TABLE AS and COPY, and plans a query better when it knows the dates.
 """
 
 import logging
@@ -155,7 +156,7 @@ class Connection:
         known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
         if unknown := sorted(set(options) - known):
             raise ConnectionFailedError(
-                f"{self.where}: no option of a connection: {', '.join(unknown)}"
+                f"{self.where}: unknown connection option: {', '.join(unknown)}"
             )
 
     def refuse_unfit(self) -> None:
@@ -171,13 +172,13 @@ class Connection:
             )
         if pid != self.driver.info.backend_pid:
             raise ConnectionFailedError(
-                f"{self.where}: a connection pooler stands in between, behind which neither the "
-                "lock of a run nor its temporary tables would hold; name the server itself"
+                f"{self.where}: this is a connection pooler, which loses the run lock and the "
+                "temporary tables; give the address of the server itself"
             )
         if encoding != "UTF8":
             raise ConnectionFailedError(
-                f"{self.where}: the database is encoded as {encoding}, and a run needs UTF8, for "
-                "not every text of a CDM can be written in it"
+                f"{self.where}: the database encoding is {encoding}; a run needs UTF8, because "
+                "other encodings cannot store every text of a CDM"
             )
 
     def execute(
@@ -248,7 +249,7 @@ def _said(error: BaseException | None) -> str:
     kind, state = type(error).__name__, getattr(error, "sqlstate", None)
     text = " ".join(str(error).split("\n")[0].split())
     if state == _DISK_FULL:
-        return f"the server's disk is full, no space is left ({kind} {state})"
+        return f"the disk of the server is full, no space is left ({kind} {state})"
     if state is None:
         # Said by the client: of its errors only those of the connection hold no value.
         is_speakable = isinstance(error, psycopg.OperationalError)

@@ -1,4 +1,4 @@
-"""Where a PostgreSQL database has the tables of a CDM, and whether they may be read."""
+"""Tables of a CDM in a PostgreSQL database, with a check that they may be read."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -84,12 +84,12 @@ class PostgresSource:
         where = self._connection.where
         if is_standby:
             raise ConnectionFailedError(
-                f"{where}: a standby holds no temporary tables, which a run needs; name the "
-                "primary, or a logical replica"
+                f"{where}: a run needs temporary tables, which a standby server does not have; use "
+                "the primary server or a logical replica"
             )
         if not may:
             raise ConnectionFailedError(
-                f"{where}: no right to temporary tables: GRANT TEMPORARY ON DATABASE "
+                f"{where}: the user may not create temporary tables: GRANT TEMPORARY ON DATABASE "
                 f"{quoted(database)} TO {quoted(user)}"
             )
 
@@ -109,7 +109,7 @@ class PostgresSource:
             if len(homes) > 1:
                 raise CdmError(
                     f"{where}: the schemas {', '.join(homes)} each hold a table {anchor}; "
-                    "say which is meant with cdm.schema or cdm.vocabulary_schema"
+                    "choose one with cdm.schema or cdm.vocabulary_schema"
                 )
         else:
             homes = [self._schema_of(schema)]
@@ -163,4 +163,4 @@ class PostgresSource:
             if relation.is_open
             else f"GRANT USAGE ON SCHEMA {quoted(relation.schema)} TO {quoted(user)}"
         )
-        raise CdmError(f"{self._connection.where}: {label} may not be read: {grant}")
+        raise CdmError(f"{self._connection.where}: the user may not read {label}: {grant}")

@@ -1,4 +1,4 @@
-"""The session that writes results to a PostgreSQL database: its rights, and the lock of the run."""
+"""Session that writes results to a PostgreSQL database. It checks rights and takes the run lock."""
 
 import hashlib
 
@@ -45,7 +45,7 @@ def _refuse_without_rights(connection: Connection, schema: str) -> None:
     ((user, may),) = rights
     if not may:
         raise ResultsError(
-            f"{connection.where}: the schema {schema} cannot be made or written to: "
+            f"{connection.where}: the user may not create or write the schema {schema}: "
             f"GRANT {what} TO {quoted(user)}"
         )
     _refuse_tables_of_others(connection, schema, user)
@@ -62,8 +62,8 @@ def _refuse_tables_of_a_cdm(connection: Connection, settings: Connections) -> No
     )
     if rows:
         raise ResultsError(
-            f"{connection.where}: results.schema {schema} holds a table {rows[0][0]}, as of a CDM, "
-            "which is never written to; name another schema"
+            f"{connection.where}: results.schema {schema} holds a table {rows[0][0]}, so it looks "
+            "like a CDM, and results are never written to a CDM; choose another schema"
         )
 
 
@@ -81,9 +81,9 @@ def _refuse_tables_of_others(connection: Connection, schema: str, user: str) -> 
     )
     if rows:
         raise ResultsError(
-            f"{connection.where}: rows of {', '.join(name for (name,) in rows)} cannot be read, "
-            "added and removed: GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA "
-            f"{quoted(schema)} TO {quoted(user)}"
+            f"{connection.where}: the user may not read, add and remove rows of "
+            f"{', '.join(name for (name,) in rows)}: GRANT SELECT, INSERT, DELETE "
+            f"ON ALL TABLES IN SCHEMA {quoted(schema)} TO {quoted(user)}"
         )
 
 
@@ -101,7 +101,7 @@ def _take_lock(connection: Connection, schema: str) -> None:
     holder = lock_holder(connection, schema)
     named = "" if holder is None else f" (server process {holder})"
     raise LockHeldError(
-        f"{connection.where}: another run writes to the schema {schema}{named}; "
+        f"{connection.where}: another run is writing to the schema {schema}{named}; "
         "wait for it to end and start again"
     )
 
@@ -116,7 +116,10 @@ def refuse_without_lock(connection: Connection, schema: str) -> None:
     holder = lock_holder(connection, schema)
     ((pid,),) = connection.rows("SELECT pg_backend_pid()")
     if holder != pid:
-        raise ResultsError(f"{connection.where}: the lock of the run is lost; nothing is written")
+        raise ResultsError(
+            f"{connection.where}: this run no longer holds the run lock, so nothing is written; "
+            "start again"
+        )
 
 
 def lock_holder(connection: Connection, schema: str) -> int | None:

@@ -1,1 +1,1 @@
-"""The Spark engine."""
+"""Spark engine, for a cluster or for one machine."""

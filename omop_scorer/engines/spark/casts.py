@@ -1,8 +1,8 @@
-"""Safe casts on Spark: a column of a site's table as the type that the queries expect.
+"""Safe casts in Spark from the type of a site's column to the type that the queries expect.
 
-They read what the casts of the embedded engine read, and nothing else, with ANSI mode on or off:
-a regular expression vouches for a text, and TRY_CAST never fails. Patterns do without backslashes,
-which a session may or may not take for escapes.
+They accept exactly the values that the casts in DuckDB accept, with ANSI mode on or off: a regular
+expression checks a text first, and TRY_CAST never fails. Patterns contain no backslash, because a
+setting of the session decides whether a backslash is an escape.
 """
 
 import re
@@ -14,7 +14,7 @@ from sqlglot import exp
 from omop_scorer.cdm.tables import Kind
 from omop_scorer.config.connections import Cdm
 from omop_scorer.engines.date_formats import as_pattern, month_names
-from omop_scorer.engines.site_columns import fill, present
+from omop_scorer.engines.site_columns import fill, missing_as_null
 from omop_scorer.errors import ConfigurationError
 
 _NATIVE = {
@@ -40,7 +40,7 @@ _CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?"
 
 _ZONE = "(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)?"
 
-#: By declared kind and family of the site's type; `x` stands for the column.
+#: Casts by declared kind and by family of the site's type; `x` is the column.
 _LOSSLESS: Mapping[tuple[str, str], str] = {
     ("integer", "integer"): "CAST(x AS BIGINT)",
     ("double", "integer"): "CAST(x AS DOUBLE)",
@@ -55,7 +55,7 @@ _LOSSLESS: Mapping[tuple[str, str], str] = {
 
 
 def _whole(pattern: str) -> str:
-    """Return a pattern that matches a text as a whole; `$` would let a line break follow."""
+    """Return a pattern that matches only the whole text; `$` would allow a final line break."""
     return f"(?s)^({pattern})(?!.)"
 
 
@@ -71,7 +71,7 @@ _LOSSY: Mapping[tuple[str, str], str] = {
     ("date", "text"): "CASE WHEN TRIM(x) RLIKE "
     f"'{_whole(f'{_DATE}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]+)?)?(Z|[+-][0-9:]+)?)?')}' "
     "THEN TRY_CAST(LEFT(TRIM(x), 10) AS DATE) END",
-    # The clock as it stands there: an offset is not applied.
+    # The time of day is read as written; an offset from UTC is ignored.
     ("timestamp", "text"): f"CASE WHEN TRIM(x) RLIKE '{_whole(f'{_DATE}([T ]{_CLOCK}{_ZONE})?')}' "
     f"THEN TRY_CAST(REGEXP_EXTRACT(TRIM(x), '^{_DATE}([T ]{_CLOCK})?', 0) AS TIMESTAMP_NTZ) END",
 }
@@ -80,13 +80,24 @@ _LOSSY: Mapping[tuple[str, str], str] = {
 def safe_cast(
     column: exp.Expr, native: str, kind: Kind, cdm: Cdm
 ) -> tuple[exp.Expr, exp.Expr | None]:
-    """Return a column's value as a kind, and the condition under which a value is lost.
+    """Return a column cast to a kind, and the condition under which the cast loses its value.
 
-    The condition is None where nothing can be lost. `native` is the site's type; `cdm` says which
-    texts mean missing and how dates are written.
+    Parameters
+    ----------
+    column, native
+        Column of the site and its type there.
+    kind
+        Kind that the queries expect.
+    cdm
+        Settings that list the texts for missing and the date formats.
+
+    Returns
+    -------
+    tuple
+        Cast column, and the condition; None if the cast cannot lose a value.
     """
     family = _family(native)
-    given = present(column, kind, cdm) if family == "text" else column
+    given = missing_as_null(column, kind, cdm) if family == "text" else column
     if template := _LOSSLESS.get((kind, family)):
         return _fill(template, given), None
     if kind == "text":
@@ -104,29 +115,30 @@ def safe_cast(
 
 
 def null(kind: Kind) -> exp.Expr:
-    """Return a missing value of a kind."""
+    """Return NULL as a value of a kind."""
     return sqlglot.parse_one(f"CAST(NULL AS {_NATIVE[kind]})", read="spark")
 
 
 def _literal(character: str) -> str:
     if character in "^]\\[":
         raise ConfigurationError(
-            f"cdm.date_formats: engine spark reads no format with {character!r} in it"
+            f"cdm.date_formats: engine spark does not support {character!r} in a format; "
+            "allowed: any other character"
         )
     return f"[{character}]"
 
 
 def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
-    """Return the day or moment that a format reads, years 1800 to 2299."""
+    """Return the date or timestamp that a format gives, for years 1800 to 2299."""
     pattern, parts = as_pattern(text, "spark", _literal)
     whole = exp.Literal.string(_whole(pattern)).sql(dialect="spark")
 
     def of(part: str) -> str:
-        # The first group is the whole.
+        # Group 1 of the pattern is the whole text.
         return f"REGEXP_EXTRACT(TRIM(x), {whole}, {parts.index(part) + 2})"
 
     if "short year" in parts:
-        # As POSIX has it: 69 to 99 are of the last century.
+        # POSIX: 69 to 99 mean 1969 to 1999, and 00 to 68 mean 2000 to 2068.
         year = f"((TRY_CAST({of('short year')} AS INT) + 31) % 100 + 1969)"
     else:
         year = f"TRY_CAST({of('year')} AS INT)"

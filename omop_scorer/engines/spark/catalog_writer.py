@@ -1,4 +1,4 @@
-"""Results as tables of a Spark catalog: appended, published, and locked by a table."""
+"""Results written to tables of a Spark catalog, where one more table is the run lock."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -9,24 +9,24 @@ from pyspark.sql import DataFrame, SparkSession
 from sqlglot import exp
 
 from omop_scorer.engines.lock_holder import LockHolder
-from omop_scorer.engines.results_folder import LOST, Columns
+from omop_scorer.engines.results_folder import LOCK_LOST, Columns
 from omop_scorer.engines.spark.session import Session, errors_as
 from omop_scorer.engines.spark.source import named
 from omop_scorer.errors import LockHeldError, ResultsError
 
-#: The table whose existence is the lock of a run in a catalog.
+#: Table that exists while a run holds the lock on the schema.
 LOCK = "omop_scorer_run_lock"
 
 
 class CatalogResults:
-    """Results as tables of a catalog, in the format that the session makes tables of."""
+    """Results in tables of a catalog, in the default table format of the session."""
 
     def __init__(self, schema: str, session: Session) -> None:
         self.where = f"results.url spark, schema {schema}"
         if session.forgets_tables:
             raise ResultsError(
-                f"{self.where}: the catalog of this session lives in memory and ends with it; name "
-                "a folder under results.url, or give Spark a catalog that lasts"
+                f"{self.where}: the catalog of this session is in memory and ends with it; set "
+                "results.url to a folder, or give Spark a persistent catalog"
             )
         self._schema = schema.split(".")
         self._home = named(self._schema)
@@ -38,7 +38,7 @@ class CatalogResults:
             self._take_lock()
 
     def _take_lock(self) -> None:
-        """Create the table that is the lock: a catalog lets only one do so."""
+        """Create the lock table; a catalog lets only one process create a table."""
         holder = LockHolder.this_process()
         text = exp.Literal.string(holder.text).sql(dialect="spark")
         create = (
@@ -56,7 +56,9 @@ class CatalogResults:
                     with errors_as(ResultsError, self.where):
                         raise
                 self._refuse_unless_stale()
-        raise LockHeldError(f"{self.where}: another run has just started; try again")
+        raise LockHeldError(
+            f"{self.where}: another run has just started; wait for it to end and start again"
+        )
 
     def _refuse_unless_stale(self) -> None:
         found = lock_holder(self._spark, self._home, self.where)
@@ -64,24 +66,24 @@ class CatalogResults:
             return
         if not found.is_gone():
             raise LockHeldError(
-                f"{self.where}: another run writes to it ({found}); wait for it to end. If it is "
-                f"known to have died, DROP TABLE {self._home}.{LOCK} and start again"
+                f"{self.where}: another run is writing ({found}); wait for it to end and start "
+                f"again. If that process has died, DROP TABLE {self._home}.{LOCK} and start again"
             )
         self._spark.sql(f"DROP TABLE IF EXISTS {self._home}.{LOCK}")
 
     def exists(self) -> bool:
-        """Ask the catalog."""
+        """Return True if the schema exists."""
         with errors_as(ResultsError, self.where):
             return self._spark.catalog.databaseExists(self._home)
 
     def create(self) -> None:
-        """Create the schema, and with it the lock."""
+        """Create the schema, and take the lock in it."""
         with errors_as(ResultsError, self.where):
             self._spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self._home}")
         self._take_lock()
 
     def create_table(self, table: str, columns: Columns) -> None:
-        """Create it, partitioned by run; constraints there are none."""
+        """Create a table partitioned by run, without constraints, unless it exists."""
         declared = ", ".join(f"{name} {spark_type(t)}" for name, t in columns.items())
         by_run = " PARTITIONED BY (run_id)" if "run_id" in columns else ""
         self._sql(
@@ -90,13 +92,13 @@ class CatalogResults:
         )
 
     def add_column(self, table: str, column: str, native: str) -> None:
-        """Add it, unless a migration that died has done so."""
+        """Add a column, unless an interrupted migration has added it."""
         relation = self._relation(table)
         if column not in self._spark.table(relation).columns:
             self._sql(f"ALTER TABLE {relation} ADD COLUMNS ({column} {spark_type(native)})")
 
     def create_view(self, view: exp.Create) -> None:
-        """Create or replace it."""
+        """Create or replace a view."""
         tree = view.copy()
         for table in tree.find_all(exp.Table):
             if table.db == "results":
@@ -104,19 +106,19 @@ class CatalogResults:
         self._sql(tree.sql(dialect="spark", copy=False))
 
     def names(self, table: str) -> Sequence[str]:
-        """Return its full name."""
+        """Return the full name of a table, in parts."""
         return [*self._schema, table]
 
     def _relation(self, table: str) -> str:
         return named(self.names(table))
 
     def columns(self, table: str) -> Sequence[str]:
-        """Ask the catalog."""
+        """Return the columns of a table, in its order."""
         with errors_as(ResultsError, self.where):
             return self._spark.table(self._relation(table)).columns
 
     def append(self, table: str, frame: DataFrame) -> None:
-        """Append by name of column."""
+        """Append a frame by column name."""
         with errors_as(ResultsError, self.where):
             target = self._spark.table(self._relation(table)).schema
             columns = [frame[f.name].cast(f.dataType) for f in target.fields]
@@ -126,11 +128,11 @@ class CatalogResults:
             writer.saveAsTable(self._relation(table))
 
     def append_rows(self, table: str, rows: pa.Table) -> None:
-        """Append as one file."""
+        """Append rows held by the driver, as one file."""
         self.append(table, self._session.frame(rows).coalesce(1))
 
     def remove(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
-        """Delete, or drop partitions where the format cannot delete."""
+        """Remove runs: delete their rows, or drop their partitions if the format has no DELETE."""
         relation = self._relation(table)
         with errors_as(ResultsError, self.where):
             if self._format == "delta":
@@ -138,19 +140,19 @@ class CatalogResults:
                 return
             known = self._spark.sql(f"SHOW PARTITIONS {relation}").collect()
             known_ids = [int(row.partition.removeprefix("run_id=")) for row in known]
-            for run_id in fulfilling(self._spark, known_ids, condition, parameters):
+            for run_id in matching_run_ids(self._spark, known_ids, condition, parameters):
                 self._spark.sql(f"ALTER TABLE {relation} DROP PARTITION (run_id = {run_id})")
 
     def refuse_lost_lock(self) -> None:
-        """Ask the catalog for the table that is the lock: two may have taken over a stale one."""
+        """Check that this process still holds the lock; two may have taken over a stale one."""
         found = lock_holder(self._spark, self._home, self.where)
         if found is None or found.text != self._holder:
             self._holder = None
-            raise LockHeldError(f"{self.where}: {LOST}")
+            raise LockHeldError(f"{self.where}: {LOCK_LOST}")
 
     def close(self) -> None:
-        """Drop the lock, if it is still this process's own."""
-        # Where Java has died, whoever comes next sees that the holder is gone.
+        """Release the lock, if this process still holds it."""
+        # If Java has died, the table stays, and the next run finds that its holder is gone.
         with suppress(ResultsError), errors_as(ResultsError, self.where):
             found = lock_holder(self._spark, self._home, self.where) if self._holder else None
             if found is not None and found.text == self._holder:
@@ -163,7 +165,7 @@ class CatalogResults:
 
 
 def lock_holder(spark: SparkSession, home: str, where: str) -> LockHolder | None:
-    """Return who holds the lock of a schema in a catalog, None where nobody does."""
+    """Return the holder of the lock on a schema of a catalog, or None if it is not locked."""
     with errors_as(ResultsError, where):
         try:
             rows = spark.sql(f"SHOW TBLPROPERTIES {home}.{LOCK}").collect()
@@ -175,16 +177,16 @@ def lock_holder(spark: SparkSession, home: str, where: str) -> LockHolder | None
 
 
 def rename(table: exp.Table, names: Sequence[str]) -> None:
-    """Give a table of a tree, in place, another name, in parts."""
+    """Rename a table of a tree in place; the parts of the name end with the table."""
     parts = [exp.to_identifier(name, quoted=True) for name in names]
     for key, part in zip(("this", "db", "catalog"), [*reversed(parts), None, None], strict=False):
         table.set(key, part)
 
 
-def fulfilling(
+def matching_run_ids(
     spark: SparkSession, run_ids: Sequence[int], condition: str, parameters: Mapping[str, object]
 ) -> list[int]:
-    """Return those of some run ids that fulfil a condition on run_id."""
+    """Return the run ids for which a SQL condition on run_id is true."""
     if not run_ids:
         return []
     known = ", ".join(f"({run_id}L)" for run_id in run_ids)
@@ -193,5 +195,5 @@ def fulfilling(
 
 
 def spark_type(native: str) -> str:
-    """Return the Spark name of a type of DuckDB."""
+    """Return the Spark name of a DuckDB type."""
     return exp.DataType.build(native, dialect="duckdb").sql(dialect="spark")

@@ -1,8 +1,8 @@
-"""The engine for a Spark cluster, or for Spark on one machine.
+"""Spark engine for a CDM in a catalog or in a folder of Parquet files.
 
-Queries run where the data is, and so does the scoring: rows go to the kernel in Arrow batches on
-the executors, and the driver sees aggregates alone. Work tables are files (`spark_work`), results
-a folder or tables of a catalog (`spark_results`).
+Scoring runs on the executors too: they pass Arrow batches to the kernel, and the driver receives
+only aggregates. Work tables are files (`work_tables`). Results are files in a folder, or tables of
+a catalog (`writer`).
 """
 
 import pickle
@@ -22,9 +22,9 @@ from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import CATALOG, Connections
 from omop_scorer.engines.base import Engine, Parameters, Work
 from omop_scorer.engines.site_columns import mapped_columns
-from omop_scorer.engines.spark.bulk import COUNTS, mapped_schema, on_batches
 from omop_scorer.engines.spark.casts import null, safe_cast
 from omop_scorer.engines.spark.catalog_writer import rename
+from omop_scorer.engines.spark.executors import COUNTS, TABLE_INDEX, mapped_schema, on_batches
 from omop_scorer.engines.spark.session import Session, errors_as, quietly
 from omop_scorer.engines.spark.source import CatalogSource, FolderSource
 from omop_scorer.engines.spark.work_tables import WorkTables
@@ -33,13 +33,13 @@ from omop_scorer.errors import OmopScorerError, ResultsError, SqlError
 
 
 class SparkEngine(Engine):
-    """A CDM in a catalog or a folder of Parquet, results in another folder or schema."""
+    """A CDM in a catalog or a folder of Parquet files, results in another folder or schema."""
 
     name = "spark"
     dialect = "spark"
 
     def __init__(self, settings: Connections, *, with_results: bool) -> None:
-        """Open the session, and when asked lock and open the results.
+        """Open the session and the CDM and, if asked, open and lock the results.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class SparkEngine(Engine):
     @property
     def _results(self) -> Results:
         if self._writer is None:
-            raise ResultsError("the results are not open: this command only reads the CDM")
+            raise ResultsError("the results are not open, because this command only reads the CDM")
         return self._writer
 
     @property
@@ -84,7 +84,7 @@ class SparkEngine(Engine):
         return self._work
 
     def find_table(self, table: Table) -> SiteTable | None:
-        """Look in the CDM, or the vocabulary, for the table under any letter case."""
+        """Find the table in the CDM or in the vocabulary, in any letter case."""
         cdm = self._settings.cdm
         wanted = cdm.tables.get(table.name, table.name)
         if table.schema == "vocab":
@@ -92,7 +92,7 @@ class SparkEngine(Engine):
         return self._cdm.find(wanted, cdm.schema_)
 
     def map_table(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
-        """Make a temporary view over the site's table."""
+        """Create a temporary view over the site's table."""
         selected, lost = mapped_columns(table, site, self._settings.cdm, safe_cast, null)
         query = exp.select(*selected).where("FALSE")
         if site is not None:
@@ -108,12 +108,12 @@ class SparkEngine(Engine):
         return dict(zip(lost, map(int, row), strict=True))
 
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
-        """Compute `work.<table>`, or a part that is appended to it."""
+        """Compute `work.<table>`, or a part to append to it, by column position."""
         with errors_as(SqlError, f"{self.site}: work.{table}"):
             return self._staged.stage(table, self._frame(query, parameters))
 
     def load(self, table: str, rows: pa.Table) -> None:
-        """Keep an Arrow table as `work.<table>`, or as a part of it."""
+        """Keep an Arrow table as `work.<table>`, or as a part of it, by column name."""
         with errors_as(SqlError, f"{self.site}: work.{table}"):
             self._staged.load(table, rows)
 
@@ -123,18 +123,22 @@ class SparkEngine(Engine):
             return [tuple(row) for row in self._frame(query, parameters).collect()]
 
     def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
-        """Yield batches that the driver holds all at once; `map_batches` needs none of them."""
+        """Yield batches of a result that the driver holds completely.
+
+        Scoring does not use it: `map_batches` sends no row to the driver.
+        """
         with errors_as(SqlError, f"{self.site}: query"):
             rows = self._frame(query, {}).toArrow()
         yield from rows.to_batches(batch_size)
 
     def map_batches(self, query: exp.Expr, batch_size: int, work: Work) -> Iterator[Any]:
-        """Work on the executors, to which the session sends batches of the run's batch_size.
+        """Apply `work` on the executors.
 
-        What they give is computed once, into files, so that a task that is repeated adds nothing.
+        The session sets the size of the batches, so `batch_size` must be that of the run file.
+        The result is written to files first, so a task that Spark repeats adds no row twice.
         """
         assert batch_size == self._settings.batch_size
-        # Nobody sees the order of the rows, and to sort them would bring them together.
+        # Order is not observable here, and a global sort would shuffle every row.
         query = query.copy()
         query.set("order", None)
         with errors_as(SqlError, f"{self.site}: score"):
@@ -143,18 +147,18 @@ class SparkEngine(Engine):
             tables, _ = work(_only_batch(empty))
             schemas = {name: rows.schema for name, rows in tables.items()}
             with quietly():
-                work_there = on_batches(work, list(schemas), __version__)
-                given = frame.mapInArrow(work_there, mapped_schema(schemas))
-            done, _ = self._staged.write(given)
+                on_partition = on_batches(work, list(schemas), __version__)
+                mapped = frame.mapInArrow(on_partition, mapped_schema(schemas))
+            done, _ = self._staged.write(mapped)
             counts = [
-                pickle.loads(row[0])  # noqa: S301 -- written by our own executors just now
+                pickle.loads(row[0])  # noqa: S301 -- written by our own executors
                 for row in done.where(f.col(COUNTS).isNotNull()).select(COUNTS).collect()
             ]
         for count in counts:
             if isinstance(count, OmopScorerError):
                 raise count
-        for place, name in enumerate(schemas):
-            rows = done.where(f.col("place") == place).select(f"rows_{place}.*")
+        for index, name in enumerate(schemas):
+            rows = done.where(f.col(TABLE_INDEX) == index).select(f"rows_{index}.*")
             schema, _, table = name.partition(".")
             if schema == "work":
                 with errors_as(SqlError, f"{self.site}: {name}"):
@@ -164,7 +168,7 @@ class SparkEngine(Engine):
         yield from counts
 
     def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
-        """Return Spark's SQL and its physical plan."""
+        """Return the query in Spark's SQL, and its physical plan."""
         tree = self._named(query)
         shown, text = tree.sql(dialect="spark", pretty=True), tree.sql(dialect="spark")
         with errors_as(SqlError, f"{self.site}: EXPLAIN"):
@@ -182,12 +186,12 @@ class SparkEngine(Engine):
                 self._results.create_view(statement)
             case exp.Alter(actions=actions):
                 for action in actions:
-                    # That a value may be missing needs no saying: these tables demand none.
+                    # DROP NOT NULL needs no action, because these tables have no constraints.
                     if isinstance(action, exp.ColumnDef):
                         assert action.kind is not None
                         self._results.add_column(table, action.name, action.kind.sql("duckdb"))
                     elif not action.args.get("allow_null"):
-                        raise ResultsError(f"engine spark cannot do: {statement.sql('duckdb')}")
+                        raise _unsupported(statement)
             case exp.Delete():
                 condition = statement.args["where"].this.sql(dialect="spark")
                 self._results.remove(table, condition, parameters)
@@ -198,7 +202,7 @@ class SparkEngine(Engine):
                     frame = self._frame(query, parameters)
                 self._results.append(table, frame)
             case _:
-                raise ResultsError(f"engine spark cannot do: {statement.sql('duckdb')}")
+                raise _unsupported(statement)
 
     def _insert_values(self, table: str, values: exp.Values, parameters: Parameters) -> None:
         columns = self._results.columns(table)
@@ -209,34 +213,34 @@ class SparkEngine(Engine):
         self._results.append_rows(table, pa.Table.from_pylist(rows))
 
     def append(self, table: str, rows: pa.Table) -> None:
-        """Write an Arrow table; a status, only while the lock is this run's own."""
+        """Append an Arrow table; a status only while this run still holds the lock."""
         if table == "scoring_run_status":
             self._results.refuse_lost_lock()
         self._results.append_rows(table, rows)
 
     def has_results(self) -> bool:
-        """Tell whether there is a schema."""
+        """Return True if the schema exists."""
         return self._results.exists()
 
     def create_results_schema(self) -> None:
-        """Create the schema."""
+        """Create an empty schema."""
         self._results.create()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Nothing to do: tables are known at once, rows count when their run is COMPLETE."""
+        """Do nothing: Spark has no transactions, and readers see only COMPLETE runs."""
         yield
 
     def close(self) -> None:
-        """Let go of the lock, put the session back as it was or end it, remove the work tables."""
+        """Release the lock, restore or end the session, and remove the work tables."""
         with ExitStack() as stack:
-            # The work tables last: when the session has ended, nobody writes there any more.
+            # Work tables are removed last, because no task writes to them once the session ends.
             for closable in (self._work, self._session, self._writer):
                 if closable is not None:
                     stack.callback(closable.close)
 
     def _frame(self, tree: exp.Expr, parameters: Parameters) -> DataFrame:
-        """Return a query as a frame, its names in place."""
+        """Return a query as a frame, with real table names."""
         text = self._named(tree).sql(dialect="spark", copy=False)
         return self._spark.sql(text, dict(parameters))
 
@@ -248,6 +252,10 @@ class SparkEngine(Engine):
             elif table.db:
                 rename(table, [f"{self._prefix}{table.db}_{table.name}"])
         return tree
+
+
+def _unsupported(statement: exp.Expr) -> ResultsError:
+    return ResultsError(f"engine spark does not support: {statement.sql('duckdb')}")
 
 
 def _only_batch(table: pa.Table) -> pa.RecordBatch:

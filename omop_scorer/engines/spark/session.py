@@ -1,4 +1,4 @@
-"""The Spark session that a run uses: found, or made and ended by the run."""
+"""Spark session of a run, with translated errors. The run uses an active session or starts one."""
 
 import os
 import signal
@@ -27,31 +27,31 @@ _Context: Any = None
 try:
     from py4j.protocol import Py4JError
     from pyspark.core.context import SparkContext
-except ModuleNotFoundError:  # the client of Spark Connect alone does without Java
+except ModuleNotFoundError:  # an installation for Spark Connect only has no Java gateway
     pass
 else:
     _ERRORS, _Context = (PySparkException, Py4JError), SparkContext
 
 _NO_SESSION: tuple[type[Exception], ...] = (*_ERRORS, OSError)
 
-#: What Spark logs of a failing task may repeat a value: whoever wants its log says so.
+#: Spark's log of a failed task may repeat a value, so a site that wants the log must enable it.
 _QUIET = {
     "spark.log.level": "OFF",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    # A run that is killed leaves the rows that it shuffled on the disk.
+    # A run that is killed leaves shuffled rows on the disk.
     "spark.io.encryption.enabled": "true",
 }
 
-#: PySpark's own loggers write the whole text of an error, values included.
+#: Loggers of PySpark that write the whole text of an error, values included.
 _LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
 
 class Session:
-    """A Spark session under the settings that a run needs, which are put back at the end.
+    """A Spark session with the settings that a run needs; `close` restores the earlier settings.
 
-    Spark itself says which one: the active one, as in a notebook; one over Spark Connect where
-    SPARK_REMOTE is set; or a new one, by `spark.settings` and Spark's own files.
+    It is the active session, as in a notebook; or a session over Spark Connect if SPARK_REMOTE is
+    set; or a new session, made with `spark.settings` and Spark's own configuration files.
 
     Raises
     ------
@@ -63,15 +63,15 @@ class Session:
         try:
             with quietly():
                 active = SparkSession.getActiveSession()
-                # Another thread of a notebook may have made one.
+                # Another thread of a notebook may have started Spark.
                 is_found = active is not None or _has_context()
                 self.spark = active or _new_session(settings.spark.settings)
         except _NO_SESSION as error:
             raise ConnectionFailedError(
-                f"no Spark session can be had ({_kind(error)}): it needs Java 17 or later (set "
-                "JAVA_HOME), or a server that SPARK_REMOTE names"
+                f"no Spark session can be started ({_kind(error)}): install Java 17 or later and "
+                "set JAVA_HOME, or set SPARK_REMOTE to the address of a Spark Connect server"
             ) from None
-        # PySpark's own would call Java amid a call to Java, and complain of that at length.
+        # PySpark's handler would call Java during another call to Java, and print a long error.
         if signal.getsignal(signal.SIGINT) is not on_interrupt:
             signal.signal(signal.SIGINT, on_interrupt)
         self.is_own = not is_found
@@ -91,17 +91,17 @@ class Session:
             self.spark.conf.set(name, value)
 
     def frame(self, rows: pa.Table) -> DataFrame:
-        """Return an Arrow table that the driver holds as a frame, of no rows too."""
+        """Return an Arrow table, which may be empty, as a frame."""
         schema = from_arrow_schema(rows.schema, prefer_timestamp_ntz=True)
         return self.spark.createDataFrame(rows, schema)
 
     def show(self, frame: DataFrame, view: str) -> None:
-        """Let queries find a frame under a name, until close."""
+        """Register a frame as a temporary view until the session is closed."""
         frame.createOrReplaceTempView(view)
         self._views.add(view)
 
     def setting(self, name: str) -> str | None:
-        """Return a setting of the session, None where it has none or does not say."""
+        """Return a setting of the session, or None if it is not set or cannot be read."""
         try:
             return self.spark.conf.get(name, None)
         except PySparkException:
@@ -109,20 +109,20 @@ class Session:
 
     @property
     def is_local(self) -> bool:
-        """Whether the executors are known to be on this machine; of a server nobody knows."""
+        """True if the executors run on this machine; always False over Spark Connect."""
         return not self.is_remote and (self.setting("spark.master") or "").startswith("local")
 
     @property
     def forgets_tables(self) -> bool:
-        """Whether its catalog vanishes with it, and nobody else can see what is in it."""
+        """True if its catalog is in memory: no other session sees it, and it ends with this one."""
         is_ours = self.is_own and not self.is_remote
         return is_ours and self.setting("spark.sql.catalogImplementation") == "in-memory"
 
     def close(self) -> None:
-        """End the session, if it was made for the run; else drop views and put settings back."""
+        """End the session if the run started it; else drop the views and restore the settings."""
         for logger in self._silenced:
             logger.disabled = False
-        # Where Java has died there is nothing to put back, and why the run failed matters more.
+        # If Java has died, there is nothing to restore, and the error of the run matters more.
         with suppress(*_ERRORS):
             if self.is_own:
                 self.spark.stop()
@@ -140,10 +140,10 @@ def _new_session(settings: Mapping[str, str]) -> SparkSession:
     builder = SparkSession.builder.appName("omop-scorer")
     server = urlsplit(os.environ.get("SPARK_REMOTE", ""))
     if server.scheme == "sc":
-        # What it logs was settled when it started.
-        _knock(server.hostname or "", server.port or 15002)
+        # The server decides what it logs, so `_QUIET` is not applied.
+        _refuse_silent_server(server.hostname or "", server.port or 15002)
     else:
-        # The executors of one machine must find this package: they run the same interpreter.
+        # Executors on this machine must find this package, so they run the same interpreter.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
         settings = _QUIET | dict(settings)
@@ -152,10 +152,10 @@ def _new_session(settings: Mapping[str, str]) -> SparkSession:
     return builder.getOrCreate()
 
 
-def _knock(host: str, port: int) -> None:
-    """Fail at once where nobody listens: PySpark would try for twenty minutes, and not say so.
+def _refuse_silent_server(host: str, port: int) -> None:
+    """Raise an error at once if no server listens; PySpark would retry silently for 20 minutes.
 
-    Behind a proxy that cannot be known.
+    Behind a proxy this cannot be tested.
     """
     if getproxies():
         return
@@ -171,11 +171,11 @@ def _knock(host: str, port: int) -> None:
 def _needed(settings: Connections) -> Mapping[str, str]:
     return {
         "spark.sql.session.timeZone": settings.cdm.time_zone,
-        # A file that is gone or broken is no table with fewer rows.
+        # A missing or corrupt file must fail, and not give a table with fewer rows.
         "spark.sql.files.ignoreMissingFiles": "false",
         "spark.sql.files.ignoreCorruptFiles": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(settings.batch_size),
-        # Files hold the days that are meant, whoever wrote them.
+        # Dates in files are read and written as they are, without conversion of calendars.
         "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
         "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
         "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
@@ -184,7 +184,7 @@ def _needed(settings: Connections) -> Mapping[str, str]:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep PySpark's doubts about pandas to itself: no frame of pandas passes between them."""
+    """Suppress PySpark's warnings about pandas, because no pandas frame is passed to it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, message=".*pandas")
         yield
@@ -192,7 +192,10 @@ def quietly() -> Iterator[None]:
 
 @contextmanager
 def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
-    """Turn Spark's errors into ours; of their texts only those that name objects are kept."""
+    """Raise errors of Spark as `error_class`, naming `where` and without a patient's value.
+
+    The text of an error is kept only if it names objects and no values.
+    """
     try:
         yield
     except SystemExit:
@@ -201,16 +204,17 @@ def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
     except _ERRORS as error:
         text = str(error)
         if "No space left" in text:
-            raise error_class(f"{where}: the disk is full, no space is left") from None
+            raise error_class(
+                f"{where}: no space is left on the disk; free some and start again"
+            ) from None
         detail = (
-            text.partition("\n")[0]
-            if isinstance(error, AnalysisException)
-            else "spark.log.level under spark.settings lets Spark say more, values of patients too"
+            "set spark.log.level under spark.settings to see Spark's log, which may show values of "
+            "patients"
         )
+        if isinstance(error, AnalysisException):
+            detail = text.partition("\n")[0]
         if "ModuleNotFoundError" in text:
-            detail = (
-                "a package is missing on the executors, where omop-scorer must be installed too"
-            )
+            detail = "a Python package is missing on the executors; install omop-scorer there too"
         raise error_class(
             f"{where}: Spark refused the statement ({_kind(error)}): {detail}"
         ) from None
@@ -221,10 +225,10 @@ def _has_context() -> bool:
 
 
 def _forget_connection() -> None:
-    """Let the next call have a connection of its own.
+    """Give the next call to Java a new connection.
 
-    A signal amid a call leaves its answer unread, which the next one would take for its own. py4j
-    sees to that after an interrupt from the keyboard only.
+    A signal during a call leaves its answer unread, and the next call would read it as its own.
+    py4j handles this only for an interrupt from the keyboard.
     """
     if _Context is not None and _Context._gateway is not None:
         _Context._gateway._gateway_client.thread_connection.connection = None

@@ -1,4 +1,4 @@
-"""Where Spark finds the tables of a CDM: in a schema of a catalog, or as a folder of Parquet."""
+"""Tables of a CDM in a schema of a Spark catalog, or as Parquet files in a folder."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,21 +14,21 @@ _TEXT_FILES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 
 class CatalogSource:
-    """The tables of the session's catalog, by schema and name, in any letter case."""
+    """Tables of the session's catalog, found by schema and name in any letter case."""
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
         self._names: dict[str, Mapping[str, str]] = {}
 
     def find(self, table: str, schema: str | None) -> SiteTable | None:
-        """Find a table in a schema; without one, in the session's current schema.
+        """Find a table in a schema, by default in the current schema of the session.
 
         Raises
         ------
         CdmError
-            There is no such schema.
+            The schema does not exist, or the table cannot be read.
         """
-        # In full: a temporary view of the session may have the name of a table.
+        # The full name, because a temporary view of the session may have the name of the table.
         catalog = self._spark.catalog
         home = [catalog.currentCatalog(), catalog.currentDatabase()]
         if schema:
@@ -49,19 +49,19 @@ class CatalogSource:
                 rows = self._spark.sql(f"SHOW TABLES{home and f' IN {home}'}").collect()
             except AnalysisException as error:
                 raise CdmError(
-                    f"cdm.url spark: no schema {schema!r} ({error.getCondition()}); write "
-                    "schema, or catalog.schema"
+                    f"cdm.url spark: no schema {schema!r} ({error.getCondition()}); set cdm.schema "
+                    "or cdm.vocabulary_schema to schema or catalog.schema"
                 ) from None
         return {row.tableName.lower(): row.tableName for row in rows if not row.isTemporary}
 
 
 class FolderSource:
-    """Parquet files, or folders of them, named like the tables in any letter case.
+    """Parquet files, or folders of them, named after the tables in any letter case.
 
     Raises
     ------
     ConnectionFailedError
-        There is no such folder.
+        The folder does not exist.
     """
 
     def __init__(self, session: Session, key: str, url: str, prefix: str) -> None:
@@ -73,7 +73,7 @@ class FolderSource:
         if not self._path.is_dir():
             raise ConnectionFailedError(
                 f"{self._where}: no such folder; engine spark reads a folder of Parquet files, or "
-                "with the word spark the tables of a catalog"
+                "the tables of a catalog if the url is the word spark"
             )
 
     def find(self, table: str, _schema: str | None) -> SiteTable | None:
@@ -82,18 +82,18 @@ class FolderSource:
         Raises
         ------
         CdmError
-            Several files stand for it, it is no Parquet, or it cannot be read.
+            Several files match, the file is not Parquet, or it cannot be read.
         """
         entries = {path.name.lower(): path for path in sorted(self._path.iterdir())}
         name = table.lower()
         matches = [entries[n] for n in (name, f"{name}.parquet") if n in entries]
         if not matches:
             if texts := [name + suffix for suffix in _TEXT_FILES if name + suffix in entries]:
-                raise CdmError(f"{self._where}/{texts[0]}: engine spark reads Parquet, not text")
+                raise CdmError(f"{self._where}/{texts[0]}: engine spark reads Parquet, not CSV")
             return None
         if len(matches) > 1:
             found = ", ".join(path.name for path in matches)
-            raise CdmError(f"{self._where}: {found} all stand for table {table}")
+            raise CdmError(f"{self._where}: table {table} is found as {found}; keep one of them")
         (path,) = matches
         label = f"{self._where}/{path.name}"
         try:
@@ -104,8 +104,8 @@ class FolderSource:
             raise CdmError(f"{label}: cannot be read as Parquet ({error.getCondition()})") from None
         if path.is_dir() and n_read != (n_there := len(list(path.rglob("*.parquet")))):
             raise CdmError(
-                f"{label}: holds {n_there} Parquet files, of which Spark reads {n_read}: only "
-                "those that stand in the folder itself, or below folders named key=value"
+                f"{label}: holds {n_there} Parquet files, but Spark reads only {n_read}; put all "
+                "files in the folder itself, or in subfolders named key=value"
             )
         self._n_views += 1
         view = f"{self._prefix}site_{self._n_views}"
@@ -114,7 +114,7 @@ class FolderSource:
 
 
 def named(names: Sequence[str]) -> str:
-    """Return a name in parts as an identifier."""
+    """Return a name, given in parts, as a quoted identifier."""
     return ".".join("`" + name.replace("`", "``") + "`" for name in names)
 
 

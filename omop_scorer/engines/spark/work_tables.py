@@ -1,7 +1,7 @@
-"""The work tables of a run on Spark: files in a scratch folder, seen through temporary views.
+"""Work tables of a Spark run: files in a scratch folder, read through temporary views.
 
-Spark has no temporary tables. A view alone would be computed again at every use; files are
-computed once, are the same at every use, outlive an executor, and tell the optimiser their size.
+Spark has no temporary tables, and it computes a view again at every use. Files are computed once,
+are the same at every use, survive the loss of an executor, and tell the optimiser their size.
 """
 
 import shutil
@@ -21,37 +21,37 @@ from omop_scorer.errors import ConfigurationError, ResultsError
 
 _PREFIX = "omop-scorer-"
 
-#: A file in each scratch folder that says whose it is; Spark takes no notice of such a name.
+#: File in each scratch folder that names its run. Spark ignores names that start with "_".
 _HOLDER = "_holder"
 
 
 def _remove_leftovers(scratch: Path) -> None:
-    """Remove the folders of runs of this machine that were killed: rows of patients are in them."""
+    """Remove the folders of killed runs of this machine, because they hold rows of patients."""
     for file in scratch.glob(f"{_PREFIX}*/{_HOLDER}"):
         try:
             is_gone = LockHolder(file.read_text(encoding="utf-8")).is_gone()
-        except OSError:  # somebody else's, or gone meanwhile
+        except OSError:  # it belongs to another user, or was removed meanwhile
             continue
         if is_gone:
             shutil.rmtree(file.parent, ignore_errors=True)
 
 
 class WorkTables:
-    """Work tables by name, each the parts that were staged or loaded one after the other.
+    """Work tables by name. Each is the union of the parts that were staged or loaded.
 
     Parameters
     ----------
     session
-        Its temporary views show the tables.
+        Session that holds the temporary views.
     prefix
-        Stands before the names of the views.
+        Prefix of the names of the views.
     scratch
-        A folder that the driver and all executors share; None: a temporary folder.
+        Folder that the driver and all executors share; None for a temporary folder.
 
     Raises
     ------
     ConfigurationError
-        The executors may be elsewhere, and no folder is named.
+        No folder is named, although the executors may run on other machines.
     ResultsError
         The folder cannot be written.
     """
@@ -59,8 +59,8 @@ class WorkTables:
     def __init__(self, session: Session, prefix: str, scratch: str | None) -> None:
         if scratch is None and not session.is_local:
             raise ConfigurationError(
-                "spark.scratch: the executors may be on other machines: name a folder that the "
-                "driver and all of them share"
+                "spark.scratch: the executors may be on other machines; set it to a folder that "
+                "the driver and all executors share"
             )
         self._session = session
         self._spark = session.spark
@@ -73,13 +73,16 @@ class WorkTables:
             holder = LockHolder.this_process().text
             (self._folder / _HOLDER).write_text(holder, encoding="utf-8")
         except OSError as error:
-            raise ResultsError(f"no scratch folder can be written: {error.strerror}") from None
+            raise ResultsError(
+                f"spark.scratch: no folder can be created in {scratch or 'the temporary folder'}: "
+                f"{error.strerror}"
+            ) from None
         self._parts: dict[str, list[DataFrame]] = {}
         self._n_rows: dict[str, int] = {}
         self._n_files = 0
 
     def stage(self, name: str, frame: DataFrame) -> int:
-        """Compute a part of a table, columns by order; return the rows that the table now holds."""
+        """Compute a part of a table, by column position; return the number of rows of the table."""
         if parts := self._parts.get(name):
             frame = _as(frame.toDF(*parts[0].columns), parts[0].schema)
         written, n_rows = self.write(frame)
@@ -87,27 +90,27 @@ class WorkTables:
         return self._n_rows[name]
 
     def load(self, name: str, rows: pa.Table) -> None:
-        """Add a small part that the driver holds, columns by name."""
+        """Add a small part held by the driver, by column name."""
         frame = self._session.frame(rows)
         if parts := self._parts.get(name):
             frame = _as(frame, parts[0].schema)
         self._add(name, frame, rows.num_rows)
 
     def add(self, name: str, frame: DataFrame) -> None:
-        """Add a part that is already computed, columns by name."""
+        """Add a part that is already computed, by column name."""
         if parts := self._parts.get(name):
             frame = _as(frame, parts[0].schema)
         self._add(name, frame, 0)
 
     def write(self, frame: DataFrame) -> tuple[DataFrame, int]:
-        """Compute a frame into files; return the frame of the files, and its rows."""
+        """Compute a frame into files; return a frame that reads them, and its number of rows."""
         self._n_files += 1
         folder = self._folder / str(self._n_files)
         frame.write.parquet(folder.as_uri())
         if not (folder / "_SUCCESS").exists():
             raise ResultsError(
-                "spark.scratch: what the executors write there cannot be seen by the driver: name "
-                "a folder that all of them share"
+                "spark.scratch: the driver cannot see the files that the executors write there; "
+                "set it to a folder that the driver and all executors share"
             )
         n_rows = sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
         return self._spark.read.schema(frame.schema).parquet(folder.as_uri()), n_rows
@@ -119,8 +122,8 @@ class WorkTables:
         self._session.show(reduce(DataFrame.unionAll, parts), f"{self._prefix}work_{name}")
 
     def close(self) -> None:
-        """Remove the files; the next run removes what cannot be removed now."""
-        # A task that is being stopped may write for a moment yet.
+        """Remove the files; the next run removes those that cannot be removed now."""
+        # A task that is being stopped may still write for a moment.
         for _ in range(50):
             tables = [path for path in self._folder.glob("*") if path.name != _HOLDER]
             if not tables:
@@ -132,5 +135,5 @@ class WorkTables:
 
 
 def _as(frame: DataFrame, schema: StructType) -> DataFrame:
-    """Return the columns of a schema, in its order and of its types."""
+    """Return the columns of a frame in the order and with the types of a schema."""
     return frame.select(*(frame[field.name].cast(field.dataType) for field in schema.fields))

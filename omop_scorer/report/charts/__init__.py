@@ -1,1 +1,1 @@
-"""Charts of the population report."""
+"""Charts of the population report, drawn as SVG."""

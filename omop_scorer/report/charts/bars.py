@@ -1,7 +1,7 @@
-"""Bars: shares with intervals, and wholes divided into parts.
+"""Bar charts: shares with intervals, and wholes divided into parts.
 
-A share that is None is not shown; it is hatched, never drawn as zero. One that is NaN is of nobody;
-nothing is drawn.
+A share of None is not shown; it is hatched and never drawn as zero. A share of NaN is a share of
+zero persons; nothing is drawn for it.
 """
 
 import math
@@ -24,17 +24,17 @@ from omop_scorer.report.charts.canvas import (
     wrap,
 )
 
-#: Of Okabe and Ito: told apart with any of the usual kinds of colour blindness.
+#: From Okabe and Ito: distinct for readers with any common colour blindness.
 CLASS_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 
 NO_DIFFERENCE = Look("#cfd4db")
 
 SITE = Look(ACCENT_MIDDLE)
 
-#: The marks of what is compared: shapes as well as colours.
+#: Mark shapes of the figures compared with, because colour alone is not enough.
 TRIALS, HEALTH_SYSTEM = "D", "s"
 
-#: Room for half a mark at 0, and for the half of "0%".
+#: Room for half a mark at 0 and for half of the text "0%", in inches.
 _LEFT = 0.12
 
 
@@ -51,7 +51,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class BarGroup:
-    """One or more bars under one label, and marks of what they are compared with."""
+    """One or more bars under one label, with marks for the figures they are compared with."""
 
     label: str
     bars: Sequence[Bar]
@@ -60,7 +60,7 @@ class BarGroup:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of a legend: an area (a look) or a mark (a shape)."""
+    """A legend entry: an area (`look`) or a mark (`shape`)."""
 
     text: str
     look: Look | None = None
@@ -71,7 +71,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole divided into parts; a part of None is not shown, nor is some of it when it hides."""
+    """A whole divided into parts. A part of None is not shown; nor are others if `hides` is set."""
 
     label: str
     parts: Sequence[float | None]
@@ -80,7 +80,7 @@ class Whole:
 
 
 def bars(groups: Sequence[BarGroup], legend: Sequence[Entry] = ()) -> Picture:
-    """Draw bars from 0 with 95% intervals, each with its number beside it."""
+    """Draw bars from 0 with their 95% intervals, each with its text on the right."""
     texts = [bar.text for group in groups for bar in group.bars]
     right = max((text_width(text, SMALL) for text in texts), default=0) + 0.12
     width = WIDTH - right - _LEFT - 0.06
@@ -102,47 +102,47 @@ def bars(groups: Sequence[BarGroup], legend: Sequence[Entry] = ()) -> Picture:
     draw_legend(canvas, legend)
     bottom = start + sum(heights)
 
-    def place(share: float) -> float:
+    def x_of(share: float) -> float:
         return _LEFT + share / top * width
 
-    percent_axis(canvas, place, top, step, start, bottom)
+    percent_axis(canvas, x_of, top, step, start, bottom)
     y = start
     for group, height in zip(groups, heights, strict=True):
         canvas.box(_LEFT + 0.01, y, text_width(group.label), line, Look(PAPER))
         canvas.text(_LEFT, y + line / 2, group.label)
         for i, bar in enumerate(group.bars):
             above = y + line + i * thick
-            _draw_bar(canvas, bar, place, above + 0.02, thick - 0.04)
+            _draw_bar(canvas, bar, x_of, above + 0.02, thick - 0.04)
             canvas.text(WIDTH, above + thick / 2, bar.text, align="right", size=SMALL)
         middle = y + line + thick * len(group.bars) / 2
         for shape, share in group.marks:
-            canvas.mark(place(share), middle, shape, filled=False)
+            canvas.mark(x_of(share), middle, shape, filled=False)
         y += height
     return canvas.picture(shows=any(is_known(bar.share) for group in groups for bar in group.bars))
 
 
 def is_known(value: float | None) -> bool:
-    """Say whether a value is neither hidden (None) nor of nobody (NaN)."""
+    """Return True if a value is neither hidden (None) nor a share of zero persons (NaN)."""
     return value is not None and not math.isnan(value)
 
 
 def _draw_bar(
-    canvas: Canvas, bar: Bar, place: Callable[[float], float], y: float, height: float
+    canvas: Canvas, bar: Bar, x_of: Callable[[float], float], y: float, height: float
 ) -> None:
     if bar.share is None:
-        canvas.hidden(place(0), y, 0.5, height)
+        canvas.hidden(x_of(0), y, 0.5, height)
         return
     if math.isnan(bar.share):
         return
-    canvas.box(place(0), y, place(bar.share) - place(0), height, bar.look)
+    canvas.box(x_of(0), y, x_of(bar.share) - x_of(0), height, bar.look)
     if bar.low is not None and bar.high is not None:
-        canvas.interval(place(bar.low), place(bar.high), y + height / 2)
+        canvas.interval(x_of(bar.low), x_of(bar.high), y + height / 2)
 
 
 def stacked(wholes: Sequence[Whole], legend: Sequence[Entry]) -> Picture:
-    """Draw wholes as bars of one length, divided into parts; the legend holds the parts' looks.
+    """Draw wholes as bars of equal length, divided into parts that look like the legend's areas.
 
-    What the shown parts leave of a whole is hatched when a part of it is not shown.
+    If a part of a whole is not shown, the rest of its bar is hatched.
     """
     looks = [entry.look for entry in legend if entry.look is not None]
     widest = max((text_width(whole.label, SMALL) for whole in wholes), default=0)
@@ -190,7 +190,7 @@ def _draw_parts(
 
 
 def percent_step(highest: float) -> float:
-    """Return a round step that divides an axis from 0 to `highest` into 2 to 6."""
+    """Return a round step that divides an axis from 0 to `highest` into 2 to 6 parts."""
     for step in (0.01, 0.02, 0.05, 0.1, 0.2):
         if highest <= 5 * step:
             return step
@@ -199,39 +199,39 @@ def percent_step(highest: float) -> float:
 
 def percent_axis(
     canvas: Canvas,
-    place: Callable[[float], float],
+    x_of: Callable[[float], float],
     highest: float,
     step: float,
     top: float,
     bottom: float,
 ) -> None:
-    """Draw upright rules at round shares, and name them below."""
+    """Draw vertical rules at round shares, with their values below."""
     for i in range(round(highest / step) + 1):
-        x = place(i * step)
+        x = x_of(i * step)
         canvas.rule([x, x], [top, bottom], colour=SOFT if i == 0 else RULE)
         canvas.text(x, bottom + 0.13, f"{i * step:.0%}", align="center", size=SMALL, colour=SOFT)
 
 
-def _places(legend: Sequence[Entry]) -> list[tuple[float, int]]:
-    """Return x and line of each entry."""
-    places, x, line = [], 0.0, 0
+def _positions(legend: Sequence[Entry]) -> list[tuple[float, int]]:
+    """Return x and line number of each entry."""
+    positions, x, line = [], 0.0, 0
     for entry in legend:
         wide = 0.24 + text_width(entry.text, SMALL) + 0.16
         if x and x + wide - 0.16 > WIDTH:
             x, line = 0.0, line + 1
-        places.append((x, line))
+        positions.append((x, line))
         x += wide
-    return places
+    return positions
 
 
 def legend_height(legend: Sequence[Entry]) -> float:
-    """Return how much room a legend takes on top of a drawing."""
-    return (_places(legend)[-1][1] + 1) * 0.21 + 0.07 if legend else 0.04
+    """Return the height of a legend above a drawing, in inches."""
+    return (_positions(legend)[-1][1] + 1) * 0.21 + 0.07 if legend else 0.04
 
 
 def draw_legend(canvas: Canvas, legend: Sequence[Entry]) -> None:
-    """Draw a legend on top, in as many lines as it needs."""
-    for entry, (x, line) in zip(legend, _places(legend), strict=True):
+    """Draw a legend at the top, in as many lines as it needs."""
+    for entry, (x, line) in zip(legend, _positions(legend), strict=True):
         y = 0.11 + 0.21 * line
         if entry.look is not None:
             canvas.box(x, y - 0.06, 0.18, 0.12, entry.look)
@@ -244,5 +244,5 @@ def draw_legend(canvas: Canvas, legend: Sequence[Entry]) -> None:
         canvas.text(x + 0.24, y, entry.text, size=SMALL)
 
 
-#: What stands in every legend of a drawing in which something is hatched.
+#: Legend entry of every drawing with a hatched value.
 NOT_SHOWN = Entry("not shown", shape="hidden")

@@ -1,7 +1,8 @@
-"""A sheet to draw on, in inches from its top left corner, and what it becomes: an SVG in text.
+"""A canvas measured in inches from its top left corner, saved as an SVG data URI.
 
-Matplotlib draws, without pyplot and its global state. The same drawing gives the same bytes: no
-date, fixed identifiers, letters as outlines; and within `plain_settings` whatever a user has set.
+Matplotlib draws without pyplot and its global state. The same drawing always gives the same bytes:
+there is no date, identifiers are fixed, letters are outlines, and `plain_settings` ignores the
+user's matplotlib configuration.
 """
 
 import base64
@@ -26,17 +27,17 @@ WIDTH = 5.2
 
 SIZE, SMALL = 10.0, 9.4
 
-#: From one line of small text to the next, in inches.
+#: Distance between two lines of small text, in inches.
 LINE = 0.165
 
-#: On a middling colour the ink of the page would not be dark enough.
+#: Text colour on medium colours, where INK has too little contrast.
 _BLACK = "#0b0f15"
 
 INK, SOFT, RULE, PAPER = "#1d2530", "#566070", "#d9dde3", "#ffffff"
 
 ACCENT, ACCENT_MIDDLE, ACCENT_PALE = "#45397f", "#8a82bd", "#c9c4e2"
 
-#: Not shown, because the count is small: hatched, so that nobody reads it as zero.
+#: Colours of hatched areas: values not shown, which must not look like zero.
 HIDDEN, HIDDEN_LINE = "#eceef1", "#9aa3b0"
 
 _SETTINGS: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "omop-scorer"}
@@ -45,37 +46,37 @@ _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
 def plain_settings() -> AbstractContextManager[None]:
-    """Return a context in which matplotlib draws as it comes, whatever its user has set."""
+    """Return a context in which matplotlib uses its defaults, not the user's settings."""
     defaults = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
     return mpl.rc_context(defaults | _SETTINGS)
 
 
 @dataclass(frozen=True)
 class Look:
-    """How an area is filled: a colour, or several as stripes one above the other."""
+    """The fill of an area: one colour, or several as horizontal stripes."""
 
     colour: str
     others: tuple[str, ...] = ()
 
     @property
     def ink(self) -> str:
-        """The colour in which text on it is legible."""
+        """The text colour that is legible on this fill."""
         return PAPER if luminance(self.colour) < 0.18 else _BLACK
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing as it is embedded in a page, with its size in inches."""
+    """A drawing as a data URI, with its size in inches."""
 
     source: str
     width: float
     height: float
     shows: bool
-    """Whether there is anything on it that is not hidden."""
+    """False if every figure of the drawing is hidden."""
 
 
 class Canvas:
-    """A sheet of a height in inches, as wide as every other; x to the right, y downwards."""
+    """A drawing area of a given height and fixed width, in inches; x to the right, y downwards."""
 
     def __init__(self, height: float) -> None:
         self.height = height
@@ -153,7 +154,7 @@ class Canvas:
         self._axes.add_line(Line2D(xs, ys, color=colour, linewidth=0.8, zorder=0))
 
     def interval(self, low: float, high: float, y: float, *, colour: str = INK) -> None:
-        """Draw an interval with end marks, edged with white so that it shows on any colour."""
+        """Draw an interval with end marks and a white edge, visible on any colour."""
         for tint, width in ((PAPER, 3.2), (colour, 1.2)):
             self.line([low, high], [y, y], colour=tint, width=width)
             for x in (low, high):
@@ -162,7 +163,7 @@ class Canvas:
     def mark(
         self, x: float, y: float, shape: str, *, colour: str = INK, filled: bool = True
     ) -> None:
-        """Put a mark: `o`, `D`, `s`, `^` or `v`."""
+        """Draw a mark: `o`, `D`, `s`, `^` or `v`."""
         self._axes.add_line(
             Line2D(
                 [x],
@@ -182,7 +183,7 @@ class Canvas:
         right: tuple[float, float, float],
         look: Look,
     ) -> None:
-        """Draw a bent band between two vertical sides, each as x, top and bottom."""
+        """Draw a curved band between two vertical sides, each given as x, top and bottom."""
         (x0, top0, bottom0), (x1, top1, bottom1) = left, right
         middle = (x0 + x1) / 2
         points = [
@@ -194,7 +195,7 @@ class Canvas:
         self._add(PathPatch(path, facecolor=look.colour, alpha=0.42, edgecolor="none"))
 
     def arrow(self, x0: float, y0: float, x1: float, y1: float, *, colour: str = SOFT) -> None:
-        """Draw a straight arrow, level or upright."""
+        """Draw a horizontal or vertical arrow."""
         self.line([x0, x1], [y0, y1], colour=colour, width=1.1)
         head = (
             [(x1, y1), (x1 - 0.07, y1 - 0.04), (x1 - 0.07, y1 + 0.04)]
@@ -204,15 +205,15 @@ class Canvas:
         self._add(Polygon(head, facecolor=colour, edgecolor="none"))
 
     def _add(self, patch: Patch) -> None:
-        # What is drawn later lies above, patches and lines alike.
+        # Patches get the order of lines, so that whatever is drawn later lies on top.
         patch.set_zorder(2)
         self._axes.add_patch(patch)
 
     def picture(self, *, shows: bool) -> Picture:
-        """Return the drawing as a data URI; `shows` says whether a figure of it is not hidden."""
+        """Return the drawing as a data URI; `shows` is False if every figure of it is hidden."""
         target = io.BytesIO()
         with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
-            # A name of a site may hold letters that the font lacks; the page itself has them.
+            # A site's name may contain letters that the font lacks; the page shows them in text.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             FigureCanvasSVG(self._figure)
             self._figure.savefig(target, format="svg", metadata=_NO_METADATA)
@@ -221,7 +222,7 @@ class Canvas:
 
 
 def text_width(text: str, size: float = SIZE, *, bold: bool = False) -> float:
-    """Return how wide a line of text is, in inches."""
+    """Return the width of a line of text, in inches."""
     return _width_at_100_points(text, bold) * size / 100 / 72
 
 
@@ -232,13 +233,12 @@ def _width_at_100_points(text: str, bold: bool) -> float:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         font.set_text(text, flags=LoadFlags.NO_HINTING)
-    # In 64ths of a point.
-    width, _ = font.get_width_height()
-    return float(width) / 64
+    width_in_64ths, _ = font.get_width_height()
+    return float(width_in_64ths) / 64
 
 
 def wrap(text: str, width: float, size: float = SIZE) -> list[str]:
-    """Break a text into lines no wider than so many inches (one word a line at least)."""
+    """Break a text into lines of at most a width in inches, with at least one word a line."""
     lines: list[str] = []
     for word in text.split():
         if lines and text_width(f"{lines[-1]} {word}", size) <= width:

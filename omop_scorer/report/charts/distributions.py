@@ -1,6 +1,6 @@
-"""Pictures of how values spread: pyramids, histograms, marks on a line, ranges.
+"""Charts of distributions: pyramids, histograms, dots and ranges.
 
-A count or share that is None is not shown; it is hatched, never drawn as zero.
+A count or share of None is not shown; it is hatched and never drawn as zero.
 """
 
 import math
@@ -27,7 +27,7 @@ from omop_scorer.report.charts.canvas import (
 
 @dataclass(frozen=True)
 class Bin:
-    """Persons whose value is `low` or more and below `high`, as a share of all."""
+    """Persons whose value is at least `low` and below `high`, as a share of all persons."""
 
     low: float
     high: float
@@ -36,7 +36,7 @@ class Bin:
 
     @property
     def heights(self) -> tuple[float | None, float | None]:
-        """Share and expected share for each unit of width: bins may be of several widths."""
+        """Share and expected share per unit of width, because bins may differ in width."""
         width = self.high - self.low
         return (
             None if self.share is None else self.share / width,
@@ -46,7 +46,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Panel:
-    """One histogram; `percentiles` (1, 5, 25, 50, 75, 95, 99) are drawn as a strip below."""
+    """One histogram, with percentiles 1, 5, 25, 50, 75, 95 and 99 drawn as a strip below."""
 
     title: str
     bins: Sequence[Bin]
@@ -58,7 +58,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Dots:
-    """Values on one line, one of each series; None is not shown, NaN does not exist."""
+    """Values on one line, one per series; None is not shown, NaN does not exist."""
 
     label: str
     values: Sequence[float | None]
@@ -67,7 +67,7 @@ class Dots:
 
 @dataclass(frozen=True)
 class Range:
-    """First quartile, median and third quartile; None: not shown, or of nobody."""
+    """First quartile, median and third quartile; None if they are not shown or do not exist."""
 
     label: str
     quartiles: tuple[float, float, float] | None
@@ -81,9 +81,9 @@ def pyramid(
     compared: tuple[Sequence[float], Sequence[float]] | None = None,
     compared_title: str = "",
 ) -> Picture:
-    """Draw persons by age group: women to the left, men to the right, the oldest on top.
+    """Draw persons by age group: women on the left, men on the right, the oldest at the top.
 
-    `compared` is drawn as an outline: another population, scaled by the caller.
+    `compared` is another population, scaled by the caller; it is drawn as an outline.
     """
     legend = [Entry(compared_title, shape="-")] if compared else []
     start, row = legend_height(legend) + 0.22, 0.195
@@ -133,7 +133,7 @@ def pyramid(
 def histograms(
     panels: Sequence[Panel], legend: Sequence[Entry] = (), *, is_one_scale: bool
 ) -> Picture:
-    """Draw histograms one above the other; on one scale, their values can be compared."""
+    """Draw histograms one above the other, with `is_one_scale` on the same axes."""
     heights = [1.22 + (0.3 if panel.percentiles else 0) for panel in panels]
     start = legend_height(legend)
     canvas = Canvas(start + sum(heights))
@@ -171,12 +171,12 @@ def _draw_panel(
     left, width, tall = 0.26, WIDTH - 0.52, 0.68
     base = top + 0.24 + tall
 
-    def place(value: float) -> float:
+    def x_of(value: float) -> float:
         return left + (value - low) / (high - low) * width
 
     canvas.text(0.0, top + 0.1, panel.title, bold=True, size=SMALL)
     for each in panel.bins:
-        x, wide = place(each.low), place(each.high) - place(each.low)
+        x, wide = x_of(each.low), x_of(each.high) - x_of(each.low)
         height, expected = each.heights
         if height is None:
             canvas.hidden(x, base - 0.11, wide, 0.11)
@@ -188,14 +188,14 @@ def _draw_panel(
             canvas.line([x, x + wide], [y, y], width=1.8)
     canvas.line([left, left + width], [base, base], colour=SOFT, width=0.8)
     if panel.percentiles:
-        _draw_strip(canvas, [place(value) for value in panel.percentiles], base + 0.15)
+        _draw_strip(canvas, [x_of(value) for value in panel.percentiles], base + 0.15)
         base += 0.3
     step = round_step((high - low) / 5)
     for i in range(math.ceil(low / step - 1e-9), int(high / step + 1e-9) + 1):
         value = i * step
-        canvas.line([place(value)] * 2, [base, base + 0.04], colour=SOFT, width=0.8)
+        canvas.line([x_of(value)] * 2, [base, base + 0.04], colour=SOFT, width=0.8)
         name = (f"{value:.0%}" if panel.is_share else f"{value:,.6g}").replace("-", "−")
-        canvas.text(place(value), base + 0.14, name, align="center", size=SMALL, colour=SOFT)
+        canvas.text(x_of(value), base + 0.14, name, align="center", size=SMALL, colour=SOFT)
 
 
 def _draw_strip(canvas: Canvas, xs: Sequence[float], y: float) -> None:
@@ -215,7 +215,7 @@ def dots(
     bands: Sequence[float] = (),
     is_share: bool = False,
 ) -> Picture:
-    """Draw marks on a line from the smallest value to the largest, 0 among them.
+    """Draw marks on an axis that covers all values and 0, one line per row.
 
     `bands` are values at which a dotted rule is drawn.
     """
@@ -233,17 +233,17 @@ def dots(
     high = math.ceil(max([*known, *bands, step]) / step - 1e-9) * step
     width = WIDTH - left - right
 
-    def place(value: float) -> float:
+    def x_of(value: float) -> float:
         return left + (value - low) / (high - low) * width
 
     bottom = start + sum(heights)
     for i in range(round((high - low) / step) + 1):
         value = low + i * step
         is_zero = abs(value) < step / 1000
-        canvas.rule([place(value)] * 2, [start, bottom], colour=SOFT if is_zero else RULE)
+        canvas.rule([x_of(value)] * 2, [start, bottom], colour=SOFT if is_zero else RULE)
         name = f"{abs(value):.0%}" if is_share else f"{0 if is_zero else value:g}"
         canvas.text(
-            place(value),
+            x_of(value),
             bottom + 0.13,
             name.replace("-", "−"),
             align="center",
@@ -251,7 +251,7 @@ def dots(
             colour=SOFT,
         )
     for value in bands:
-        canvas.line([place(value)] * 2, [start, bottom], colour=INK, width=1, style=":")
+        canvas.line([x_of(value)] * 2, [start, bottom], colour=INK, width=1, style=":")
     y = start
     for row, lines, height in zip(rows, labels, heights, strict=True):
         middle = y + height / 2
@@ -259,27 +259,27 @@ def dots(
             line = middle + LINE * (i - (len(lines) - 1) / 2)
             canvas.text(left - 0.18, line, text, align="right", size=SMALL)
         canvas.rule([left, left + width], [middle, middle])
-        _draw_dots(canvas, row, series, middle, place)
+        _draw_dots(canvas, row, series, middle, x_of)
         canvas.text(WIDTH, middle, row.text, align="right", size=SMALL, colour=SOFT)
         y += height
     return canvas.picture(shows=bool(known))
 
 
 def _draw_dots(
-    canvas: Canvas, row: Dots, series: Sequence[Entry], y: float, place: Callable[[float], float]
+    canvas: Canvas, row: Dots, series: Sequence[Entry], y: float, x_of: Callable[[float], float]
 ) -> None:
     n_hidden = 0
-    # The first series is drawn last, so that a dot is seen inside another's square.
+    # The first series is drawn last, so that its dot is visible inside the other's square.
     for value, entry in reversed(list(zip(row.values, series, strict=False))):
         if value is None:
-            canvas.hidden(place(0) + 0.04 + 0.2 * n_hidden, y - 0.06, 0.16, 0.12)
+            canvas.hidden(x_of(0) + 0.04 + 0.2 * n_hidden, y - 0.06, 0.16, 0.12)
             n_hidden += 1
         elif entry.shape is not None and not math.isnan(value):
-            canvas.mark(place(value), y, entry.shape, filled=entry.filled, colour=entry.colour)
+            canvas.mark(x_of(value), y, entry.shape, filled=entry.filled, colour=entry.colour)
 
 
 def ranges(rows: Sequence[Range], unit: str) -> Picture:
-    """Draw the middle half of some values as a line, and their median as a mark on it."""
+    """Draw the quartiles of each row as a line, with a mark at the median."""
     left = max((text_width(row.label, SMALL) for row in rows), default=0) + 0.15
     right = max((text_width(row.text, SMALL) for row in rows), default=0) + 0.12
     row_height = 0.29
@@ -289,14 +289,14 @@ def ranges(rows: Sequence[Range], unit: str) -> Picture:
     top = max(1, math.ceil(high / step - 1e-9)) * step
     width = WIDTH - left - right
 
-    def place(value: float) -> float:
+    def x_of(value: float) -> float:
         return left + value / top * width
 
     bottom = row_height * len(rows)
     for i in range(round(top / step) + 1):
-        canvas.rule([place(i * step)] * 2, [0, bottom], colour=RULE if i else SOFT)
+        canvas.rule([x_of(i * step)] * 2, [0, bottom], colour=RULE if i else SOFT)
         canvas.text(
-            place(i * step),
+            x_of(i * step),
             bottom + 0.11,
             f"{i * step:,.0f}",
             align="center",
@@ -308,16 +308,16 @@ def ranges(rows: Sequence[Range], unit: str) -> Picture:
         y = (i + 0.5) * row_height
         canvas.text(left - 0.1, y, row.label, align="right", size=SMALL)
         if row.quartiles is None:
-            canvas.hidden(place(0), y - 0.06, 0.4, 0.12)
+            canvas.hidden(x_of(0), y - 0.06, 0.4, 0.12)
         else:
             first, median, third = row.quartiles
-            canvas.line([place(first), place(third)], [y, y], colour=ACCENT, width=3.5)
-            canvas.mark(place(median), y, "o", colour=ACCENT, filled=False)
+            canvas.line([x_of(first), x_of(third)], [y, y], colour=ACCENT, width=3.5)
+            canvas.mark(x_of(median), y, "o", colour=ACCENT, filled=False)
         canvas.text(WIDTH, y, row.text, align="right", size=SMALL)
     return canvas.picture(shows=any(row.quartiles for row in rows))
 
 
 def round_step(wanted: float) -> float:
-    """Return 1, 2 or 5 times a power of ten, not below the step that is wanted."""
+    """Return 1, 2 or 5 times a power of ten, at least as large as the wanted step."""
     power = 10.0 ** math.floor(math.log10(wanted))
     return next(power * each for each in (1, 2, 5, 10) if power * each >= wanted * (1 - 1e-9))

@@ -1,4 +1,4 @@
-"""Pictures of who goes where: who is left out step by step, and which class comes after which."""
+"""Flow charts: exclusions step by step, and the class given after each index class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from omop_scorer.report.charts.canvas import (
 
 @dataclass(frozen=True)
 class Step:
-    """A step at which persons are left out; a number of None is not shown."""
+    """A step at which persons are excluded; a number of None is not shown."""
 
     remaining: str
     n_persons: int | None
@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Node:
-    """A place in a flow: a size of None is not shown."""
+    """A node of a flow; a size of None is not shown."""
 
     label: str
     size: int | None
@@ -40,7 +40,7 @@ class Node:
 
 
 def attrition(steps: Sequence[Step]) -> Picture:
-    """Draw from top to bottom who remains, and to the right who is left out and why."""
+    """Draw the persons who remain from top to bottom, and those excluded to the right."""
     tall, gap = 0.46, 0.36
     canvas = Canvas(tall * len(steps) + gap * (len(steps) - 1) + 0.04)
     left = 2.1
@@ -69,18 +69,18 @@ def attrition(steps: Sequence[Step]) -> Picture:
 def flow(
     sources: Sequence[Node], targets: Sequence[Node], links: Sequence[Sequence[int | None]]
 ) -> Picture:
-    """Draw bands from sources (left) to targets (right), as thick as the persons are many.
+    """Draw bands from sources (left) to targets (right), as thick as their number of persons.
 
-    `links` has one row per source with one number per target. What is not shown is a dashed line
-    without a thickness.
+    `links` has one row per source with one number per target. A number of None is drawn as a dotted
+    line.
     """
     left = max((_label_width(node) for node in sources), default=0.5) + 0.1
     right = WIDTH - max((_label_width(node) for node in targets), default=0.5) - 0.1
     thin, least = 0.13, 0.06
-    # Every node keeps room for its two lines of text, however small it is.
+    # Every node needs room for two lines of text, however small it is.
     room = 0.42
     columns = list(zip(*links, strict=True))
-    # Of a node that is not shown at least what goes through it is.
+    # A node whose size is not shown is at least as large as its bands.
     sizes = [
         [
             max(node.size or 0, sum(filter(None, through)))
@@ -90,11 +90,11 @@ def flow(
     ]
     scale = 2.5 / max(1, *(sum(side) for side in sizes))
     talls = [[max(least, size * scale) for size in side] for side in sizes]
-    places = [_stack(side, room) for side in talls]
-    height = max(end for _, end in places) + 0.04
+    stacks = [_stack(side, room) for side in talls]
+    height = max(end for _, end in stacks) + 0.04
     canvas = Canvas(height)
     # The shorter side is centred.
-    tops = [[y + (height - end) / 2 for y in ys] for ys, end in places]
+    tops = [[y + (height - end) / 2 for y in ys] for ys, end in stacks]
     taken = [list(tops[0]), list(tops[1])]
     for i, source in enumerate(sources):
         for j in range(len(targets)):
@@ -150,7 +150,7 @@ def _label_width(node: Node) -> float:
 
 
 def _stack(talls: Sequence[float], room: float) -> tuple[list[float], float]:
-    """Return the top of each node, one below the other, and where the last one ends."""
+    """Return the top of each node, one below the other, and the bottom of the last one."""
     tops, y = [], 0.06
     for tall in talls:
         slack = max(0.0, room - tall)

@@ -1,9 +1,11 @@
-"""How sure we are: what is missing, imputed, refused or converted, and what hangs on it."""
+"""The section on certainty: missing, imputed, rejected and converted values, and their effect."""
 
 import math
 
 from markupsafe import Markup
 
+from omop_scorer import terms
+from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Listing, Prose, Section, Table
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts import distributions
@@ -12,7 +14,9 @@ from omop_scorer.report.context import Context, missing, only_row, pick, portion
 from omop_scorer.report.sections.labels import blocks_on_labels
 from omop_scorer.report.words import (
     ASSUMPTIONS,
+    COHORT_MEASURES,
     HIDDEN,
+    RECORD_MEASURES,
     STATES,
     count,
     decimal,
@@ -24,41 +28,36 @@ from omop_scorer.report.words import (
 )
 
 _LOOKS = {
-    "observed": Look(ACCENT),
-    "computed": Look(ACCENT_MIDDLE),
-    "absent": Look("#d9dde3"),
-    "imputed": Look("#f0c95c"),
-    "left_out": Look("#f0c95c", ("#fbf1d3",)),
+    coded.OBSERVED: Look(ACCENT),
+    coded.COMPUTED: Look(ACCENT_MIDDLE),
+    coded.ABSENT: Look("#d9dde3"),
+    coded.IMPUTED: Look("#f0c95c"),
+    coded.LEFT_OUT: Look("#f0c95c", ("#fbf1d3",)),
 }
 
-_MEASURES = {
-    "n_records": "Records",
-    "n_rejected_value": "Not a number",
-    "n_rejected_unit": "Unit refused",
-    "n_rejected_limit": "Not plausible",
-    "n_converted": "Converted",
-    "n_censored": "< or >",
-    "n_unit_from_text": "Unit from text",
-    "n_unit_missing": "No unit",
-}
+_SHAPES = {terms.FIRST_QUARTILE: "v", terms.THIRD_QUARTILE: "^", terms.REDUCED_MODEL: "o"}
+
+_TITLE = "How certain the results are"
+
+_ON_RECORDS = "Records read, converted and rejected"
 
 
 def section(context: Context) -> Section:
-    """Return the section on what the answers rest on."""
+    """Return the section on the data behind the scores."""
     blocks: list[Block]
     if context.is_empty:
-        blocks = [Heading("Records read, converted and refused"), *_records(context)]
-        return Section("certainty", "How sure we are", _lead(context), blocks, context.notes.new())
-    blocks = [Heading("What was recorded, and what stands in for it")]
+        blocks = [Heading(_ON_RECORDS), *_records(context)]
+        return Section("certainty", _TITLE, _lead(context), blocks, context.notes.new())
+    blocks = [Heading("What was recorded, and what replaces missing values")]
     blocks += _states(context)
-    blocks += [Heading("Records read, converted and refused"), *_records(context)]
-    blocks += [Heading("If what was imputed were otherwise"), *_sensitivity(context)]
+    blocks += [Heading(_ON_RECORDS), *_records(context)]
+    blocks += [Heading("If the imputed values were different"), *_sensitivity(context)]
     blocks += blocks_on_labels(context)
-    return Section("certainty", "How sure we are", _lead(context), blocks, context.notes.new())
+    return Section("certainty", _TITLE, _lead(context), blocks, context.notes.new())
 
 
 def shares_in_state(context: Context, state: str) -> list[tuple[str, int | None, float | None]]:
-    """Return covariate, patients and share of all, of the covariates that somebody has in a state.
+    """Return covariate, number and share of patients, for the covariates with patients in a state.
 
     The largest share comes first.
     """
@@ -71,7 +70,7 @@ def shares_in_state(context: Context, state: str) -> list[tuple[str, int | None,
 
 
 def states_of(context: Context) -> dict[str, dict[str, int | None]]:
-    """Return the patients in each state, by covariate of the model."""
+    """Return the number of patients in each state, by covariate of the model."""
     quality = context.data.table("covariate_quality")
     states: dict[str, dict[str, int | None]] = {}
     for row in rows_of(quality) if quality is not None else ():
@@ -83,11 +82,11 @@ def states_of(context: Context) -> dict[str, dict[str, int | None]]:
 
 def _lead(context: Context) -> str:
     if context.is_empty:
-        return "Nobody was scored, so nothing rests on anything."
+        return "No patient was scored."
     if not states_of(context):
-        return "This run holds no figures on what was imputed."
-    said = []
-    titles = {"imputed": "Imputed", "left_out": "Left out of the model"}
+        return "This run has no figures on imputed values."
+    sentences = []
+    titles = {coded.IMPUTED: "Imputed", coded.LEFT_OUT: "Left out of the model"}
     for state, title in titles.items():
         shares = shares_in_state(context, state)
         known = [
@@ -96,10 +95,10 @@ def _lead(context: Context) -> str:
             if value is not None
         ]
         if known:
-            said.append(f"{title}, as a share of the patients scored: {listed(known)}.")
+            sentences.append(f"{title}, as a share of the patients scored: {listed(known)}.")
         elif shares:
-            said.append(f"{title}: how many patients is not shown.")
-    return " ".join(said) or "No covariate of any patient was imputed."
+            sentences.append(f"{title}: the number of patients is not shown.")
+    return " ".join(sentences) or "No covariate was imputed for any patient."
 
 
 def _states(context: Context) -> list[Block]:
@@ -132,24 +131,24 @@ def _states(context: Context) -> list[Block]:
     blocks: list[Block] = [
         Prose(
             Markup(
-                "Each bar is everybody who was scored. What is yellow was not found in the "
-                "records: {}."
-            ).format(_stands_in(context, used))
+                "Each bar stands for all patients scored. Yellow means that no usable record was "
+                "found: {}."
+            ).format(_replacement(context, used))
         ),
         Image(
             charts.stacked(wholes, [*legend, charts.NOT_SHOWN] if _hides(wholes) else legend),
             "Bars of the state of each covariate. Not found: "
             + "; ".join(f"{row[0]} {row[-1]}" for row in rows)
             + ".",
-            "What each covariate rests on",
-            "Share of the patients scored by the state of each covariate.",
+            "Where the value of each covariate comes from",
+            "Share of the patients scored, by the state of each covariate.",
         ),
         table,
     ]
     published = context.data.published
     if published:
         ablation = published.ablation
-        said = listed(
+        without = listed(
             [
                 f"{value:.0%} without {context.names.covariate(name)}"
                 for name, value in ablation.without.items()
@@ -157,25 +156,23 @@ def _states(context: Context) -> list[Block]:
         )
         blocks.append(
             Prose(
-                "What a covariate is worth, by the paper: of the trials’ participants "
-                f"{ablation.all_covariates:.0%} had no preference under all covariates; {said}.",
+                "The paper shows what single covariates add. Trial participants without a "
+                f"preference: {ablation.all_covariates:.0%} with all covariates, {without}.",
                 "note",
             )
         )
     return blocks
 
 
-def _stands_in(context: Context, used: list[str]) -> Markup:
-    """Say what becomes of a value that was not found."""
-    imputed = Markup(
-        "the published constant, or another that the run was told to use, stands in its place{}"
-    ).format(context.notes.mark("imputed"))
+def _replacement(context: Context, used: list[str]) -> Markup:
+    """Return the clause on what the run does about missing values."""
+    imputed = Markup("a fixed value is used instead{}").format(context.notes.mark("imputed"))
     left_out = Markup("the covariate is left out of the model for that patient")
-    if "left_out" not in used:
+    if coded.LEFT_OUT not in used:
         return imputed
-    if "imputed" not in used:
+    if coded.IMPUTED not in used:
         return left_out
-    return Markup("where it is imputed, {}; where it is striped, {}").format(imputed, left_out)
+    return Markup("where it is plain, {}; where it is striped, {}").format(imputed, left_out)
 
 
 def _hides(wholes: list[charts.Whole]) -> bool:
@@ -183,7 +180,7 @@ def _hides(wholes: list[charts.Whole]) -> bool:
 
 
 def _not_found(states: dict[str, int | None]) -> int | None:
-    parts = [states.get("imputed", 0), states.get("left_out", 0)]
+    parts = [states.get(coded.IMPUTED, 0), states.get(coded.LEFT_OUT, 0)]
     return None if None in parts else sum(n for n in parts if n)
 
 
@@ -191,73 +188,71 @@ def _records(context: Context) -> list[Block]:
     quality = context.data.table("covariate_quality")
     if quality is None:
         return [missing("the records read")]
-    measured = [str(row["covariate"]) for row in rows_of(pick(quality, measure="n_records"))]
+    measured = [str(row["covariate"]) for row in rows_of(pick(quality, measure=coded.N_RECORDS))]
     rows = []
     for name in measured:
         found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate=name))}
         rows.append(
             (
                 sentence(context.names.covariate(name)),
-                *(count(found[each]) if each in found else "" for each in _MEASURES),
+                *(count(found[each]) if each in found else "" for each in RECORD_MEASURES),
             )
         )
     blocks: list[Block] = []
     if rows:
         blocks.append(
             Table(
-                "Records in the window of each measured quantity, and what became of them",
-                ("Quantity", *_MEASURES.values()),
+                "Records in the time window of each measured quantity, and how they were used",
+                ("Quantity", *RECORD_MEASURES.values()),
                 rows,
             )
         )
         blocks.append(
             Prose(
-                "A record is refused when it is no number, when its unit is not one that is "
-                "accepted, or when its value is not plausible; then the next older usable one is "
-                "taken. A value with < or > keeps its number.",
+                "A record is rejected if its value is not a number, if its unit is not accepted, "
+                "or if its value is not plausible. The next older usable record is then used. A "
+                "value with < or > is used without this sign.",
                 "note",
             )
         )
-    said = [*_on_steroids(context), *_on_cohort(context)]
-    return [*blocks, Listing(said)] if said else blocks
+    items = [*_on_steroids(context), *_on_cohort(context)]
+    return [*blocks, Listing(items)] if items else blocks
 
 
 def _on_steroids(context: Context) -> list[str]:
     quality = context.data.table("covariate_quality")
     found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate="steroid"))}
-    if "n_unclassified" not in found:
+    if coded.N_UNCLASSIFIED not in found:
         return []
-    counts = {
-        name: count(found.get(f"n_{name}", 0)) for name in ("oral", "injected", "injected_one_day")
-    }
+    oral, injected, one_day, local = (
+        count(found.get(measure, 0))
+        for measure in (coded.N_ORAL, coded.N_INJECTED, coded.N_INJECTED_ONE_DAY, coded.N_LOCAL)
+    )
+    persons = count(found.get(coded.N_UNCLASSIFIED_PERSONS))
     return [
-        f"Current corticosteroid records that count: oral {counts['oral']}, injected "
-        f"{counts['injected']}. That do not: a single day’s injection "
-        f"{counts['injected_one_day']}, local {count(found.get('n_local', 0))}.",
-        f"Corticosteroid records of which nobody knows how they were taken: "
-        f"{count(found['n_unclassified'])}, persons: {count(found.get('n_unclassified_persons'))}. "
-        "These never count; mapping them would settle it.",
+        f"Current corticosteroid records that count: oral {oral}, injected {injected}. Records "
+        f"that do not count: injection on a single day {one_day}, local use {local}.",
+        f"Corticosteroid records of unknown route: {count(found[coded.N_UNCLASSIFIED])}, persons: "
+        f"{persons}. These records do not count. Map their drug or route to resolve this.",
     ]
 
 
 def _on_cohort(context: Context) -> list[str]:
     quality = context.data.table("covariate_quality")
-    found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate="crohns_disease"))}
-    titles = {
-        "n_with_ulcerative_colitis": "Persons of the cohort with ulcerative colitis recorded too",
-        "n_excluded_condition": "Persons left out of the cohort for an excluded condition",
-        "n_records_without_date": "Records of the disease without a date, which could not count",
-        "n_deaths_without_date": "Deaths without a date, which could not count",
-    }
-    said = [f"{title}: {count(found[name])}." for name, title in titles.items() if name in found]
-    read = [
+    found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate=terms.COHORT))}
+    items = [
+        f"{title}: {count(found[measure])}."
+        for measure, title in COHORT_MEASURES.items()
+        if measure in found
+    ]
+    unread = [
         f"{row['measure']} ({count(row['n'])})"
-        for row in rows_of(pick(quality, covariate="input"))
+        for row in rows_of(pick(quality, covariate=terms.INPUT))
         if whole(row["n"]) != 0
     ]
-    if read:
-        said.append(f"Values that could not be read, and count as missing: {', '.join(read)}.")
-    return said
+    if unread:
+        items.append(f"Values that could not be read and count as missing: {', '.join(unread)}.")
+    return items
 
 
 def _sensitivity(context: Context) -> list[Block]:
@@ -265,13 +260,12 @@ def _sensitivity(context: Context) -> list[Block]:
     if frame is None:
         return [missing("what another imputed value would change")]
     used = [name for name in ASSUMPTIONS if not pick(frame, assumption=name).empty]
-    shapes = {"first_quartile": "v", "third_quartile": "^", "reduced_model": "o"}
     series = [
         charts.Entry(
             ASSUMPTIONS[name],
-            shape=shapes[name],
-            filled=name == "reduced_model",
-            colour=ACCENT if name == "reduced_model" else INK,
+            shape=_SHAPES[name],
+            filled=name == terms.REDUCED_MODEL,
+            colour=ACCENT if name == terms.REDUCED_MODEL else INK,
         )
         for name in used
     ]
@@ -298,10 +292,11 @@ def _sensitivity(context: Context) -> list[Block]:
         if n_imputed != 0:
             rows.append([title, count(n_imputed), *cells])
             drawn.append(distributions.Dots(title, values, f"of {count(n_imputed)}"))
-    columns = ("Imputed covariate", "Of patients", *(sentence(ASSUMPTIONS[name]) for name in used))
-    table = Table("Patients whose label would be another, and their share", columns, rows)
+    columns = ("Imputed covariate", "Patients", *(sentence(ASSUMPTIONS[name]) for name in used))
+    table = Table("Patients whose label would change, and their share", columns, rows)
     if not drawn:
-        also = ", but covariates were left out" if shares_in_state(context, "left_out") else ""
+        has_left_out = shares_in_state(context, coded.LEFT_OUT)
+        also = ", but covariates were left out of the model" if has_left_out else ""
         return [Prose(f"Nothing was imputed{also}.", "note")]
     has_hidden = any(value is None for row in drawn for value in row.values)
     worst = max(
@@ -313,17 +308,17 @@ def _sensitivity(context: Context) -> list[Block]:
         ),
         default=None,
     )
-    said = "How far the labels would move is not shown."
+    result = "The number of labels that would change is not shown."
     if worst is not None:
-        of = "Of those shown, at most" if has_hidden else "At most"
-        said = (
-            f"{of} {worst[0]:.1%} of those concerned would have another label: {worst[1]}, "
-            f"under {ASSUMPTIONS[worst[2]]}."
+        at_most = "Of the figures shown, at most" if has_hidden else "At most"
+        result = (
+            f"{at_most} {worst[0]:.1%} of the patients concerned would have a different label: "
+            f"{worst[1]}, with {ASSUMPTIONS[worst[2]]}."
         )
     return [
         Prose(
-            "Each imputed covariate was put to the trials’ 25th and 75th percentile in turn, and "
-            f"left out of the model altogether. {said}"
+            "Each imputed covariate was set to the trials’ 25th percentile, then to the 75th, and "
+            f"then left out of the model. {result}"
         ),
         Image(
             distributions.dots(
@@ -333,40 +328,40 @@ def _sensitivity(context: Context) -> list[Block]:
             + "; ".join(
                 f"{row.label}: "
                 + ", ".join(
-                    f"{ASSUMPTIONS[name]} {_told(value)}"
+                    f"{ASSUMPTIONS[name]} {_in_words(value)}"
                     for name, value in zip(used, row.values, strict=True)
                 )
                 for row in drawn
             )
             + ".",
             "Labels that would change",
-            "Share of those patients of whom the covariate is imputed.",
+            "Share of the patients for whom the covariate was imputed.",
         ),
         table,
         *_assumed(context),
     ]
 
 
-def _told(value: float | None) -> str:
+def _in_words(value: float | None) -> str:
     if value is None:
         return HIDDEN
-    return "not asked" if math.isnan(value) else f"{value:.1%}"
+    return "not tested" if math.isnan(value) else f"{value:.1%}"
 
 
 def _assumed(context: Context) -> list[Block]:
     frame = context.data.table("imputation_sensitivity")
-    said: dict[str, list[str]] = {}
+    assumed: dict[str, list[str]] = {}
     is_any_yes_no = False
     for row in rows_of(frame) if frame is not None else ():
         if number(row["assumed_value"]) is not None and whole(row["n_imputed"]) != 0:
             is_any_yes_no |= context.names.is_yes_no(str(row["covariate"]))
             unit = context.names.unit(str(row["covariate"]))
             value = decimal(row["assumed_value"], 1 if unit else 0)
-            said.setdefault(context.names.covariate(str(row["covariate"])), []).append(
+            assumed.setdefault(context.names.covariate(str(row["covariate"])), []).append(
                 f"{value} {unit}".strip()
             )
-    if not said:
+    if not assumed:
         return []
-    told = "; ".join(f"{name} {' and '.join(values)}" for name, values in said.items())
+    text = "; ".join(f"{name} {' and '.join(values)}" for name, values in assumed.items())
     meaning = " (yes is 1, no is 0)" if is_any_yes_no else ""
-    return [Prose(f"The 25th and 75th percentiles: {told}{meaning}.", "note")]
+    return [Prose(f"The 25th and 75th percentiles: {text}{meaning}.", "note")]

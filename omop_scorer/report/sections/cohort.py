@@ -1,7 +1,9 @@
-"""The cohort, and who was left out."""
+"""The cohort section: attrition, age and sex, and race."""
 
 from markupsafe import Markup
 
+from omop_scorer import terms
+from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts import distributions, flows
@@ -17,7 +19,8 @@ from omop_scorer.report.context import (
 )
 from omop_scorer.report.words import POPULATIONS, count, number, race, sentence, share, short, whole
 
-_WIDE_ENOUGH = 20
+#: The smallest number of persons for which the outline of the health system is drawn.
+_MINIMUM_COMPARED = 20
 
 
 def section(context: Context) -> Section:
@@ -26,35 +29,34 @@ def section(context: Context) -> Section:
     blocks += [Heading("Age and sex"), *_pyramids(context)]
     blocks += [Heading("Race"), *_race(context)]
     return Section(
-        "cohort", "The cohort, and who was left out", _lead(context), blocks, context.notes.new()
+        "cohort", "The cohort and who was excluded", _lead(context), blocks, context.notes.new()
     )
 
 
 def _lead(context: Context) -> str:
     steps = context.data.table("attrition")
     if steps is None:
-        return "This run holds no count of who was left out."
+        return "This run has no figures on exclusions."
     rows = list(rows_of(steps))
     if whole(rows[0]["n_persons"]) == 0:
         return "No person of the CDM is in the cohort."
     if None in (whole(rows[0]["n_persons"]), whole(rows[-1]["n_persons"])):
-        return "How many of the cohort were scored is not shown: it would tell a small count."
-    worst = max(rows[1:], key=lambda row: number(row["n_excluded"]) or 0, default=None)
-    begun, left = count(rows[0]["n_persons"]), count(rows[-1]["n_persons"])
-    whom = context.names.of_cohort("record of ")
-    lead = f"Of {begun} persons {whom} {left} could be scored."
-    if worst is not None and number(worst["n_excluded"]):
-        reason = context.names.reason(worst["reason"])
+        return "The number of patients scored is not shown, because it would reveal a small count."
+    largest = max(rows[1:], key=lambda row: number(row["n_excluded"]) or 0, default=None)
+    first, last = count(rows[0]["n_persons"]), count(rows[-1]["n_persons"])
+    lead = f"Of {first} persons {context.names.of_cohort(by_record=True)}, {last} could be scored."
+    if largest is not None and number(largest["n_excluded"]):
+        reason = context.names.reason(largest["reason"])
         has_hidden = any(whole(row["n_excluded"]) is None for row in rows[1:])
-        of = "Of the reasons shown, the commonest" if has_hidden else "The commonest reason"
-        lead += f" {of} to be left out was: {reason} ({count(worst['n_excluded'])})."
+        most = "Of the reasons shown, the most common" if has_hidden else "The most common reason"
+        lead += f" {most} for exclusion was: {reason} ({count(largest['n_excluded'])})."
     return lead
 
 
 def _attrition(context: Context) -> list[Block]:
     steps = context.data.table("attrition")
     if steps is None:
-        return [missing("who was left out")]
+        return [missing("exclusions")]
     rows = list(rows_of(steps))
     drawn = [
         flows.Step(
@@ -66,8 +68,8 @@ def _attrition(context: Context) -> list[Block]:
         for i, row in enumerate(rows)
     ]
     table = Table(
-        "Who was left out, each reason counted on what the one before it left",
-        ("Reason", "Left out", "Remaining"),
+        "Exclusions: each reason is counted among the persons left by the one before it",
+        ("Reason", "Excluded", "Remaining"),
         [
             (
                 sentence(context.names.reason(row["reason"])),
@@ -78,7 +80,7 @@ def _attrition(context: Context) -> list[Block]:
         ],
     )
     alt = "; ".join(
-        f"{context.names.reason(row['reason'])}: {count(row['n_excluded'])} left out, "
+        f"{context.names.reason(row['reason'])}: {count(row['n_excluded'])} excluded, "
         f"{count(row['n_persons'])} remain"
         for row in rows[1:]
     )
@@ -86,9 +88,9 @@ def _attrition(context: Context) -> list[Block]:
         Image(
             flows.attrition(drawn),
             f"Flow from {count(rows[0]['n_persons'])} persons of the cohort. {sentence(alt)}.",
-            "From the cohort to the scored",
-            "Everybody in the first box is in the audits of treatment; the last box is who has a "
-            "score.",
+            "From the cohort to the patients scored",
+            "All persons in the first box are counted in the treatment audits. Only the patients "
+            "in the last box have a score.",
         ),
         table,
     ]
@@ -112,9 +114,10 @@ def _pyramids(context: Context) -> list[Block]:
         blocks.append(
             Prose(
                 Markup(
-                    "Three populations, each within the one before it{}. The outline is the same "
-                    "population of the {} by the paper’s own table, scaled to as many persons: "
-                    "where a bar passes it, this site has more of that age."
+                    "The three populations are nested: each is part of the one before it{}. The "
+                    "outline is the same population of the {}, from the paper’s table and scaled "
+                    "to the same number of persons. Where a bar extends beyond the outline, this "
+                    "site has a larger share of persons of that age and sex."
                 ).format(context.notes.mark("exposed"), system.title)
             )
         )
@@ -126,22 +129,22 @@ def _pyramids(context: Context) -> list[Block]:
 def _pyramid(context: Context, name: str) -> list[Block]:
     frame = pick(context.data.table("age_sex_pyramid"), population=name)
     title = context.names.population(name)
-    ages = [age for age in dict.fromkeys(frame["age_group"]) if age != "unknown"]
+    ages = [age for age in dict.fromkeys(frame["age_group"]) if age != coded.UNKNOWN]
     sides = {
         sex: [
             whole(row["n_persons"]) if row is not None else 0
             for row in (only_row(pick(frame, age_group=age, sex=sex)) for age in ages)
         ]
-        for sex in ("female", "male")
+        for sex in (coded.FEMALE, coded.MALE)
     }
     unknown = _unknown(context, name)
     shown = sum(n or 0 for side in sides.values() for n in side)
     n_hidden = sum(n is None for side in sides.values() for n in side)
     if not shown and not n_hidden:
-        return [Prose(f"{title}: nobody of known age and sex.", "note")]
+        return [Prose(f"{title}: no person of known age and sex.", "note")]
     compared = None
     published = context.data.published
-    if published and name in published.health_system.pyramids and shown > _WIDE_ENOUGH:
+    if published and name in published.health_system.pyramids and shown > _MINIMUM_COMPARED:
         system = published.health_system
         if list(system.age_groups) == ages:
             other = system.pyramids[name]
@@ -149,8 +152,8 @@ def _pyramid(context: Context, name: str) -> list[Block]:
             compared = ([n * scale for n in other.female], [n * scale for n in other.male])
     picture = distributions.pyramid(
         ages,
-        sides["female"],
-        sides["male"],
+        sides[coded.FEMALE],
+        sides[coded.MALE],
         compared,
         f"{published.health_system.title}, scaled" if published and compared else "",
     )
@@ -173,16 +176,16 @@ def _pyramid(context: Context, name: str) -> list[Block]:
         caption += f" Age or sex unknown, not drawn: {count(unknown)}."
     rows = [
         (age, count(women), count(men))
-        for age, women, men in zip(ages, sides["female"], sides["male"], strict=True)
+        for age, women, men in zip(ages, *sides.values(), strict=True)
     ]
     table = Table(f"{title}, persons by age and sex", ("Age", "Women", "Men"), rows)
     return [Image(picture, f"{alt}.", title, caption, table)]
 
 
 def _unknown(context: Context, name: str) -> int | None:
-    """Return the persons of a population whose age or sex is unknown; None: not shown."""
+    """Return the number of persons of unknown age or sex in a population; None if not shown."""
     row = only_row(
-        pick(context.data.table("prevalence"), population=name, measure="age_or_sex_unknown")
+        pick(context.data.table("prevalence"), population=name, measure=terms.AGE_OR_SEX_UNKNOWN)
     )
     if row is not None:
         return whole(row["n_persons"])
@@ -191,7 +194,7 @@ def _unknown(context: Context, name: str) -> int | None:
         [
             whole(row["n_persons"])
             for row in rows_of(frame)
-            if row["sex"] == "unknown" or row["age_group"] == "unknown"
+            if coded.UNKNOWN in (row["sex"], row["age_group"])
         ]
     )
 
@@ -200,13 +203,13 @@ def _race(context: Context) -> list[Block]:
     prevalence = context.data.table("prevalence")
     if prevalence is None:
         return [missing("race")]
-    frame = prevalence[prevalence["measure"].str.startswith("race_")]
+    frame = prevalence[prevalence["measure"].isin(terms.RACES)]
     if frame.empty:
         return [missing("race")]
-    # The two that are no race stand last.
-    place = {"race_other": 1, "race_unknown": 2}
+    # "Other" and "unknown" come last.
+    rank = {coded.RACE_OTHER: 1, terms.RACE_UNKNOWN: 2}
     frame = frame.sort_values(
-        "measure", key=lambda names: names.map(lambda name: (place.get(name, 0), name))
+        "measure", key=lambda names: names.map(lambda name: (rank.get(name, 0), name))
     )
     populations = [name for name in POPULATIONS if not pick(frame, population=name).empty]
     first = pick(frame, population=populations[0])
@@ -232,17 +235,17 @@ def _race(context: Context) -> list[Block]:
             cells.append("" if row is None else with_share(row, row["n_population"]))
         rows.append(cells)
     columns = ["Race", *(context.names.population(name) for name in populations)]
-    black = only_row(pick(first, measure="race_black_or_african_american"))
-    said = "The paper notes that Black participants were under-represented in the trials. "
+    black = only_row(pick(first, measure=coded.RACE_BLACK_OR_AFRICAN_AMERICAN))
+    text = "The paper notes that Black participants were under-represented in the trials. "
     if black is not None and number(black["share"]) is not None:
-        said += (
+        text += (
             f"Here {share(black['share'])} of the cohort are recorded as Black or African American."
         )
     else:
-        said += "How many are recorded as Black or African American here is not shown."
+        text += "Here the number recorded as Black or African American is not shown."
     if whole(first["n_population"].iloc[0]) == 0:
         return [Prose("The cohort is empty.", "note")]
-    blocks: list[Block] = [Prose(said)]
+    blocks: list[Block] = [Prose(text)]
     blocks.append(
         Image(
             charts.bars(groups),
@@ -250,7 +253,7 @@ def _race(context: Context) -> list[Block]:
             + "; ".join(f"{each.label} {each.bars[0].text}" for each in groups)
             + ".",
             "Race as recorded",
-            f"{context.names.population(populations[0])}, the whole cohort, with 95% intervals.",
+            f"{context.names.population(populations[0])}: the whole cohort, with 95% intervals.",
         )
     )
     blocks.append(Table("Race as recorded, by population", columns, rows))

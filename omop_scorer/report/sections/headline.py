@@ -1,4 +1,4 @@
-"""What stands on the first screen: the figures that people ask for, each beside the paper's."""
+"""The first screen: the figures that readers ask for most, each next to the paper's figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +6,29 @@ from typing import Any
 
 from markupsafe import Markup
 
+from omop_scorer import terms
+from omop_scorer.disclosure import coded
 from omop_scorer.report.context import Context, only_row, pick, portion
 from omop_scorer.report.sections.certainty import shares_in_state, states_of
 from omop_scorer.report.sections.next_treatment import headline
 from omop_scorer.report.sections.trials import alone_on_top
 from omop_scorer.report.sections.women import share_of_women
-from omop_scorer.report.words import HIDDEN, NOBODY, count, day, interval, sentence, share, whole
+from omop_scorer.report.words import (
+    HIDDEN,
+    NOBODY,
+    WITHIN_RANGE,
+    count,
+    day,
+    interval,
+    sentence,
+    share,
+    whole,
+)
 
 
 @dataclass(frozen=True)
 class Card:
-    """A figure, what it is, and the same figure elsewhere."""
+    """A figure with its title and denominator, and the same figure from other sources."""
 
     title: str
     value: str
@@ -25,8 +37,8 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Rest:
-    """A covariate that was not found: of how many patients, as text and as a width in percent."""
+class ShareBar:
+    """The share of patients without a value of a covariate, as text and as a width in percent."""
 
     title: str
     text: str
@@ -34,11 +46,11 @@ class Rest:
 
 
 @dataclass(frozen=True)
-class Rests:
-    """The covariates that were not found and were treated alike, under a sentence on them."""
+class ShareBars:
+    """The covariates whose missing values were treated alike, under a common sentence."""
 
     lead: str
-    rests: Sequence[Rest] = ()
+    bars: Sequence[ShareBar] = ()
 
 
 @dataclass(frozen=True)
@@ -49,48 +61,46 @@ class Headline:
     kind: str
     summary: str
     cards: Sequence[Card]
-    rests_title: str
-    rests: Sequence[Rests]
+    missing_title: str
+    missing: Sequence[ShareBars]
     key: str
-    """What the short names and signs of the labels mean."""
+    """Meaning of the short names and signs of the labels."""
     range: str
-    """How many are within the trials’ range; empty when that is not shown."""
+    """Shares within the trials’ range; empty if they are not shown."""
 
 
 def build(context: Context) -> Headline:
     """Return the first screen of the report."""
     run = context.data.run
     site = run["cdm_source_name"] or "an unnamed CDM"
-    whom = context.names.of_cohort()
+    group = context.names.of_cohort()
     if context.is_empty:
         scored = Markup("<strong>no patient</strong> {} in <strong>{}</strong> was")
     elif context.n_scored is None:
-        scored = Markup(
-            "fewer patients {} in <strong>{}</strong> than may be shown, or a number that would "
-            "tell so few, were"
-        )
+        scored = Markup("patients {} in <strong>{}</strong> (number not shown) were")
     else:
         n = f"{count(context.n_scored)} {'patient' if context.n_scored == 1 else 'patients'}"
         was = "was" if context.n_scored == 1 else "were"
         scored = Markup("<strong>{}</strong> {{}} in <strong>{{}}</strong> {}").format(n, was)
     summary = Markup(
-        "As of <strong>{}</strong>, {} scored with the models <strong>{}</strong>: what would each "
-        "of {} classes of drugs do for this patient, and how sure is that?"
+        "As of <strong>{}</strong>, {} scored with the models <strong>{}</strong>. For each "
+        "patient, the models estimate the effect of each of {} drug classes, and how certain that "
+        "effect is."
     )
     cards = [_scored(context), _women(context), _alone(context), _next(context)]
-    is_left_out = bool(shares_in_state(context, "left_out"))
+    has_left_out = bool(shares_in_state(context, coded.LEFT_OUT))
     return Headline(
         str(site),
         f"{'Crohn’s disease population' if context.names.is_crohns else 'Population'} report",
         summary.format(
             day(run["as_of_date"]),
-            scored.format(whom, site),
+            scored.format(group, site),
             run["model_id"],
             _number(len(context.keys)),
         ),
         [card for card in cards if card is not None],
-        "How much was imputed or left out" if is_left_out else "How much rests on imputed values",
-        _rests(context),
+        "Imputed and left-out covariates" if has_left_out else "Imputed values",
+        _missing(context),
         _key(context),
         _range(context),
     )
@@ -98,34 +108,33 @@ def build(context: Context) -> Headline:
 
 def _key(context: Context) -> str:
     named = [
-        f"{each['label']} {each['title']}"
+        f"{each['label']} means {each['title']}"
         for each in context.data.classes
         if each["label"] != each["title"]
     ]
-    return ", ".join([*named, "“>” differ", "“=” not told apart"])
+    return ", ".join([*named, "“>” a larger effect", "“=” no difference found"])
 
 
 def _range(context: Context) -> str:
-    frame = pick(context.data.table("subgroup_summary"), stratum="within_trial_range")
-    titles = {"yes": "yes", "no": "no", "unknown": "not known"}
-    said = []
-    for value, title in titles.items():
+    frame = pick(context.data.table("subgroup_summary"), stratum=coded.WITHIN_TRIAL_RANGE)
+    parts = []
+    for value, title in WITHIN_RANGE.items():
         row = only_row(pick(frame, stratum_value=value))
-        part = portion(row["n_stratum"], context.n_scored) if row else None
-        if part is not None:
-            said.append(f"{title} {share(part)}")
+        known = portion(row["n_stratum"], context.n_scored) if row else None
+        if known is not None:
+            parts.append(f"{title} {share(known)}")
         elif row:
-            said.append(f"{title} {HIDDEN}")
-    return ", ".join(said) if any(not each.endswith(HIDDEN) for each in said) else ""
+            parts.append(f"{title} {HIDDEN}")
+    return ", ".join(parts) if any(not each.endswith(HIDDEN) for each in parts) else ""
 
 
 def _scored(context: Context) -> Card:
     run = context.data.run
     n_cohort = run["n_cohort"]
     detail = _of(n_cohort, "in the cohort")
-    left = portion(context.n_scored, n_cohort)
-    if left is not None:
-        detail += f" ({share(left)})"
+    part = portion(context.n_scored, n_cohort)
+    if part is not None:
+        detail += f" ({share(part)})"
     return Card("Patients scored", count(context.n_scored), detail)
 
 
@@ -140,11 +149,11 @@ def _women(context: Context) -> Card | None:
             (published.trials.title, f"{published.trials.share_of_women_50_and_over:.1%}"),
             (
                 published.health_system.title,
-                f"{published.health_system.shares_of_women_50_and_over['crohns_disease']:.1%}",
+                f"{published.health_system.shares_of_women_50_and_over[terms.COHORT]:.1%}",
             ),
         ]
     detail = _detail(row, _of(row["n_population"], "in the cohort"))
-    return Card("Women of 50 and over", _value(row), detail, compared)
+    return Card("Women aged 50 and over", _value(row), detail, compared)
 
 
 def _alone(context: Context) -> Card | None:
@@ -175,13 +184,13 @@ def _next(context: Context) -> Card | None:
         "ci_high": found["high"],
         "n_population": found["of"],
     }
-    title = f"Women of 50 and over not given {context.names.drug_class(paper.not_given)} next"
+    title = f"Women aged 50 and over not given {context.names.drug_class(paper.not_given)} next"
     detail = _detail(row, _of(found["of"], "given a next treatment"))
     return Card(title, _value(row), detail, [("the paper", f"{paper.share:.0%}")])
 
 
-def _of(n: Any, whom: str) -> str:
-    return f"of those {whom}" if whole(n) is None else f"of {count(n)} {whom}"
+def _of(n: Any, group: str) -> str:
+    return f"of those {group}" if whole(n) is None else f"of {count(n)} {group}"
 
 
 def _value(row: dict[str, object]) -> str:
@@ -193,40 +202,40 @@ def _detail(row: dict[str, object], of: str) -> str:
     return of if limits in (HIDDEN, NOBODY) else f"95% interval {limits}; {of}"
 
 
-def _rests(context: Context) -> list[Rests]:
+def _missing(context: Context) -> list[ShareBars]:
     if context.is_empty:
-        return [Rests("Nobody was scored, so nothing was imputed.")]
+        return [ShareBars("No patient was scored, so nothing was imputed.")]
     frame = context.data.table("subgroup_summary")
-    touched = only_row(pick(frame, stratum="imputed", stratum_value="yes"))
-    imputed, left_out = (_bars(context, state) for state in ("imputed", "left_out"))
-    whole_share = portion(touched["n_stratum"], context.n_scored) if touched else None
+    row = only_row(pick(frame, stratum=coded.IMPUTED, stratum_value=coded.YES))
+    imputed, left_out = (_bars(context, state) for state in (coded.IMPUTED, coded.LEFT_OUT))
+    whole_share = portion(row["n_stratum"], context.n_scored) if row else None
     found = []
-    if whole_share and touched is not None:
-        some = f"{share(whole_share)} of the scores ({count(touched['n_stratum'])}) rest"
-        some = f"All {count(touched['n_stratum'])} scores rest" if whole_share == 1 else some
-        lead = f"{some} on at least one imputed value."
+    if whole_share and row is not None:
+        scores = f"{share(whole_share)} of the scores ({count(row['n_stratum'])}) depend"
+        scores = f"All {count(row['n_stratum'])} scores depend" if whole_share == 1 else scores
+        lead = f"{scores} on at least one imputed value."
         if imputed:
             lead += " Imputed, as a share of the patients scored:"
-        found.append(Rests(lead, imputed))
-    elif imputed and all(rest.width is None for rest in imputed):
-        found.append(Rests("How many patients had a covariate imputed is not shown."))
+        found.append(ShareBars(lead, imputed))
+    elif imputed and all(bar.width is None for bar in imputed):
+        found.append(ShareBars("The number of patients with an imputed covariate is not shown."))
     elif imputed:
-        found.append(Rests("Imputed, as a share of the patients scored:", imputed))
+        found.append(ShareBars("Imputed, as a share of the patients scored:", imputed))
     elif not states_of(context):
-        found.append(Rests("This run holds no figures on what was imputed."))
+        found.append(ShareBars("This run has no figures on imputed values."))
     else:
-        found.append(Rests("No covariate of any patient was imputed."))
-    if left_out and all(rest.width is None for rest in left_out):
-        found.append(Rests("How many patients had a covariate left out is not shown."))
+        found.append(ShareBars("No covariate was imputed for any patient."))
+    if left_out and all(bar.width is None for bar in left_out):
+        found.append(ShareBars("The number of patients with a left-out covariate is not shown."))
     elif left_out:
         lead = "Left out of the model, not imputed, as a share of the patients scored:"
-        found.append(Rests(lead, left_out))
+        found.append(ShareBars(lead, left_out))
     return found
 
 
-def _bars(context: Context, state: str) -> list[Rest]:
+def _bars(context: Context, state: str) -> list[ShareBar]:
     return [
-        Rest(
+        ShareBar(
             sentence(context.names.covariate(name)),
             HIDDEN if value is None else f"{share(value)} ({count(n)})",
             None if value is None else round(100 * value, 1),

@@ -1,28 +1,17 @@
-"""What the labels hang on: the way to the uncertainty, and which pairs are tested."""
+"""Blocks on the labels: both methods for the uncertainty, and what the labels do not test."""
 
 from markupsafe import Markup
 
+from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Cell, Heading, Prose, Table
 from omop_scorer.report.context import Context, added, missing, only_row, pick, portion, rows_of
-from omop_scorer.report.words import HIDDEN, NOBODY, count, share, whole
-
-_CHECKS = {
-    "worst_class_ruled_out": "No preference by the label, yet the worst class is ruled out",
-    "order_not_significant": "An order by the label, yet first against last does not differ",
-    "best_response_elsewhere": "Highest probability of response under another class than the first",
-}
-
-_OF = {
-    "worst_class_ruled_out": "without a preference",
-    "order_not_significant": "with an order",
-    "best_response_elsewhere": "scored",
-}
+from omop_scorer.report.words import HIDDEN, LABEL_CHECKS, NOBODY, count, share, whole
 
 
 def blocks_on_labels(context: Context) -> list[Block]:
-    """Return what compares the two uncertainties, and what checks the labels."""
+    """Return the comparison of both uncertainties, and the checks of the labels."""
     return [
-        Heading("The two published ways to the uncertainty"),
+        Heading("The two published methods for the uncertainty"),
         *_comparison(context),
         Heading("Labels that say more, or less, than the tests"),
         *_checks(context),
@@ -57,29 +46,30 @@ def _comparison(context: Context) -> list[Block]:
     ]
     rows.append(["All", *(count(n) for n in columns_total), count(total)])
     kept = portion(same, context.n_scored)
-    said = (
-        f"{share(kept)} of the patients have the same label either way."
+    text = (
+        f"{share(kept)} of the patients have the same label with both methods."
         if kept is not None
-        else "How many have the same label either way is not shown: small counts are hidden."
+        else "The share of patients with the same label is not shown: small counts are hidden."
     )
-    everyone = context.labels[-1] if context.labels else ""
-    if everyone:
-        with_bootstrap = added([n for (left, _), n in counts.items() if left == everyone])
-        with_analytic = added([n for (_, right), n in counts.items() if right == everyone])
+    all_equal = context.labels[-1] if context.labels else ""
+    if all_equal:
+        with_bootstrap = added([n for (left, _), n in counts.items() if left == all_equal])
+        with_analytic = added([n for (_, right), n in counts.items() if right == all_equal])
         if with_bootstrap is not None and with_analytic is not None:
-            said += (
-                f" Without a preference are {count(with_bootstrap)} by bootstrap and "
+            text += (
+                f" Patients without a preference: {count(with_bootstrap)} by bootstrap, "
                 f"{count(with_analytic)} by analytic."
             )
     return [
         Prose(
             Markup(
-                "Bootstrap reproduces the paper’s subgroups. Analytic, the web calculator’s, "
-                "carries the variation between trials too and so finds fewer preferences{}. {}"
-            ).format(context.notes.mark("methods"), said)
+                "Bootstrap reproduces the paper’s subgroups. Analytic reproduces those of the web "
+                "calculator; it also includes the variation between trials, so it finds fewer "
+                "preferences{}. {}"
+            ).format(context.notes.mark("methods"), text)
         ),
         Table(
-            "Patients by label: bootstrap down, analytic across",
+            "Patients by label: bootstrap in the rows, analytic in the columns",
             ("Bootstrap", *sides[1], "All"),
             rows,
         ),
@@ -89,32 +79,32 @@ def _comparison(context: Context) -> list[Block]:
 def _checks(context: Context) -> list[Block]:
     frame = context.data.table("label_check")
     if frame is None:
-        return [missing("what the labels leave out")]
+        return [missing("the checks of the labels")]
     used = list(dict.fromkeys(frame["uncertainty"]))
     rows: list[list[str | Cell]] = []
-    for measure, title in _CHECKS.items():
-        cells: list[str | Cell] = [title, _OF[measure]]
+    for measure, (title, group) in LABEL_CHECKS.items():
+        cells: list[str | Cell] = [title, group]
         for uncertainty in used:
             row = only_row(pick(frame, measure=measure, uncertainty=uncertainty))
             cells.append("" if row is None else _n_of(row["n_persons"], row["n_population"]))
         rows.append(cells)
-    columns = ("Finding", "Counted of those", *(f"By {uncertainty}" for uncertainty in used))
+    columns = ("Finding", "Among patients", *(f"By {uncertainty}" for uncertainty in used))
     own = context.data.run["uncertainty"]
-    row = only_row(pick(frame, measure="worst_class_ruled_out", uncertainty=own))
-    said = ""
+    row = only_row(pick(frame, measure=coded.WORST_CLASS_RULED_OUT, uncertainty=own))
+    text = ""
     if row is not None and whole(row["n_persons"]) is not None and whole(row["n_population"]):
-        said = (
-            f" Here {count(row['n_population'])} patients have no preference; for "
-            f"{count(row['n_persons'])} of them the models tell the first class from the last "
-            "(p below 0.05), although no neighbours differ."
+        text = (
+            f" Here {count(row['n_population'])} patients have no preference by label. For "
+            f"{count(row['n_persons'])} of them the first class differs from the last (p below "
+            "0.05), although no neighbours differ."
         )
     return [
         Prose(
             Markup("A label compares neighbours in the ranking only{}.{}").format(
-                context.notes.mark("worst"), said
+                context.notes.mark("worst"), text
             )
         ),
-        Table("Labels and tests that do not say the same", columns, rows, words=[1]),
+        Table("Labels that do not agree with the tests", columns, rows, words=[1]),
     ]
 
 

@@ -1,8 +1,9 @@
-"""What patients were given after the index treatment, and what the models had preferred."""
+"""The section on next treatments: flow, tables, and the paper's headline share."""
 
 import pandas as pd
 from markupsafe import Markup
 
+from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
 from omop_scorer.report.charts import flows
 from omop_scorer.report.charts.canvas import Look
@@ -30,14 +31,20 @@ from omop_scorer.report.words import (
     whole,
 )
 from omop_scorer.results.intervals import wilson_interval
+from omop_scorer.terms import ALL, FIRST_BIOLOGIC, NONE_NEXT, OTHER_ADVANCED
 
 _DENOMINATORS = {
-    "next_treatment": "those given a next treatment",
-    "next_of_model_classes": "those given one of the model’s classes next",
-    "indexed": "everybody indexed",
+    "next_treatment": "patients given a next treatment",
+    "next_of_model_classes": "patients given one of the model’s classes next",
+    "indexed": "all patients with an index treatment",
 }
 
-_ENDED = {"none_died": "#4b5563", "none_continuing": "#aab2bd", "none_stopped": "#d3d8de"}
+_COLOURS_OF_NONE = {
+    coded.NONE_DIED: "#4b5563",
+    coded.NONE_CONTINUING: "#aab2bd",
+    coded.NONE_STOPPED: "#d3d8de",
+}
+_COLOUR_OF_OTHER = "#8c6d1f"
 
 Headline = dict[str, object]
 
@@ -51,14 +58,14 @@ def section(context: Context) -> Section:
     elif _n_indexed(context) == 0:
         return Section("next", "Next treatment", _lead(context), [], context.notes.new())
     else:
-        blocks += flow_of(context, "all")
+        blocks += flow_of(context, ALL)
         blocks += _table(context)
         key = _class(context)
         if key is not None:
             blocks.append(Heading(f"Not given {context.names.drug_class(key)} next"))
-            blocks += headline_table(context, "all")
-    blocks += [Heading("How long until then"), *time_blocks(context)]
-    blocks += [Heading("What the models had preferred"), *concordance_blocks(context)]
+            blocks += headline_table(context, ALL)
+    blocks += [Heading("Time to the next treatment"), *time_blocks(context)]
+    blocks += [Heading("What the models would have preferred"), *concordance_blocks(context)]
     return Section("next", "Next treatment", _lead(context), blocks, context.notes.new())
 
 
@@ -70,14 +77,14 @@ def _class(context: Context) -> str | None:
 def headline(
     context: Context, population: str, denominator: str, *, all_index_classes: bool = True
 ) -> Headline | None:
-    """Return who was not given the paper's class next: n, of whom, share and interval.
+    """Return the patients not given the paper's class next: n, `of`, share and interval.
 
-    None where the table or the class is not there; a part is None when it is not shown. Nothing
-    goes in but counts that are shown, so nothing comes out that a reader could not add up.
+    None if the table or the class is missing. A value is None if it is not shown. The result is
+    calculated from shown counts only, so it reveals nothing that a reader could not calculate.
     """
     key = _class(context)
     frame = pick(
-        context.data.table("next_treatment"), population=population, index_rule="first_biologic"
+        context.data.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC
     )
     if key is None or frame.empty:
         return None
@@ -86,7 +93,7 @@ def headline(
         for next_classes in (_next_of(frame, denominator), [key])
     )
     n = None if n_population is None or given is None else n_population - given
-    # No cell of the results holds these sums: held back by themselves, by the same rule.
+    # The results hold no cell for these sums, so they are suppressed here by the same rule.
     if any(
         each is not None and 0 < each < context.data.minimum_cell_count
         for each in (n, n_population)
@@ -105,13 +112,13 @@ def headline(
 
 
 def _next_of(frame: pd.DataFrame, denominator: str) -> list[str] | None:
-    """Return what those of a denominator were given next; None: anything, or nothing."""
+    """Return the next classes of a denominator; None for any next class or none."""
     if denominator == "indexed":
         return None
-    left_out = set(_ENDED)
+    excluded = set(NONE_NEXT)
     if denominator == "next_of_model_classes":
-        left_out.add("other_advanced")
-    return [each for each in dict.fromkeys(frame["next_class"]) if each not in left_out]
+        excluded.add(OTHER_ADVANCED)
+    return [each for each in dict.fromkeys(frame["next_class"]) if each not in excluded]
 
 
 def _indexed(
@@ -121,7 +128,7 @@ def _indexed(
     *,
     all_index_classes: bool,
 ) -> int | None:
-    """Count those with these next classes, indexed on any class or on any but the paper's."""
+    """Return the patients with these next classes, indexed on any class or any but the paper's."""
 
     def persons(index_class: str, next_class: str | None) -> int | None:
         found = pick(frame, index_class=index_class)
@@ -134,28 +141,28 @@ def _indexed(
     key = _class(context)
     parts: list[int | None] = []
     for next_class in next_classes if next_classes is not None else [None]:
-        everybody = persons("all", next_class)
+        everyone = persons(ALL, next_class)
         if all_index_classes:
-            parts.append(everybody)
+            parts.append(everyone)
             continue
         others = added([persons(each, next_class) for each in context.keys if each != key])
         own = persons(str(key), next_class)
-        if others is None and everybody is not None and own is not None:
-            others = everybody - own
+        if others is None and everyone is not None and own is not None:
+            others = everyone - own
         parts.append(others)
     return added(parts)
 
 
 def headline_table(context: Context, population: str) -> list[Block]:
-    """Return the table of who was not given the paper's class next, by denominator."""
+    """Return the table of patients not given the paper's class next, by denominator."""
     key = _class(context)
     published = context.data.published
     if key is None or published is None or context.data.table("next_treatment") is None:
         return [missing("the class that was not given next")]
     title = context.names.drug_class(key)
     rows: list[list[str | Cell]] = []
-    for denominator, words in _DENOMINATORS.items():
-        cells: list[str | Cell] = [sentence(words)]
+    for denominator, name in _DENOMINATORS.items():
+        cells: list[str | Cell] = [sentence(name)]
         for all_classes in (True, False):
             found = headline(context, population, denominator, all_index_classes=all_classes)
             if found is None:
@@ -172,70 +179,68 @@ def headline_table(context: Context, population: str) -> list[Block]:
     return [
         Prose(
             f"The paper says that {paper.share:.0%} of biologic-exposed women over 50 were not "
-            f"given {title} next, and names no denominator; each that may be meant stands here. "
-            f"Who began with {title} can hardly be given it next, so the last column leaves them "
-            "out."
+            f"given {title} next. It does not name the denominator, so the table shows each "
+            f"possible one. Patients who started with {title} can hardly be given it next, so the "
+            "last column excludes them."
         ),
         Table(
             f"Not given {title} next after the first biologic: "
             f"{context.names.population(population).lower()}",
-            ("Of", "Any index treatment", f"Index treatment not {title}"),
+            ("Denominator", "Any index treatment", f"Index treatment not {title}"),
             rows,
         ),
     ]
 
 
-def _everybody(context: Context) -> pd.DataFrame:
+def _all_indexed(context: Context) -> pd.DataFrame:
     return pick(
         context.data.table("next_treatment"),
-        population="all",
-        index_rule="first_biologic",
-        index_class="all",
+        population=ALL,
+        index_rule=FIRST_BIOLOGIC,
+        index_class=ALL,
     )
 
 
 def _n_indexed(context: Context) -> int | None:
-    frame = _everybody(context)
+    frame = _all_indexed(context)
     return None if frame.empty else whole(frame["n_population"].iloc[0])
 
 
 def _lead(context: Context) -> str:
-    frame = _everybody(context)
+    frame = _all_indexed(context)
     if frame.empty:
-        return "This run holds no figures on next treatments."
+        return "This run has no figures on next treatments."
     n = _n_indexed(context)
     if n == 0:
-        return f"Nobody was given a first biologic since {context.names.since}."
-    treated = frame[~frame["next_class"].isin(list(_ENDED))]
+        return f"No patient was given a first biologic since {context.names.since}."
+    treated = frame[~frame["next_class"].isin(NONE_NEXT)]
     n_next = added([whole(each) for each in treated["n_persons"]])
-    said = (
+    text = (
         f"{count(n)} persons had their first biologic since {context.names.since}"
         if n is not None
-        else f"How many had their first biologic since {context.names.since} is not shown"
+        else f"The number of first biologics since {context.names.since} is not shown"
     )
     if n is not None and n_next is not None:
-        said += (
-            f"; {count(n_next)} of them ({share(portion(n_next, n))}) were given another after it"
-        )
-    return f"{said}."
+        text += f"; {count(n_next)} of them ({share(portion(n_next, n))}) had a next treatment"
+    return f"{text}."
 
 
 def look_of(context: Context, key: str) -> Look:
-    """Return how a class, or what became of who has no further one, is drawn."""
+    """Return the look of a class, or of another next treatment."""
     if key in context.keys:
         return Look(context.colour(key))
-    return Look(_ENDED.get(key, "#8c6d1f"))
+    return Look(_COLOURS_OF_NONE.get(key, _COLOUR_OF_OTHER))
 
 
-def flow_of(context: Context, population: str, rule: str = "first_biologic") -> list[Block]:
-    """Return the flow from the index treatment to the next of a population."""
+def flow_of(context: Context, population: str, rule: str = FIRST_BIOLOGIC) -> list[Block]:
+    """Return the flow of a population from the index treatment to the next."""
     frame = pick(context.data.table("next_treatment"), population=population, index_rule=rule)
-    together = pick(frame, index_class="all")
+    together = pick(frame, index_class=ALL)
     n = whole(together["n_population"].iloc[0]) if not together.empty else None
     if n == 0:
-        return [Prose("Nobody had an index treatment, so there is no flow to draw.", "note")]
+        return [Prose("No patient had an index treatment.", "note")]
     if together.empty:
-        return [missing("their next treatments")]
+        return [missing("the next treatments of this population")]
     sources, links = [], []
     next_classes = [key for key in (*context.keys, *NEXT) if key in set(frame["next_class"])]
     totals = {
@@ -245,7 +250,7 @@ def flow_of(context: Context, population: str, rule: str = "first_biologic") -> 
     }
     next_classes = [key for key in next_classes if totals.get(key) != 0]
     if not next_classes:
-        return [missing("their next treatments")]
+        return [missing("the next treatments of this population")]
     for key in context.keys:
         of_class = pick(frame, index_class=key)
         if of_class.empty or whole(of_class["n_population"].iloc[0]) == 0:
@@ -278,12 +283,12 @@ def flow_of(context: Context, population: str, rule: str = "first_biologic") -> 
     )
     hides = any(link is None for row in links for link in row)
     caption = Markup(
-        "Left the index treatment{}, the {}; right the next. A band is as thick as the patients "
-        "are many, and has the colour of where it comes from{}."
+        "Left: the index treatment{}, here the {}. Right: the next treatment. The more patients, "
+        "the thicker the band; its colour is that of the index treatment. {}"
     ).format(
         context.notes.mark("index"),
         INDEX_RULES[rule],
-        "; dotted: some, but how many is not shown" if hides else "",
+        "A dotted line stands for a number that is not shown." if hides else "",
     )
     return [
         Image(
@@ -299,13 +304,13 @@ def _table(context: Context) -> list[Block]:
     blocks: list[Block] = []
     for rule, title in INDEX_RULES.items():
         keys = [
-            *((population, "all") for population in AUDITED),
-            *(("all", key) for key in context.keys if rule == "first_biologic"),
+            *((population, ALL) for population in AUDITED),
+            *((ALL, key) for key in context.keys if rule == FIRST_BIOLOGIC),
         ]
         rows = [row for key in keys if (row := _row(context, rule, *key))]
         if rows:
-            columns = ("Persons indexed", "All", *_next_titles(context))
-            caption = f"Next treatment after the {title}: persons, and their share"
+            columns = ("Population", "All", *_next_titles(context))
+            caption = f"Next treatment after the {title}: persons and their share"
             blocks.append(Table(caption, columns, rows))
     return blocks
 
@@ -327,11 +332,11 @@ def _row(context: Context, rule: str, population: str, index_class: str) -> list
         index_rule=rule,
         index_class=index_class,
     )
-    if found.empty or (index_class != "all" and whole(found["n_population"].iloc[0]) == 0):
+    if found.empty or (index_class != ALL and whole(found["n_population"].iloc[0]) == 0):
         return []
     n_population = found["n_population"].iloc[0]
     title = context.names.population(population)
-    if index_class != "all":
+    if index_class != ALL:
         title = f"Index {context.names.drug_class(index_class)}"
     cells: list[str | Cell] = [title, count(n_population)]
     for key in _next_classes(context):

@@ -1,4 +1,4 @@
-"""How long until the next treatment, and what the models had preferred before it."""
+"""Blocks on the time to the next treatment, and on the class that the models preferred."""
 
 from markupsafe import Markup
 
@@ -6,16 +6,17 @@ from omop_scorer.report.blocks import Block, Cell, Image, Prose, Table
 from omop_scorer.report.charts import distributions
 from omop_scorer.report.context import Context, added, missing, pick, portion, rows_of
 from omop_scorer.report.words import HIDDEN, NEXT, count, decimal, number, sentence, whole
+from omop_scorer.terms import ALL, FIRST_BIOLOGIC, WOMEN_50_AND_OVER
 
 
 def time_blocks(context: Context) -> list[Block]:
-    """Return how many days passed until the next treatment."""
-    frame = pick(context.data.table("next_treatment_time"), index_rule="first_biologic")
+    """Return the days from the index treatment to the next one, by population and index class."""
+    frame = pick(context.data.table("next_treatment_time"), index_rule=FIRST_BIOLOGIC)
     if frame.empty:
         return [missing("the time to the next treatment")]
     drawn, rows = [], []
     for row in rows_of(frame):
-        if row["index_class"] != "all" and row["population"] != "all":
+        if ALL not in (row["index_class"], row["population"]):
             continue
         if whole(row["n_persons"]) == 0:
             continue
@@ -24,7 +25,7 @@ def time_blocks(context: Context) -> list[Block]:
             for name in ("first_quartile_days", "median_days", "third_quartile_days")
         ]
         title = context.names.population(str(row["population"]))
-        if row["index_class"] != "all":
+        if row["index_class"] != ALL:
             title = f"Index {context.names.drug_class(str(row['index_class']))}"
         first, median, third = days
         quartiles = (
@@ -34,7 +35,7 @@ def time_blocks(context: Context) -> list[Block]:
         drawn.append(distributions.Range(title, quartiles, text))
         rows.append((title, count(row["n_persons"]), *(decimal(each, 0) for each in days)))
     if not drawn:
-        return [Prose("Nobody was given a next treatment.", "note")]
+        return [Prose("No patient was given a next treatment.", "note")]
     return [
         Image(
             distributions.ranges(drawn, "days from the index treatment to the next"),
@@ -42,11 +43,11 @@ def time_blocks(context: Context) -> list[Block]:
             + "; ".join(f"{each.label} {each.text}" for each in drawn)
             + ".",
             "Days to the next treatment",
-            "Of those given one: the line holds the middle half of them, the ring is the median "
-            "(right).",
+            "Patients given a next treatment: the line covers the middle half of them, the ring is "
+            "the median (number on the right).",
         ),
         Table(
-            "Days from the first biologic to the next treatment, of those who had one",
+            "Days from the first biologic to the next treatment, for patients given one",
             ("Population", "Patients", "First quartile", "Median", "Third quartile"),
             rows,
         ),
@@ -54,26 +55,26 @@ def time_blocks(context: Context) -> list[Block]:
 
 
 def concordance_blocks(context: Context) -> list[Block]:
-    """Return what was preferred at the index treatment against what was given next."""
+    """Return tables of the class preferred at the index treatment by the treatment given next."""
     frame = context.data.table("preference_concordance")
     if frame is None:
-        return [missing("what the models had preferred")]
+        return [missing("the classes that the models would have preferred")]
     blocks: list[Block] = [
         Prose(
             Markup(
-                "What the models preferred on the day of the index treatment{} (rows), against "
-                "what was given next (columns). A darker cell is a larger share of its row. Those "
-                "who treated knew more than nine covariates, and the models did not exist then: a "
-                "difference is no fault."
+                "Rows: the class that the models prefer on the day of the index treatment{}. "
+                "Columns: the treatment given next. A darker cell is a larger share of its row. "
+                "The physicians knew more than nine covariates, and the models did not exist then. "
+                "A difference is not an error."
             ).format(context.notes.mark("preferred"))
         )
     ]
-    for population in ("all", "women_50_and_over"):
+    for population in (ALL, WOMEN_50_AND_OVER):
         table = _heat(context, population)
         if table is not None:
             blocks.append(table)
     if len(blocks) == 1:
-        return [Prose("Nobody was indexed.", "note")]
+        return [Prose("No patient had an index treatment.", "note")]
     return blocks
 
 
@@ -99,7 +100,7 @@ def _heat(context: Context, population: str) -> Table | None:
         return None
     titles = [sentence(context.names.drug_class(key)) for key in next_classes]
     return Table(
-        f"{context.names.population(population)}: preferred at the index, and given next (persons)",
+        f"{context.names.population(population)}: preferred class and next treatment (persons)",
         ("Preferred", *titles, "All"),
         rows,
     )

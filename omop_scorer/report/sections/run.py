@@ -1,4 +1,4 @@
-"""What was run on what."""
+"""The section on the run: data, model, settings and warnings."""
 
 from collections.abc import Iterable
 
@@ -7,15 +7,10 @@ from markupsafe import Markup
 from omop_scorer.config.run_file import EVER_DAYS
 from omop_scorer.report.blocks import Block, Facts, Heading, Listing, Prose, Section
 from omop_scorer.report.context import Context
-from omop_scorer.report.words import CROHNS_DISEASE, count, day
-
-_UNCERTAINTY = {
-    "bootstrap": "bootstrap: the paper’s subgroups",
-    "analytic": "analytic: the published calculator’s, wider",
-}
+from omop_scorer.report.words import CROHNS_CONCEPT_ID, UNCERTAINTIES, count, day
 
 _MISSING = {
-    "impute": "imputed: {how}",
+    "impute": "imputed: {constants}",
     "reduced_model": "not imputed: the covariate is left out of the model",
 }
 
@@ -27,22 +22,22 @@ _IMPUTED = {
 
 
 def section(context: Context) -> Section:
-    """Return the section on the CDM, the model and the program."""
+    """Return the section on the CDM, the model and the settings of the run."""
     run = context.data.run
     config = run.get("config") or {}
     card = context.data.card
-    how = _IMPUTED.get(str(config.get("impute")), str(config.get("impute", "as configured")))
-    missing = _MISSING.get(str(config.get("missing", "impute")), "as configured").format(how=how)
+    constants = _IMPUTED.get(str(config.get("impute")), str(config.get("impute", "as configured")))
+    missing = _MISSING.get(str(config.get("missing", "impute")), "as configured")
     since = context.names.since
     facts = [
         ("Data", _or_unknown(run["cdm_source_name"])),
         ("CDM version", _or_unknown(run["cdm_version"])),
         ("CDM release", _or_unknown(run["cdm_release_date"])),
         ("Vocabulary", _or_unknown(run["vocabulary_version"])),
-        ("As of", f"{day(run['as_of_date'])}; no later record was read"),
+        ("As of", f"{day(run['as_of_date'])}; later records were not used"),
         ("Model", f"{run['model_id']}{f': {card.title}' if card else ''}"),
-        ("Uncertainty", _UNCERTAINTY.get(run["uncertainty"], str(run["uncertainty"]))),
-        ("Missing values", missing),
+        ("Uncertainty", UNCERTAINTIES.get(run["uncertainty"], str(run["uncertainty"]))),
+        ("Missing values", missing.format(constants=constants)),
         *_rules(context),
         ("Treatments", f"first biologics and index treatments since {since}"),
         ("Program", f"omop-scorer {run['tool_version']} on {run['engine']}"),
@@ -59,29 +54,29 @@ def section(context: Context) -> Section:
     ]
     blocks: list[Block] = [Facts(facts)]
     warnings = [each for each in str(run["message"] or "").split("; ") if each.strip()]
-    blocks.append(Heading("What the run warned of"))
-    blocks.append(Listing(warnings) if warnings else Prose("Nothing."))
+    blocks.append(Heading("Warnings of the run"))
+    blocks.append(Listing(warnings) if warnings else Prose("No warnings."))
     n_cohort, n_scored = run["n_cohort"], run["n_scored"]
     if n_scored == 0:
-        lead = "The run is complete, but it found nobody to score."
+        lead = "The run is complete, but there was no patient to score."
     elif n_scored is None:
-        lead = "How many patients were scored is not shown, because it would tell a small count."
+        lead = "The number of patients scored is not shown, because it would reveal a small count."
     elif n_cohort is None:
         lead = f"{count(n_scored)} patients of the cohort were scored."
     else:
         lead = (
-            f"The models were run on every patient of the cohort: {count(n_scored)} of "
-            f"{count(n_cohort)} were scored."
+            f"The models were applied to the cohort: {count(n_scored)} of {count(n_cohort)} "
+            "patients were scored."
         )
-    return Section("run", "What was run on what", lead, blocks, context.notes.new())
+    return Section("run", "Data, model and settings", lead, blocks, context.notes.new())
 
 
 def _rules(context: Context) -> list[tuple[str, str]]:
-    """Return who is in the cohort and how far back was looked, as far as the run says."""
+    """Return the definition of the cohort and the time windows, from the run's configuration."""
     config = context.data.run.get("config") or {}
     cohort = config.get("cohort") or {}
     audit = config.get("audit") or {}
-    parts = [f"concepts {_joined(cohort.get('concept_ids') or [CROHNS_DISEASE])}"]
+    parts = [f"concepts {_joined(cohort.get('concept_ids') or [CROHNS_CONCEPT_ID])}"]
     if cohort.get("extra_concept_ids"):
         parts.append(f"extra concepts {_joined(cohort['extra_concept_ids'])}")
     if cohort.get("exclude_concept_sets"):
@@ -113,4 +108,4 @@ def _moment(value: object) -> str:
 
 
 def _suppression(minimum: int) -> str:
-    return f"below {minimum} are not shown" if minimum > 1 else "none are held back"
+    return f"below {minimum} are not shown" if minimum > 1 else "all are shown"

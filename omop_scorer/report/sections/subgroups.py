@@ -1,73 +1,90 @@
-"""How the subgroups fall: in all, by stratum, and the effects behind them."""
+"""The section on subgroups: all patients, by stratum, and the effects behind the labels."""
 
 from markupsafe import Markup
 
+from omop_scorer import terms
+from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Heading, Image, Prose, Section, Table
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts import distributions
 from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.context import Context, missing, pick, portion, rows_of
 from omop_scorer.report.sections.certainty import shares_in_state
-from omop_scorer.report.words import HIDDEN, STRATA, count, number, sentence, share, short, whole
-
-_LEFT_OUT = (
-    " Covariates were left out of the model in this run; that is not imputing, and a patient with "
-    "something left out and nothing imputed counts under no."
+from omop_scorer.report.words import (
+    EFFECTS,
+    HIDDEN,
+    STRATA,
+    count,
+    listed,
+    number,
+    sentence,
+    share,
+    short,
+    whole,
 )
 
-_MEASURES = {
-    "attributable_effect": "Effect attributable to each class",
-    "response_probability": "Probability of response under each class",
-}
+_LEFT_OUT = (
+    " In this run, covariates were left out of the model. Left out does not mean imputed: a "
+    "patient with a left-out covariate and no imputed one counts as “no”."
+)
 
 
 def section(context: Context) -> Section:
     """Return the section on preference labels."""
     if context.is_empty:
         return Section("subgroups", "Subgroups", _lead(context), [], context.notes.new())
-    blocks: list[Block] = [*_everybody(context)]
+    blocks: list[Block] = [*_all_patients(context)]
     blocks += [Heading("Subgroups by kind of patient"), *_strata(context)]
     blocks += [Heading("The effects behind the labels"), *_effects(context)]
     return Section("subgroups", "Subgroups", _lead(context), blocks, context.notes.new())
 
 
 def _lead(context: Context) -> str:
-    everybody = pick(context.data.table("subgroup_summary"), stratum="all")
+    rows = pick(context.data.table("subgroup_summary"), stratum=terms.ALL)
     if context.is_empty:
-        return "Nobody was scored, so there are no subgroups."
-    if everybody.empty:
-        return "This run holds no figures on subgroups."
-    known = [row for row in rows_of(everybody) if number(row["share"]) is not None]
+        return "No patient was scored, so there are no subgroups."
+    if rows.empty:
+        return "This run has no figures on subgroups."
+    known = [row for row in rows_of(rows) if number(row["share"]) is not None]
     if not known:
-        return "The subgroups are not shown, because they would tell small counts."
+        return "The subgroups are not shown, because they would reveal small counts."
     known.sort(key=lambda row: -(number(row["share"]) or 0))
     first = known[0]
-    # What the labels that are not shown could hold together.
+    # The labels that are not shown can together have at most this share.
     rest = 1 - sum(number(row["share"]) or 0 for row in known)
     highest = number(first["share"]) or 0
-    if not highest or (len(known) < len(everybody) and highest < rest):
-        return "Which label is the commonest is not shown, because it would tell small counts."
-    said = f"The commonest label is {first['subgroup']}: {share(highest)} of the patients."
-    if context.labels and first["subgroup"] != context.labels[-1]:
+    if not highest or (len(known) < len(rows) and highest < rest):
+        return "The most common label is not shown, because it would reveal small counts."
+    label = str(first["subgroup"])
+    text = f"The most common result is {_in_words(context, label)}: {share(highest)} of patients."
+    if context.labels and label != context.labels[-1]:
         none = next((row for row in known if row["subgroup"] == context.labels[-1]), None)
         if none:
-            said += f" No preference between the classes: {share(none['share'])}."
+            text += f" No preference between the classes: {share(none['share'])}."
     elif context.labels:
-        said += (
-            " It says that no class is known to be better than another, beyond the comparison of "
-            "neighbours."
-        )
-    return said
+        text += " This label says only that no neighbours in the ranking were found to differ."
+    return text
 
 
-def _everybody(context: Context) -> list[Block]:
-    everybody = pick(context.data.table("subgroup_summary"), stratum="all")
-    if everybody.empty:
+def _in_words(context: Context, label: str) -> str:
+    """Return the classes on top of a label in words, followed by the label itself."""
+    if not context.labels:
+        return label
+    keys = context.top(label)
+    if len(keys) >= len(context.keys):
+        return f"no preference between the classes, {label}"
+    names = listed([context.names.drug_class(key) for key in keys])
+    return f"{names} {'alone' if len(keys) == 1 else 'together'} on top, {label}"
+
+
+def _all_patients(context: Context) -> list[Block]:
+    summary = pick(context.data.table("subgroup_summary"), stratum=terms.ALL)
+    if summary.empty:
         return [missing("subgroups")]
     published = context.data.published
     trials = published.trials if published else None
     groups, rows = [], []
-    for row in rows_of(everybody):
+    for row in rows_of(summary):
         label = str(row["subgroup"])
         in_trials = trials.subgroups.n_persons.get(label, 0) / trials.n_persons if trials else None
         text = short(row["share"], row["ci_low"], row["ci_high"], row["n_stratum"])
@@ -94,17 +111,17 @@ def _everybody(context: Context) -> list[Block]:
         )
     trial_columns = ["The trials"] if trials else []
     legend = [charts.Entry("the trials’ participants", shape=charts.TRIALS)] if trials else []
-    n = whole(everybody["n_stratum"].iloc[0])
+    n = whole(summary["n_stratum"].iloc[0])
     return [
         Prose(
             Markup(
-                "Each patient has one label{}. The bar’s colour is that of the class on top; two "
-                "colours share the top, grey is no preference. The thin line is the 95% "
-                "interval{}{}. What is not shown is hatched{}."
+                "Each patient has one label{}. The colour of a bar is that of the class on top; "
+                "two colours mean two classes on top, and grey means no preference. The thin line "
+                "is the 95% interval{}{}. A hatched bar stands for a value that is not shown{}."
             ).format(
                 context.notes.mark("label"),
                 context.notes.mark("interval"),
-                "; the diamond is the share of the trials’ participants" if trials else "",
+                ", and the diamond is the share of the trials’ participants" if trials else "",
                 context.notes.mark("hidden"),
             )
         ),
@@ -117,8 +134,8 @@ def _everybody(context: Context) -> list[Block]:
             f"{count(n)} patients scored." if n is not None else "The patients scored.",
         ),
         Table(
-            "Preference labels, all patients scored"
-            + (f" ({count(n)}) beside the trials’ ({trials.n_persons:,})" if trials else ""),
+            "Preference labels of all patients scored"
+            + (f" ({count(n)}) and of the trials ({trials.n_persons:,})" if trials else ""),
             ("Label", "Patients", "Share (95% interval)", *trial_columns),
             rows,
         ),
@@ -132,8 +149,9 @@ def _strata(context: Context) -> list[Block]:
         return [missing("subgroups by kind of patient")]
     blocks: list[Block] = [
         Prose(
-            "Each bar is everybody of that kind, divided by the class that the label puts on top. "
-            "A difference between two bars describes patients; it is no effect of sex, age or race."
+            "Each bar stands for all patients of one kind, divided by the class on top of the "
+            "label. A difference between two bars describes patients. It is not an effect of sex, "
+            "age or race."
         )
     ]
     for name in known:
@@ -175,18 +193,20 @@ def _stratum(context: Context, name: str) -> list[Block]:
         for each in wholes
     )
     title = STRATA[name]
+    is_on_imputed = name == coded.IMPUTED
+    has_left_out = bool(shares_in_state(context, coded.LEFT_OUT))
     return [
         Image(
             charts.stacked(wholes, legend),
             f"Bars of the class on top by {title.lower()}. {alt}.",
             title,
-            Markup("{}Right: patients.{}").format(
+            Markup("{}The numbers on the right are patients.{}").format(
                 _spread(wholes, tops, context),
-                context.notes.mark("range") if name == "within_trial_range" else "",
+                context.notes.mark("range") if name == coded.WITHIN_TRIAL_RANGE else "",
             )
-            + (_LEFT_OUT if name == "imputed" and shares_in_state(context, "left_out") else ""),
+            + (_LEFT_OUT if is_on_imputed and has_left_out else ""),
             Table(
-                f"{title}: every label that somebody has",
+                f"{title}: each label that occurs",
                 (f"{title}: label", "Patients", "Of", "Share (95% interval)"),
                 rows,
             ),
@@ -195,21 +215,22 @@ def _stratum(context: Context, name: str) -> list[Block]:
 
 
 def _spread(wholes: list[charts.Whole], tops: list[tuple[str, ...]], context: Context) -> str:
-    """Say how far the share without a preference differs between the values of a stratum."""
+    """Return a sentence on the range of the share without a preference within a stratum."""
     if not tops or len(tops[-1]) < len(context.keys):
         return ""
     known = [(part, each.label) for each in wholes if (part := each.parts[-1]) is not None]
     if len(known) < 2:
         return ""
     low, high = min(known), max(known)
-    # A share of nobody is no figure that is held back.
+    # A share of zero persons is not a hidden figure.
     has_hidden = any(each.parts[-1] is None and each.text != "0" for each in wholes)
-    of = ", of those shown" if has_hidden else ""
-    return f"No preference{of}: from {low[0]:.1%} ({low[1]}) to {high[0]:.1%} ({high[1]}). "
+    group = "Patients without a preference, of the values shown"
+    group = group if has_hidden else "Patients without a preference"
+    return f"{group}: from {low[0]:.1%} ({low[1]}) to {high[0]:.1%} ({high[1]}). "
 
 
 def tops_of(context: Context) -> list[tuple[str, ...]]:
-    """Return the groups of classes that some patient's label puts on top, single ones first."""
+    """Return the classes on top of each label that occurs, single classes first."""
     frame = context.data.table("subgroup_summary")
     if frame is None:
         return []
@@ -228,7 +249,7 @@ def top_share(
 ) -> float | None:
     """Return the share of the patients whose label puts these classes on top.
 
-    Labels that are not shown are not in it; None when none of them is shown.
+    Labels that are not shown are left out; None if none of them is shown.
     """
     parts = [whole(row["n_persons"]) for row in rows if context.top(str(row["subgroup"])) == top]
     known = [each for each in parts if each is not None]
@@ -238,13 +259,13 @@ def top_share(
 def _effects(context: Context) -> list[Block]:
     frame = context.data.table("histogram")
     blocks: list[Block] = []
-    for measure, title in _MEASURES.items():
+    for measure, title in EFFECTS.items():
         of_measure = pick(frame, measure=measure)
         if of_measure.empty:
             blocks.append(missing(f"the {title[0].lower()}{title[1:]}"))
             continue
         keys = [key for key in context.keys if not pick(of_measure, category=key).empty]
-        is_share = measure == "response_probability"
+        is_share = measure == terms.RESPONSE
         panels = [
             distributions.Panel(
                 context.names.drug_class(key),
@@ -267,7 +288,7 @@ def _effects(context: Context) -> list[Block]:
                 )
                 + ".",
                 title,
-                f"{_meaning(context, measure)}One scale for all classes.",
+                f"{_meaning(context, measure)}All classes have the same scale.",
                 Table(
                     title,
                     ("Class", "From", "To below", "Patients"),
@@ -293,13 +314,13 @@ def _meaning(context: Context, measure: str) -> str:
     if card is None:
         return ""
     outcome = f"{card.outcome.title}, {card.outcome.unit}"
-    if measure == "attributable_effect":
-        return f"{outcome}: what the class adds to placebo. "
-    return f"{outcome}: {card.response_threshold:g} or more, the placebo effect included. "
+    if measure == terms.EFFECT:
+        return f"{outcome}: the effect of the class in addition to placebo. "
+    return f"{outcome}: {card.response_threshold:g} or more, including the placebo effect. "
 
 
 def bins_of(frame: object, n: int | None) -> list[distributions.Bin]:
-    """Return the bins of a histogram as shares of n persons; None: not shown."""
+    """Return the bins of a histogram as shares of n persons; None if they are not shown."""
     return [
         distributions.Bin(
             float(row["bin_low"]),
@@ -312,11 +333,11 @@ def bins_of(frame: object, n: int | None) -> list[distributions.Bin]:
 
 
 def peak(panel: distributions.Panel, *, is_share: bool = False) -> str:
-    """Say where most persons of a histogram are."""
+    """Return the predicate of a sentence on the tallest bin of a histogram."""
     known = [each for each in panel.bins if each.share is not None]
     if not known:
         return HIDDEN
     best = max(known, key=lambda each: each.share or 0)
     edges = (f"{e:.0%}" if is_share else f"{e:g}".replace("-", "−") for e in (best.low, best.high))
-    of = "" if len(known) == len(panel.bins) else ", of what is shown,"
-    return "is commonest{} from {} to {}".format(of, *edges)
+    shown = "" if len(known) == len(panel.bins) else ", of the bins shown,"
+    return "is most common{} from {} to {}".format(shown, *edges)

@@ -1,9 +1,11 @@
-"""The site against the trials, each figure beside the same figure."""
+"""The section that compares the site with the trials: shares, covariates and distance."""
 
 import math
 
 from markupsafe import Markup
 
+from omop_scorer import terms
+from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts import distributions
@@ -26,12 +28,13 @@ from omop_scorer.report.words import (
 
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
-_MATTERS = 0.1
+#: The standardised mean difference beyond which a difference is commonly called relevant.
+_RELEVANT = 0.1
 
 
 def section(context: Context) -> Section:
-    """Return the section on how far the site's patients are from the trials' participants."""
-    title = "This site against the trials"
+    """Return the section on how the site's patients differ from the trials' participants."""
+    title = "This site and the trials"
     if context.is_empty:
         return Section("trials", title, _lead(context), [], context.notes.new())
     blocks: list[Block] = [Heading("Like for like"), *_like_for_like(context)]
@@ -42,34 +45,34 @@ def section(context: Context) -> Section:
 
 
 def alone_on_top(context: Context, key: str) -> dict[str, object] | None:
-    """Return the row on the share of the scored whose label puts this class alone on top."""
+    """Return the row on the share of scored patients whose label puts a class alone on top."""
     frame = context.data.table("prevalence")
-    return only_row(pick(frame, population="crohns_disease", measure=f"{key}_alone_on_top"))
+    return only_row(pick(frame, population=terms.COHORT, measure=terms.alone_on_top(key)))
 
 
 def _lead(context: Context) -> str:
     if context.is_empty:
-        return "Nobody was scored, so there is nobody to compare."
+        return "No patient was scored, so there is nothing to compare."
     if context.data.table("covariate_summary") is None:
-        return "This run holds no figures on how far its patients are from the trials’."
+        return "This run has no figures on the differences from the trials’ participants."
     beyond = _beyond(context)
     if beyond is None:
-        return "How far this site’s patients are from the trials’ participants is not shown."
-    n_far, n = beyond
+        return "The differences from the trials’ participants are not shown."
+    n_beyond, n = beyond
     return (
-        f"By the mean of what was recorded, {n_far} of {n} covariates differ from the trials’ "
+        f"By the mean of the recorded values, {n_beyond} of {n} covariates differ from the trials’ "
         "participants by more than 0.1 standard deviations."
     )
 
 
 def _beyond(context: Context) -> tuple[int, int] | None:
-    frame = pick(context.data.table("covariate_summary"), population="recorded")
+    frame = pick(context.data.table("covariate_summary"), population=terms.RECORDED)
     known = [
         value
         for value in (number(row["standardised_mean_difference"]) for row in rows_of(frame))
         if value is not None
     ]
-    return (sum(abs(value) > _MATTERS for value in known), len(known)) if known else None
+    return (sum(abs(value) > _RELEVANT for value in known), len(known)) if known else None
 
 
 def _like_for_like(context: Context) -> list[Block]:
@@ -79,18 +82,18 @@ def _like_for_like(context: Context) -> list[Block]:
     rows = []
     women = share_of_women(context)
     if women is not None:
-        cells = ["Women of 50 and over, of the cohort", _share_with_n(women)]
+        cells = ["Women aged 50 and over, of the cohort", _share_with_n(women)]
         if trials and system:
             cells += [
                 f"{trials.share_of_women_50_and_over:.1%}",
-                f"{system.shares_of_women_50_and_over['crohns_disease']:.1%}",
+                f"{system.shares_of_women_50_and_over[terms.COHORT]:.1%}",
             ]
         rows.append(cells)
     for each in context.data.classes:
         row = alone_on_top(context, str(each["key"]))
         if row is not None:
             cells = [
-                f"{sentence(str(each['title']))} alone on top, of the scored",
+                f"{sentence(str(each['title']))} alone on top, of the patients scored",
                 _share_with_n(row),
             ]
             if trials:
@@ -101,12 +104,12 @@ def _like_for_like(context: Context) -> list[Block]:
     columns = ["Share", "This site (95% interval)"]
     if trials and system:
         columns += ["The trials", system.title]
-    said = Markup(
-        "Each line holds one figure{}, counted the same way in each column. Lines are not to be "
-        "compared with each other: how many women of 50 and over there are says nothing of how "
-        "many patients have a label."
+    text = Markup(
+        "Each row shows one figure{}, counted in the same way in each column. Do not compare the "
+        "rows with each other: the number of women aged 50 and over says nothing about the number "
+        "of patients with a label."
     ).format(context.notes.mark("alone"))
-    blocks: list[Block] = [Prose(said), Table("The same figure here and there", columns, rows)]
+    blocks: list[Block] = [Prose(text), Table("The same figures here and elsewhere", columns, rows)]
     if trials and system:
         blocks.append(
             Prose(
@@ -126,14 +129,14 @@ def _share_with_n(row: dict[str, object]) -> str:
 
 
 def _within_range(context: Context) -> list[Block]:
-    frame = pick(context.data.table("subgroup_summary"), stratum="within_trial_range")
+    frame = pick(context.data.table("subgroup_summary"), stratum=coded.WITHIN_TRIAL_RANGE)
     if frame.empty:
         return [missing("who is within the trials’ range")]
     rows = []
     titles = {
-        "yes": "Within the range of the trials’ participants",
-        "no": "A recorded value lies outside it",
-        "unknown": "Not known: the disease activity was not recorded",
+        coded.YES: "Within the range of the trials’ participants",
+        coded.NO: "At least one recorded value is outside the range",
+        coded.UNKNOWN: "Not known: the disease activity was not recorded",
     }
     for value, title in titles.items():
         found = only_row(pick(frame, stratum_value=value))
@@ -147,14 +150,14 @@ def _within_range(context: Context) -> list[Block]:
         )
     return [
         Table(
-            "Patients scored, by whether they are like the trials’ participants",
+            "Patients scored, by resemblance to the trials’ participants",
             ("Resemblance", "Patients", "Share"),
             rows,
         ),
         Prose(
             Markup(
-                "The models are valid for patients like those of the trials{}. For the others a "
-                "score is an extrapolation, or cannot be known not to be one."
+                "The models are valid for patients like those of the trials{}. For other patients, "
+                "a score is an extrapolation. For patients of unknown resemblance, it may be one."
             ).format(context.notes.mark("range")),
             "note",
         ),
@@ -175,7 +178,7 @@ def _differences(context: Context) -> list[Block]:
         is_share = context.names.is_yes_no(str(covariate))
         found = {
             population: only_row(pick(frame, covariate=covariate, population=population))
-            for population in ("recorded", "scored")
+            for population in (terms.RECORDED, terms.SCORED)
         }
         values = [_difference(row) for row in found.values()]
         drawn.append(distributions.Dots(name, values))
@@ -187,21 +190,21 @@ def _differences(context: Context) -> list[Block]:
         rows.append(cells)
     has_hidden = any(value is None for row in drawn for value in row.values)
     alt = "; ".join(
-        f"{row.label} {' and '.join(_told(value) for value in row.values)}" for row in drawn
+        f"{row.label} {' and '.join(_in_words(value) for value in row.values)}" for row in drawn
     )
     return [
         Image(
             distributions.dots(
                 drawn,
                 [*series, charts.NOT_SHOWN] if has_hidden else series,
-                bands=(-_MATTERS, _MATTERS),
+                bands=(-_RELEVANT, _RELEVANT),
             ),
             f"Marks of the standardised mean difference, recorded and as scored: {alt}.",
             "How far the means are from the trials’",
             Markup(
-                "Standardised mean difference{}: to the right of 0 this site’s mean is the higher. "
-                "Where few values were recorded the two marks lie apart, and "
-                "the scored mean is that of the constants imputed."
+                "Standardised mean difference{}: to the right of 0, this site’s mean is higher. "
+                "Where few values were recorded, the two marks lie apart: the mean of the patients "
+                "scored is then mainly that of the imputed constants."
             ).format(context.notes.mark("difference")),
         ),
         Table(
@@ -213,15 +216,15 @@ def _differences(context: Context) -> list[Block]:
 
 
 def _difference(row: dict[str, object] | None) -> float | None:
-    """Return the difference; NaN where there is none, None where it is not shown."""
+    """Return the difference; NaN if it does not exist, None if it is not shown."""
     if row is None or whole(row["n_persons"]) == 0:
         return math.nan
     value = number(row["standardised_mean_difference"])
-    # A mean without a difference: of one person, or of values that are all the same.
+    # A mean has no difference if it is from one person or if all values are equal.
     return math.nan if value is None and number(row["mean"]) is not None else value
 
 
-def _told(value: float | None) -> str:
+def _in_words(value: float | None) -> str:
     if value is None:
         return "not shown"
     return "none recorded" if math.isnan(value) else decimal(value)
@@ -245,14 +248,14 @@ def _mean(mean: object, deviation: object, is_share: bool) -> str:
 
 
 def _distributions(context: Context) -> list[Block]:
-    frame = pick(context.data.table("histogram"), measure="covariate")
+    frame = pick(context.data.table("histogram"), measure=terms.COVARIATE)
     card = context.data.card
     summary = context.data.table("covariate_summary")
     panels, rows = [], []
     for name in dict.fromkeys(frame["category"]) if not frame.empty else ():
         if context.names.is_yes_no(str(name)):
             continue
-        recorded = only_row(pick(summary, covariate=name, population="recorded"))
+        recorded = only_row(pick(summary, covariate=name, population=terms.RECORDED))
         n = whole(recorded["n_persons"]) if recorded else None
         of_name = pick(frame, category=name)
         known = card.training_population.percentiles.get(str(name)) if card else None
@@ -272,7 +275,7 @@ def _distributions(context: Context) -> list[Block]:
             for row in rows_of(of_name)
         ]
     if not panels:
-        return [missing("the values of the covariates, or nothing was recorded")]
+        return [missing("recorded values of the covariates")]
     has_hidden = any(each.share is None for panel in panels for each in panel.bins)
     return [
         Image(
@@ -283,9 +286,10 @@ def _distributions(context: Context) -> list[Block]:
             + "; ".join(_strip(panel) for panel in panels)
             + ".",
             "Recorded values, and the trials’",
-            "Nothing is imputed here. The strip below each is the trials: the box from "
-            "the 25th to the 75th percentile with the median in it, the thick line from the 5th "
-            "to the 95th, the thin one from the 1st to the 99th.",
+            "Recorded values only, without imputed ones. The strip below each histogram is the "
+            "trials’ participants: the box goes from the 25th to the 75th percentile with the "
+            "median in it, the thick line from the 5th to the 95th, and the thin line from the 1st "
+            "to the 99th.",
             Table("Recorded values", ("Covariate", "From", "To below", "Patients"), rows),
         )
     ]
@@ -299,17 +303,19 @@ def _strip(panel: distributions.Panel) -> str:
 
 
 def _distance(context: Context) -> list[Block]:
-    frame = pick(context.data.table("histogram"), measure="trial_distance")
+    frame = pick(context.data.table("histogram"), measure=terms.DISTANCE)
     if frame.empty:
         return [missing("the distance from the trials’ participants")]
-    nothing = only_row(
-        pick(context.data.table("subgroup_summary"), stratum="imputed", stratum_value="no")
-    )
+    summary = context.data.table("subgroup_summary")
+    nothing = only_row(pick(summary, stratum=coded.IMPUTED, stratum_value=coded.NO))
     totals = {
-        "scored": context.n_scored,
-        "nothing_imputed": whole(nothing["n_stratum"]) if nothing else None,
+        terms.SCORED: context.n_scored,
+        terms.NOTHING_IMPUTED: whole(nothing["n_stratum"]) if nothing else None,
     }
-    titles = {"scored": "All patients scored", "nothing_imputed": "Patients with nothing imputed"}
+    titles = {
+        terms.SCORED: "All patients scored",
+        terms.NOTHING_IMPUTED: "Patients with nothing imputed",
+    }
     panels, rows = [], []
     for name, title in titles.items():
         of_name = pick(frame, category=name)
@@ -331,15 +337,15 @@ def _distance(context: Context) -> list[Block]:
             )
     legend = [
         charts.Entry("this site", charts.SITE),
-        charts.Entry("expected of the trials’ participants", shape="-"),
+        charts.Entry("expected for the trials’ participants", shape="-"),
     ]
     if any(each.share is None for panel in panels for each in panel.bins):
         legend.append(charts.NOT_SHOWN)
     left_out = ""
-    if shares_in_state(context, "left_out"):
+    if shares_in_state(context, coded.LEFT_OUT):
         left_out = (
-            " Covariates were left out of the model in this run; that is not imputing, so a "
-            "patient of whom nothing was imputed may still lack some."
+            " In this run, covariates were left out of the model. Left out does not mean imputed: "
+            "a patient with nothing imputed may still lack some values."
         )
     blocks: list[Block] = [
         Image(
@@ -348,8 +354,8 @@ def _distance(context: Context) -> list[Block]:
             "expected share of each bin as a line.",
             "Distance from the trials’ participants",
             Markup(
-                "Mahalanobis distance{}, all covariates together. Patients whose "
-                "values were imputed lie nearer to it than they may be in truth."
+                "Mahalanobis distance{}, over all covariates together. Patients with imputed "
+                "values may in fact be farther from the participants than shown."
             ).format(context.notes.mark("distance"))
             + left_out,
             Table(
@@ -359,11 +365,9 @@ def _distance(context: Context) -> list[Block]:
             ),
         )
     ]
-    if "nothing_imputed" not in set(frame["category"]):
-        why = (
-            "There is nobody of whom nothing was imputed"
-            if nothing is None or totals["nothing_imputed"] == 0
-            else "Those of whom nothing was imputed are too few"
-        )
-        blocks.append(Prose(f"{why}, so only all can be shown.", "note"))
+    if terms.NOTHING_IMPUTED not in set(frame["category"]):
+        is_none = summary is not None and (nothing is None or totals[terms.NOTHING_IMPUTED] == 0)
+        patients = "no patients" if is_none else "too few patients"
+        text = f"There are {patients} with nothing imputed, so only all patients are shown."
+        blocks.append(Prose(text, "note"))
     return blocks

@@ -1,52 +1,54 @@
-"""Women of 50 and over: how many there are, and how their subgroups fall."""
+"""The section on women aged 50 and over: their share, subgroups and next treatments."""
 
 from markupsafe import Markup
 
+from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Heading, Image, Prose, Section, Table
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.canvas import ACCENT_PALE, Look
 from omop_scorer.report.context import Context, missing, only_row, pick, rows_of, share_of
 from omop_scorer.report.sections.next_treatment import flow_of, headline_table
-from omop_scorer.report.words import POPULATIONS, count, number, share, short, whole
+from omop_scorer.report.words import AUDITED, POPULATIONS, count, number, share, short, whole
+from omop_scorer.terms import AGE_OR_SEX_UNKNOWN, COHORT, WOMEN_50_AND_OVER
+
+_TITLE = AUDITED[WOMEN_50_AND_OVER]
 
 
 def section(context: Context) -> Section:
-    """Return the section on women of 50 and over."""
+    """Return the section on women aged 50 and over."""
     row = share_of_women(context)
     if row is not None and whole(row["n_population"]) == 0:
-        return Section("women", "Women of 50 and over", _lead(context), [], context.notes.new())
+        return Section("women", _TITLE, _lead(context), [], context.notes.new())
     blocks: list[Block] = [*_share(context)]
     blocks += [Heading("Their subgroups"), *_subgroups(context)]
     blocks.append(Heading("What they were given next"))
-    blocks += flow_of(context, "women_50_and_over")
-    blocks += headline_table(context, "women_50_and_over")
-    return Section("women", "Women of 50 and over", _lead(context), blocks, context.notes.new())
+    blocks += flow_of(context, WOMEN_50_AND_OVER)
+    blocks += headline_table(context, WOMEN_50_AND_OVER)
+    return Section("women", _TITLE, _lead(context), blocks, context.notes.new())
 
 
-def share_of_women(
-    context: Context, population: str = "crohns_disease"
-) -> dict[str, object] | None:
-    """Return the row on the share of women of 50 and over; None where there is none."""
+def share_of_women(context: Context, population: str = COHORT) -> dict[str, object] | None:
+    """Return the row on the share of women aged 50 and over; None if there is none."""
     frame = context.data.table("prevalence")
-    return only_row(pick(frame, population=population, measure="women_50_and_over"))
+    return only_row(pick(frame, population=population, measure=WOMEN_50_AND_OVER))
 
 
 def _lead(context: Context) -> str:
     row = share_of_women(context)
     if row is None:
-        return "This run holds no figures on women of 50 and over."
+        return "This run has no figures on women aged 50 and over."
     if whole(row["n_population"]) == 0:
         return "The cohort is empty."
     if number(row["share"]) is None:
-        return "How many women of 50 and over are in the cohort is not shown."
+        return "The number of women aged 50 and over in the cohort is not shown."
     lead = (
         f"{count(row['n_persons'])} of the {count(row['n_population'])} persons of the cohort are "
-        f"women of 50 and over: {share(row['share'])}."
+        f"women aged 50 and over: {share(row['share'])}."
     )
     published = context.data.published
     if published:
         trials = published.trials.share_of_women_50_and_over
-        lead += f" In the trials they were {trials:.1%} of the participants."
+        lead += f" In the trials, they were {trials:.1%} of the participants."
     return lead
 
 
@@ -79,8 +81,8 @@ def _share(context: Context) -> list[Block]:
             cells.append("" if other is None else f"{other:.1%}")
         rows.append(cells)
     if not rows:
-        return [missing("the share of women of 50 and over")]
-    columns = ["Population", "Women of 50 and over", "Persons", "Share (95% interval)"]
+        return [missing("the share of women aged 50 and over")]
+    columns = ["Population", _TITLE, "Persons", "Share (95% interval)"]
     legend = []
     if trials:
         columns.append("The trials")
@@ -88,43 +90,43 @@ def _share(context: Context) -> list[Block]:
     if system:
         columns.append(system.title)
         legend.append(charts.Entry(f"{system.title}, same population", shape=charts.HEALTH_SYSTEM))
-    said = Markup("Women of 50 and over{} as a share of each population{}.").format(
+    text = Markup("Women aged 50 and over{} as a share of each population{}.").format(
         context.notes.mark("women"), context.notes.mark("exposed")
     )
     if trials and system:
-        said += Markup(
-            " The trials’ figure is their share of all participants ({}); the {}’s is of the same "
-            "population as the bar ({})."
+        text += Markup(
+            " The figure of the trials is their share of all participants ({}). The figure of the "
+            "{} is for the same population as the bar ({})."
         ).format(trials.description, system.title, system.description)
     unknown = only_row(
         pick(
             context.data.table("prevalence"),
-            population="crohns_disease",
-            measure="age_or_sex_unknown",
+            population=COHORT,
+            measure=AGE_OR_SEX_UNKNOWN,
         )
     )
     if unknown is not None:
-        said += f" Age or sex is unknown for {count(unknown['n_persons'])} persons of the cohort."
+        text += f" Age or sex is unknown for {count(unknown['n_persons'])} persons of the cohort."
     return [
-        Prose(said),
+        Prose(text),
         Image(
             charts.bars(groups, legend),
-            "Bars of the share of women of 50 and over: "
+            "Bars of the share of women aged 50 and over: "
             + "; ".join(f"{each.label} {each.bars[0].text}" for each in groups)
             + ".",
-            "Women of 50 and over",
+            _TITLE,
             "Their share of three populations of this site.",
         ),
-        Table("Women of 50 and over in each population", columns, rows),
+        Table("Women aged 50 and over in each population", columns, rows),
     ]
 
 
 def _subgroups(context: Context) -> list[Block]:
-    frame = pick(context.data.table("subgroup_summary"), stratum="women_50_and_over")
+    frame = pick(context.data.table("subgroup_summary"), stratum=WOMEN_50_AND_OVER)
     if frame.empty:
-        return [missing("the subgroups of women of 50 and over")]
-    looks = {"yes": charts.SITE, "no": Look(ACCENT_PALE)}
-    titles = {"yes": "women of 50 and over", "no": "all other patients"}
+        return [missing("the subgroups of women aged 50 and over")]
+    looks = {coded.YES: charts.SITE, coded.NO: Look(ACCENT_PALE)}
+    titles = {coded.YES: "women aged 50 and over", coded.NO: "all other patients"}
     used = [value for value in looks if not pick(frame, stratum_value=value).empty]
     groups, rows = [], []
     for label in dict.fromkeys(frame["subgroup"]):
@@ -163,9 +165,9 @@ def _subgroups(context: Context) -> list[Block]:
                 for each in groups
             )
             + ".",
-            "Labels of women of 50 and over, and of everybody else",
-            "Women of 50 and over are the upper bar, all other patients the lower; of the scored, "
-            "with 95% intervals.",
+            "Labels of women aged 50 and over, and of all other patients",
+            "Shares of the patients scored, with 95% intervals. The upper bar is women aged 50 and "
+            "over, the lower bar all other patients.",
         ),
-        Table("Labels of women of 50 and over, and of all other patients", columns, rows),
+        Table("Labels of women aged 50 and over, and of all other patients", columns, rows),
     ]

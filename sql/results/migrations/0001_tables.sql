@@ -1,4 +1,4 @@
--- Title: The results tables of release 0.1
+-- Title: Results tables of release 0.1
 -- Returns: the tables named in results_data_model.csv, empty
 -- Tables: every table of the results schema
 -- Window: none

@@ -1,8 +1,8 @@
--- Title: The tables of the audits, the sensitivity of subgroups, and the OHDSI cohorts
--- Returns: the tables named in results_data_model.csv that 0001_tables does not make, empty
+-- Title: Tables of the audits, the sensitivity of subgroups, and the OHDSI cohorts
+-- Returns: the tables named in results_data_model.csv that 0001_tables does not create, empty
 -- Tables: every table of the audits
 -- Window: none
--- Missing: a share of nobody is NULL
+-- Missing: a share is NULL if its population is empty
 -- Parameters: none
 CREATE TABLE results.subgroup_summary (
   run_id BIGINT NOT NULL,

@@ -232,7 +232,7 @@ def test_sets_of_the_run_file_join_the_shipped_ones(sets: ConceptSets) -> None:
 
 
 def test_a_name_already_taken_is_refused(sets: ConceptSets) -> None:
-    with pytest.raises(ConfigurationError, match="concept set crp: the run file defines it"):
+    with pytest.raises(ConfigurationError, match="concept set crp: the run file defines this name"):
         sets.item_rows({"crp": ConceptSet.from_ids("crp", "Mine", [1], False)})
 
 
@@ -300,14 +300,14 @@ concept_sets:
     for expected in (
         f"{first}.colour: no such key; allowed: title, tables, source, note, include_sets,",
         f"{first}.tables.0: found 'person'; it should be 'condition_occurrence', 'drug_expo",
-        f"{first}.include.0.concept_id: found '12'; it should be a valid integer",
+        f"{first}.include.0.concept_id: found '12'; it should be a whole number",
         f"{first}.include.1.concept_id: found 0; it should be greater than or equal to 1",
-        f"{first}.include.2: names no concept; allowed: concept_id; or vocabulary_id and",
+        f"{first}.include.2: does not identify a concept; allowed: concept_id; or vocab",
         f"{first}.include.3.concept_code: found 8640; it should be text (a number that is a",
         f"{first}.include.4.descendants: missing",
-        f"{first}.include.5.descendants: found 1; it should be a valid boolean",
+        f"{first}.include.5.descendants: found 1; it should be true or false",
         f"{first}.include.6.descendant: no such key; allowed: concept_id, name, vocabulary",
-        f"{first}.include.7: concept_name finds a concept by name; beside an id or code use name",
+        f"{first}.include.7: concept_name is for items without concept_id and concept_code;",
         f"{a}: concept_sets.Second Set.[key]: found 'Second Set'; it should match pattern",
         f"{a}: concept_sets.fourth.include_sets: the set includes itself: fourth > fifth > f",
         f"{a}: concept_sets.fifth.include_sets: the set includes itself: fifth > fourth > f",
@@ -315,7 +315,7 @@ concept_sets:
         f"{b}: note: no such key; allowed: concept_sets",
         f"{b}: concept_sets.third: already defined in {a}",
         f"{c}: c: items.0.concept.CONCEPT_ID: missing",
-        f"{c}: c: items.1.concept.CONCEPT_ID: found True; it should be a valid integer",
+        f"{c}: c: items.1.concept.CONCEPT_ID: found True; it should be a whole number",
         f"{d}: the file as a whole: found [1]; it should be keys and values",
     ):
         assert expected in text
@@ -343,14 +343,14 @@ def test_an_included_set_must_exist(tmp_path: Path) -> None:
     [
         ("a.yaml", "concept_sets:\n  a: {title: A\n  b: 1\n", "line 3: not valid YAML"),
         ("a.yaml", "concept_sets:\n\ta: 1\n", "line 2: not valid YAML"),
-        ("a.yaml", "concept_sets:\n  a: {}\n  a: {}\n", "line 3: not valid YAML: the key 'a' sta"),
+        ("a.yaml", "concept_sets:\n  a: {}\n  a: {}\n", "line 3: not valid YAML: the key 'a' is"),
         ("a.yaml", "concept_sets: \x07\n", "not valid YAML: unacceptable character"),
         ("a.yaml", "concept_sets: *nothing\n", "line 1: not valid YAML: found undefined alias"),
         ("a.yaml", "", "the file as a whole: found None; it should be keys and values"),
         ("a.yaml", "concept_sets: [1]\n", "concept_sets: found [1]; it should be keys and values"),
         ("a.json", '{"items":\n [}', "line 2: not valid JSON"),
         ("a.json", "[1]", "a: items.0: found 1; it should be keys and values"),
-        ("a.json", '"text"', "no concept set found; allowed: a concept set (items) or a cohort"),
+        ("a.json", '"text"', "no concept set found; expected a concept set (items) or a cohort"),
         ("a.json", '{"name": "x", "expression": "{"}', "line 1: not valid JSON"),
     ],
 )

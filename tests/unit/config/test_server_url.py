@@ -113,13 +113,13 @@ def test_a_configuration_knows_its_password_and_never_shows_it(tmp_path: Path) -
     ("settings", "part"),
     [
         (["cdm.url=postgresql://h/d"], "cdm.url is on a server: it needs engine: postgresql"),
-        (["engine=postgresql"], "cdm.url is no server"),
+        (["engine=postgresql"], "cdm.url is not a server"),
         (
             [
                 *("engine=postgresql", "cdm.url=postgresql://h/d", "results.url=postgresql://h/d"),
                 "cdm.schema=omop_scorer",
             ],
-            "results.schema is that of the CDM",
+            "results.schema is the schema of the CDM",
         ),
     ],
 )

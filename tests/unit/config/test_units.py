@@ -168,18 +168,18 @@ def test_every_fault_of_the_unit_table_is_named(tmp_path: Path) -> None:
         load_units(path)
     text = "\n".join(caught.value.problems)
     for expected in (
-        "quantities.crp: 8751 stands under 'mg/L' and under 'mg/dL'; allowed: one factor, or rej",
-        "'mg/l' stands under 'mg/L' and under 'mg/dL'",
-        "'mg/dl' stands under 'mg/dL' and under 'mmol/L'",
-        "unit 'mmol/L': a text of blanks alone means no unit",
-        "quantities.bmi: canonical_unit 'mg/mL': missing from the texts with factor 1",
+        "quantities.crp: 8751 is listed under 'mg/L' and under 'mg/dL'; allowed: one factor, or",
+        "'mg/l' is listed under 'mg/L' and under 'mg/dL'",
+        "'mg/dl' is listed under 'mg/dL' and under 'mmol/L'",
+        "unit 'mmol/L': a text of only blanks is not a unit",
+        "quantities.bmi: canonical_unit 'mg/mL': not among the texts with factor 1",
         "quantities.cdai.units: found []; it should have at least 1 item",
-        "quantities.cdai.accept_missing_unit: found 'yes'; it should be a valid boolean",
+        "quantities.cdai.accept_missing_unit: found 'yes'; it should be true or false",
         "quantities.body_weight.units.0.concept_ids.0: found 0; it should be greater than or",
         "quantities.body_weight.units.0.factor: found -1; it should be greater than 0",
         "quantities.body_weight.units.0.text: no such key; allowed: unit, concept_ids, texts, f",
         "quantities.body_height.units.0.texts.0: found 1; it should be text",
-        "quantities.body_height.units.0.factor: found '1e3'; it should be a valid number",
+        "quantities.body_height.units.0.factor: found '1e3'; it should be a number",
         "quantities.body_height.units.1.factor: missing",
     ):
         assert expected in text

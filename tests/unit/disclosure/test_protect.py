@@ -45,14 +45,14 @@ def shown(run: RunTables, table: str, column: str, minimum: int = 5) -> list[Any
 def test_a_small_count_takes_another_with_it() -> None:
     # 40 = 2 + 18 + 20: with 2 alone hidden it would be 40 - 18 - 20.
     found = figures(a=40, b=2, c=18, d=20)
-    found.is_sum(A, (B, C, D))
+    found.declare_sum(A, (B, C, D))
     hidden = found.hide(5, keep=[A])
     assert [cell in hidden for cell in (A, B, C, D)] == [False, True, True, False]
 
 
 def test_two_names_of_the_same_persons_are_hidden_together() -> None:
     found = figures(a=3, b=3, c=30)
-    found.same(A, B)
+    found.declare_same(A, B)
     hidden = found.hide(5)
     assert [cell in hidden for cell in (A, B, C)] == [True, True, False]
 
@@ -60,25 +60,25 @@ def test_two_names_of_the_same_persons_are_hidden_together() -> None:
 def test_a_difference_that_nobody_prints_is_protected() -> None:
     # 20 of 22: the 2 others follow.
     found = figures(a=22, b=20)
-    found.rest(("others",), A, [B])
+    found.add_rest(("others",), A, [B])
     hidden = found.hide(5)
     assert (A in hidden) != (B in hidden)
 
 
 def test_a_sum_that_is_not_known_adds_to_itself() -> None:
     found = figures(a=1, b=2)
-    found.sum(C, (A, B, D))
+    found.add_sum(C, (A, B, D))
     assert found.count(C) == 3
     assert D not in found
-    found.rest(("rest",), C, (A,))
+    found.add_rest(("rest",), C, (A,))
     assert found.count(("rest",)) == 2
 
 
 def test_what_does_not_hold_is_left_out_and_named() -> None:
     found = figures(a=10, b=4, c=5)
-    found.is_sum(A, (B, C))
-    found.same(A, B)
-    found.rest(D, B, [C])
+    found.declare_sum(A, (B, C))
+    found.declare_same(A, B)
+    found.add_rest(D, B, [C])
     assert found.broken == [A, B, D]
     assert D not in found
     assert [cell in found.hide(5) for cell in (A, B, C)] == [False, True, False]
@@ -86,7 +86,7 @@ def test_what_does_not_hold_is_left_out_and_named() -> None:
 
 def test_a_sum_with_one_member_that_is_not_zero_is_that_member() -> None:
     found = figures(a=3, b=3, c=0, d=50)
-    found.is_sum(A, (B, C))
+    found.declare_sum(A, (B, C))
     hidden = found.hide(5)
     assert [cell in hidden for cell in (A, B, C, D)] == [True, True, False, False]
 

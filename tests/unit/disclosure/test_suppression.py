@@ -150,9 +150,9 @@ def test_a_sum_that_does_not_hold_is_named_without_its_counts():
         (({"t": 1}, [("t", ["a"])], set(), 5), "the sum for 't' names a cell that has no count"),
         (({"a": 1}, [], {"v"}, 5), "virtual names a cell that has no count"),
         (({"a": 1}, [], set(), 5, ["k"]), "keep names a cell that has no count"),
-        (({"a": -7}, [], set(), 5), "cell 'a' has no whole number of at least 0"),
-        (({"a": 7.5}, [], set(), 5), "cell 'a' has no whole number of at least 0"),
-        (({"a": 1}, [], set(), 0), "minimum 0; allowed: 1 or more"),
+        (({"a": -7}, [], set(), 5), "the count of 'a' must be a whole number of 0 or more"),
+        (({"a": 7.5}, [], set(), 5), "the count of 'a' must be a whole number of 0 or more"),
+        (({"a": 1}, [], set(), 0), "minimum: found 0; allowed: 1 or more"),
     ],
 )
 def test_wrong_input(arguments, message):

@@ -73,7 +73,7 @@ def test_who_has_lost_the_lock_is_told(tmp_path: Path) -> None:
     folder.refuse_lost_lock()
     lock = tmp_path / "scores" / "_run.lock"
     lock.write_text("elsewhere 7 1 2026-01-01T00:00:00", encoding="utf-8")
-    with pytest.raises(LockHeldError, match="another run's by now"):
+    with pytest.raises(LockHeldError, match="no longer holds the run lock"):
         folder.refuse_lost_lock()
     folder.free_lock()
     assert lock.exists()
@@ -84,7 +84,7 @@ def test_runs_of_a_table_that_is_not_listed_are_not_removed(tmp_path: Path) -> N
     folder.take_lock()
     folder.make_empty("attrition")
     folder.append("attrition", pa.table({"run_id": [1], "n": [10]}))
-    with pytest.raises(ResultsError, match=r"_tables\.json does not name the table attrition"):
+    with pytest.raises(ResultsError, match=r"_tables\.json does not list the table attrition"):
         folder.make_empty("attrition")
     assert folder.run_ids("attrition") == [1]
 

@@ -169,7 +169,6 @@ def test_excluded_classes_leave_the_ranking_but_keep_their_effects(excluded, lab
     assert scores.subgroups()[0] == label
     assert scores.ranking[0].tolist() == ranking
     assert scores.preference_rank[0].tolist() == ranks
-    assert scores.has_class_left
     is_ranked = [LABELS[i].lower() not in excluded for i in range(3)]
     pairs = [(0, 1), (0, 2), (1, 2)]
     is_contrasted = [is_ranked[a] and is_ranked[b] for a, b in pairs]
@@ -178,7 +177,7 @@ def test_excluded_classes_leave_the_ranking_but_keep_their_effects(excluded, lab
 
 def test_no_class_left_says_so():
     scores = score_one((5, 4, 0), excluded=frozenset({"tnf", "il", "int"}))
-    assert not scores.has_class_left
+    assert scores.labels == ()
     assert scores.subgroups().tolist() == [None]
     assert scores.label.tolist() == [-1]
     assert scores.ranking[0].tolist() == [-1, -1, -1]

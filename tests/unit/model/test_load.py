@@ -162,9 +162,9 @@ def test_every_way_to_write_a_number(load, exponent):
 
 
 ONE_FAULT = [
-    ("alpha: 0.05", "alpha: '5e-2'", "alpha: found '5e-2'; it should be a valid number"),
+    ("alpha: 0.05", "alpha: '5e-2'", "alpha: found '5e-2'; it should be a number"),
     ("alpha: 0.05", "alpha: 1.5", "alpha: found 1.5; it should be less than 1"),
-    ("alpha: 0.05", "alpha: yes", "alpha: found True; it should be a valid number"),
+    ("alpha: 0.05", "alpha: yes", "alpha: found True; it should be a number"),
     ("alpha: 0.05\n", "", "alpha: missing"),
     ("response_threshold: 10", "response_threshold: .nan", "it should be a finite number"),
     ("response_threshold: 10", "response_threshold: .inf", "it should be a finite number"),
@@ -183,7 +183,7 @@ ONE_FAULT = [
     ("activity_covariate: marker", "activity_covariate: cdai", "allowed: one of marker, male"),
     ("year, marker, male]", "year, marker]", "placebo.terms: found intercept, year, marker;"),
     ("[male, dose,", "[male, male,", "classes.1.terms: found male, male, intercept,"),
-    ("[1, 2, 3, 4]", "[1, 2, 3]", "placebo.beta: found 3 numbers; allowed: 4, one a term"),
+    ("[1, 2, 3, 4]", "[1, 2, 3]", "placebo.beta: found 3 numbers; allowed: 4, one per term"),
     ("[1.5, 2.5, 3.5]", "[1.5, 2.5]", "classes.0.bootstrap_mean: found 2 numbers; allowed: 3"),
     ("[1.5, 2.5, 3.5]", "[1.5, x, 3.5]", "classes.0.bootstrap_mean.1: found 'x'"),
     ("[[4, 1, 0], [1, 2, 0], ", "[[4, 1, 0], [1, 2], ", "covariance: found 3 rows of 2, 3 numbers"),
@@ -204,11 +204,11 @@ ONE_FAULT = [
     ("trial_variance: 5", "trial_variance: 0", "trial_variance: found 0; it should be greater"),
     ("residual_variance: 6", "residual_variance: -6", "residual_variance: found -6; it should be"),
     ("freedom: 40", "freedom: 50", "found 50; allowed: fewer than n_observations, 50"),
-    ("n_trials: 2", "n_trials: 2.5", "n_trials: found 2.5; it should be a valid integer"),
+    ("n_trials: 2", "n_trials: 2.5", "n_trials: found 2.5; it should be a whole number"),
     ("key: second", "key: first", "classes: found the key 'first' more than once; allowed: once"),
     ("label: B", "label: A", "classes: found the label 'A' more than once; allowed: once"),
     ("label: B", "label: A = B", "classes.1.label: found 'A = B'; it should match"),
-    ("key: second", "key: placebo", "classes: found the key 'placebo'; allowed: another key"),
+    ("key: second", "key: placebo", "classes: found the key 'placebo'; allowed: a different key"),
     ("column: sex", "column: marker", "covariates: found the column 'marker' more than once"),
     ("drugs: [one]", "drugs: []", "classes.0.drugs: found []; it should have at"),
     (
@@ -276,8 +276,8 @@ def test_malformed_yaml_names_the_line(load):
 def test_a_key_that_stands_twice_names_the_line(load):
     line = CARD.count("\n") + 1
     assert load(CARD + "alpha: 0.1\nid: other\n") == [
-        f"card: line {line}: not valid YAML: the key 'alpha' stands twice",
-        f"card: line {line + 1}: not valid YAML: the key 'id' stands twice",
+        f"card: line {line}: not valid YAML: the key 'alpha' is written twice",
+        f"card: line {line + 1}: not valid YAML: the key 'id' is written twice",
     ]
 
 

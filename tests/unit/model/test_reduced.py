@@ -128,7 +128,7 @@ ONE_FAULT = [
     ),
     (
         lambda v: v[1]["classes"]["first"]["beta"].pop(),
-        "variants.1.classes.first.beta: found 3 numbers; allowed: 4, one a term",
+        "variants.1.classes.first.beta: found 3 numbers; allowed: 4, one per term",
     ),
     (
         lambda v: v[1]["classes"]["first"]["bootstrap_mean"].__setitem__(0, NAN),
@@ -174,7 +174,7 @@ def test_the_faults_of_both_files_are_reported_at_once(tmp_path):
     [
         (None, "v.json: cannot be read: "),
         ("{\n  3}", "v.json: line 2: not valid JSON: "),
-        ('{"variants": [], "variants": []}', "v.json: not valid JSON: the key 'variants' stands"),
+        ('{"variants": [], "variants": []}', "v.json: not valid JSON: the key 'variants' is"),
         ("[]", "v.json: the file as a whole: found []; it should be keys and values"),
         ('{"variants": []}', "v.json: variants: found []; it should have at least 1"),
         ('{"variants": 3}', "v.json: variants: found 3; it should be a list"),
@@ -224,8 +224,9 @@ def test_a_pattern_without_a_variant_is_refused_by_count_and_name(tiny):
     with pytest.raises(ScoringError) as caught:
         score_patterns(values, tiny, "bootstrap")
     assert list(caught.value.problems) == [
-        "2 patient(s) lack x1, and the model card has no variant without; nothing was scored",
-        "1 patient(s) lack x0, x1, and the model card has no variant without; nothing was scored",
+        "2 patient(s) lack x1, but the model card has no variant without x1; nothing was scored",
+        "1 patient(s) lack x0, x1, but the model card has no variant without x0, x1; "
+        "nothing was scored",
     ]
 
 
@@ -281,8 +282,8 @@ def test_a_run_with_reduced_models_needs_every_combination(tmp_path, crohns):
         (
             "some",
             [("flag",), ("x0",), ("x1",), ("x0", "x1")],
-            "has no variant without x0, flag; x1, flag; x0, x1, flag; a patient may lack any of "
-            "x0, x1, flag together",
+            "has no variant without x0, flag; x1, flag; x0, x1, flag; a patient may lack any "
+            "combination of x0, x1, flag",
         ),
     ):
         (tmp_path / folder).mkdir()

@@ -215,7 +215,7 @@ def test_a_value_in_no_state_in_two_or_not_a_number_is_refused(tiny):
 
 def test_a_pattern_without_a_variant_is_refused(tiny):
     tally = Tally(tiny)
-    with pytest.raises(ScoringError, match=r"^1 patient\(s\) lack x1, and the model card has no"):
+    with pytest.raises(ScoringError, match=r"^1 patient\(s\) lack x1, but the model card has no"):
         list(score_batch(matrix([("8r", "l", "0r", "1r")]), tiny, "bootstrap", 1, tally))
     assert tally.n == 0
 

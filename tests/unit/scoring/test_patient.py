@@ -214,11 +214,11 @@ BAD_FIELDS = [
     (3, "-1", "crp: outside 0 to 500 mg/L"),
     (4, "750.1", "cdai: outside 0 to 750 points"),
     (2, "1e999", "bmi: outside 10 to 80 kg/m2"),
-    (2, f"{SENTINEL}kg", "bmi: not a number (blank when missing)"),
-    (2, "NA", "bmi: not a number (blank when missing)"),
-    (2, "nan", "bmi: not a number (blank when missing)"),
-    (2, "2_5", "bmi: not a number (blank when missing)"),
-    (2, "٢٥", "bmi: not a number (blank when missing)"),
+    (2, f"{SENTINEL}kg", "bmi: not a number (leave blank if missing)"),
+    (2, "NA", "bmi: not a number (leave blank if missing)"),
+    (2, "nan", "bmi: not a number (leave blank if missing)"),
+    (2, "2_5", "bmi: not a number (leave blank if missing)"),
+    (2, "٢٥", "bmi: not a number (leave blank if missing)"),
     (5, "maybe", "prior_anti_tnf: allowed: yes, true, 1, no, false, 0"),
     (8, "2", "ileal: allowed: yes, true, 1, no, false, 0"),
 ]
@@ -229,7 +229,7 @@ def test_each_bad_field(refused, position, value, reason):
     fields = PATIENT.split(",")
     fields[position] = value
     assert refused(f"{COLUMNS}\n{PATIENT}\n{','.join(fields)}\n") == [
-        "in.csv: bad rows: 1; nothing was written",
+        "in.csv: 1 invalid row(s); nothing was written",
         f"line 3: {reason}",
     ]
 
@@ -247,19 +247,19 @@ def test_all_bad_rows_are_named_by_their_line_in_the_file(refused):
         f'never closed,"{PATIENT}\r\n'  # line 12
     )
     assert refused(text) == [
-        "in.csv: bad rows: 5; nothing was written",
-        "line 5: 2 fields; the header has 10",
+        "in.csv: 5 invalid row(s); nothing was written",
+        "line 5: 2 fields, but the header has 10",
         "line 6: age: missing; it is never imputed; bmi: outside 10 to 80 kg/m2; "
         "ileal: allowed: yes, true, 1, no, false, 0",
         "line 10: not CSV: ',' expected after '\"'",
-        "line 11: 11 fields; the header has 10",
+        "line 11: 11 fields, but the header has 10",
         "line 12: not CSV: unexpected end of data",
     ]
 
 
 def test_the_list_of_bad_rows_is_capped(refused):
     problems = refused(f"{COLUMNS}\n" + f"{SENTINEL},male,,,,,,,\n" * 73)
-    assert problems[0] == "in.csv: bad rows: 73; nothing was written"
+    assert problems[0] == "in.csv: 73 invalid row(s); nothing was written"
     assert len(problems) == 52
     assert problems[50] == "line 51: age: outside 18 to 99 years"
     assert problems[51] == "and 23 more"
@@ -267,7 +267,7 @@ def test_the_list_of_bad_rows_is_capped(refused):
 
 def test_a_bad_row_after_whole_batches_leaves_nothing(refused):
     text = f"{COLUMNS}\n" + f"{PATIENT}\n" * 10_001 + "x,male,,,,,,,\n"
-    assert refused(text)[1] == "line 10003: age: not a number (blank when missing)"
+    assert refused(text)[1] == "line 10003: age: not a number (leave blank if missing)"
 
 
 def test_text_that_is_not_utf8(refused):
@@ -283,8 +283,8 @@ def test_headers_that_cannot_be_used(refused):
         "sex, steroid, immunomodulator, ileal"
     ]
     assert refused(f"{COLUMNS},AGE,subgroup\n") == [
-        "in.csv: column age stands more than once",
-        "in.csv: column subgroup would be written twice; rename or drop it",
+        "in.csv: column age appears more than once; keep one of them",
+        "in.csv: column subgroup has the name of an output column; rename or remove it",
     ]
     assert "is missing" in refused("")[0]
     assert refused('"a\n') == ["in.csv: line 1: not CSV: unexpected end of data"]
@@ -295,9 +295,9 @@ def test_files_that_cannot_be_used(tmp_path, model):
     with pytest.raises(ScoringError, match=r"in\.csv: No such file"):
         score_csv(source, tmp_path / "out.csv", model)
     source.write_text(f"{COLUMNS}\n{PATIENT}\n")
-    with pytest.raises(ScoringError, match="is the input or no plain file"):
+    with pytest.raises(ScoringError, match="is the input file or not a regular file"):
         score_csv(source, source, model)
-    with pytest.raises(ScoringError, match="is the input or no plain file"):
+    with pytest.raises(ScoringError, match="is the input file or not a regular file"):
         score_csv(source, tmp_path, model)
     with pytest.raises(ScoringError, match="No such file"):
         score_csv(source, tmp_path / "none" / "out.csv", model)
@@ -340,9 +340,9 @@ def test_one_patient_is_refused_outside_the_calculator(model):
     with pytest.raises(ScoringError) as caught:
         score_patient({"age": 101, "bmi": 46, "crp": SENTINEL, "cdai": "x", "hbi": 3}, model)
     assert caught.value.problems == (
-        "hbi: no such covariate; allowed: cdai, age, bmi, crp, prior_anti_tnf, sex, steroid, "
+        "hbi: unknown covariate; allowed: cdai, age, bmi, crp, prior_anti_tnf, sex, steroid, "
         "immunomodulator, ileal",
-        "cdai: not a number (blank when missing)",
+        "cdai: not a number (leave blank if missing)",
         "age: outside 18 to 99 years",
         "bmi: outside 12 to 45 kg/m2",
         "crp: outside 0 to 200 mg/L",
@@ -383,7 +383,7 @@ def test_the_table_without_unicode_and_without_a_positive_total(model):
     patient = score_patient(given, model)
     assert min(each.expected_reduction for each in patient.classes) < 0
     text = rendered(patient, model, "ascii")
-    assert "outside the range of their participants" in text
+    assert "outside the range of the trial participants" in text
     assert "#" in rendered(score_patient({"age": 30, "sex": "f"}, model), model, "ascii")
 
 

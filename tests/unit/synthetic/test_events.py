@@ -12,7 +12,7 @@ from omop_scorer.errors import ConfigurationError
 from omop_scorer.synthetic import events as synthetic_events
 from omop_scorer.synthetic import write as synthetic
 
-PERSONS, SEED, PER_PERSON, AS_OF = 3000, 8, 80, date(2025, 6, 15)
+PERSONS, SEED, PER_PERSON, AS_OF = 3000, 8, 40, date(2025, 6, 15)
 #: Table -> its columns of the concept, the first day and the row id.
 EVENTS = {
     "measurement": ("measurement_concept_id", "measurement_date", "measurement_id"),
@@ -30,7 +30,7 @@ SOURCED = [table for table in EVENTS if table != "visit_occurrence"]
 def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[synthetic.Summary]:
     path = tmp_path_factory.mktemp("warehouse") / "cdm"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(synthetic_events, "_ROWS_OF_A_BATCH", 200_000)
+        patched.setattr(synthetic_events, "_ROWS_OF_A_BATCH", 100_000)
         yield synthetic.write(
             path, PERSONS, SEED, as_of=AS_OF, events_per_person=PER_PERSON, threads=1
         )
@@ -44,6 +44,12 @@ def cdm(written: synthetic.Summary) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute(f"CREATE VIEW {path.stem} AS FROM '{files}'")
         connection.execute(f"CREATE TABLE cohort AS FROM '{written.truth}'")
         yield connection
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> synthetic.Summary:
+    path = tmp_path_factory.mktemp("small") / "cdm"
+    return synthetic.write(path, 300, SEED, events_per_person=40)
 
 
 def value(cdm: duckdb.DuckDBPyConnection, query: str) -> float:
@@ -64,31 +70,26 @@ def test_threads_change_no_byte(written: synthetic.Summary, tmp_path: Path) -> N
     assert len(list((written.cdm / "measurement").iterdir())) == 2
 
 
-def test_a_file_has_the_rows_of_the_folder(tmp_path: Path) -> None:
-    ways = [
-        synthetic.write(tmp_path / name, 300, SEED, events_per_person=40)
-        for name in ("folder", "cdm.duckdb")
-    ]
+def test_a_file_has_the_rows_of_the_folder(small: synthetic.Summary, tmp_path: Path) -> None:
+    made = synthetic.write(tmp_path / "cdm.duckdb", 300, SEED, events_per_person=40)
     with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{ways[1].cdm}' AS made (READ_ONLY)")
-        for table, n in ways[0].n_rows.items():
-            path = ways[0].cdm / table
+        connection.execute(f"ATTACH '{made.cdm}' AS made (READ_ONLY)")
+        for table, n in small.n_rows.items():
+            path = small.cdm / table
             files = path / "*.parquet" if path.is_dir() else path.with_suffix(".parquet")
             folder, file = (
                 connection.execute(f"SELECT count(*), bit_xor(hash(t)) FROM {of} t").fetchall()
                 for of in (f"'{files}'", f"made.cdm.{table}")
             )
             assert folder == file, table
-            assert folder[0][0] == n == ways[1].n_rows[table]
+            assert folder[0][0] == n == made.n_rows[table]
 
 
-def test_another_seed_draws_other_events(tmp_path: Path) -> None:
-    one, two = (
-        synthetic.write(tmp_path / str(seed), 50, seed, events_per_person=40) for seed in (1, 2)
-    )
+def test_another_seed_draws_other_events(small: synthetic.Summary, tmp_path: Path) -> None:
+    other = synthetic.write(tmp_path / "cdm", 300, SEED + 1, events_per_person=40)
     same = f"""SELECT avg(CAST(one.measurement_concept_id = two.measurement_concept_id AS INT))
-        FROM '{one.cdm}/measurement/*.parquet' one
-        JOIN '{two.cdm}/measurement/*.parquet' two USING (measurement_id)
+        FROM '{small.cdm}/measurement/*.parquet' one
+        JOIN '{other.cdm}/measurement/*.parquet' two USING (measurement_id)
         WHERE one.visit_occurrence_id IS NOT NULL AND two.visit_occurrence_id IS NOT NULL"""
     ((share,),) = duckdb.execute(same).fetchall()
     assert 0 < share < 0.1
@@ -214,7 +215,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path, name: str) -> None:
         (1, {"events_per_person": 5}, "events_per_person is 5; it must be 0, or 20 to 2000"),
         (1, {"events_per_person": 2001}, "events_per_person is 2001"),
         (1, {"events_per_person": float("nan")}, "events_per_person is nan"),
-        (10**8, {"events_per_person": 80}, "persons is 100000000; with 80 events each"),
+        (10**8, {"events_per_person": 80}, "persons is 100000000; with 80 events per person"),
         (1, {"events_per_person": 80, "threads": 0}, "threads is 0; it must be 1 or more"),
     ],
 )

@@ -1,0 +1,398 @@
+"""Errors of the DuckDB driver leave the engine as ours: with a location, without a value."""
+
+import resource
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sqlglot import exp
+
+from omop_scorer import sql
+from omop_scorer.cdm.tables import TABLES, SiteTable
+from omop_scorer.config import run_file as config
+from omop_scorer.config.connections import Connections
+from omop_scorer.engines import open_results, try_results
+from omop_scorer.engines.base import Engine, ResultsReader
+from omop_scorer.engines.duckdb.engine import DuckDBEngine
+from omop_scorer.engines.duckdb.session import connected
+from omop_scorer.engines.results_folder import ResultsFolder
+from omop_scorer.errors import (
+    CdmError,
+    ConnectionFailedError,
+    OmopScorerError,
+    ResultsError,
+    SqlError,
+)
+from omop_scorer.loading.text_tables import TextTables
+
+#: A value of the data, which no message may hold.
+SECRET = "SENTINEL4711"
+#: More rows than the engine reads before it yields the first batch.
+N_ROWS = 200_000
+(PERSON,) = (table for table in TABLES if table.name == "person")
+#: A query that cannot be answered in little memory without a temporary file.
+LARGE = "SELECT range AS n, MD5(CAST(range AS VARCHAR)) AS t FROM RANGE(3000000) ORDER BY t"
+
+
+@contextmanager
+def raises(error_class: type[OmopScorerError], *parts: object) -> Iterator[None]:
+    """Expect exactly this class, all parts in its message, and no trace of the driver's error."""
+    with pytest.raises(OmopScorerError) as caught:
+        yield
+    message = str(caught.value)
+    assert type(caught.value) is error_class, message
+    assert [part for part in map(str, parts) if part not in message] == [], message
+    assert SECRET not in message
+    assert "\n" not in message
+    assert caught.value.__suppress_context__
+
+
+def settings_of(
+    cdm: Path, results: Path, schema: str = "omop_scorer", **more: object
+) -> Connections:
+    document = {
+        "cdm": {"url": str(cdm)},
+        "results": {"url": str(results), "schema": schema},
+        **more,
+    }
+    return config.RunConfig.model_validate(document).connections
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Connections:
+    """A CDM whose texts hold the secret after many rows without it."""
+    cdm = tmp_path / "cdm.duckdb"
+    with duckdb.connect(str(cdm)) as connection:
+        connection.execute(
+            "CREATE TABLE person AS SELECT range AS person_id, 1980 AS year_of_birth, "
+            f"CAST(range AS VARCHAR) AS person_source_value FROM RANGE({N_ROWS})"
+        )
+        connection.execute(f"INSERT INTO person VALUES (-1, 1980, '{SECRET}')")
+    return settings_of(cdm, tmp_path / "results.duckdb", threads=1)
+
+
+@pytest.fixture
+def engine(settings: Connections) -> Iterator[DuckDBEngine]:
+    opened = DuckDBEngine(settings, with_results=True)
+    yield opened
+    opened.close()
+
+
+def tree(text: str) -> exp.Expr:
+    return sql.parse(text)
+
+
+def casts(engine: DuckDBEngine) -> exp.Expr:
+    """Return a query whose last row cannot be cast."""
+    site = engine.find_table(PERSON)
+    assert site is not None
+    selected = "CAST(person_source_value AS INTEGER) AS n"
+    return exp.select(selected).from_(site.relation, dialect="duckdb")
+
+
+def published(engine: DuckDBEngine) -> pa.Table:
+    """Create `results.attrition` with the secret in many blocks; return its rows."""
+    engine.create_results_schema()
+    engine.execute(tree("CREATE TABLE results.attrition (run_id BIGINT, reason VARCHAR)"), {})
+    rows = pa.table({"run_id": range(N_ROWS), "reason": [f"{SECRET} {n}" for n in range(N_ROWS)]})
+    with engine.transaction():
+        engine.append("attrition", rows)
+    return rows
+
+
+def corrupt(path: Path) -> None:
+    """Overwrite all blocks of a DuckDB file but its headers."""
+    size = path.stat().st_size
+    assert size > 500_000
+    with path.open("r+b") as file:
+        file.seek(3 * 4096)
+        file.write(b"\xa5" * (size - 3 * 4096))
+
+
+# A connection that is closed: every method of every class.
+
+
+def in_transaction(engine: Engine) -> None:
+    with engine.transaction():
+        pass
+
+
+ROWS = pa.table({"person_id": [1]})
+SELECT = "SELECT person_id FROM cdm.person"
+CLOSED: Mapping[str, tuple[Callable[[Engine], Any], type[OmopScorerError], str]] = {
+    "find_table": (lambda e: e.find_table(PERSON), CdmError, "cdm.url"),
+    "map_table": (
+        lambda e: e.map_table(PERSON, SiteTable('"a"."person"', "a.person", {}, {})),
+        *(SqlError, "a.person"),
+    ),
+    "stage": (lambda e: e.stage("cohort", tree(SELECT), {}), SqlError, "work.cohort"),
+    "load": (lambda e: e.load("cohort", ROWS), SqlError, "work.cohort"),
+    "fetch": (lambda e: e.fetch(tree(SELECT), {}), SqlError, "cdm.url"),
+    "stream": (lambda e: list(e.stream(tree(SELECT), 10)), SqlError, "cdm.url"),
+    "explain": (lambda e: e.explain(tree(SELECT), {}), SqlError, "EXPLAIN"),
+    "execute": (lambda e: e.execute(tree(SELECT), {}), ResultsError, "results.url"),
+    "append": (lambda e: e.append("attrition", ROWS), ResultsError, "results.url"),
+    "has_results": (lambda e: e.has_results(), ResultsError, "results.url"),
+    "create_results_schema": (
+        lambda e: e.create_results_schema(),
+        *(ResultsError, "results.url"),
+    ),
+    "transaction": (in_transaction, ResultsError, "results.url"),
+}
+
+
+def test_every_method_of_an_engine_is_called_here() -> None:
+    assert CLOSED.keys() == Engine.__abstractmethods__ - {"close"}
+
+
+@pytest.mark.parametrize("method", CLOSED)
+def test_an_engine_whose_connection_is_closed(engine: DuckDBEngine, method: str) -> None:
+    call, error_class, part = CLOSED[method]
+    engine.close()
+    with raises(error_class, part, "ConnectionException"):
+        call(engine)
+    engine.close()
+
+
+def test_a_reader_whose_connection_is_closed(engine: DuckDBEngine, settings: Connections) -> None:
+    published(engine)
+    engine.close()
+    reader = open_results(settings)
+    reader.close()
+    with raises(SqlError, settings.results.url, "ConnectionException"):
+        reader.read(tree("SELECT run_id FROM results.attrition"), {})
+    with raises(SqlError, settings.results.url, "ConnectionException"):
+        reader.tables()
+
+
+def test_text_tables_whose_connection_is_closed(settings: Connections) -> None:
+    with TextTables(settings.cdm.url) as source:
+        assert source.columns("person")
+    with raises(CdmError, settings.cdm.url):
+        source.columns("person")
+    with raises(CdmError, settings.cdm.url):
+        list(source.read("person", ["person_id"], 10))
+
+
+# Statements that fail on the data.
+
+
+def test_a_value_that_fails_when_rows_are_staged(engine: DuckDBEngine) -> None:
+    with raises(SqlError, engine.site, "work.score", "ConversionException"):
+        engine.stage("score", casts(engine), {})
+
+
+def test_a_value_that_fails_in_the_middle_of_a_stream(engine: DuckDBEngine) -> None:
+    batches = engine.stream(casts(engine), 1000)
+    assert next(batches).num_rows > 0
+    with raises(SqlError, engine.site, "ConversionException"):
+        list(batches)
+
+
+def test_a_work_table_that_has_other_columns(engine: DuckDBEngine) -> None:
+    engine.load("member", pa.table({"n": [1]}))
+    with raises(SqlError, "work.member", "ConversionException"):
+        engine.load("member", pa.table({"n": [SECRET]}))
+    with raises(SqlError, "work.member", "BinderException"):
+        engine.load("member", pa.table({"other": [SECRET]}))
+    with raises(SqlError, "work.member", "BinderException"):
+        engine.stage("member", tree(f"SELECT 1 AS a, '{SECRET}' AS b"), {})
+    assert engine.stage("member", tree("SELECT 2 AS n"), {}) == 2
+
+
+def test_a_work_table_that_exists_already(engine: DuckDBEngine) -> None:
+    engine._work.execute(f"CREATE TABLE memory.work.cohort AS SELECT '{SECRET}' AS t")
+    with raises(SqlError, "work.cohort", "CatalogException"):
+        engine.stage("cohort", tree("SELECT 1 AS n"), {})
+    with raises(SqlError, "work.cohort", "CatalogException"):
+        engine.load("cohort", pa.table({"n": [1]}))
+
+
+def test_rows_that_do_not_fit_their_results_table(engine: DuckDBEngine) -> None:
+    published(engine)
+    with raises(ResultsError, "results.url", "ConversionException"):
+        engine.append("attrition", pa.table({"run_id": [SECRET]}))
+    with raises(ResultsError, "results.url", "BinderException"), engine.transaction():
+        engine.append("attrition", pa.table({"person": [SECRET]}))
+    with raises(SqlError, engine.site, "CatalogException"):
+        engine.fetch(tree("SELECT n FROM results.nowhere"), {})
+    with raises(ResultsError, "results.url", "CatalogException"):
+        engine.create_results_schema()
+
+
+# Files that are unreadable or that change while they are open.
+
+
+def test_a_results_file_that_is_corrupted_while_it_is_read(
+    engine: DuckDBEngine, settings: Connections
+) -> None:
+    published(engine)
+    engine.close()
+    with open_results(settings) as reader:
+        corrupt(Path(settings.results.url))
+        with raises(SqlError, settings.results.url):
+            reader.read(tree("SELECT MAX(reason) AS reason FROM results.attrition"), {})
+
+
+def test_a_results_file_that_is_corrupted_while_a_run_writes(settings: Connections) -> None:
+    engine = DuckDBEngine(settings, with_results=True)
+    published(engine)
+    engine.close()
+    engine = DuckDBEngine(settings, with_results=True)
+    assert engine.has_results()
+    corrupt(Path(settings.results.url))
+    with raises(SqlError, engine.site):
+        engine.fetch(tree("SELECT MAX(reason) AS reason FROM results.attrition"), {})
+    engine.close()
+    with raises(ResultsError, settings.results.url):
+        try_results(settings)
+
+
+def test_a_results_file_that_cannot_grow(engine: DuckDBEngine, settings: Connections) -> None:
+    rows = published(engine)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with raises(ResultsError, settings.results.url, "no space is left on the disk"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+            with engine.transaction():
+                engine.append("attrition", rows)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_results_file_with_other_tables_of_those_names(settings: Connections) -> None:
+    with duckdb.connect(settings.results.url) as connection:
+        connection.execute("CREATE SCHEMA omop_scorer")
+        connection.execute(f"CREATE TABLE omop_scorer.schema_version AS SELECT '{SECRET}' AS v")
+    with raises(ResultsError, settings.results.url, "BinderException"):
+        try_results(settings)
+    with duckdb.connect(settings.results.url) as connection:
+        connection.execute("DROP TABLE omop_scorer.schema_version")
+        connection.execute(f"CREATE VIEW omop_scorer.schema_version AS SELECT ERROR('{SECRET}') v")
+        connection.execute("CREATE TABLE omop_scorer.version AS SELECT 1 AS n")
+    with raises(ResultsError, settings.results.url):
+        try_results(settings)
+
+
+def test_a_file_of_a_table_that_is_no_parquet(tmp_path: Path) -> None:
+    (tmp_path / "person.parquet").write_text(f"{SECRET}," * 100, encoding="utf-8")
+    with TextTables(str(tmp_path)) as source, raises(CdmError, tmp_path / "person.parquet"):
+        source.columns("person")
+    opened = DuckDBEngine(settings_of(tmp_path, tmp_path / "r.duckdb"), with_results=False)
+    with raises(CdmError, "cdm.url", tmp_path / "person.parquet"):
+        opened.find_table(PERSON)
+    opened.close()
+
+
+def test_a_parquet_file_that_loses_its_rows_while_it_is_open(tmp_path: Path) -> None:
+    file = tmp_path / "person.parquet"
+    texts = [f"{SECRET} {n}" for n in range(N_ROWS)]
+    pq.write_table(pa.table({"person_source_value": texts}), file, compression="none")
+    with TextTables(str(tmp_path)) as source:
+        assert source.columns("person")
+        with file.open("r+b") as opened:
+            opened.seek(4)
+            opened.write(b"\xff" * (file.stat().st_size // 2))
+        with raises(CdmError, file):
+            list(source.read("person", ["person_source_value"], 1000))
+
+
+@pytest.mark.parametrize("n_rows", [3, N_ROWS])
+def test_a_line_that_is_not_csv_early_or_late(tmp_path: Path, n_rows: int) -> None:
+    file = tmp_path / "person.csv"
+    lines = ["person_id,note", *(f"{n},x" for n in range(n_rows)), f"9,{SECRET},9"]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with TextTables(str(tmp_path)) as source:
+        said = f"line {n_rows + 2}: a wrong number of columns"
+        with raises(CdmError, file, said):
+            list(source.read("person", ["person_id", "note"], 1000))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ResultsFolder:
+    """A results folder with one table, whose texts hold the secret."""
+    made = ResultsFolder(str(tmp_path), "scores")
+    made.take_lock()
+    made.make_empty("attrition")
+    made.append("attrition", pa.table({"run_id": [1], "reason": [SECRET]}))
+    made.free_lock()
+    return made
+
+
+def reader_of(folder: ResultsFolder, columns: Mapping[str, str]) -> ResultsReader:
+    folder.save_tables({"attrition": dict(columns)})
+    return open_results(settings_of(Path("no CDM"), folder.home.parent, folder.home.name))
+
+
+def test_a_folder_of_results_whose_files_are_no_parquet(folder: ResultsFolder) -> None:
+    (file,) = folder.files("attrition")
+    file.write_text(f"{SECRET}," * 100, encoding="utf-8")
+    with raises(ResultsError, folder.where, "table attrition"):
+        reader_of(folder, {"run_id": "BIGINT", "reason": "VARCHAR"})
+
+
+def test_a_folder_of_results_with_other_types(folder: ResultsFolder) -> None:
+    query = tree("SELECT reason FROM results.attrition")
+    with reader_of(folder, {"run_id": "BIGINT", "reason": "BIGINT"}) as reader:
+        with raises(SqlError, folder.where, "ConversionException"):
+            reader.read(query, {})
+        (file,) = folder.files("attrition")
+        file.unlink()
+        with raises(SqlError, folder.where):
+            reader.read(query, {})
+    with raises(SqlError, folder.where, "ConnectionException"):
+        reader.read(query, {})
+
+
+# Settings, memory and disk.
+
+
+def test_a_quota_for_temporary_files(settings: Connections) -> None:
+    small = settings_of(
+        Path(settings.cdm.url), Path(settings.results.url), memory_limit="30MB", threads=1
+    )
+    engine = DuckDBEngine(small, with_results=True)
+    engine._work.execute("SET max_temp_directory_size = '1MB'")
+    advice = ("no space is left for temporary files", "TMPDIR", "memory_limit")
+    with raises(SqlError, engine.site, "work.large", *advice):
+        engine.stage("large", tree(LARGE), {})
+    with raises(SqlError, engine.site, *advice):
+        list(engine.stream(tree(LARGE), 1000))
+    engine.close()
+
+
+def test_too_little_memory(settings: Connections) -> None:
+    small = settings_of(Path(settings.cdm.url), Path(settings.results.url), memory_limit="1MB")
+    with raises(SqlError, "cdm.url", "OutOfMemoryException", "raise memory_limit"):
+        engine = DuckDBEngine(small, with_results=False)
+        engine.stage("large", tree(LARGE), {})
+
+
+def test_a_setting_that_duckdb_does_not_know() -> None:
+    with (
+        raises(ConnectionFailedError, "DuckDB setting memory_limit"),
+        connected(memory_limit="lots"),
+    ):
+        pytest.fail("it was opened")
+
+
+def test_nothing_is_left_when_opening_fails(
+    settings: Connections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    Path(settings.results.url).write_bytes(b"no database" * 1000)
+    with raises(ResultsError, settings.results.url):
+        DuckDBEngine(settings, with_results=True)
+    with raises(ConnectionFailedError, settings.results.url):
+        open_results(settings)
+    assert list(temporary.iterdir()) == []
+    temporary.rmdir()
+    with raises(ResultsError, "temporary folder", "TMPDIR"):
+        DuckDBEngine(settings, with_results=False)

@@ -162,7 +162,7 @@ def _hide_moments(rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:
 
     The mean of a yes/no covariate reveals how many are yes. The mean of all scored patients
     combines the recorded values with a known constant: it reveals the mean of a few recorded values
-    and, beside the mean of the recorded, the number of imputed values.
+    and, together with the mean of the recorded, the number of imputed values.
     """
     is_revealed = [
         any(

@@ -67,7 +67,7 @@ def write_report(
 def _write(folder: Path, files: Mapping[str, str]) -> list[Path]:
     """Write texts as files of a folder, replacing each file atomically."""
     if not folder.is_dir():
-        raise ResultsError(f"{folder}: no such folder; create it or choose another folder")
+        raise ResultsError(f"{folder}: no such folder; create it or choose another")
     written = []
     for name, text in files.items():
         path = folder / name

@@ -29,8 +29,9 @@ DEFINITIONS = {
     ),
     "imputed": (
         "Imputed: no usable record was found in the time window of the covariate, so a fixed value "
-        "is used instead. A yes/no covariate without a record counts as no and is called absent, "
-        "because a drug that was not given leaves no record."
+        "is used instead; “Missing values” among the settings of the run names it. A yes/no "
+        "covariate without a record counts as no and is called absent, because a drug that was not "
+        "given leaves no record."
     ),
     "label": (
         "A label ranks the drug classes by the effect attributable to each class. “>” means that "

@@ -1,6 +1,7 @@
 """Numbers and coded words as the report prints them.
 
-The mappings give each coded word of `terms` its label; a test checks that no word is missing.
+The mappings give each coded word of `terms` or of the run file its label; a test checks that no
+word is missing.
 """
 
 import math
@@ -118,6 +119,19 @@ LABEL_CHECKS = {
 UNCERTAINTIES = {
     "bootstrap": "bootstrap: reproduces the paper’s subgroups",
     "analytic": "analytic: reproduces the published calculator, with larger errors",
+}
+
+#: The run file's `missing`.
+MISSING_VALUES = {
+    "impute": "imputed: {constants}",
+    "reduced_model": "not imputed: the covariate is left out of the model",
+}
+
+#: The run file's `impute`.
+IMPUTED_CONSTANTS = {
+    "calculator": "the published calculator’s constants",
+    "training_mean": "the means of the trials’ participants",
+    "cohort_median": "the medians of this cohort",
 }
 
 #: Measures of `histogram` that are drawn for each class.

@@ -1,9 +1,13 @@
-"""Every audit sums to its population, on a made-up CDM."""
+"""Every audit sums to its population and writes known words only, on a made-up CDM."""
+
+import re
 
 import pytest
 
+from omop_scorer import terms
+from omop_scorer.model.subgroups import label_set
 from omop_scorer.synthetic import write as synthetic
-from tests.conftest import run_on
+from tests.conftest import run_on, shipped_definitions
 
 
 @pytest.fixture(scope="module", params=["as_of", "index"])
@@ -245,3 +249,38 @@ def test_cohorts_hold_those_the_audits_count(outcome, ask):
     by_age = ("Women of 50 and over", "Men of 50 and over", "Women under 50", "Men under 50")
     known = outcome.summary.n_cohort - women["age_or_sex_unknown"]
     assert sum(sizes[population] for population in by_age) == known
+
+
+def test_coded_columns_hold_their_words_only(outcome):
+    definitions = shipped_definitions()
+    arrays = definitions.model.arrays
+    keys, labels = ([getattr(each, name) for each in arrays.classes] for name in ("key", "label"))
+    words = terms.coded_words(keys, label_set(labels), arrays.covariates)
+
+    # What these columns may hold besides their words.
+    def is_site_column(value):
+        return value.startswith(terms.UNCASTABLE_PREFIX)
+
+    def is_quantity(value):
+        return value in definitions.units.quantities
+
+    def is_year(value):
+        return re.fullmatch(r"(19|20)\d\d", value)
+
+    def is_together(value):
+        parts = value.split(terms.TOGETHER)
+        return len(parts) > 1 and set(parts) <= set(arrays.covariates)
+
+    exceptions = {
+        ("covariate_quality", "measure"): is_site_column,
+        ("covariate_quality", "covariate"): is_quantity,
+        ("subgroup_summary", "stratum_value"): is_year,
+        ("imputation_sensitivity", "covariate"): is_together,
+    }
+    for (table, column), known in words.items():
+        rows = outcome.rows(f"SELECT DISTINCT {column} FROM omop_scorer.{table}")
+        values = {value for (value,) in rows if value is not None}
+        assert values, (table, column)
+        is_allowed = exceptions.get((table, column), lambda _: False)
+        other = {value for value in values - set(known) if not is_allowed(value)}
+        assert other == set(), (table, column)

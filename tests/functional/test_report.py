@@ -354,13 +354,15 @@ def test_files_are_replaced_as_a_whole(tmp_path: Path, answered: Path) -> None:
 
 def test_a_folder_that_is_not_there(tmp_path: Path, site: Site) -> None:
     asked = site.run("-o", tmp_path / "none" / "report.html", command="report")
-    assert_refused(asked, ResultsError.exit_code, "no such folder; make it, or name another")
+    assert_refused(asked, ResultsError.exit_code, "no such folder; create it or choose another")
     (tmp_path / "file").touch()
     asked = site.run("--csv", tmp_path / "file", command="report")
-    assert_refused(asked, ResultsError.exit_code, "cannot be made: File exists; name another")
+    cannot = "cannot create the folder: File exists; choose another folder"
+    assert_refused(asked, ResultsError.exit_code, cannot)
     (tmp_path / "taken.html").mkdir()
     asked = site.run("-o", tmp_path / "taken.html", command="report")
-    assert_refused(asked, ResultsError.exit_code, "taken.html: cannot be written: .*; name another")
+    cannot = "taken.html: cannot write the file: .*; choose another file or folder"
+    assert_refused(asked, ResultsError.exit_code, cannot)
     assert not list(tmp_path.glob(".taken*"))
 
 

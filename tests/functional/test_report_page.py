@@ -288,9 +288,10 @@ def test_the_same_data_gives_the_same_text(pages: dict[str, Path]) -> None:
 
 def test_like_for_like(words: str) -> None:
     assert (
-        "Women of 50 and over, of the cohort 22.2% (20.7–23.7) of 2,938 10.1% 24.0% "
-        "Anti-TNF alone on top, of the scored 42.0% (40.1–43.8) of 2,696 36.2% not published "
-        "Anti-IL-12/23 alone on top, of the scored 7.5% (6.6–8.5) of 2,696 2.4% not published"
+        "Women aged 50 and over, of the cohort 22.2% (20.7–23.7) of 2,938 10.1% 24.0% "
+        "Anti-TNF alone on top, of the patients scored 42.0% (40.1–43.8) of 2,696 36.2% not "
+        "published Anti-IL-12/23 alone on top, of the patients scored 7.5% (6.6–8.5) of 2,696 2.4% "
+        "not published"
     ) in words
 
 
@@ -298,9 +299,12 @@ def test_the_headline_names_each_denominator(words: str) -> None:
     # 163 women: 23 are given an anti-TNF, 23 an anti-IL-12/23, 18 an anti-integrin and 12 another
     # advanced therapy, 76 in all. 53 / 76, 41 / 64 and 140 / 163 were not given anti-IL-12/23.
     # 31 of the 163 began with it, and none of them was given it next: 132 - 23 = 109 of 132.
-    assert "Those given a next treatment 53 of 76 69.7% (58.7–78.9)" in words
-    assert "Those given one of the model’s classes next 41 of 64 64.1% (51.8–74.7)" in words
-    assert "Everybody indexed 140 of 163 85.9% (79.7–90.4) 109 of 132 82.6% (75.2–88.1)" in words
+    assert "Patients given a next treatment 53 of 76 69.7% (58.7–78.9)" in words
+    assert "Patients given one of the model’s classes next 41 of 64 64.1% (51.8–74.7)" in words
+    assert (
+        "All patients with an index treatment 140 of 163 85.9% (79.7–90.4) "
+        "109 of 132 82.6% (75.2–88.1)"
+    ) in words
 
 
 def test_what_is_hidden_is_never_zero(words: str) -> None:
@@ -320,7 +324,7 @@ def test_a_small_sum_is_held_back() -> None:
         frame.loc[is_one & (frame["next_class"] == key), "n_persons"] = count
     frame.loc[is_one & (frame["next_class"] == "anti_integrin"), "n_persons"] = 2
     words = Outline(render(ReportData(report_data.RUN, report_data.CLASSES, 5, made))).words
-    assert "Those given a next treatment not shown" in words
+    assert "Patients given a next treatment not shown" in words
 
 
 def test_every_table_may_be_absent_or_empty_or_alone() -> None:
@@ -365,8 +369,8 @@ def test_names_of_a_site_are_text_not_markup() -> None:
 
 def test_what_changed(words: str) -> None:
     assert (
-        "Compared with run 2025123102300017, as of 2025-12-31: 12 patients came in, 6 went out, "
-        "and 21 of those scored both times have another label."
+        "Patients compared with run 2025123102300017, as of 2025-12-31: new 12, no longer scored "
+        "6, scored in both runs with a different label 21."
     ) in words
     assert "C-reactive protein 11 Age 6 Ileal involvement not shown" in words
     first = dataclasses.replace(report_data.only(), change=None)
@@ -374,7 +378,7 @@ def test_what_changed(words: str) -> None:
     nothing = dict.fromkeys(("n_in", "n_out", "n_changed"))
     gone = report_data.change() | nothing | {"causes": pd.DataFrame(), "flows": pd.DataFrame()}
     lost = dataclasses.replace(report_data.only(), change=gone)
-    assert "What changed cannot be told" in Outline(render(lost)).words
+    assert "The changes are not known" in Outline(render(lost)).words
 
 
 def test_it_states_its_threshold_and_its_limits() -> None:
@@ -384,11 +388,11 @@ def test_it_states_its_threshold_and_its_limits() -> None:
         "It is not a medical device",
         "CC BY 4.0",
         "10.1038/s41746-025-01627-w",
-        "Reports of two nights laid side by side can still tell a small change",
+        "Two reports from different nights can still reveal a small change",
     ):
         assert said in words
     off = dataclasses.replace(report_data.only(), minimum_cell_count=1)
-    assert "every count is printed, the smallest too" in Outline(render(off)).words
+    assert "every count is printed, even the smallest" in Outline(render(off)).words
 
 
 def _words(run: dict[str, Any] | None = None, **tables: pd.DataFrame) -> str:
@@ -407,14 +411,15 @@ def _hidden(frame: pd.DataFrame, where: "pd.Series[bool]", *columns: str) -> pd.
 
 
 def test_no_label_is_the_commonest_when_a_hidden_one_could_be(words: str) -> None:
-    assert "The commonest label is (TNF = IL = INT): 41." in words
+    assert "no preference between the classes, (TNF = IL = INT): 41.0% of patients." in words
+    assert "The most common result is" in words
     frame = report_data.tables()["subgroup_summary"]
     large = frame["subgroup"].isin(["(TNF = IL = INT)", "TNF > (IL = INT)"])
     where = large & (frame["stratum"] == "all")
     hidden = _hidden(frame, where, "n_persons", "share", "ci_low", "ci_high")
     said = _words(subgroup_summary=hidden)
-    assert "The commonest label is" not in said
-    assert "Which label is the commonest is not shown" in said
+    assert "The most common result is" not in said
+    assert "The most common label is not shown" in said
 
 
 def test_an_extreme_of_what_is_shown_is_called_so(words: str) -> None:
@@ -427,10 +432,10 @@ def test_an_extreme_of_what_is_shown_is_called_so(words: str) -> None:
     frame = report_data.tables()["attrition"]
     attrition = _hidden(frame, frame["reason"] == "sex_unknown", "n_excluded", "n_persons")
     said = _words(subgroup_summary=summary, imputation_sensitivity=sensitivity, attrition=attrition)
-    of_shown = "No preference, of those shown: from"
+    of_shown = "Patients without a preference, of the values shown: from"
     assert said.count(of_shown) == words.count(of_shown) + 1
-    assert "Of those shown, at most" in said
-    assert "Of the reasons shown, the commonest to be left out was: age outside" in said
+    assert "Of the figures shown, at most" in said
+    assert "Of the reasons shown, the most common for exclusion was: age outside" in said
 
 
 def test_what_was_left_out_is_not_called_imputed(words: str) -> None:
@@ -451,7 +456,7 @@ def test_what_was_left_out_is_not_called_imputed(words: str) -> None:
         in said
     )
     assert "where it is striped, the covariate is left out of the model" in said
-    assert said.count("that is not imputing") == 2
+    assert said.count("Left out does not mean imputed") == 2
 
 
 def test_another_cohort_is_not_called_crohns_disease(words: str) -> None:
@@ -485,12 +490,13 @@ def test_another_cohort_is_not_called_crohns_disease(words: str) -> None:
 
 def test_the_first_screen_says_what_it_is(words: str, pages: dict[str, Path]) -> None:
     assert "What it is not: a medical device, or a recommendation for a patient" in words
-    assert "TNF anti-TNF, IL anti-IL-12/23, INT anti-integrin, “>” differ" in words
+    assert "TNF means anti-TNF, IL means anti-IL-12/23, INT means anti-integrin" in words
+    assert "“>” a larger effect, “=” no difference found" in words
     assert "Within the trials’ range: no 14.5%, not known 85.5%" in words
     assert "a class to avoid" not in words
     assert "Age or sex unknown, not drawn: 17." in words
     hidden = Outline(pages["all hidden"].read_text(encoding="utf-8")).words
-    assert "fewer patients with Crohn’s disease in Riverside Health CDM than may be" in hidden
+    assert "with Crohn’s disease in Riverside Health CDM (number not shown) were scored" in hidden
 
 
 def test_one_count_of_unknown_age_or_sex() -> None:

@@ -37,7 +37,7 @@ _LOOKS = {
 
 _SHAPES = {terms.FIRST_QUARTILE: "v", terms.THIRD_QUARTILE: "^", terms.REDUCED_MODEL: "o"}
 
-_TITLE = "How certain the results are"
+_TITLE = "Certainty of the results"
 
 _ON_RECORDS = "Records read, converted and rejected"
 
@@ -131,7 +131,7 @@ def _states(context: Context) -> list[Block]:
     blocks: list[Block] = [
         Prose(
             Markup(
-                "Each bar stands for all patients scored. Yellow means that no usable record was "
+                "Each bar represents all patients scored. Yellow means that no usable record was "
                 "found: {}."
             ).format(_replacement(context, used))
         ),
@@ -312,8 +312,8 @@ def _sensitivity(context: Context) -> list[Block]:
     if worst is not None:
         at_most = "Of the figures shown, at most" if has_hidden else "At most"
         result = (
-            f"{at_most} {worst[0]:.1%} of the patients concerned would have a different label: "
-            f"{worst[1]}, with {ASSUMPTIONS[worst[2]]}."
+            f"{at_most} {worst[0]:.1%} of the patients concerned would have a different label "
+            f"({worst[1]}, {ASSUMPTIONS[worst[2]]})."
         )
     return [
         Prose(

@@ -28,9 +28,8 @@ def section(context: Context) -> Section:
     blocks: list[Block] = [*_attrition(context)]
     blocks += [Heading("Age and sex"), *_pyramids(context)]
     blocks += [Heading("Race"), *_race(context)]
-    return Section(
-        "cohort", "The cohort and who was excluded", _lead(context), blocks, context.notes.new()
-    )
+    title = "Cohort and exclusions"
+    return Section("cohort", title, _lead(context), blocks, context.notes.new())
 
 
 def _lead(context: Context) -> str:
@@ -80,14 +79,14 @@ def _attrition(context: Context) -> list[Block]:
         ],
     )
     alt = "; ".join(
-        f"{context.names.reason(row['reason'])}: {count(row['n_excluded'])} excluded, "
-        f"{count(row['n_persons'])} remain"
+        f"{context.names.reason(row['reason'])}: excluded {count(row['n_excluded'])}, "
+        f"remaining {count(row['n_persons'])}"
         for row in rows[1:]
     )
     return [
         Image(
             flows.attrition(drawn),
-            f"Flow from {count(rows[0]['n_persons'])} persons of the cohort. {sentence(alt)}.",
+            f"Flow of persons. In the cohort: {count(rows[0]['n_persons'])}. {sentence(alt)}.",
             "From the cohort to the patients scored",
             "All persons in the first box are counted in the treatment audits. Only the patients "
             "in the last box have a score.",

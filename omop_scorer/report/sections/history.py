@@ -17,9 +17,9 @@ def section(context: Context) -> Section:
     causes, flows = change.get("causes"), change.get("flows")
     previous = f"run {change['previous_run_id']}, as of {day(change['previous_as_of_date'])}"
     lead = (
-        f"Compared with {previous}: {count(change['n_in'])} patients are new, "
-        f"{count(change['n_out'])} are no longer scored, and {count(change['n_changed'])} of those "
-        "scored in both runs have a different label."
+        f"Patients compared with {previous}: new {count(change['n_in'])}, no longer scored "
+        f"{count(change['n_out'])}, scored in both runs with a different label "
+        f"{count(change['n_changed'])}."
     )
     if change["n_changed"] is None and (causes is None or causes.empty):
         lead = (

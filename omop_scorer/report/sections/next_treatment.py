@@ -284,11 +284,11 @@ def flow_of(context: Context, population: str, rule: str = FIRST_BIOLOGIC) -> li
     hides = any(link is None for row in links for link in row)
     caption = Markup(
         "Left: the index treatment{}, here the {}. Right: the next treatment. The more patients, "
-        "the thicker the band; its colour is that of the index treatment. {}"
+        "the thicker the band; its colour is that of the index treatment.{}"
     ).format(
         context.notes.mark("index"),
         INDEX_RULES[rule],
-        "A dotted line stands for a number that is not shown." if hides else "",
+        " A dotted line is a number that is not shown." if hides else "",
     )
     return [
         Image(

@@ -7,18 +7,14 @@ from markupsafe import Markup
 from omop_scorer.config.run_file import EVER_DAYS
 from omop_scorer.report.blocks import Block, Facts, Heading, Listing, Prose, Section
 from omop_scorer.report.context import Context
-from omop_scorer.report.words import CROHNS_CONCEPT_ID, UNCERTAINTIES, count, day
-
-_MISSING = {
-    "impute": "imputed: {constants}",
-    "reduced_model": "not imputed: the covariate is left out of the model",
-}
-
-_IMPUTED = {
-    "calculator": "the published calculator’s constants",
-    "training_mean": "the means of the trials’ participants",
-    "cohort_median": "the medians of this cohort",
-}
+from omop_scorer.report.words import (
+    CROHNS_CONCEPT_ID,
+    IMPUTED_CONSTANTS,
+    MISSING_VALUES,
+    UNCERTAINTIES,
+    count,
+    day,
+)
 
 
 def section(context: Context) -> Section:
@@ -26,8 +22,9 @@ def section(context: Context) -> Section:
     run = context.data.run
     config = run.get("config") or {}
     card = context.data.card
-    constants = _IMPUTED.get(str(config.get("impute")), str(config.get("impute", "as configured")))
-    missing = _MISSING.get(str(config.get("missing", "impute")), "as configured")
+    impute = str(config.get("impute", "as configured"))
+    missing = MISSING_VALUES.get(str(config.get("missing", "impute")), "as configured")
+    missing = missing.format(constants=IMPUTED_CONSTANTS.get(impute, impute))
     since = context.names.since
     facts = [
         ("Data", _or_unknown(run["cdm_source_name"])),
@@ -37,7 +34,7 @@ def section(context: Context) -> Section:
         ("As of", f"{day(run['as_of_date'])}; later records were not used"),
         ("Model", f"{run['model_id']}{f': {card.title}' if card else ''}"),
         ("Uncertainty", UNCERTAINTIES.get(run["uncertainty"], str(run["uncertainty"]))),
-        ("Missing values", missing.format(constants=constants)),
+        ("Missing values", missing),
         *_rules(context),
         ("Treatments", f"first biologics and index treatments since {since}"),
         ("Program", f"omop-scorer {run['tool_version']} on {run['engine']}"),

@@ -117,7 +117,7 @@ def _all_patients(context: Context) -> list[Block]:
             Markup(
                 "Each patient has one label{}. The colour of a bar is that of the class on top; "
                 "two colours mean two classes on top, and grey means no preference. The thin line "
-                "is the 95% interval{}{}. A hatched bar stands for a value that is not shown{}."
+                "is the 95% interval{}{}. A hatched bar is a value that is not shown{}."
             ).format(
                 context.notes.mark("label"),
                 context.notes.mark("interval"),
@@ -149,7 +149,7 @@ def _strata(context: Context) -> list[Block]:
         return [missing("subgroups by kind of patient")]
     blocks: list[Block] = [
         Prose(
-            "Each bar stands for all patients of one kind, divided by the class on top of the "
+            "Each bar represents all patients of one kind, divided by the class on top of the "
             "label. A difference between two bars describes patients. It is not an effect of sex, "
             "age or race."
         )

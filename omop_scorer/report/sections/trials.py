@@ -367,7 +367,11 @@ def _distance(context: Context) -> list[Block]:
     ]
     if terms.NOTHING_IMPUTED not in set(frame["category"]):
         is_none = summary is not None and (nothing is None or totals[terms.NOTHING_IMPUTED] == 0)
-        patients = "no patients" if is_none else "too few patients"
-        text = f"There are {patients} with nothing imputed, so only all patients are shown."
+        reason = (
+            "Every patient has at least one imputed value"
+            if is_none
+            else "Too few patients have nothing imputed"
+        )
+        text = f"{reason}, so the histogram of patients with nothing imputed is missing."
         blocks.append(Prose(text, "note"))
     return blocks

@@ -106,7 +106,7 @@ def _share(context: Context) -> list[Block]:
         )
     )
     if unknown is not None:
-        text += f" Age or sex is unknown for {count(unknown['n_persons'])} persons of the cohort."
+        text += f" Persons of the cohort of unknown age or sex: {count(unknown['n_persons'])}."
     return [
         Prose(text),
         Image(

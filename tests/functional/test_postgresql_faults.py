@@ -245,7 +245,7 @@ def fill_up_and_recover(
     seen = site.answer()
     fill(filler, n_bytes_left)
     finished = site.run()
-    assert_refused(finished, 15, r"results\.url", "disk is full", "no space")
+    assert_refused(finished, 15, r"results\.url", "disk of the server is full", "no space")
     assert site.answer() == seen
     filler.unlink()
     assert_recovers(site, seen, {"FAILED", "RUNNING"})

@@ -1,8 +1,8 @@
 """A plugin of pytest that runs no job: it writes down the CDMs that the rule tests would run on.
 
-`python -m pytest -p tests.support.recording -k duckdb tests/covariates tests/audits` appends a line of JSON
-a run to the file that OMOP_SCORER_TEST_RECORD names. Whatever a test asks of the answer equals what
-it expects, as far as that can be; what it makes of the answer is of no matter here.
+`python -m pytest -p tests.support.recording -k duckdb tests/covariates tests/audits` appends a line
+of JSON a run to the file that OMOP_SCORER_TEST_RECORD names. Whatever a test asks of the answer
+equals what it expects, as far as that can be; what it makes of the answer is of no matter here.
 """
 
 import json

@@ -50,6 +50,7 @@ AGE_GROUP_NAMES = (*(name for name, _, _ in AGE_GROUPS), UNKNOWN)
 #: Populations of the prevalence and pyramid audits. Each is a subset of the one before it.
 Population: TypeAlias = Literal["crohns_disease", "biologic_exposed", "first_biologic_since"]
 POPULATIONS: tuple[Population, ...] = get_args(Population)
+FIRST_BIOLOGIC_SINCE = POPULATIONS[-1]
 ALL = "all"
 WOMEN_50_AND_OVER = "women_50_and_over"
 AGE_SEX_POPULATIONS = (WOMEN_50_AND_OVER, "men_50_and_over", "women_under_50", "men_under_50")

@@ -1,6 +1,7 @@
 """The check before COMPLETE: a run whose counts do not add up is not published."""
 
-import pandas as pd
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from omop_scorer.config.definitions import Definitions
 from omop_scorer.errors import ScoringError
@@ -9,7 +10,14 @@ from omop_scorer.staging.audit_cells import TREATMENT_KEYS
 from omop_scorer.staging.audits import Audits
 from omop_scorer.staging.cohort import AttritionStep
 from omop_scorer.staging.quality import Quality
-from omop_scorer.terms import ALL, COVARIATE_STATUSES, RACES
+from omop_scorer.terms import (
+    ALL,
+    COHORT,
+    COVARIATE_STATUSES,
+    FIRST_BIOLOGIC,
+    FIRST_BIOLOGIC_SINCE,
+    RACES,
+)
 
 
 def reconcile(
@@ -50,31 +58,41 @@ def audit_contradictions(audits: Audits, n_cohort: int, n_scored: int) -> list[s
     """Return a message for each audit whose counts do not sum to its population."""
     problems = []
 
-    def compare(audit: str, found: pd.Series, expected: pd.Series | int) -> None:
-        if n_wrong := int(found.ne(expected).sum()):
+    def compare(audit: str, found: Mapping[Any, int], expected: Mapping[Any, int]) -> None:
+        if n_wrong := sum(found[key] != expected[key] for key in found):
             problems.append(f"{audit}: {n_wrong} sum(s) differ from the population")
 
-    prevalence = audits["prevalence"].set_index(["population", "measure"])
-    n_of = prevalence["n_population"].xs("women_50_and_over", level="measure")
-    if n_of["crohns_disease"] != n_cohort:
-        problems.append(
-            f"prevalence: counts {n_of['crohns_disease']} persons, but the cohort has {n_cohort}"
-        )
-    races = prevalence["n_persons"][prevalence.index.get_level_values("measure").isin(RACES)]
-    compare("prevalence by race", races.groupby("population").sum(), n_of)
-    pyramid = audits["age_sex_pyramid"].groupby("population")["n_persons"].sum()
-    compare("age_sex_pyramid", pyramid, n_of)
-    strata = audits["subgroup_summary"].groupby("stratum")["n_persons"].sum()
-    compare("subgroup_summary", strata, n_scored)
-    treated = audits["next_treatment"].groupby(TREATMENT_KEYS)
-    n_treated = treated["n_population"].first()
-    compare("next_treatment", treated["n_persons"].sum(), n_treated)
-    n_indexed = n_treated.loc[:, "first_biologic", ALL]
-    if n_indexed[ALL] != n_of["first_biologic_since"]:
+    prevalence = audits["prevalence"].to_pylist()
+    n_of = {row["population"]: row["n_population"] for row in prevalence}
+    if n_of[COHORT] != n_cohort:
+        problems.append(f"prevalence: counts {n_of[COHORT]} persons, but the cohort has {n_cohort}")
+    races = [row for row in prevalence if row["measure"] in RACES]
+    compare("prevalence by race", _sums(races, "population"), n_of)
+    compare("age_sex_pyramid", _sums(audits["age_sex_pyramid"].to_pylist(), "population"), n_of)
+    strata = _sums(audits["subgroup_summary"].to_pylist(), "stratum")
+    compare("subgroup_summary", strata, dict.fromkeys(strata, n_scored))
+    treated = audits["next_treatment"].to_pylist()
+    n_treated = {tuple(row[key] for key in TREATMENT_KEYS): row["n_population"] for row in treated}
+    compare("next_treatment", _sums(treated, *TREATMENT_KEYS), n_treated)
+    n_indexed = {
+        population: n
+        for (population, rule, index_class), n in n_treated.items()
+        if (rule, index_class) == (FIRST_BIOLOGIC, ALL)
+    }
+    if n_indexed[ALL] != n_of[FIRST_BIOLOGIC_SINCE]:
         problems.append(
             f"next_treatment: {n_indexed[ALL]} persons have an index treatment, but the population "
-            f"first_biologic_since has {n_of['first_biologic_since']}"
+            f"{FIRST_BIOLOGIC_SINCE} has {n_of[FIRST_BIOLOGIC_SINCE]}"
         )
-    preferred = audits["preference_concordance"].groupby("population")["n_persons"].sum()
+    preferred = _sums(audits["preference_concordance"].to_pylist(), "population")
     compare("preference_concordance", preferred, n_indexed)
     return problems
+
+
+def _sums(rows: Iterable[Mapping[str, Any]], *keys: str) -> dict[Any, int]:
+    """Return the sum of n_persons per value of a key, or per tuple of several keys."""
+    sums: dict[Any, int] = {}
+    for row in rows:
+        key = row[keys[0]] if len(keys) == 1 else tuple(row[key] for key in keys)
+        sums[key] = sums.get(key, 0) + row["n_persons"]
+    return sums

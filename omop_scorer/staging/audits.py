@@ -6,12 +6,13 @@ Wilson intervals.
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from omop_scorer import data_model
+from omop_scorer.model.arrays import Floats
 from omop_scorer.model.load import Model
 from omop_scorer.results.intervals import wilson_interval
 from omop_scorer.scoring.batch import patient_preference
@@ -25,7 +26,7 @@ from omop_scorer.terms import Uncertainty
 
 _QUARTILES = {"first_quartile_days": 0.25, "median_days": 0.5, "third_quartile_days": 0.75}
 
-Audits = Mapping[str, pd.DataFrame]
+Audits = Mapping[str, pa.Table]
 """The rows of the audits by table, without run_id."""
 
 
@@ -62,47 +63,58 @@ def _prefer(
 def fetch_audits(night: Night) -> Audits:
     """Return the audits that `stage_audits` staged, shares with Wilson 95% intervals."""
     audits = {table: _counted(night, table) for table in AUDITS}
-    days = pd.DataFrame(
-        night.fetch("audit/days_to_next"), columns=[*TREATMENT_KEYS, "days", "n_persons"]
-    )
-    groups = audits["next_treatment"][TREATMENT_KEYS].drop_duplicates(ignore_index=True)
-    return {**audits, "next_treatment_time": _quartiles(days, groups)}
+    return {**audits, "next_treatment_time": _quartiles(night, audits["next_treatment"])}
 
 
-def _counted(night: Night, table: str) -> pd.DataFrame:
+def _counted(night: Night, table: str) -> pa.Table:
     keys, total = AUDITS[table]
-    counts = ["n_persons", *([total] if total else [])]
-    rows = pd.DataFrame(night.fetch(f"audit/{table}"), columns=[*keys, *counts])
-    rows = rows.astype(dict.fromkeys(counts, "int64"))
-    return rows if total is None else with_wilson_interval(rows, total)
+    names = [*keys, "n_persons", *([total] if total else [])]
+    rows = night.fetch(f"audit/{table}")
+    columns: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    if total is not None:
+        columns |= _shares(np.array(columns["n_persons"], float), np.array(columns[total], float))
+    return pa.table(columns, _schema(table))
 
 
-def with_wilson_interval(rows: pd.DataFrame, total: str) -> pd.DataFrame:
-    """Add share, ci_low and ci_high of n_persons in the column `total`; NaN where that is 0."""
-    count, n = rows["n_persons"], rows[total]
+def _shares(count: Floats, n: Floats) -> dict[str, pa.Array]:
+    """Return the share count / n and the ends of its interval, NULL where n is 0."""
     low, high = wilson_interval(count, n)
-    return rows.assign(share=count / n.where(n > 0), ci_low=low, ci_high=high)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(n > 0, count / n, np.nan)
+    values = {"share": share, "ci_low": low, "ci_high": high}
+    return {name: pa.array(each, from_pandas=True) for name, each in values.items()}
 
 
-def _quartiles(days: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
+def _quartiles(night: Night, next_treatment: pa.Table) -> pa.Table:
     """Return the quartiles of days per group, interpolated linearly between order statistics."""
-    found = dict(iter(days.groupby(TREATMENT_KEYS)))
-    out: list[dict[str, object]] = []
-    for group in groups.itertuples(index=False, name=None):
+    days: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+    for *key, day, n_persons in night.fetch("audit/days_to_next"):
+        days.setdefault(tuple(key), []).append((int(str(day)), int(str(n_persons))))
+    groups = dict.fromkeys(
+        zip(*(next_treatment[k].to_pylist() for k in TREATMENT_KEYS), strict=True)
+    )
+    rows: list[dict[str, object]] = []
+    for group in groups:
         row: dict[str, object] = {**dict(zip(TREATMENT_KEYS, group, strict=True)), "n_persons": 0}
-        row |= dict.fromkeys(_QUARTILES)
-        if group in found:
-            n = found[group]["n_persons"].to_numpy(np.int64)
-            values = np.repeat(found[group]["days"].to_numpy(np.float64), n)
+        if group in days:
+            values = np.repeat(
+                np.array([day for day, _ in days[group]], np.float64),
+                np.array([n for _, n in days[group]], np.int64),
+            )
             row["n_persons"] = len(values)
             row |= {name: float(np.quantile(values, q)) for name, q in _QUARTILES.items()}
-        out.append(row)
-    return pd.DataFrame(out, columns=[*TREATMENT_KEYS, "n_persons", *_QUARTILES])
+        rows.append(row)
+    return pa.Table.from_pylist(rows, _schema("next_treatment_time"))
+
+
+def _schema(table: str) -> pa.Schema:
+    """Return the schema of a results table without run_id."""
+    return pa.schema([field for field in data_model.arrow_schema(table) if field.name != "run_id"])
 
 
 def arrow_tables(audits: Audits, run_id: int) -> Iterator[tuple[str, pa.Table]]:
     """Yield each results table and the rows to append to it."""
     for table, rows in audits.items():
         schema = data_model.arrow_schema(table)
-        columns = rows.assign(run_id=run_id)[schema.names]
-        yield table, pa.Table.from_pandas(columns, schema=schema, preserve_index=False)
+        whole = rows.append_column("run_id", pa.repeat(run_id, rows.num_rows))
+        yield table, whole.select(schema.names).cast(schema)

@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SIZE ?= quick
 
-.PHONY: help demo test unit coverage check fix docs bench browser constraints clean
+.PHONY: help demo test unit coverage check fix docs bench browser mariadb constraints clean
 .DEFAULT_GOAL := test
 
 help: ## List the targets
@@ -33,7 +33,12 @@ browser: ## The report is tested in a real browser
 	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
 	  || echo "no chromium here: the tests of the report in a browser are skipped"
 
-test: .venv/installed-test browser ## Every test
+mariadb: ## Install MariaDB, from which the tests copy a CDM
+	@command -v mariadbd >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends mariadb-server; } \
+	  || echo "no mariadbd here: the tests of MariaDB are skipped"
+
+test: .venv/installed-test browser mariadb ## Every test
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 unit: .venv/installed-test ## The inner loop

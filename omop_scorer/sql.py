@@ -21,7 +21,18 @@ LOGICAL_SCHEMAS = ("cdm", "vocab", "work", "results")
 
 HEADER_FIELDS = ("Title", "Returns", "Tables", "Window", "Missing", "Parameters")
 
-DIALECTS = {"duckdb": "duckdb", "postgresql": "postgres", "postgres": "postgres", "spark": "spark"}
+#: sqlglot's dialect by the name of an engine or of a dialect that can be printed.
+DIALECTS = {
+    "duckdb": "duckdb",
+    "postgresql": "postgres",
+    **{
+        name: name
+        for name in (
+            *("postgres", "spark", "bigquery", "databricks", "mysql", "oracle", "redshift"),
+            *("snowflake", "sqlite", "tsql"),
+        )
+    },
+}
 
 _FIELD = re.compile(rf"^-- ({'|'.join(HEADER_FIELDS)}): (.+)$")
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sqlglot import exp
+
 Kind = Literal["integer", "double", "date", "timestamp", "text"]
 
 LogicalSchema = Literal["cdm", "vocab"]
@@ -24,6 +26,15 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """The table, and its columns of concept and date, whose records are counted at the source."""
+
+    table: str
+    concept_column: str
+    date_column: str
+
+
+@dataclass(frozen=True)
 class Table:
     """A CDM table, as the queries expect it. A run fails without a required table."""
 
@@ -32,6 +43,8 @@ class Table:
     is_required: bool
     columns: tuple[Column, ...]
     without_it: str = ""
+    counts: Counted | None = None
+    """Set for a table of counts, which a source makes and no site has."""
     """Effect of the missing table, for the warning."""
 
 
@@ -147,6 +160,21 @@ TABLES: tuple[Table, ...] = (
 )
 
 
+def _count_table(table: str, concept_column: str, date_column: str) -> Table:
+    columns = _columns("concept_id:integer record_date:date n_records:integer")
+    counts = Counted(table, concept_column, date_column)
+    return Table(f"{table}_count", "cdm", False, columns, counts=counts)
+
+
+#: Records of all persons by concept and date, for an engine that pulls only those of the cohort.
+COUNT_TABLES: tuple[Table, ...] = (
+    _count_table("condition_occurrence", "condition_concept_id", "condition_start_date"),
+    _count_table("drug_exposure", "drug_concept_id", "drug_exposure_start_date"),
+    _count_table("measurement", "measurement_concept_id", "measurement_date"),
+    _count_table("observation", "observation_concept_id", "observation_date"),
+)
+
+
 @dataclass(frozen=True)
 class SiteTable:
     """A table at a site: its location, and its columns with their types."""
@@ -159,5 +187,11 @@ class SiteTable:
     """Type of each column at the site, by lower-case name."""
     names: Mapping[str, str]
     """Name of each column as the site writes it, by lower-case name."""
+    table: exp.Table | None = None
+    """The quoted name of a table whose rows are pulled; None where the engine reads in place."""
+    numeric: frozenset[str] = frozenset()
+    """Columns of a number type, by lower-case name, of a table whose rows are pulled."""
+    dated: frozenset[str] = frozenset()
+    """Columns of the type DATE, by lower-case name, of a table whose rows are pulled."""
     is_filtered: bool = False
     """True if the server hides rows from this user (row-level security)."""

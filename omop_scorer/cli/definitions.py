@@ -12,7 +12,19 @@ from omop_scorer import sql
 from omop_scorer.cli.options import ConfigOption, SetOption, read_config
 from omop_scorer.errors import ConfigurationError
 
-Dialect = Literal["duckdb", "postgres", "spark"]
+Dialect = Literal[
+    "duckdb",
+    "postgres",
+    "spark",
+    "bigquery",
+    "databricks",
+    "mysql",
+    "oracle",
+    "redshift",
+    "snowflake",
+    "sqlite",
+    "tsql",
+]
 
 
 def render(

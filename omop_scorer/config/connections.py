@@ -122,3 +122,4 @@ class Connections:
     batch_size: int
     threads: int | None
     memory_limit: str | None
+    maximum_rows: int

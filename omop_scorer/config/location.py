@@ -41,13 +41,18 @@ class Location(Frozen):
     @classmethod
     def _is_not_in_memory(cls, url: str) -> str:
         if url.startswith(":"):
-            raise ValueError("give the path of a file or folder, or postgresql://...")
+            raise ValueError("give the path of a file or folder, or the URL of a server")
         return url
 
     @property
     def is_server(self) -> bool:
         """True if the URL is that of a server."""
         return is_server(self.url)
+
+    @property
+    def is_postgresql(self) -> bool:
+        """True if the URL is that of a PostgreSQL server."""
+        return self.url.startswith("postgresql://")
 
     @property
     def password(self) -> SecretStr | None:

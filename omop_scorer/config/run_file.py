@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +34,7 @@ class Cohort(Frozen):
     extra_concept_ids: tuple[ConceptId, ...] = ()
     minimum_distinct_days: int = Field(default=1, ge=1)
     minimum_persons: int = Field(default=0, ge=0)
+    maximum_rows: int = Field(default=50_000_000, ge=1)
     exclude_concept_sets: tuple[str, ...] = ()
     age_rule: Literal["date", "year"] = "date"
     age_minimum: int = Field(default=18, ge=0)
@@ -164,15 +164,17 @@ class RunConfig(Frozen):
     @model_validator(mode="after")
     def _engine_fits(self) -> "RunConfig":
         for key, location in (("cdm", self.cdm), ("results", self.results)):
-            if location.is_server and self.engine != "postgresql":
-                raise ValueError(f"{key}.url is on a server: it needs engine: postgresql")
-            if not location.is_server and self.engine == "postgresql":
+            if self.engine == "postgresql" and not location.is_postgresql:
                 raise ValueError(
-                    f"{key}.url is not a server: engine postgresql needs postgresql://..."
+                    f"{key}.url is not a PostgreSQL server: engine postgresql needs postgresql://..."
                 )
-        if self.engine == "postgresql" and self.cdm.vocabulary_url is not None:
+        if self.engine != "postgresql" and self.results.is_server:
+            raise ValueError("results.url is on a server: it needs engine: postgresql")
+        if self.engine == "spark" and self.cdm.is_server:
+            raise ValueError("cdm.url is on a server: it needs engine: duckdb or postgresql")
+        if self.cdm.is_server and self.cdm.vocabulary_url is not None:
             raise ValueError(
-                "cdm.vocabulary_url: not allowed, because engine postgresql reads one database; "
+                "cdm.vocabulary_url: not allowed, because a server is read as one database; "
                 "use cdm.vocabulary_schema"
             )
         if self.engine != "duckdb" and (self.threads is not None or self.memory_limit is not None):
@@ -201,7 +203,7 @@ class RunConfig(Frozen):
             return self._schemas_apart()
         results = Path(self.results.url)
         for url in (self.cdm.url, self.cdm.vocabulary_url):
-            if url is not None and _is_same(Path(url), results):
+            if url is not None and not is_server(url) and _is_same(Path(url), results):
                 raise ValueError(
                     "results.url is the CDM, which a run never writes to; name another location"
                 )
@@ -230,7 +232,15 @@ class RunConfig(Frozen):
     def connections(self) -> Connections:
         """The settings that an engine needs."""
         return Connections(
-            **{field.name: getattr(self, field.name) for field in fields(Connections)}
+            engine=self.engine,
+            cdm=self.cdm,
+            results=self.results,
+            postgresql=self.postgresql,
+            spark=self.spark,
+            batch_size=self.batch_size,
+            threads=self.threads,
+            memory_limit=self.memory_limit,
+            maximum_rows=self.cohort.maximum_rows,
         )
 
     def to_json(self) -> str:

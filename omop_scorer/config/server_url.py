@@ -1,13 +1,18 @@
 """URLs of database servers. Passwords are removed so that a URL can be printed and stored."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-_SCHEMES = ("postgresql", "postgres")
+_POSTGRESQL = ("postgresql", "postgres")
+#: A URL of SQLAlchemy: the dialect, and the driver if it is not the default one.
+_SQLALCHEMY = re.compile(r"[a-z][a-z0-9_]*(\+[a-z0-9_]+)?")
 
-_SECRET_OPTIONS = (
-    *("password", "sslpassword", "oauth_client_secret"),
-    *("scram_client_key", "scram_server_key"),
+#: Options of libpq, and of the drivers of other databases, that hold a secret.
+_SECRET_OPTIONS = re.compile(
+    r"(ssl)?passw(or)?d|passwd|pwd|passphrase|.*(secret|token|credential|private_key).*|scram_.*_key|"
+    r"odbc_connect",
+    re.IGNORECASE,
 )
 
 
@@ -43,19 +48,22 @@ def without_password(url: str) -> tuple[str, str | None]:
         _ = parts.port
     except ValueError:
         raise ValueError(_malformed()) from None
-    if parts.scheme not in _SCHEMES:
-        raise ValueError("unknown kind of URL; allowed: a path, or postgresql://...")
+    if not _SQLALCHEMY.fullmatch(parts.scheme):
+        raise ValueError(
+            "unknown kind of URL; allowed: a path, postgresql://..., or a URL of SQLAlchemy"
+        )
     # If a password contains an unencoded / ? or #, the host ends there and the @ comes later.
     if parts.fragment or "@" in parts.path + parts.query:
         raise ValueError(_malformed())
     options = parse_qsl(parts.query, keep_blank_values=True)
-    if any(name in _SECRET_OPTIONS for name, _ in options):
+    if any(_SECRET_OPTIONS.fullmatch(name) for name, _ in options):
         raise ValueError("options after the question mark must not contain a password or secret")
     password = None if parts.password is None else unquote(parts.password)
     user = f"{parts.username}@" if parts.username else ""
     host_and_port = parts.netloc.rpartition("@")[2]
     query = f"?{parts.query}" if parts.query else ""
-    return f"postgresql://{user}{host_and_port}{parts.path}{query}", password or None
+    scheme = "postgresql" if parts.scheme in _POSTGRESQL else parts.scheme
+    return f"{scheme}://{user}{host_and_port}{parts.path}{query}", password or None
 
 
 def read_server(url: str) -> ServerUrl:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from omop_scorer.cdm.tables import SiteTable, Table
+from omop_scorer.sources.statement import Ids
 from omop_scorer.sql import Schemas
 
 Parameters = Mapping[str, object]
@@ -51,18 +52,43 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def map_table(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
+    def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Make `table` available to queries, with lower-case column names and declared types.
 
         A column of another type is cast safely: a value that the type cannot hold unchanged
-        becomes NULL.
-        A column that the site lacks is NULL, and a missing table (`site` is None) is empty.
-
-        Returns
-        -------
-        Mapping
-            For each column whose cast can lose values, the number of values lost.
+        becomes NULL. A column that the site lacks is NULL, and a missing table (`site` is None) is
+        empty.
         """
+
+    @abstractmethod
+    def count_unreadable(self, table: Table) -> Mapping[str, int]:
+        """Return, per column of a mapped table whose cast can lose values, how many it loses."""
+
+    @property
+    def reads_in_place(self) -> bool:
+        """False if the engine works on rows that `pull` copies from the CDM."""
+        return True
+
+    def pull(self, statement: str, table: str, ids: Ids) -> int:
+        """Copy the rows of a statement of `sql/source` into a mapped table; return their number.
+
+        Parameters
+        ----------
+        statement
+            Name of the file in `sql/source`.
+        table
+            CDM table that receives the rows.
+        ids
+            The lists that the statement binds, by name.
+        """
+        raise NotImplementedError
+
+    def show_pull(self, statement: str, ids: Ids) -> str:
+        """Return the statement that `pull` sends, in the SQL of the source."""
+        raise NotImplementedError
+
+    def release_source(self) -> None:
+        """End the snapshot of the CDM: nothing more is read from it."""
 
     @abstractmethod
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:

@@ -9,8 +9,8 @@ from sqlglot import exp
 
 from omop_scorer.cdm.ddl import Column
 from omop_scorer.config.connections import Connections
+from omop_scorer.connections.postgres import Connection, quoted
 from omop_scorer.engines.postgres.bulk import copy_in
-from omop_scorer.engines.postgres.session import Connection, quoted
 from omop_scorer.errors import CdmError
 
 _TYPES = {

@@ -11,6 +11,7 @@ from sqlglot import exp
 from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.engines.base import Engine, Parameters
 from omop_scorer.errors import ResultsError
+from omop_scorer.sources.statement import Ids
 
 
 class DryRunEngine(Engine):
@@ -45,9 +46,34 @@ class DryRunEngine(Engine):
         """Delegate to the wrapped engine."""
         return self._engine.find_table(table)
 
-    def map_table(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
+    def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Delegate: the mapped tables are part of the work area, not of the results."""
-        return self._engine.map_table(table, site)
+        self._engine.map_table(table, site)
+
+    def count_unreadable(self, table: Table) -> Mapping[str, int]:
+        """Delegate to the wrapped engine."""
+        return self._engine.count_unreadable(table)
+
+    @property
+    def reads_in_place(self) -> bool:
+        """Delegate to the wrapped engine."""
+        return self._engine.reads_in_place
+
+    def show_pull(self, statement: str, ids: Ids) -> str:
+        """Delegate to the wrapped engine."""
+        return self._engine.show_pull(statement, ids)
+
+    def pull(self, statement: str, table: str, ids: Ids) -> int:
+        """Show the statement, copy its rows and count them."""
+        text = self._engine.show_pull(statement, ids)
+        self._say(f"-- rows of {table}, from the source\n{text};")
+        n_rows = self._engine.pull(statement, table, ids)
+        self._say(f"-- rows pulled: {n_rows:,}\n")
+        return n_rows
+
+    def release_source(self) -> None:
+        """Delegate to the wrapped engine."""
+        self._engine.release_source()
 
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
         """Show the query, stage it in the work area and count its rows."""

@@ -13,7 +13,7 @@ from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError, OmopScorerError
 from omop_scorer.journal import Journal
 from omop_scorer.results.schema import refuse_newer
-from omop_scorer.staging.cdm_views import inspect_tables, map_cdm
+from omop_scorer.staging.cdm_views import count_unreadable, inspect_tables, map_cdm
 from omop_scorer.staging.cohort import stage_cohort
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
@@ -203,6 +203,10 @@ def _patients(night: Night, findings: Findings) -> None:
     before = len(night.journal.warnings)
     stage_covariates(night)
     findings.add("warning", *night.journal.warnings[before:])
+    if not night.engine.reads_in_place:
+        values = count_unreadable(night.engine)
+        findings.fail(CdmError(*values.problems))
+        findings.add("warning", *values.warnings)
     counts = fetch_quality(night)
     for quantity in _UNIT_QUANTITIES:
         n = counts[quantity, "n_records"]

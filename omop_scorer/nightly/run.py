@@ -22,7 +22,7 @@ from omop_scorer.scoring.batch import score_and_count
 from omop_scorer.scoring.preference import no_patient_score
 from omop_scorer.scoring.tally import Tally
 from omop_scorer.staging.audits import Audits, arrow_tables, fetch_audits, stage_audits
-from omop_scorer.staging.cdm_views import MappedCdm, map_cdm
+from omop_scorer.staging.cdm_views import MappedCdm, UnreadableValues, count_unreadable, map_cdm
 from omop_scorer.staging.cohort import AttritionStep, stage_cohort
 from omop_scorer.staging.cohort_definitions import cohort_definitions
 from omop_scorer.staging.concept_sets import stage_concept_sets
@@ -208,12 +208,25 @@ def _stage(night: Night, cdm: MappedCdm) -> _Staged:
     attrition = stage_cohort(night)
     _refuse_small_cohort(night, attrition[0].n_persons)
     stage_covariates(night)
+    values = cdm.unreadable or _pulled_values(night)
     with night.step("quality"):
         quality = fetch_quality(night)
     for warning in cohort_warnings(quality):
         night.journal.warn(warning)
-    unreadable = {(INPUT, f"{UNCASTABLE_PREFIX}{name}"): n for name, n in cdm.uncastable.items()}
+    unreadable = {
+        (INPUT, f"{UNCASTABLE_PREFIX}{name}"): n for name, n in values.counts.items() if n
+    }
     return _Staged(attrition, {**quality, **unreadable})
+
+
+def _pulled_values(night: Night) -> UnreadableValues:
+    """Count the unreadable values of the rows that were pulled; fail if a column has no other."""
+    values = count_unreadable(night.engine)
+    if values.problems:
+        raise CdmError(*values.problems)
+    for warning in values.warnings:
+        night.journal.warn(warning)
+    return values
 
 
 def _refuse_small_cohort(night: Night, n_cohort: int) -> None:

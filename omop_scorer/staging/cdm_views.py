@@ -7,9 +7,19 @@ from datetime import date
 from sqlglot import exp
 
 from omop_scorer import sql
-from omop_scorer.cdm.tables import TABLES, SiteTable, Table
+from omop_scorer.cdm.tables import COUNT_TABLES, TABLES, SiteTable, Table
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError
+
+
+@dataclass(frozen=True)
+class UnreadableValues:
+    """Values of the mapped tables that the safe casts cannot read."""
+
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    counts: Mapping[str, int]
+    """Number of values, by column."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +28,10 @@ class MappedCdm:
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
-    uncastable: Mapping[str, int]
-    """Number of values that a safe cast cannot read, by column."""
     release: Mapping[str, object]
     """Name, version and release date of the CDM, and its vocabulary version; None if unknown."""
+    unreadable: UnreadableValues | None
+    """None where the rows are not pulled yet: see `count_unreadable`."""
 
 
 def map_cdm(engine: Engine) -> MappedCdm:
@@ -35,10 +45,29 @@ def map_cdm(engine: Engine) -> MappedCdm:
     problems, warnings, found = inspect_tables(engine)
     if problems:
         raise CdmError(*problems)
-    uncastable: dict[str, int] = {}
     for table in TABLES:
-        for column, n in engine.map_table(table, found[table.name]).items():
-            uncastable[f"{table.name}.{column}"] = n
+        engine.map_table(table, found[table.name])
+    values = None
+    if engine.reads_in_place:
+        values = count_unreadable(engine)
+        problems, warnings = [*values.problems], [*warnings, *values.warnings]
+    else:
+        for table in COUNT_TABLES:
+            engine.map_table(table, engine.find_table(table))
+        for name in ("cdm_source", "vocabulary"):
+            engine.pull(name, name, {})
+    release, release_warnings = _release(engine)
+    return MappedCdm(tuple(problems), (*warnings, *release_warnings), release, values)
+
+
+def count_unreadable(engine: Engine) -> UnreadableValues:
+    """Count the values that the safe casts cannot read, in the rows that the run works on."""
+    problems: list[str] = []
+    warnings: list[str] = []
+    counts: dict[str, int] = {}
+    for table in TABLES:
+        for column, n in engine.count_unreadable(table).items():
+            counts[f"{table.name}.{column}"] = n
             if n and table.is_required and _is_unreadable(engine, table, column):
                 problems.append(
                     f"{engine.site}: {table.name}.{column}: none of {n} value(s) can be read as "
@@ -49,8 +78,7 @@ def map_cdm(engine: Engine) -> MappedCdm:
                     f"{table.name}.{column}: {n} value(s) could not be read as "
                     f"{_kind(table, column)} and count as missing"
                 )
-    release, release_warnings = _release(engine)
-    return MappedCdm(tuple(problems), (*warnings, *release_warnings), uncastable, release)
+    return UnreadableValues(tuple(problems), tuple(warnings), counts)
 
 
 def _is_unreadable(engine: Engine, table: Table, column: str) -> bool:

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from omop_scorer.errors import CdmError
 from omop_scorer.staging.night import Night
+from omop_scorer.staging.pull import pull_persons
 from omop_scorer.terms import ATTRITION_REASONS, RACE_SETS
 
 
@@ -34,6 +35,7 @@ def stage_cohort(night: Night) -> list[AttritionStep]:
     night.stage("cohort/race")
     steps = pa.array(range(1, len(ATTRITION_REASONS) + 1), pa.int32())
     night.load("attrition_step", pa.table({"step": steps, "reason": list(ATTRITION_REASONS)}))
+    pull_persons(night)
     with night.step("cohort") as step:
         night.stage("cohort/disease")
         step.rows = night.stage("cohort/cohort")

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from omop_scorer.config.site_sets import site_concept_sets
 from omop_scorer.staging.night import Night
+from omop_scorer.staging.pull import pull_counts, pull_descendants, pull_named_concepts
 
 _ITEM = pa.schema(
     [
@@ -32,7 +33,13 @@ def stage_concept_sets(night: Night) -> tuple[int, list[str]]:
     items, tables = concept_sets.item_rows(extra), concept_sets.table_rows(extra)
     night.load("concept_set_item", pa.Table.from_pylist(items, schema=_ITEM))
     night.load("concept_set_table", pa.Table.from_pylist(tables, schema=_TABLE))
+    pull_named_concepts(night, items)
+    night.stage("cohort/concept_set_root")
+    pull_descendants(night)
     n_members = night.stage("cohort/concept_set")
+    pull_counts(night)
+    in_place = night.engine.reads_in_place
+    night.stage("cohort/record_count" if in_place else "cohort/pulled_record_count", "record_count")
     night.stage("cohort/concept_set_member")
     counts = {
         str(name): (int(str(members)), int(str(records)))

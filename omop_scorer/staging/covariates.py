@@ -11,6 +11,7 @@ import pyarrow as pa
 from omop_scorer.config.run_file import Exposure, Measured
 from omop_scorer.model.reduced import can_be_left_out
 from omop_scorer.staging.night import Night
+from omop_scorer.staging.pull import pull_records
 
 _DRUG_SETS = ("biologic_anti_tnf", "immunomodulator", "systemic_corticosteroid")
 
@@ -18,6 +19,7 @@ _DRUG_SETS = ("biologic_anti_tnf", "immunomodulator", "systemic_corticosteroid")
 def stage_covariates(night: Night) -> None:
     """Stage `work.patient_covariate`, one row per scored patient and covariate, and the lines."""
     _load_rules(night)
+    pull_records(night)
     stage_values(night)
     with night.step("treatment_line") as step:
         step.rows = night.stage("covariates/treatment_line")

@@ -1,6 +1,6 @@
 """The inputs of one night. Every step runs its SQL files through this class."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -95,6 +95,22 @@ class Night:
         found = sql.find(file)
         (query,) = found.statements()
         return self.engine.fetch(query, self._bound(found, parameters))
+
+    def pull(
+        self, statement: str, table: str | None = None, **ids: Sequence[int] | Sequence[str] | date
+    ) -> int:
+        """Copy the rows of a file of `sql/source` from the CDM; return their number.
+
+        Parameters
+        ----------
+        statement
+            Name of the file in `sql/source`.
+        table
+            CDM table that receives the rows. The file's own name unless given.
+        ids
+            The lists and dates that the statement binds. An empty list matches no row.
+        """
+        return self.engine.pull(statement, table or statement, ids)
 
     def load(self, table: str, rows: pa.Table) -> None:
         """Load an Arrow table as a work table of this night's index date."""

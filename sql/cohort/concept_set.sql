@@ -1,39 +1,17 @@
--- Title: Members of every concept set: included concepts minus excluded concepts
+-- Title: Members of every concept set: the included concepts without the excluded ones
 -- Returns: one row per concept set and member: concept_set, concept_id
--- Tables: work.concept_set_item, vocab.concept, vocab.concept_ancestor
+-- Tables: work.concept_set_root, vocab.concept_ancestor
 -- Window: none
--- Missing: a concept is its own descendant, with or without the self-row; an id counts even if the vocabulary
---          does not contain it; a code or name that the vocabulary does not contain gives no row
+-- Missing: a concept is its own descendant, with or without a row of its own in concept_ancestor
 -- Parameters: none
-WITH identified AS (
-  SELECT concept_set, concept_id, include_descendants, is_excluded
-  FROM work.concept_set_item
-  WHERE concept_id IS NOT NULL
-  UNION ALL
-  SELECT i.concept_set, c.concept_id, i.include_descendants, i.is_excluded
-  FROM work.concept_set_item AS i
-  INNER JOIN vocab.concept AS c ON c.vocabulary_id = i.vocabulary_id AND c.concept_code = i.concept_code
-  WHERE i.concept_id IS NULL
-  UNION ALL
-  SELECT i.concept_set, c.concept_id, i.include_descendants, i.is_excluded
-  FROM work.concept_set_item AS i
-  INNER JOIN vocab.concept AS c
-    ON
-      c.vocabulary_id = i.vocabulary_id
-      AND c.concept_class_id = i.concept_class_id
-      AND LOWER(c.concept_name) = LOWER(i.concept_name)
-      AND c.standard_concept = 'S'
-  WHERE i.concept_id IS NULL AND i.concept_code IS NULL
-),
-
-named AS (
+WITH named AS (
   SELECT concept_set, concept_id, is_excluded
-  FROM identified
+  FROM work.concept_set_root
   UNION ALL
-  SELECT i.concept_set, a.descendant_concept_id AS concept_id, i.is_excluded
-  FROM identified AS i
-  INNER JOIN vocab.concept_ancestor AS a ON a.ancestor_concept_id = i.concept_id
-  WHERE i.include_descendants
+  SELECT r.concept_set, a.descendant_concept_id AS concept_id, r.is_excluded
+  FROM work.concept_set_root AS r
+  INNER JOIN vocab.concept_ancestor AS a ON a.ancestor_concept_id = r.concept_id
+  WHERE r.include_descendants
 )
 
 SELECT concept_set, concept_id

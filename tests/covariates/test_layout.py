@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from tests.support.spec import ABSENT, ENGINES, imputed, read_cdm, run
+from tests.support.spec import ABSENT, SOURCES, imputed, read_cdm, run
 
 PERSON = """
 case | gender | year | month | day
@@ -101,12 +101,17 @@ LAYOUTS = {
 }
 
 
-#: A server has neither files nor a second file.
+#: A server has neither files nor a second file, and the tests use no schemas elsewhere.
+LACKING = {
+    "duckdb": set[str](),
+    "sqlite": {"files", "vocabulary_file", "schema"},
+    "mariadb": {"files", "vocabulary_file", "schema"},
+}
 ON_ENGINES = [
     (engine, layout)
     for layout, how in LAYOUTS.items()
-    for engine in ENGINES
-    if engine == "duckdb" or not {"files", "vocabulary_file"} & set(how)
+    for engine in SOURCES
+    if not LACKING.get(engine, {"files", "vocabulary_file"}) & set(how)
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.spec import ENGINES, imputed, read_cdm, run
+from tests.support.spec import PULLED, SOURCES, imputed, read_cdm, run
 
 NUMBERS = """
 case           | id | concept |       date | value    | unit
@@ -42,7 +42,7 @@ READ_NUMBERS = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", SOURCES)
 def test_numbers_as_text(engine, tmp_path):
     cdm = read_cdm(measurement=NUMBERS)
     done = run(engine, tmp_path, cdm, types={"measurement.value_as_number": "VARCHAR"})
@@ -71,7 +71,7 @@ too long      |  10 | 99999999999999999999 | 2024-01-10 |     7 | 8751
 """
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", SOURCES)
 def test_ids_as_text(engine, tmp_path):
     cdm = read_cdm(measurement=IDS)
     done = run(engine, tmp_path, cdm, types={"BIGINT": "VARCHAR"})
@@ -95,18 +95,17 @@ too great      |  6 | 3020460   | 2024-01-10 |     7 |  1e300
 """
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", SOURCES)
 def test_ids_as_doubles(engine, tmp_path):
     cdm = read_cdm(measurement=HALVES)
     done = run(engine, tmp_path, cdm, types={"BIGINT": "DOUBLE"})
     assert done.numbers("crp") == dict.fromkeys(cdm.persons) | {"whole": (7.0, 1)}
-    assert done.uncastable() == {
-        "measurement.measurement_concept_id": 2,
-        "measurement.unit_concept_id": 2,
-    }
+    # A pull asks for the concepts by number, so it gets none of the records with half a concept.
+    in_place = {} if engine in PULLED else {"measurement.measurement_concept_id": 2}
+    assert done.uncastable() == {**in_place, "measurement.unit_concept_id": 2}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", SOURCES)
 def test_exact_decimals_meet_the_limits(engine, tmp_path):
     records = """
     case  | id | concept |       date |    value | unit
@@ -121,7 +120,7 @@ def test_exact_decimals_meet_the_limits(engine, tmp_path):
     assert done.uncastable() == {}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", SOURCES)
 @pytest.mark.parametrize(("null_text", "n_lost"), [([""], 2), (["", "NULL", "n/a"], 0)])
 def test_texts_that_mean_missing(engine, tmp_path, null_text, n_lost):
     records = """

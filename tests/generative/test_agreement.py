@@ -8,14 +8,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed, settings
 
 from tests.conftest import Outcome, outcome_of, run_on
 from tests.support.audit_peer import COLUMNS, audit
 from tests.support.extractor import Cdm, Extraction, Settings, extract
 from tests.support.postgresql import PostgresOutcome
 from tests.support.shipped_label import label
-from tests.support.tiny_cdm import scenarios
+from tests.support.tiny_cdm import GENERATED, scenarios
 from tests.support.write_cdm import (
     as_read_from_csv,
     write_csv_folder,
@@ -108,16 +108,6 @@ def judge(rules: Settings, cdm: Cdm, outcome: Outcome | PostgresOutcome) -> None
         "WHERE measure = 'n_with_ulcerative_colitis'"
     )
     assert colitis == [(expected.n_also_ulcerative_colitis,)]
-
-
-GENERATED = settings(
-    max_examples=70,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],  # a failing CDM is small; shrinking takes minutes
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 
 @pytest.mark.parametrize("part", range(2))

@@ -1,13 +1,15 @@
 """How a site keeps its CDM: types, letter case, schemas, and which columns its release has."""
 
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from tests.support import postgresql
+from tests.support import mariadb, postgresql
 from tests.support.write_cdm import COLUMNS
 
 VOCABULARY = ("concept", "concept_ancestor", "concept_relationship")
@@ -30,6 +32,17 @@ POSTGRES = {
     "TIMESTAMP_S": "TIMESTAMP(0)",
     "TIMESTAMP_NS": "TIMESTAMP",
 }
+
+#: What MariaDB calls them. TEXT keeps blanks and cases; a DATETIME keeps microseconds if told to.
+_MARIADB = {
+    "HUGEINT": "DECIMAL(38)",
+    "VARCHAR": "TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "TIMESTAMP": "DATETIME(6)",
+    "TIMESTAMP_S": "DATETIME",
+    "TIMESTAMP_NS": "DATETIME(6)",
+}
+#: What SQLite calls the types of DuckDB; its affinity decides how a text is kept.
+_SQLITE = {"DOUBLE": "REAL", "FLOAT": "REAL", "HUGEINT": "BIGINT", "VARCHAR": "TEXT"}
 
 Rows = Sequence[Mapping[str, str | None]]
 
@@ -117,6 +130,66 @@ def write_postgresql(
             )
     own = homes[vocabulary_schema] if vocabulary_schema else None
     return postgresql.sections(homes[None], own)
+
+
+def write_pulled(tables: Mapping[str, Rows], folder: Path, **layout: Any) -> dict[str, Any]:
+    """Write a CDM into PostgreSQL, to be pulled by engine duckdb."""
+    found = write_postgresql(tables, folder, **layout)
+    return {"cdm": found["cdm"], "results": {"url": str(folder / "results.duckdb")}}
+
+
+def write_sqlite(
+    tables: Mapping[str, Rows],
+    folder: Path,
+    *,
+    types: Mapping[str, str] | None = None,
+    version: str = "5.4",
+    upper_case: bool = False,
+) -> dict[str, Any]:
+    """Write a CDM as a SQLite file, which keeps any value in a column of any type."""
+    path = folder / "cdm.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table, columns in TYPES.items():
+            kept = {
+                name: _type(types or {}, table, name, kind)
+                for name, kind in columns.items()
+                if version == "5.4" or name not in SINCE_5_4
+            }
+            name = table.upper() if upper_case else table
+            declared = ", ".join(
+                f'"{n.upper() if upper_case else n}" {_SQLITE.get(k, k)}' for n, k in kept.items()
+            )
+            connection.execute(f'CREATE TABLE "{name}" ({declared})')
+            marks = ", ".join("?" * len(kept))
+            rows = [[row.get(column) for column in kept] for row in tables.get(table, ())]
+            connection.executemany(f'INSERT INTO "{name}" VALUES ({marks})', rows)
+    return {"cdm": {"url": f"sqlite:///{path}"}, "results": {"url": str(folder / "results.duckdb")}}
+
+
+def write_mariadb(
+    tables: Mapping[str, Rows],
+    folder: Path,
+    *,
+    types: Mapping[str, str] | None = None,
+    version: str = "5.4",
+    upper_case: bool = False,
+) -> dict[str, Any]:
+    """Write a CDM into a database of its own on a MariaDB server."""
+    database = mariadb.new_database()
+    for table, columns in TYPES.items():
+        kept = {
+            name: _type(types or {}, table, name, kind)
+            for name, kind in columns.items()
+            if version == "5.4" or name not in SINCE_5_4
+        }
+        mariadb.write_table(
+            database,
+            table.upper() if upper_case else table,
+            {n.upper() if upper_case else n: _MARIADB.get(k, k) for n, k in kept.items()},
+            [[row.get(name) for name in kept] for row in tables.get(table, ())],
+        )
+    url = mariadb.server().url(database)
+    return {"cdm": {"url": url}, "results": {"url": str(folder / "results.duckdb")}}
 
 
 def _type(types: Mapping[str, str], table: str, column: str, kind: str) -> str:

@@ -18,12 +18,21 @@ from typing import Any
 
 from tests.conftest import Outcome, outcome_of
 from tests.support.columns import IDS, SHORT
-from tests.support.layout import write_duckdb, write_postgresql
+from tests.support.layout import (
+    write_duckdb,
+    write_mariadb,
+    write_postgresql,
+    write_pulled,
+    write_sqlite,
+)
 from tests.support.postgresql import PostgresOutcome
 
 AS_OF = "2024-03-01"
 #: For `@pytest.mark.parametrize("engine", ENGINES)`: how a CDM is written for each engine.
 ENGINES = {"duckdb": write_duckdb, "postgresql": write_postgresql}
+#: Databases from which engine duckdb copies the rows of the cohort, for tests of types and layouts.
+PULLED = {"pull": write_pulled, "sqlite": write_sqlite, "mariadb": write_mariadb}
+SOURCES = {**ENGINES, **PULLED}
 
 Answer = tuple[Any, ...]
 NOTHING: Answer = (None,) * 6
@@ -152,6 +161,6 @@ def run(
     """Write the CDM for an engine and run the job on it; `layout` says how the site keeps it."""
     place = Path(tempfile.mkdtemp(dir=folder))
     document = {"as_of_date": AS_OF, **(settings or {})}
-    for section, site in ENGINES[engine](cdm.tables, place, **layout).items():
+    for section, site in SOURCES[engine](cdm.tables, place, **layout).items():
         document[section] = site if section == "engine" else {**site, **document.get(section, {})}
     return Run(cdm, outcome_of(document))

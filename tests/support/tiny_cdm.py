@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from tests.support.extractor import UNIT_CONCEPTS, UNIT_TEXTS, Cdm, Row, Settings
@@ -23,6 +24,16 @@ NBSP = "\u00a0"
 TABLES = (
     *("person", "condition_occurrence", "drug_exposure", "measurement", "observation", "death"),
     *("concept", "concept_ancestor", "concept_relationship"),
+)
+
+#: Settings of the tests that draw CDMs.
+GENERATED = settings(
+    max_examples=70,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],  # a failing CDM is small; shrinking takes minutes
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 

@@ -134,7 +134,10 @@ def test_is_one_query_of_one_screen(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_has_no_forbidden_idiom(name: str) -> None:
-    assert [idiom for tree in sql.find(name).statements() for idiom in forbidden(tree)] == []
+    # A statement of sql/source binds lists, which its source writes out.
+    allowed = {"IN with a parameter"} if name.startswith("source/") else set()
+    found = [idiom for tree in sql.find(name).statements() for idiom in forbidden(tree)]
+    assert [idiom for idiom in found if idiom not in allowed] == []
 
 
 @pytest.mark.parametrize("name", QUERIES)

@@ -16,6 +16,7 @@ from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import Connections
 from omop_scorer.engines.base import Engine, Parameters
 from omop_scorer.engines.duckdb.casts import null, safe_cast
+from omop_scorer.engines.duckdb.pulled import PulledTables
 from omop_scorer.engines.duckdb.session import (
     arrow_batches,
     connected,
@@ -26,6 +27,8 @@ from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.engines.duckdb.writer import attach_results
 from omop_scorer.engines.site_columns import mapped_columns
 from omop_scorer.errors import ConnectionFailedError, OmopScorerError, ResultsError, SqlError
+from omop_scorer.sources import open_source
+from omop_scorer.sources.statement import Ids
 
 
 class DuckDBEngine(Engine):
@@ -51,6 +54,8 @@ class DuckDBEngine(Engine):
             "work": ("memory", "work"),
             "results": (None, settings.results.schema_),
         }
+        self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
+        """Per mapped table, its label, and the columns and query that count lost values."""
         self._staged: dict[str, int] = {}
         """Rows of each work table. Only this engine writes to them."""
         with ExitStack() as stack:
@@ -59,11 +64,12 @@ class DuckDBEngine(Engine):
             )
             with errors_as(ConnectionFailedError, "DuckDB"):
                 self._prepare()
-            self._cdm = self._vocabulary = self._source("site_cdm", "cdm.url", settings.cdm.url)
-            if settings.cdm.vocabulary_url is not None:
-                self._vocabulary = self._source(
-                    "site_vocab", "cdm.vocabulary_url", settings.cdm.vocabulary_url
-                )
+            self._pulled: PulledTables | None = None
+            if settings.cdm.is_server:
+                source = stack.enter_context(closing(open_source(settings)))
+                self._pulled = PulledTables(self._work, source, settings.maximum_rows)
+            else:
+                self._open_files()
             if with_results:
                 attach_results(self._work, settings)
             with errors_as(ResultsError, self._results):
@@ -79,11 +85,19 @@ class DuckDBEngine(Engine):
         for schema in ("cdm", "vocab", "work"):
             self._work.execute(f"CREATE SCHEMA {schema}")
 
+    def _open_files(self) -> None:
+        cdm = self._settings.cdm
+        self._cdm = self._vocabulary = self._source("site_cdm", "cdm.url", cdm.url)
+        if cdm.vocabulary_url is not None:
+            self._vocabulary = self._source("site_vocab", "cdm.vocabulary_url", cdm.vocabulary_url)
+
     def _source(self, alias: str, key: str, url: str) -> Source:
         return Source(self._work, alias, key, url, self._settings.cdm.null_text)
 
     def find_table(self, table: Table) -> SiteTable | None:
         """Find the table in the CDM or in the vocabulary, in any letter case."""
+        if self._pulled is not None:
+            return self._pulled.find(table)
         cdm = self._settings.cdm
         source, schema, anchor = self._cdm, cdm.schema_, "person"
         if table.schema == "vocab":
@@ -93,11 +107,13 @@ class DuckDBEngine(Engine):
         wanted, anchor = (cdm.tables.get(name, name) for name in (table.name, anchor))
         return source.find(wanted, schema, anchor)
 
-    def map_table(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
+    def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Create a view over the site's table, or a table if its values are text in a CSV file.
 
         A CSV file is read into memory once, because every query would parse it again.
         """
+        if self._pulled is not None and site is not None:
+            site = self._pulled.create(table, site)
         selected, lost = mapped_columns(table, site, self._settings.cdm, safe_cast, null)
         query, is_text = exp.select(*selected).where("FALSE"), False
         if site is not None:
@@ -107,11 +123,37 @@ class DuckDBEngine(Engine):
         kind = "TABLE" if is_text else "VIEW"
         label = site.label if site else table.name
         self._run(self._work, exp.Create(this=target, kind=kind, expression=query), {}, label)
-        if site is None or not lost:
+        if site is not None and lost:
+            counting = exp.select(*lost.values()).from_(site.relation, dialect="duckdb")
+            self._unreadable[table.name] = (label, tuple(lost), counting)
+
+    def count_unreadable(self, table: Table) -> Mapping[str, int]:
+        """Count the values that the casts of a mapped table lose."""
+        if table.name not in self._unreadable:
             return {}
-        counting = exp.select(*lost.values()).from_(site.relation, dialect="duckdb")
-        (row,) = self._run(self._work, counting, {}, label)
-        return dict(zip(lost, (int(str(n)) for n in row), strict=True))
+        label, columns, counting = self._unreadable[table.name]
+        (row,) = self._run(self._work, counting.copy(), {}, label)
+        return dict(zip(columns, (int(str(n)) for n in row), strict=True))
+
+    @property
+    def reads_in_place(self) -> bool:
+        """True for a file or a folder."""
+        return self._pulled is None
+
+    def pull(self, statement: str, table: str, ids: Ids) -> int:
+        """Copy rows from the source."""
+        assert self._pulled is not None
+        return self._pulled.pull(statement, table, ids)
+
+    def show_pull(self, statement: str, ids: Ids) -> str:
+        """Return the statement in the SQL of the source."""
+        assert self._pulled is not None
+        return self._pulled.shown(statement, ids)
+
+    def release_source(self) -> None:
+        """Let the source end its snapshot."""
+        if self._pulled is not None:
+            self._pulled.release()
 
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
         """Create `work.<table>`, or append to it by column position."""

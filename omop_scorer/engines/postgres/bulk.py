@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv
 from psycopg.abc import Buffer
 
-from omop_scorer.engines.postgres.session import quoted
+from omop_scorer.connections.postgres import quoted
 from omop_scorer.errors import SqlError
 
 #: Rows that are turned into Python's values, or into text, at a time.

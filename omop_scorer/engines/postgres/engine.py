@@ -17,14 +17,14 @@ from sqlglot import exp
 from omop_scorer import sql
 from omop_scorer.cdm.tables import TABLES, SiteTable, Table
 from omop_scorer.config.connections import Connections
+from omop_scorer.connections.postgres import Connection, quoted, rendered
 from omop_scorer.engines.base import Engine, Parameters
 from omop_scorer.engines.postgres import bulk as postgres_copy
 from omop_scorer.engines.postgres.casts import null, safe_cast
-from omop_scorer.engines.postgres.session import Connection, quoted, rendered
-from omop_scorer.engines.postgres.source import PostgresSource
 from omop_scorer.engines.postgres.writer import has_schema, open_for_writing, refuse_without_lock
 from omop_scorer.engines.site_columns import mapped_columns
-from omop_scorer.errors import CdmError, ResultsError, SqlError
+from omop_scorer.errors import CdmError, ConnectionFailedError, ResultsError, SqlError
+from omop_scorer.sources.postgres_catalog import PostgresCatalog
 
 #: Schema of temporary tables and views; before its names stands the logical schema, if not work.
 _WORK = "pg_temp"
@@ -55,6 +55,8 @@ class PostgresEngine(Engine):
             **dict.fromkeys(("work", *_EXPOSED), (None, _WORK)),
             "results": (None, settings.results.schema_),
         }
+        self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
+        """Per mapped table, its label, and the columns and query that count lost values."""
         self._staged: dict[str, int] = {}
         """Rows of each table of the work area, which nobody else writes to."""
         self._reader: Connection | None = None
@@ -64,18 +66,36 @@ class PostgresEngine(Engine):
                 self._writer = open_for_writing(settings)
             self._reader = Connection("cdm", settings.cdm, settings)
             self._reader.refuse_unfit()
-            self._source: PostgresSource | None = None
+            self._source: PostgresCatalog | None = None
             with self._reader.errors_as(SqlError):
+                self._refuse_without_temporary_tables()
                 self._look_up = self._new_source()
                 self._letters = self._known_letters()
         except BaseException:
             self.close()
             raise
 
-    def _new_source(self) -> PostgresSource:
+    def _new_source(self) -> PostgresCatalog:
         is_shared = self._settings.cdm.url == self._settings.results.url
         hidden = self._settings.results.schema_ if is_shared else None
-        return PostgresSource(self._cdm, dict(self.table_names), hidden)
+        return PostgresCatalog(self._cdm, dict(self.table_names), hidden)
+
+    def _refuse_without_temporary_tables(self) -> None:
+        ((is_standby, may, database, user),) = self._cdm.rows(
+            "SELECT pg_is_in_recovery(), has_database_privilege(current_database(), 'TEMPORARY'), "
+            "current_database(), current_user"
+        )
+        where = self._cdm.where
+        if is_standby:
+            raise ConnectionFailedError(
+                f"{where}: engine postgresql needs temporary tables, which a standby server does "
+                "not have; use engine duckdb, which copies the rows of the cohort"
+            )
+        if not may:
+            raise ConnectionFailedError(
+                f"{where}: the user may not create temporary tables: GRANT TEMPORARY ON DATABASE "
+                f"{quoted(database)} TO {quoted(user)}"
+            )
 
     def _known_letters(self) -> str | None:
         known = self._cdm.rows(
@@ -86,7 +106,7 @@ class PostgresEngine(Engine):
         )
         return min((name for (name,) in known), key=_LETTERS.index, default=None)
 
-    def _snapshot(self) -> PostgresSource:
+    def _snapshot(self) -> PostgresCatalog:
         """Begin, once, the transaction in which everything is read; return what is in it.
 
         Its tables are locked against being emptied, altered or exchanged before its first query
@@ -126,14 +146,14 @@ class PostgresEngine(Engine):
         with self._cdm.errors_as(SqlError):
             return self._find(self._snapshot(), table)
 
-    def _find(self, source: PostgresSource, table: Table) -> SiteTable | None:
+    def _find(self, source: PostgresCatalog, table: Table) -> SiteTable | None:
         cdm = self._settings.cdm
         schema, anchor = cdm.schema_, "person"
         if table.schema == "vocab" and cdm.vocabulary_schema is not None:
             schema, anchor = cdm.vocabulary_schema, "concept"
         return source.find(table.name, schema, anchor)
 
-    def map_table(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
+    def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Make a temporary view over the site's table."""
         selected, lost = mapped_columns(table, site, self._settings.cdm, safe_cast, null)
         query = exp.select(*selected).where("FALSE")
@@ -144,11 +164,18 @@ class PostgresEngine(Engine):
         label = site.label if site else table.name
         with self._cdm.errors_as(SqlError, f"{self.site}: {label}"):
             self._cdm.execute(view.sql(dialect="postgres"))
-            if site is None or not lost:
-                return {}
+        if site is not None and lost:
             counting = exp.select(*lost.values()).from_(site.relation, dialect="postgres")
+            self._unreadable[table.name] = (label, tuple(lost), counting)
+
+    def count_unreadable(self, table: Table) -> Mapping[str, int]:
+        """Count the values that the casts of a mapped table lose."""
+        if table.name not in self._unreadable:
+            return {}
+        label, columns, counting = self._unreadable[table.name]
+        with self._cdm.errors_as(SqlError, f"{self.site}: {label}"):
             (row,) = self._cdm.rows(counting.sql(dialect="postgres"))
-        return dict(zip(lost, map(int, row), strict=True))
+        return dict(zip(columns, map(int, row), strict=True))
 
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
         """Create `work.<table>`, or append to it by column order; let the planner look at it."""

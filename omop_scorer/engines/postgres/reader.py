@@ -6,9 +6,9 @@ from sqlglot import exp
 
 from omop_scorer import sql
 from omop_scorer.config.connections import Connections
+from omop_scorer.connections.postgres import Connection, rendered
 from omop_scorer.engines.base import Parameters, ResultsReader
 from omop_scorer.engines.postgres.bulk import as_arrow
-from omop_scorer.engines.postgres.session import Connection, rendered
 from omop_scorer.engines.postgres.writer import lock_holder
 from omop_scorer.errors import ResultsError, SqlError
 

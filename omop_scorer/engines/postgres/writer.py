@@ -5,7 +5,7 @@ import hashlib
 from sqlglot import exp
 
 from omop_scorer.config.connections import Connections
-from omop_scorer.engines.postgres.session import Connection, quoted
+from omop_scorer.connections.postgres import Connection, quoted
 from omop_scorer.errors import LockHeldError, ResultsError
 
 

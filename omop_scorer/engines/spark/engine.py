@@ -50,6 +50,8 @@ class SparkEngine(Engine):
         self.table_names = settings.cdm.tables
         self.schemas = {}
         self._prefix = f"omop_scorer_{uuid4().hex[:8]}_"
+        self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
+        """Per mapped table, its label, and the columns and query that count lost values."""
         self._work: WorkTables | None = None
         self._writer: Results | None = None
         self._n_folders = 0
@@ -91,7 +93,7 @@ class SparkEngine(Engine):
             return self._vocabulary.find(wanted, cdm.vocabulary_schema or cdm.schema_)
         return self._cdm.find(wanted, cdm.schema_)
 
-    def map_table(self, table: Table, site: SiteTable | None) -> Mapping[str, int]:
+    def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Create a temporary view over the site's table."""
         selected, lost = mapped_columns(table, site, self._settings.cdm, safe_cast, null)
         query = exp.select(*selected).where("FALSE")
@@ -101,11 +103,18 @@ class SparkEngine(Engine):
         label = site.label if site else table.name
         with errors_as(SqlError, f"{self.site}: {label}"):
             self._session.show(self._spark.sql(query.sql(dialect="spark")), view)
-            if site is None or not lost:
-                return {}
+        if site is not None and lost:
             counting = exp.select(*lost.values()).from_(site.relation, dialect="spark")
+            self._unreadable[table.name] = (label, tuple(lost), counting)
+
+    def count_unreadable(self, table: Table) -> Mapping[str, int]:
+        """Count the values that the casts of a mapped table lose."""
+        if table.name not in self._unreadable:
+            return {}
+        label, columns, counting = self._unreadable[table.name]
+        with errors_as(SqlError, f"{self.site}: {label}"):
             (row,) = self._spark.sql(counting.sql(dialect="spark")).collect()
-        return dict(zip(lost, map(int, row), strict=True))
+        return dict(zip(columns, map(int, row), strict=True))
 
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
         """Compute `work.<table>`, or a part to append to it, by column position."""

@@ -533,8 +533,12 @@ def resolve(sets: ConceptSets) -> dict[str, list[int]]:
             "INSERT INTO work.concept_set_item VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [list(row.values()) for row in sets.item_rows()],
         )
-        sql = (shipped("sql") / "cohort" / "concept_set.sql").read_text(encoding="utf-8")
-        members = connection.execute(sql).fetchall()
+        texts = [
+            (shipped("sql") / "cohort" / f"{name}.sql").read_text(encoding="utf-8")
+            for name in ("concept_set_root", "concept_set")
+        ]
+        connection.execute(f"CREATE TABLE work.concept_set_root AS {texts[0]}")
+        members = connection.execute(texts[1]).fetchall()
     assert len(members) == len(set(members))
     found: dict[str, list[int]] = {}
     for name, concept_id in sorted(members):

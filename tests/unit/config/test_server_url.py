@@ -41,7 +41,12 @@ def test_the_password_is_taken_out(url: str, shown: str, password: str | None) -
         f"postgresql://u@h/d?oauth_client_secret={SECRET}",
         f"postgresql://u@h/d?scram_client_key={SECRET}",
         f"postgresql://[u:{SECRET}@h/d",
-        f"mysql://u:{SECRET}@h/d",
+        f"my sql://u:{SECRET}@h/d",
+        f"https+x+y://u:{SECRET}@h/d",
+        f"mssql+pyodbc:///?odbc_connect=PWD={SECRET}",
+        f"snowflake://u@a/d?token={SECRET}",
+        f"mysql+pymysql://u@h/d?passwd={SECRET}",
+        f"bigquery://p/d?credentials_base64={SECRET}",
     ],
 )
 def test_what_could_hold_a_password_elsewhere_is_refused_without_it(url: str) -> None:
@@ -49,6 +54,14 @@ def test_what_could_hold_a_password_elsewhere_is_refused_without_it(url: str) ->
         without_password(url)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_url_of_sqlalchemy_is_split_like_one_of_postgresql() -> None:
+    url = f"mssql+pyodbc://u:{SECRET}@h:1433/d?driver=ODBC+Driver+18+for+SQL+Server"
+    shown, password = without_password(url)
+    assert shown == "mssql+pyodbc://u@h:1433/d?driver=ODBC+Driver+18+for+SQL+Server"
+    assert password == SECRET
+    assert without_password("sqlite:////data/cdm.sqlite") == ("sqlite:////data/cdm.sqlite", None)
 
 
 def test_a_server_is_taken_apart() -> None:
@@ -112,8 +125,16 @@ def test_a_configuration_knows_its_password_and_never_shows_it(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("settings", "part"),
     [
-        (["cdm.url=postgresql://h/d"], "cdm.url is on a server: it needs engine: postgresql"),
-        (["engine=postgresql"], "cdm.url is not a server"),
+        (["results.url=postgresql://h/d"], "results.url is on a server: it needs engine"),
+        (["engine=postgresql"], "cdm.url is not a PostgreSQL server"),
+        (
+            ["engine=spark", "cdm.url=postgresql://h/d", "results.url=a"],
+            "cdm.url is on a server: it needs engine: duckdb or postgresql",
+        ),
+        (
+            ["cdm.url=postgresql://h/d", "cdm.vocabulary_url=a"],
+            "cdm.vocabulary_url: not allowed",
+        ),
         (
             [
                 *("engine=postgresql", "cdm.url=postgresql://h/d", "results.url=postgresql://h/d"),

@@ -124,12 +124,22 @@ def in_transaction(engine: Engine) -> None:
 
 ROWS = pa.table({"person_id": [1]})
 SELECT = "SELECT person_id FROM cdm.person"
+
+
+def counted(engine: Engine) -> object:
+    """Count the unreadable values of a table that was mapped before the connection closed."""
+    assert isinstance(engine, DuckDBEngine)
+    engine._unreadable["person"] = ("a.person", ("n",), tree(SELECT))
+    return engine.count_unreadable(PERSON)
+
+
 CLOSED: Mapping[str, tuple[Callable[[Engine], Any], type[OmopScorerError], str]] = {
     "find_table": (lambda e: e.find_table(PERSON), CdmError, "cdm.url"),
     "map_table": (
         lambda e: e.map_table(PERSON, SiteTable('"a"."person"', "a.person", {}, {})),
         *(SqlError, "a.person"),
     ),
+    "count_unreadable": (counted, SqlError, "a.person"),
     "stage": (lambda e: e.stage("cohort", tree(SELECT), {}), SqlError, "work.cohort"),
     "load": (lambda e: e.load("cohort", ROWS), SqlError, "work.cohort"),
     "fetch": (lambda e: e.fetch(tree(SELECT), {}), SqlError, "cdm.url"),

@@ -1,14 +1,15 @@
 """Tables of a CDM in a PostgreSQL database, with a check that they may be read."""
 
+import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from omop_scorer.cdm.tables import TABLES, SiteTable
-from omop_scorer.engines.postgres.session import Connection, quoted
-from omop_scorer.errors import CdmError, ConnectionFailedError
+from omop_scorer.connections.postgres import Connection, quoted
+from omop_scorer.errors import CdmError
 
 _RELATIONS = """
 SELECT n.nspname, c.relname, c.oid,
@@ -35,6 +36,9 @@ ORDER BY a.attnum
 """
 
 
+_NUMERIC = re.compile("smallint|integer|bigint|numeric|real|double precision")
+
+
 @dataclass(frozen=True)
 class _Relation:
     schema: str
@@ -46,7 +50,7 @@ class _Relation:
     is_filtered: bool
 
 
-class PostgresSource:
+class PostgresCatalog:
     """The tables of a database by name, in any letter case.
 
     Parameters
@@ -57,18 +61,12 @@ class PostgresSource:
         What the site calls each table.
     hidden
         The schema of the results, where no table of a CDM is looked for.
-
-    Raises
-    ------
-    ConnectionFailedError
-        Temporary tables cannot be made: the server is a standby, or the right is missing.
     """
 
     def __init__(self, connection: Connection, names: dict[str, str], hidden: str | None) -> None:
         self._connection = connection
         self._names = names
         self._lockable: set[str] = set()
-        self._refuse_without_temporary_tables()
         wanted = {names.get(table.name, table.name).lower() for table in TABLES}
         self._relations: dict[str, list[_Relation]] = defaultdict(list)
         for row in connection.rows(_RELATIONS, {"names": sorted(wanted)}):
@@ -76,24 +74,13 @@ class PostgresSource:
             if relation.schema != hidden:
                 self._relations[relation.name.lower()].append(relation)
 
-    def _refuse_without_temporary_tables(self) -> None:
-        ((is_standby, may, database, user),) = self._connection.rows(
-            "SELECT pg_is_in_recovery(), has_database_privilege(current_database(), 'TEMPORARY'), "
-            "current_database(), current_user"
-        )
-        where = self._connection.where
-        if is_standby:
-            raise ConnectionFailedError(
-                f"{where}: a run needs temporary tables, which a standby server does not have; use "
-                "the primary server or a logical replica"
-            )
-        if not may:
-            raise ConnectionFailedError(
-                f"{where}: the user may not create temporary tables: GRANT TEMPORARY ON DATABASE "
-                f"{quoted(database)} TO {quoted(user)}"
-            )
-
-    def find(self, table: str, schema: str | None, anchor: str) -> SiteTable | None:
+    def find(
+        self,
+        table: str,
+        schema: str | None,
+        anchor: str,
+        native: Callable[[str], str] = str,
+    ) -> SiteTable | None:
         """Find a table; without a schema, in the only one that holds the anchor table.
 
         Raises
@@ -120,11 +107,15 @@ class PostgresSource:
         if not matches:
             return None
         (relation,) = matches
-        return self._describe(relation)
+        return self._describe(relation, native)
 
     def lockable(self, relations: Collection[str]) -> set[str]:
         """Return those of the tables found that can be locked: foreign tables cannot."""
         return self._lockable.intersection(relations)
+
+    def lockable_relations(self) -> set[str]:
+        """Return every table found so far that can be locked."""
+        return set(self._lockable)
 
     def _schema_of(self, wanted: str) -> str:
         rows = self._connection.rows(
@@ -141,7 +132,7 @@ class PostgresSource:
             raise CdmError(f"{self._connection.where}: no schema {wanted!r}; schemas: {known}")
         return matches[0]
 
-    def _describe(self, relation: _Relation) -> SiteTable:
+    def _describe(self, relation: _Relation, native_of: Callable[[str], str]) -> SiteTable:
         label = exp.table_(relation.name, relation.schema, quoted=True).sql(dialect="postgres")
         self._refuse_unreadable(relation, label)
         rows = self._connection.rows(_COLUMNS, {"oid": relation.oid})
@@ -149,10 +140,21 @@ class PostgresSource:
         natives: dict[str, str] = {}
         for name, native in rows:
             if name.lower() not in names or name == name.lower():
-                names[name.lower()], natives[name.lower()] = name, native
+                names[name.lower()], natives[name.lower()] = name, native_of(native)
         if relation.is_lockable:
             self._lockable.add(label)
-        return SiteTable(label, label, natives, names, is_filtered=relation.is_filtered)
+        table = exp.table_(relation.name, relation.schema, quoted=True)
+        numeric = frozenset(name.lower() for name, native in rows if _NUMERIC.match(native))
+        return SiteTable(
+            label,
+            label,
+            natives,
+            names,
+            table,
+            numeric,
+            dated=frozenset(name.lower() for name, native in rows if native == "date"),
+            is_filtered=relation.is_filtered,
+        )
 
     def _refuse_unreadable(self, relation: _Relation, label: str) -> None:
         if relation.is_open and relation.is_readable:

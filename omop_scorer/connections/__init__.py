@@ -1,0 +1,1 @@
+"""Connections to database servers: sessions, secrets, and errors in our words."""

@@ -1,0 +1,114 @@
+"""Raw tables into which the rows of a source are copied as they arrive.
+
+The views of the CDM read these tables with the same safe casts as any other table of a site.
+"""
+
+from dataclasses import replace
+
+import duckdb
+
+from omop_scorer.cdm.tables import SiteTable, Table
+from omop_scorer.engines.duckdb.session import errors_as
+from omop_scorer.errors import CdmError, SqlError
+from omop_scorer.sources.base import PulledSource
+from omop_scorer.sources.statement import Ids, fitted
+
+_SCHEMA = "memory.site"
+
+
+class PulledTables:
+    """Raw tables of one run, and the source that fills them.
+
+    Parameters
+    ----------
+    connection
+        Connection to the in-memory database of the work tables.
+    source
+        The open source.
+    maximum_rows
+        Rows of all pulls together at which the run stops: a wrong concept set must not copy the
+        warehouse.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, source: PulledSource, maximum_rows: int
+    ) -> None:
+        self._connection = connection
+        self._source = source
+        self._maximum_rows = maximum_rows
+        self._site: dict[str, SiteTable] = {}
+        self._raw: dict[str, str] = {}
+        """Qualified name of the raw table, by CDM table."""
+        self._n_rows = 0
+        connection.execute(f"CREATE SCHEMA {_SCHEMA}")
+
+    def find(self, table: Table) -> SiteTable | None:
+        """Find a table in the source. A table of counts is found with the table that it counts."""
+        if table.counts is None:
+            return self._source.find(table)
+        site = self._site.get(table.counts.table)
+        if site is None:
+            return None
+        concept, day = table.counts.concept_column, table.counts.date_column
+        columns = {
+            "concept_id": site.columns[concept],
+            "record_date": site.columns[day],
+            "n_records": "BIGINT",
+        }
+        return replace(site, columns=columns, names={name: name for name in columns})
+
+    def create(self, table: Table, site: SiteTable) -> SiteTable:
+        """Create the raw table of a table; return it as a table of a site."""
+        self._site[table.name] = site
+        relation = self._raw[table.name] = f"{_SCHEMA}.{table.schema}_{table.name}"
+        columns = {c.name: site.columns[c.name] for c in table.columns if c.name in site.columns}
+        listed = ", ".join(f"{name} {native}" for name, native in columns.items())
+        with errors_as(SqlError, site.label):
+            self._connection.execute(f"CREATE TABLE {relation} ({listed})")
+        if table.schema == "vocab":
+            # Several statements may return the same concept.
+            relation = f"(SELECT DISTINCT * FROM {relation})"  # noqa: S608
+        return replace(
+            site, relation=relation, columns=columns, names={name: name for name in columns}
+        )
+
+    def pull(self, name: str, table: str, ids: Ids) -> int:
+        """Copy the rows of a statement into the raw table of a CDM table; return their number.
+
+        A statement about a table that the site lacks has no rows.
+
+        Raises
+        ------
+        CdmError
+            The run would copy more than `cohort.maximum_rows` rows.
+        SqlError
+        """
+        if table not in self._site:
+            return 0
+        statement = fitted(name, self._site)
+        insert = f"INSERT INTO {self._raw[table]} BY NAME SELECT * FROM pulled_rows"  # noqa: S608
+        n_rows = 0
+        for batch in self._source.pull(statement, ids):
+            n_rows += batch.num_rows
+            self._count(batch.num_rows)
+            with errors_as(SqlError, f"{self._source.where}: {name}"):
+                self._connection.register("pulled_rows", batch)
+                self._connection.execute(insert)
+                self._connection.unregister("pulled_rows")
+        return n_rows
+
+    def shown(self, name: str, ids: Ids) -> str:
+        """Return a statement in the SQL of the source."""
+        return self._source.shown(fitted(name, self._site), ids)
+
+    def _count(self, n_rows: int) -> None:
+        self._n_rows += n_rows
+        if self._n_rows > self._maximum_rows:
+            raise CdmError(
+                f"{self._source.where}: a run would copy more than {self._maximum_rows:,} rows; "
+                "check the concept sets, or set a higher cohort.maximum_rows"
+            )
+
+    def release(self) -> None:
+        """End the snapshot of the source."""
+        self._source.release()

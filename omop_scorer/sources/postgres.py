@@ -1,0 +1,137 @@
+"""A CDM in a PostgreSQL database: COPY out of one snapshot, which ends with the last row."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psycopg
+import pyarrow as pa
+import pyarrow.csv
+
+from omop_scorer.cdm.tables import TABLES, SiteTable, Table
+from omop_scorer.config.connections import Connections
+from omop_scorer.connections.postgres import Connection, rendered
+from omop_scorer.errors import CdmError, SqlError
+from omop_scorer.sources.base import PulledSource
+from omop_scorer.sources.postgres_catalog import PostgresCatalog
+from omop_scorer.sources.statement import Ids, Statement, bound
+
+#: Bytes of COPY that are parsed together. COPY sends a row at a time, which is slow to parse.
+_BLOCK_BYTES = 8 * 2**20
+
+_INTEGERS = re.compile("smallint|integer|bigint")
+_FLOATS = re.compile("real|double precision")
+_ARROW = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "VARCHAR": pa.string()}
+
+
+class PostgresSource(PulledSource):
+    """A database, read in one REPEATABLE READ transaction."""
+
+    snapshot = "repeatable read"
+
+    def __init__(self, settings: Connections) -> None:
+        """Connect, lock the tables against being emptied or exchanged, and begin the snapshot.
+
+        Raises
+        ------
+        ConnectionFailedError
+        """
+        self._settings = settings
+        self._connection = Connection("cdm", settings.cdm, settings)
+        self.where = self._connection.where
+        try:
+            self._connection.refuse_unfit()
+            with self._connection.errors_as(SqlError):
+                self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        names = dict(self._settings.cdm.tables)
+        found = PostgresCatalog(self._connection, names, None)
+        for table in TABLES:
+            with suppress(CdmError):  # `find` raises it again
+                self._find(found, table)
+        self._connection.driver.autocommit = False
+        self._connection.driver.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        self._connection.driver.read_only = True
+        if lockable := sorted(found.lockable_relations()):
+            self._connection.execute(f"LOCK TABLE {', '.join(lockable)} IN ACCESS SHARE MODE")
+        self._catalog = PostgresCatalog(self._connection, names, None)
+
+    def find(self, table: Table) -> SiteTable | None:
+        """Find a table in the schema of the CDM, or of the vocabulary."""
+        with self._connection.errors_as(SqlError):
+            return self._find(self._catalog, table)
+
+    def _find(self, catalog: PostgresCatalog, table: Table) -> SiteTable | None:
+        cdm = self._settings.cdm
+        schema, anchor = cdm.schema_, "person"
+        if table.schema == "vocab" and cdm.vocabulary_schema is not None:
+            schema, anchor = cdm.vocabulary_schema, "concept"
+        return catalog.find(table.name, schema, anchor, native=_native)
+
+    def pull(self, statement: Statement, ids: Ids) -> Iterator[pa.RecordBatch]:
+        """Stream the rows by COPY."""
+        kinds = {name: _ARROW[native] for name, native in statement.types.items()}
+        for tree, values in bound(statement, ids):
+            query = f"COPY ({rendered(tree, is_bound=True)}) TO STDOUT (FORMAT csv)"
+            with self._connection.errors_as(SqlError, f"{self.where}: {statement.name}"):
+                for block in self._blocks(query, values):
+                    yield from _parsed(block, statement.columns, kinds)
+
+    def _blocks(self, query: str, values: dict[str, object]) -> Iterator[bytes]:
+        """Join the rows of COPY to blocks, each of whole rows."""
+        block = bytearray()
+        with (
+            self._connection.driver.cursor() as cursor,
+            cursor.copy(query.encode(), values) as rows,
+        ):
+            for row in rows:
+                block += row
+                if len(block) >= _BLOCK_BYTES:
+                    yield bytes(block)
+                    block.clear()
+        if block:
+            yield bytes(block)
+
+    def shown(self, statement: Statement, ids: Ids) -> str:
+        """Return the statement as PostgreSQL receives it, parameters by name."""
+        return ";\n".join(
+            rendered(tree, is_bound=True, is_for_people=True) for tree, _ in bound(statement, ids)
+        )
+
+    def release(self) -> None:
+        """End the transaction, and with it the locks."""
+        with self._connection.errors_as(SqlError):
+            self._connection.driver.rollback()
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+
+def _native(type_name: str) -> str:
+    """Return the type in which a column arrives: numbers, or text that the safe casts read."""
+    if _INTEGERS.fullmatch(type_name):
+        return "BIGINT"
+    return "DOUBLE" if _FLOATS.fullmatch(type_name) else "VARCHAR"
+
+
+def _parsed(
+    block: bytes, columns: tuple[str, ...], kinds: dict[str, pa.DataType]
+) -> Iterator[pa.RecordBatch]:
+    """Parse a block. COPY writes NULL as nothing, and an empty text in quotes."""
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(block),
+        read_options=pyarrow.csv.ReadOptions(column_names=list(columns)),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=kinds,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    yield from table.to_batches()

@@ -1,0 +1,121 @@
+"""Statements of sql/source, fitted to the tables of a site."""
+
+from datetime import date
+
+import pytest
+from sqlglot import exp
+
+from omop_scorer import sql
+from omop_scorer.cdm.tables import COUNT_TABLES, TABLES, SiteTable
+from omop_scorer.sources.statement import LONGEST_LIST, bound, fitted
+
+#: What a statement may consist of; the same words in every database.
+ALLOWED = {
+    *("Select", "Column", "Identifier", "From", "Table", "Where", "And", "In", "Placeholder"),
+    *("Subquery", "Alias", "Group", "Count", "Star", "Min", "LTE", "Literal"),
+}
+NAMES = [name for name in sql.names() if name.startswith("source/")]
+
+
+def site(table: str, **changes: object) -> SiteTable:
+    """A table as a site has it: names in upper case, ids as numbers."""
+    columns = {c.name: c.kind for each in TABLES if each.name == table for c in each.columns}
+    natives = {"integer": "BIGINT", "double": "DOUBLE"}
+    found = {
+        "relation": table,
+        "label": table,
+        "columns": {name: natives.get(kind, "VARCHAR") for name, kind in columns.items()},
+        "names": {name: name.upper() for name in columns},
+        "table": exp.table_(table.upper(), "Site", quoted=True),
+        "numeric": frozenset(n for n, kind in columns.items() if kind in natives),
+        "dated": frozenset(n for n, kind in columns.items() if kind == "date"),
+    }
+    return SiteTable(**{**found, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_statements_use_a_small_part_of_sql(name: str) -> None:
+    (query,) = sql.find(name).statements()
+    assert {type(node).__name__ for node in query.walk()} <= ALLOWED
+    for select in query.find_all(exp.Select):
+        assert "joins" not in {key for key, value in select.args.items() if value}
+
+
+def test_every_table_that_is_read_has_a_statement() -> None:
+    expected = {table.name for table in (*TABLES, *COUNT_TABLES)}
+    assert expected <= {name.rpartition("/")[2] for name in NAMES}
+
+
+@pytest.mark.parametrize("table", [table.name for table in TABLES])
+def test_a_statement_selects_every_declared_column(table: str) -> None:
+    tables = {table: site(table), "condition_occurrence": site("condition_occurrence")}
+    declared = next(each for each in TABLES if each.name == table)
+    assert set(fitted(table, tables).columns) == {column.name for column in declared.columns}
+
+
+def test_names_are_quoted_and_missing_columns_left_out() -> None:
+    whole = site("person")
+    columns = {n: t for n, t in whole.columns.items() if n != "race_concept_id"}
+    tables = {
+        "person": site("person", columns=columns),
+        "condition_occurrence": site("condition_occurrence"),
+    }
+    statement = fitted("person", tables)
+    ((tree, values),) = bound(statement, {"cohort_concept_ids": [201606, 7]})
+    assert tree.sql("postgres", comments=False) == (
+        'SELECT "PERSON_ID", "GENDER_CONCEPT_ID", "YEAR_OF_BIRTH", "MONTH_OF_BIRTH", '
+        '"DAY_OF_BIRTH" FROM "Site"."PERSON" WHERE "PERSON_ID" IN (SELECT "PERSON_ID" FROM '
+        '"Site"."CONDITION_OCCURRENCE" WHERE "CONDITION_CONCEPT_ID" IN '
+        "(%(cohort_concept_ids_0)s, %(cohort_concept_ids_1)s))"
+    )
+    assert values == {"cohort_concept_ids_0": 201606, "cohort_concept_ids_1": 7}
+    assert statement.columns == tuple(columns)
+
+
+def test_ids_kept_as_text_are_not_compared() -> None:
+    text = site("condition_occurrence", numeric=frozenset())
+    ((tree, values),) = bound(
+        fitted("condition_occurrence", {"condition_occurrence": text}), {"concept_ids": [1]}
+    )
+    assert tree.args.get("where") is None
+    assert values == {}
+
+
+def test_persons_of_two_types_are_not_compared() -> None:
+    tables = {
+        "person": site("person", numeric=frozenset()),
+        "condition_occurrence": site("condition_occurrence"),
+    }
+    ((tree, _),) = bound(fitted("person", tables), {"cohort_concept_ids": [1]})
+    assert tree.args.get("where") is None
+
+
+def test_counts_are_by_date_where_dates_cannot_be_compared() -> None:
+    ids = {"concept_ids": [1], "as_of_date": date(2024, 3, 1)}
+    ((tree, values),) = bound(
+        fitted("measurement_count", {"measurement": site("measurement")}), ids
+    )
+    assert len(tree.args["group"].expressions) == 1
+    assert values == {"concept_ids_0": 1, "as_of_date": date(2024, 3, 1)}
+    text = site("measurement", dated=frozenset())
+    ((tree, values),) = bound(fitted("measurement_count", {"measurement": text}), ids)
+    assert len(tree.args["group"].expressions) == 2
+    assert tree.find(exp.Min) is None
+    assert values == {"concept_ids_0": 1}
+
+
+@pytest.mark.parametrize(("n", "n_statements"), [(0, 0), (1, 1), (1000, 1), (1001, 2), (2500, 3)])
+def test_long_lists_are_split_over_statements(n: int, n_statements: int) -> None:
+    statement = fitted("concept", {"concept": site("concept")})
+    parts = list(bound(statement, {"concept_ids": list(range(n))}))
+    assert len(parts) == n_statements
+    assert [value for _, values in parts for value in values.values()] == list(range(n))
+
+
+def test_other_long_lists_become_several_lists_of_one_statement() -> None:
+    tables = {"death": site("death"), "condition_occurrence": site("condition_occurrence")}
+    ids = {"cohort_concept_ids": list(range(LONGEST_LIST + 1))}
+    ((tree, values),) = bound(fitted("death", tables), ids)
+    assert len(values) == LONGEST_LIST + 1
+    lists = [each for each in tree.find_all(exp.In) if each.expressions]
+    assert [len(each.expressions) for each in lists] == [LONGEST_LIST, 1]

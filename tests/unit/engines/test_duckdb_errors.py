@@ -63,16 +63,21 @@ def settings_of(
     return config.RunConfig.model_validate(document).connections
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Connections:
-    """A CDM whose texts hold the secret after many rows without it."""
-    cdm = tmp_path / "cdm.duckdb"
-    with duckdb.connect(str(cdm)) as connection:
+@pytest.fixture(scope="module")
+def cdm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CDM whose texts hold the secret after many rows without it; it is only read."""
+    path = tmp_path_factory.mktemp("site") / "cdm.duckdb"
+    with duckdb.connect(str(path)) as connection:
         connection.execute(
             "CREATE TABLE person AS SELECT range AS person_id, 1980 AS year_of_birth, "
             f"CAST(range AS VARCHAR) AS person_source_value FROM RANGE({N_ROWS})"
         )
         connection.execute(f"INSERT INTO person VALUES (-1, 1980, '{SECRET}')")
+    return path
+
+
+@pytest.fixture
+def settings(cdm: Path, tmp_path: Path) -> Connections:
     return settings_of(cdm, tmp_path / "results.duckdb", threads=1)
 
 

@@ -10,8 +10,9 @@ _SQLALCHEMY = re.compile(r"[a-z][a-z0-9_]*(\+[a-z0-9_]+)?")
 
 #: Options of libpq, and of the drivers of other databases, that hold a secret.
 _SECRET_OPTIONS = re.compile(
-    r"(ssl)?passw(or)?d|passwd|pwd|passphrase|.*(secret|token|credential|private_key).*|scram_.*_key|"
-    r"odbc_connect",
+    r"(ssl)?passw(or)?d|passwd|pwd|passphrase|scram_.*_key|odbc_connect|"
+    # The path of a file with a key is no secret.
+    r"(?!.*_path$).*(secret|token|credential|private_key).*",
     re.IGNORECASE,
 )
 
@@ -48,7 +49,7 @@ def without_password(url: str) -> tuple[str, str | None]:
         _ = parts.port
     except ValueError:
         raise ValueError(_malformed()) from None
-    if not _SQLALCHEMY.fullmatch(parts.scheme):
+    if not _SQLALCHEMY.fullmatch(parts.scheme) or parts.scheme == "jdbc":
         raise ValueError(
             "unknown kind of URL; allowed: a path, postgresql://..., or a URL of SQLAlchemy"
         )
@@ -80,6 +81,6 @@ def read_server(url: str) -> ServerUrl:
 
 def _malformed() -> str:
     return (
-        "not a valid server URL; write postgresql://user@host:5432/database, percent-encode every "
-        "character of user and password that is not a letter or digit, or use password_file"
+        "not a valid server URL; write it as postgresql://user@host:5432/database, percent-encode "
+        "every character of user and password that is not a letter or digit, or use password_file"
     )

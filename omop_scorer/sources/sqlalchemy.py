@@ -4,10 +4,14 @@ SQLAlchemy connects, describes the tables, binds the values and streams the rows
 `sql/source`, quoted by sqlglot for the dialect of the URL.
 """
 
+import re
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -49,8 +53,19 @@ _EXTRAS = {
     **{name: name for name in ("mssql", "oracle", "snowflake", "bigquery", "redshift", "mysql")},
     **{"mariadb": "mysql", "databricks": "databricks"},
 }
-#: Isolation levels that read one state of the database, the first known is taken.
-_SNAPSHOTS = ("SNAPSHOT", "REPEATABLE READ", "SERIALIZABLE")
+#: Isolation level that reads one state of the database and blocks no writer, by dialect.
+_SNAPSHOTS = {
+    "mssql": "SNAPSHOT",
+    "oracle": "SERIALIZABLE",
+    "sqlite": "SERIALIZABLE",
+    **dict.fromkeys(("mysql", "mariadb", "postgresql"), "REPEATABLE READ"),
+}
+#: SQL Server refuses the level SNAPSHOT in a database that does not allow it, but only later.
+_ALLOWS_SNAPSHOT = (
+    "SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND snapshot_isolation_state = 1"
+)
+#: Codes of errors that name no value: of the SQL standard, of Oracle, and plain numbers.
+_CODE = re.compile(r"[0-9A-Z]{5}|[A-Z]{3}-[0-9]+")
 _BATCH_ROWS = 50_000
 
 
@@ -68,30 +83,40 @@ class SqlAlchemySource(PulledSource):
         """
         self.where = f"cdm.url {cdm.url}"
         self._cdm = cdm
-        url = _url(cdm)
-        self._name = url.get_backend_name()
-        self.dialect = _DIALECTS.get(self._name, "")
-        try:
-            engine = sqlalchemy.create_engine(url, poolclass=NullPool, hide_parameters=True)
-        except (NoSuchModuleError, ModuleNotFoundError):
-            raise ConfigurationError(_no_driver(self.where, self._name)) from None
-        except SQLAlchemyError as error:
-            raise ConfigurationError(
-                f"{self.where}: not a URL of SQLAlchemy ({type(error).__name__})"
-            ) from None
+        engine = self._engine(cdm)
         self._connection: sqlalchemy.Connection | None = None
         with _errors_as(ConnectionFailedError, self.where):
             self._connection = self._begin(engine)
             self._inspector = sqlalchemy.inspect(self._connection)
         self._tables: dict[str | None, Mapping[str, list[str]]] = {}
 
+    def _engine(self, cdm: Cdm) -> sqlalchemy.Engine:
+        try:
+            url = _url(cdm)
+            self._name = url.get_backend_name()
+            self.dialect = _DIALECTS.get(self._name, "")
+            options: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
+            if self._name == "sqlite":
+                options["creator"] = partial(_open_sqlite, self.where, url.database)
+            return sqlalchemy.create_engine(url, **options)
+        except (NoSuchModuleError, ModuleNotFoundError):
+            raise ConfigurationError(_no_driver(self.where, self._name)) from None
+        except (SQLAlchemyError, ValueError) as error:
+            raise ConfigurationError(
+                f"{self.where}: not a URL of SQLAlchemy ({type(error).__name__}); see "
+                "configs/README.md for a URL of each database"
+            ) from None
+
     def _begin(self, engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
         connection = engine.connect()
-        for level in _SNAPSHOTS:
-            with suppress(SQLAlchemyError, NotImplementedError):
-                connection.execution_options(isolation_level=level)
-                self.snapshot = level.lower()
-                break
+        level = _SNAPSHOTS.get(self._name)
+        if level == "SNAPSHOT":
+            if not connection.execute(sqlalchemy.text(_ALLOWS_SNAPSHOT)).all():
+                level = None
+            connection.rollback()
+        if level is not None:
+            connection.execution_options(isolation_level=level)
+            self.snapshot = level.lower()
         return connection
 
     @property
@@ -124,7 +149,7 @@ class SqlAlchemySource(PulledSource):
             relation=label,
             label=label,
             columns={each["name"].lower(): self._native(each) for each in columns},
-            names={each["name"].lower(): each["name"] for each in columns},
+            names={each["name"].lower(): self._stored(each["name"]) for each in columns},
             dated=frozenset(
                 each["name"].lower()
                 for each in columns
@@ -135,10 +160,25 @@ class SqlAlchemySource(PulledSource):
                 for each in columns
                 if isinstance(each["type"], types.Integer | types.Numeric | types.Float)
             ),
-            table=exp.table_(
-                exp.to_identifier(names[0], quoted=True),
-                db=None if schema is None else _schema_identifier(schema),
-            ),
+            table=self._qualified(names[0], schema),
+        )
+
+    def _stored(self, name: str) -> str:
+        """Return a name as it is stored: SQLAlchemy shows upper case as lower case for some."""
+        dialect = self._open.dialect
+        if getattr(dialect, "requires_name_normalize", False):
+            return str(dialect.denormalize_name(name))
+        return name
+
+    def _qualified(self, name: str, schema: str | None) -> exp.Table:
+        """Return a quoted table. A schema may be `catalog.schema`, as SQLAlchemy takes it."""
+        *catalog, home = (schema or "").split(".")
+        return exp.table_(
+            exp.to_identifier(self._stored(name), quoted=True),
+            db=exp.to_identifier(self._stored(home), quoted=True) if home else None,
+            catalog=exp.to_identifier(self._stored(".".join(catalog)), quoted=True)
+            if catalog
+            else None,
         )
 
     def _named(self, schema: str | None) -> Mapping[str, list[str]]:
@@ -240,14 +280,17 @@ def _url(cdm: Cdm) -> sqlalchemy.URL:
     return url if password is None else url.set(password=password.get_secret_value())
 
 
-def _schema_identifier(schema: str) -> exp.Identifier:
-    return exp.to_identifier(schema, quoted=True)
+def _open_sqlite(where: str, path: str | None) -> sqlite3.Connection:
+    """Open a SQLite file for reading; SQLite itself would create one that is missing."""
+    if not path or not Path(path).is_file():
+        raise ConnectionFailedError(f"{where}: no such file")
+    return sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
 
 
 def _no_driver(where: str, name: str) -> str:
-    extra = _EXTRAS.get(name)
-    install = f"pip install 'omop-scorer[{extra}]'" if extra else f"the SQLAlchemy dialect {name!r}"
-    return f"{where}: no driver for this database is installed; install {install}"
+    if extra := _EXTRAS.get(name):
+        return f"{where}: no driver is installed; run: pip install 'omop-scorer[{extra}]'"
+    return f"{where}: unknown kind of database {name!r}; known: {', '.join(sorted(_DIALECTS))}"
 
 
 @contextmanager
@@ -256,8 +299,16 @@ def _errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]
     try:
         yield
     except DBAPIError as error:
-        ours = error_class(f"{where}: the database refused it ({type(error.orig).__name__})")
+        ours = error_class(f"{where}: the database refused it ({_kind(error.orig)})")
         ours.is_transient = error.connection_invalidated
         raise ours from None
     except SQLAlchemyError as error:
         raise error_class(f"{where}: {type(error).__name__}") from None
+
+
+def _kind(error: BaseException | None) -> str:
+    """Return the kind of a driver's error, with its code; its text may hold a value."""
+    first = error.args[0] if error is not None and error.args else None
+    code = getattr(error, "sqlstate", None) or getattr(first, "full_code", None) or first
+    is_code = isinstance(code, int) or (isinstance(code, str) and _CODE.fullmatch(code))
+    return f"{type(error).__name__} {code}" if is_code else type(error).__name__

@@ -193,6 +193,18 @@ def test_other_dialects_differ_from_duckdb_as_reviewed(dialect: str) -> None:
     )
 
 
+@pytest.mark.parametrize("dialect", golden.PARAMETERS)
+def test_every_parameter_is_rendered_in_the_form_of_the_dialect(dialect: str) -> None:
+    wrong = {}
+    for name in NAMES:
+        found = re.findall(golden.PARAMETERS[dialect], golden.rendered(name, dialect))
+        trees = sql.find(name).statements()
+        bound = [each.name for tree in trees for each in tree.find_all(exp.Placeholder)]
+        if sorted(found) != sorted(bound):
+            wrong[name] = found
+    assert wrong == {}
+
+
 def test_duckdb_reads_the_same_from_a_file_and_from_its_rendering() -> None:
     with duckdb.connect() as connection:
 

@@ -47,6 +47,7 @@ def test_the_password_is_taken_out(url: str, shown: str, password: str | None) -
         f"snowflake://u@a/d?token={SECRET}",
         f"mysql+pymysql://u@h/d?passwd={SECRET}",
         f"bigquery://p/d?credentials_base64={SECRET}",
+        f"jdbc:sqlserver://h:1433;user=u;password={SECRET}",
     ],
 )
 def test_what_could_hold_a_password_elsewhere_is_refused_without_it(url: str) -> None:
@@ -61,6 +62,8 @@ def test_a_url_of_sqlalchemy_is_split_like_one_of_postgresql() -> None:
     shown, password = without_password(url)
     assert shown == "mssql+pyodbc://u@h:1433/d?driver=ODBC+Driver+18+for+SQL+Server"
     assert password == SECRET
+    key = "snowflake://u@a/d?private_key_path=/run/secrets/key"
+    assert without_password(key) == (key, None)
     assert without_password("sqlite:////data/cdm.sqlite") == ("sqlite:////data/cdm.sqlite", None)
 
 

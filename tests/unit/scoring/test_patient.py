@@ -12,6 +12,7 @@ from omop_scorer.cli.patient import render_patient
 from omop_scorer.errors import ScoringError
 from omop_scorer.model import kernel
 from omop_scorer.model.load import load_model
+from omop_scorer.scoring import csv_file
 from omop_scorer.scoring.csv_file import score_csv
 from omop_scorer.scoring.patient import score_patient
 
@@ -196,8 +197,13 @@ def test_header_alone_gives_a_header(run, tmp_path):
     assert (tmp_path / "out.csv").read_text() == ",".join([COLUMNS, *NEW_COLUMNS]) + "\n"
 
 
-def test_more_rows_than_a_batch_keep_their_order(run):
-    n = 10_001
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(csv_file, "BATCH_ROWS", 100)
+
+
+def test_more_rows_than_a_batch_keep_their_order(run, small_batches):
+    n = 201
     rows = run(COLUMNS + ",row\n" + "".join(f"{PATIENT},{i}\n" for i in range(n)))
     assert [int(row["row"]) for row in rows] == list(range(n))
     assert {row["placebo_effect"] for row in rows} == {rows[0]["placebo_effect"]}
@@ -265,9 +271,9 @@ def test_the_list_of_bad_rows_is_capped(refused):
     assert problems[51] == "and 23 more"
 
 
-def test_a_bad_row_after_whole_batches_leaves_nothing(refused):
-    text = f"{COLUMNS}\n" + f"{PATIENT}\n" * 10_001 + "x,male,,,,,,,\n"
-    assert refused(text)[1] == "line 10003: age: not a number (leave blank if missing)"
+def test_a_bad_row_after_whole_batches_leaves_nothing(refused, small_batches):
+    text = f"{COLUMNS}\n" + f"{PATIENT}\n" * 201 + "x,male,,,,,,,\n"
+    assert refused(text)[1] == "line 203: age: not a number (leave blank if missing)"
 
 
 def test_text_that_is_not_utf8(refused):

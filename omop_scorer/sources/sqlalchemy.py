@@ -65,7 +65,7 @@ _ALLOWS_SNAPSHOT = (
     "SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND snapshot_isolation_state = 1"
 )
 #: Codes of errors that name no value: of the SQL standard, of Oracle, and plain numbers.
-_CODE = re.compile(r"[0-9A-Z]{5}|[A-Z]{3}-[0-9]+")
+_CODE = re.compile(r"(?=.*[0-9])[0-9A-Z]{5}|[A-Z]{3}-[0-9]+")
 _BATCH_ROWS = 50_000
 
 

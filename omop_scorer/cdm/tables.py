@@ -193,5 +193,7 @@ class SiteTable:
     """Columns of a number type, by lower-case name, of a table whose rows are pulled."""
     dated: frozenset[str] = frozenset()
     """Columns of the type DATE, by lower-case name, of a table whose rows are pulled."""
+    padded: frozenset[str] = frozenset()
+    """Columns of fixed width, by lower-case name, whose texts arrive with blanks at the end."""
     is_filtered: bool = False
     """True if the server hides rows from this user (row-level security)."""

@@ -8,13 +8,13 @@ _POSTGRESQL = ("postgresql", "postgres")
 #: A URL of SQLAlchemy: the dialect, and the driver if it is not the default one.
 _SQLALCHEMY = re.compile(r"[a-z][a-z0-9_]*(\+[a-z0-9_]+)?")
 
-#: Options of libpq, and of the drivers of other databases, that hold a secret.
+#: Parts of the names of options that hold a secret. The path of a file with a key is none.
 _SECRET_OPTIONS = re.compile(
-    r"(ssl)?passw(or)?d|passwd|pwd|passphrase|scram_.*_key|odbc_connect|"
-    # The path of a file with a key is no secret.
-    r"(?!.*_path$).*(secret|token|credential|private_key).*",
+    r"pass(?!file$)|pwd|secret|token|credential|private_?key|(api|access)_?key|scram_.*_key|"
+    r"odbc_connect|init_command",
     re.IGNORECASE,
 )
+_PATH_OPTION = re.compile(r"(?!.*pass).*_path", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,21 @@ def without_password(url: str) -> tuple[str, str | None]:
     if parts.fragment or "@" in parts.path + parts.query:
         raise ValueError(_malformed())
     options = parse_qsl(parts.query, keep_blank_values=True)
-    if any(_SECRET_OPTIONS.fullmatch(name) for name, _ in options):
+    if any(_is_secret(name.strip()) for name, _ in options):
         raise ValueError("options after the question mark must not contain a password or secret")
+    # Drivers of ODBC take further settings, and passwords, after a semicolon.
+    if ";" in unquote(unquote(url.replace(parts.password or "", "", 1))):
+        raise ValueError(_malformed())
     password = None if parts.password is None else unquote(parts.password)
     user = f"{parts.username}@" if parts.username else ""
     host_and_port = parts.netloc.rpartition("@")[2]
     query = f"?{parts.query}" if parts.query else ""
     scheme = "postgresql" if parts.scheme in _POSTGRESQL else parts.scheme
     return f"{scheme}://{user}{host_and_port}{parts.path}{query}", password or None
+
+
+def _is_secret(option: str) -> bool:
+    return bool(_SECRET_OPTIONS.search(option)) and not _PATH_OPTION.fullmatch(option)
 
 
 def read_server(url: str) -> ServerUrl:

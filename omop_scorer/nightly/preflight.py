@@ -205,8 +205,7 @@ def _patients(night: Night, findings: Findings) -> None:
     findings.add("warning", *night.journal.warnings[before:])
     if not night.engine.reads_in_place:
         values = count_unreadable(night.engine)
-        findings.fail(CdmError(*values.problems))
-        findings.add("warning", *values.warnings)
+        findings.add("warning", *values.problems, *values.warnings)
     counts = fetch_quality(night)
     for quantity in _UNIT_QUANTITIES:
         n = counts[quantity, "n_records"]

@@ -220,11 +220,13 @@ def _stage(night: Night, cdm: MappedCdm) -> _Staged:
 
 
 def _pulled_values(night: Night) -> UnreadableValues:
-    """Count the unreadable values of the rows that were pulled; fail if a column has no other."""
+    """Count the unreadable values of the rows that were pulled.
+
+    A column without any readable value is only warned of: the CDM may have readable ones in rows
+    that were not pulled.
+    """
     values = count_unreadable(night.engine)
-    if values.problems:
-        raise CdmError(*values.problems)
-    for warning in values.warnings:
+    for warning in (*values.problems, *values.warnings):
         night.journal.warn(warning)
     return values
 

@@ -20,8 +20,14 @@ from omop_scorer.sources.statement import Ids, Statement, bound
 _BLOCK_BYTES = 8 * 2**20
 
 _INTEGERS = re.compile("smallint|integer|bigint")
-_FLOATS = re.compile("real|double precision")
-_ARROW = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "VARCHAR": pa.string()}
+_FLOATS = {"real": "FLOAT", "double precision": "DOUBLE"}
+#: DuckDB reads every day and moment of PostgreSQL as it is written: infinity, BC, year 12345.
+_DAYS = {
+    "date": "DATE",
+    "timestamp without time zone": "TIMESTAMP",
+    "timestamp with time zone": "TIMESTAMPTZ",
+}
+_ARROW = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "FLOAT": pa.float32()}
 
 
 class PostgresSource(PulledSource):
@@ -74,12 +80,18 @@ class PostgresSource(PulledSource):
 
     def pull(self, statement: Statement, ids: Ids) -> Iterator[pa.RecordBatch]:
         """Stream the rows by COPY."""
-        kinds = {name: _ARROW[native] for name, native in statement.types.items()}
+        kinds = {name: _ARROW.get(native, pa.string()) for name, native in statement.types.items()}
         for tree, values in bound(statement, ids):
-            query = f"COPY ({rendered(tree, is_bound=True)}) TO STDOUT (FORMAT csv)"
+            query = f"COPY ({rendered(tree, is_bound=bool(values))}) TO STDOUT (FORMAT csv)"
             with self._connection.errors_as(SqlError, f"{self.where}: {statement.name}"):
                 for block in self._blocks(query, values):
-                    yield from _parsed(block, statement.columns, kinds)
+                    try:
+                        yield from _parsed(block, statement.columns, kinds)
+                    except pa.ArrowInvalid:
+                        # Arrow quotes the cell that it cannot parse.
+                        raise SqlError(
+                            f"{self.where}: {statement.name}: a value is not of its column's type"
+                        ) from None
 
     def _blocks(self, query: str, values: dict[str, object]) -> Iterator[bytes]:
         """Join the rows of COPY to blocks, each of whole rows."""
@@ -114,9 +126,11 @@ class PostgresSource(PulledSource):
 
 def _native(type_name: str) -> str:
     """Return the type in which a column arrives: numbers, or text that the safe casts read."""
+    if (day := _DAYS.get(re.sub(r"\([0-9]+\)", "", type_name))) is not None:
+        return day
     if _INTEGERS.fullmatch(type_name):
         return "BIGINT"
-    return "DOUBLE" if _FLOATS.fullmatch(type_name) else "VARCHAR"
+    return _FLOATS.get(type_name, "VARCHAR")
 
 
 def _parsed(
@@ -125,7 +139,9 @@ def _parsed(
     """Parse a block. COPY writes NULL as nothing, and an empty text in quotes."""
     table = pyarrow.csv.read_csv(
         pa.BufferReader(block),
-        read_options=pyarrow.csv.ReadOptions(column_names=list(columns)),
+        read_options=pyarrow.csv.ReadOptions(
+            column_names=list(columns), block_size=max(len(block), 1)
+        ),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=kinds,

@@ -152,6 +152,9 @@ class PostgresCatalog:
             names,
             table,
             numeric,
+            padded=frozenset(
+                name.lower() for name, native in rows if native.startswith("character(")
+            ),
             dated=frozenset(name.lower() for name, native in rows if native == "date"),
             is_filtered=relation.is_filtered,
         )

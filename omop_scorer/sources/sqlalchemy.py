@@ -67,6 +67,8 @@ _ALLOWS_SNAPSHOT = (
 #: Codes of errors that name no value: of the SQL standard, of Oracle, and plain numbers.
 _CODE = re.compile(r"(?=.*[0-9])[0-9A-Z]{5}|[A-Z]{3}-[0-9]+")
 _BATCH_ROWS = 50_000
+#: Beyond it a float does not hold every whole number, so that an id in it cannot be trusted.
+_EXACT = 2**53
 
 
 class SqlAlchemySource(PulledSource):
@@ -101,7 +103,7 @@ class SqlAlchemySource(PulledSource):
             return sqlalchemy.create_engine(url, **options)
         except (NoSuchModuleError, ModuleNotFoundError):
             raise ConfigurationError(_no_driver(self.where, self._name)) from None
-        except (SQLAlchemyError, ValueError) as error:
+        except (SQLAlchemyError, TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"{self.where}: not a URL of SQLAlchemy ({type(error).__name__}); see "
                 "configs/README.md for a URL of each database"
@@ -117,6 +119,9 @@ class SqlAlchemySource(PulledSource):
         if level is not None:
             connection.execution_options(isolation_level=level)
             self.snapshot = level.lower()
+        if self._name == "sqlite":
+            # The driver itself begins a transaction only before it writes.
+            connection.exec_driver_sql("BEGIN")
         return connection
 
     @property
@@ -150,10 +155,16 @@ class SqlAlchemySource(PulledSource):
             label=label,
             columns={each["name"].lower(): self._native(each) for each in columns},
             names={each["name"].lower(): self._stored(each["name"]) for each in columns},
+            padded=frozenset(
+                each["name"].lower()
+                for each in columns
+                if isinstance(each["type"], types.CHAR | types.NCHAR)
+            ),
             dated=frozenset(
                 each["name"].lower()
                 for each in columns
-                if isinstance(each["type"], types.Date) and self._name != "sqlite"
+                if isinstance(each["type"], types.Date)
+                and self._name not in ("sqlite", "mysql", "mariadb")
             ),
             numeric=frozenset(
                 each["name"].lower()
@@ -200,7 +211,7 @@ class SqlAlchemySource(PulledSource):
         if self._name == "sqlite" or isinstance(kind, types.NullType):
             return "VARCHAR"
         if isinstance(kind, types.Integer):
-            return "BIGINT"
+            return "VARCHAR" if getattr(kind, "unsigned", False) else "BIGINT"
         if isinstance(kind, types.Float):
             return "DOUBLE"
         return "VARCHAR"
@@ -229,7 +240,7 @@ class SqlAlchemySource(PulledSource):
         """Return a statement as text of SQLAlchemy, in which a colon of a name is escaped."""
         tree = tree.copy()
         for identifier in tree.find_all(exp.Identifier):
-            identifier.set("this", identifier.name.replace("\\", "\\\\").replace(":", "\\:"))
+            identifier.set("this", identifier.name.replace(":", "\\:"))
         for holder in list(tree.find_all(exp.Placeholder)):
             # sqlglot writes placeholders in each driver's way; SQLAlchemy wants them in its own.
             holder.replace(exp.Var(this=f":{holder.name}"))
@@ -253,7 +264,7 @@ def _array(values: Sequence[object]) -> pa.Array:
     if kinds == {int}:
         with suppress(pa.ArrowInvalid, OverflowError):
             return pa.array(values, pa.int64())
-    if kinds == {float}:
+    if kinds == {float} and not any(isinstance(v, float) and abs(v) > _EXACT for v in values):
         return pa.array(values, pa.float64())
     return pa.array([None if each is None else _text(each) for each in values], pa.string())
 
@@ -267,7 +278,8 @@ def _text(value: object) -> str:
         case Decimal():
             return format(value, "f")
         case float():
-            return repr(value)
+            # A whole number that a float cannot hold must not look like an id.
+            return repr(value) if abs(value) <= _EXACT else f"{value:.17e}"
         case bytes() | bytearray() | memoryview():
             return bytes(value).decode("utf-8", "replace")
         case _:
@@ -302,8 +314,11 @@ def _errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]
         ours = error_class(f"{where}: the database refused it ({_kind(error.orig)})")
         ours.is_transient = error.connection_invalidated
         raise ours from None
-    except SQLAlchemyError as error:
-        raise error_class(f"{where}: {type(error).__name__}") from None
+    except (SQLAlchemyError, TypeError) as error:
+        # A driver raises TypeError for an option that it does not know.
+        raise error_class(
+            f"{where}: {type(error).__name__}; check the options of the URL"
+        ) from None
 
 
 def _kind(error: BaseException | None) -> str:

@@ -101,6 +101,8 @@ def _keep_comparable(select: exp.Select, site: SiteTable, tables: Mapping[str, S
     kept: list[exp.Expr] = []
     for condition in where.this.flatten() if isinstance(where.this, exp.And) else [where.this]:
         name = condition.this.name
+        if name not in site.columns:
+            continue
         if isinstance(condition, exp.LTE):
             if name in site.dated:
                 kept.append(condition)
@@ -112,7 +114,8 @@ def _keep_comparable(select: exp.Select, site: SiteTable, tables: Mapping[str, S
         if query is not None:
             inner = query.this
             other = tables[inner.args["from_"].this.name]
-            is_wanted = is_number == (inner.selects[0].name in other.numeric)
+            # Texts may write one id in several ways, so only numbers are compared.
+            is_wanted = is_number and inner.selects[0].name in other.numeric
         else:
             is_wanted = is_number == name.endswith(_NUMBERS)
         if is_wanted:

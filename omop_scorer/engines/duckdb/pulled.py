@@ -45,7 +45,10 @@ class PulledTables:
     def find(self, table: Table) -> SiteTable | None:
         """Find a table in the source. A table of counts is found with the table that it counts."""
         if table.counts is None:
-            return self._source.find(table)
+            found = self._source.find(table)
+            known = {column.name for column in table.columns}
+            # Without a column that is known, there is nothing to pull.
+            return found if found is None or known & found.columns.keys() else None
         site = self._site.get(table.counts.table)
         if site is None:
             return None
@@ -65,9 +68,10 @@ class PulledTables:
         listed = ", ".join(f"{name} {native}" for name, native in columns.items())
         with errors_as(SqlError, site.label):
             self._connection.execute(f"CREATE TABLE {relation} ({listed})")
-        if table.schema == "vocab":
-            # Several statements may return the same concept.
-            relation = f"(SELECT DISTINCT * FROM {relation})"  # noqa: S608
+        # Several statements may return the same concept.
+        distinct = "DISTINCT " if table.schema == "vocab" else ""
+        values = [f"RTRIM({n}, ' ') AS {n}" if n in site.padded else n for n in columns]
+        relation = f"(SELECT {distinct}{', '.join(values)} FROM {relation})"  # noqa: S608
         return replace(
             site, relation=relation, columns=columns, names={name: name for name in columns}
         )

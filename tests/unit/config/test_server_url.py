@@ -48,6 +48,14 @@ def test_the_password_is_taken_out(url: str, shown: str, password: str | None) -
         f"mysql+pymysql://u@h/d?passwd={SECRET}",
         f"bigquery://p/d?credentials_base64={SECRET}",
         f"jdbc:sqlserver://h:1433;user=u;password={SECRET}",
+        f"mssql+pyodbc://h;user=sa;password={SECRET}/omop",
+        f"mssql+pyodbc://u@h/d?driver=ODBC+18;PWD={SECRET}",
+        f"mssql+pyodbc://u@h/d?driver=ODBC+18%3BPWD={SECRET}",
+        f"oracle+oracledb://u@h/d?wallet_password={SECRET}",
+        f"snowflake://u@a/d?passcode={SECRET}",
+        f"snowflake://u@a/d?private_key_passphrase_path={SECRET}",
+        f"mysql+pymysql://u@h/d?init_command=SET PASSWORD='{SECRET}'",
+        f"clickhouse://u@h/d?api_key={SECRET}",
     ],
 )
 def test_what_could_hold_a_password_elsewhere_is_refused_without_it(url: str) -> None:

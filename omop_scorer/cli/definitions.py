@@ -1,7 +1,7 @@
 """Commands that show or convert definitions: render, covariates and import-concept-set."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 from rich.console import Console
@@ -32,7 +32,13 @@ def render(
         str | None,
         typer.Argument(metavar="NAME", help="SQL file, for example crp. Default: list all files."),
     ] = None,
-    dialect: Annotated[Dialect, typer.Option(help="SQL dialect to print.")] = "duckdb",
+    dialect: Annotated[
+        Dialect,
+        typer.Option(
+            metavar="DIALECT",
+            help=f"SQL dialect to print: {', '.join(get_args(Dialect))}.",
+        ),
+    ] = "duckdb",
 ) -> None:
     """Print the SQL that a run executes."""
     if name is None:

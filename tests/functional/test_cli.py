@@ -80,7 +80,7 @@ class TestHelp:
         ("run", "--config", "x.yaml", "--as-of", "31.12.2025"),
         ("run", "--config", "x.yaml", "--log-format", "xml"),
         ("synth", "--out", "x", "--persons", "0"),
-        ("render", "crp", "--dialect", "oracle"),
+        ("render", "crp", "--dialect", "db2"),
         ("score",),
         ("score", "patients.csv", "scores.csv", "--age", "50"),
         ("score", "--age", "50", "--sex", "male", "--exclude-class", "homeopathy"),

@@ -13,7 +13,6 @@ import duckdb
 import pyarrow as pa
 import pytest
 from sqlglot import exp
-from test_spark_agreement import tables_of
 
 from omop_scorer import data_model
 from omop_scorer.config import run_file as config
@@ -36,6 +35,7 @@ from omop_scorer.results import schema as results_schema
 from tests.conftest import outcome_of
 from tests.support import spark
 from tests.support.command_line import AS_OF
+from tests.support.every_case import tables_of
 
 PERSONS = 400
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_spark_agreement import differences, tables_of
 
 from tests.conftest import outcome_of
 from tests.support import spark
 from tests.support.command_line import AS_OF, assert_refused, omop_scorer
+from tests.support.every_case import differences, tables_of
 
 PERSONS = 300
 _PATIENCE = 120

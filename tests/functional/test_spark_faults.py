@@ -20,7 +20,6 @@ import psutil
 import pyarrow as pa
 import pytest
 import yaml
-from test_spark_agreement import differences, tables_of
 
 from omop_scorer import data_model
 from omop_scorer.config import run_file as config
@@ -38,6 +37,7 @@ from tests.support.command_line import (
     environment,
     log_lines,
 )
+from tests.support.every_case import differences, tables_of
 from tests.support.small_disk import fill, small_disk
 
 PERSONS = 400

@@ -47,7 +47,7 @@ unit: .venv/installed-test ## The inner loop
 # Tracing takes half as long again as the tests, so `make test` does without. These need DuckDB only.
 coverage: .venv/installed-test ## Fail if less of the code is tested than pyproject.toml asks for
 	$(BIN)/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term \
-	  tests/unit tests/covariates tests/audits tests/reference -k "not postgresql and not casts"
+	  tests/unit tests/synthetic tests/covariates tests/audits tests/reference -k "not postgresql and not casts"
 
 check: .venv/installed-check ## Linters and types
 	$(BIN)/ruff check .

@@ -375,7 +375,7 @@ def _results(truth: pd.DataFrame, lines: pd.DataFrame) -> dict[str, pd.DataFrame
 
 def _compare(written: synthetic.Summary, results: dict[str, pd.DataFrame]) -> list[str]:
     """Return what the comparison names, each difference without its numbers."""
-    file = Path(__file__).parents[2] / "support" / "truth_check.py"
+    file = Path(__file__).parents[1] / "support" / "truth_check.py"
     found = runpy.run_path(str(file))["compare"](written.truth, results)
     return [re.sub(r" differs in .*|\d+ rows expected.*|: expected .*", "", text) for text in found]
 

@@ -59,14 +59,14 @@ def without_password(url: str) -> tuple[str, str | None]:
     options = parse_qsl(parts.query, keep_blank_values=True)
     if any(_is_secret(name.strip()) for name, _ in options):
         raise ValueError("options after the question mark must not contain a password or secret")
-    # Drivers of ODBC take further settings, and passwords, after a semicolon.
-    if ";" in unquote(unquote(url.replace(parts.password or "", "", 1))):
+    scheme = "postgresql" if parts.scheme in _POSTGRESQL else parts.scheme
+    # Drivers of ODBC take further settings, and passwords, after a semicolon; libpq does not.
+    if scheme != "postgresql" and ";" in unquote(unquote(url.replace(parts.password or "", "", 1))):
         raise ValueError(_malformed())
     password = None if parts.password is None else unquote(parts.password)
     user = f"{parts.username}@" if parts.username else ""
     host_and_port = parts.netloc.rpartition("@")[2]
     query = f"?{parts.query}" if parts.query else ""
-    scheme = "postgresql" if parts.scheme in _POSTGRESQL else parts.scheme
     return f"{scheme}://{user}{host_and_port}{parts.path}{query}", password or None
 
 

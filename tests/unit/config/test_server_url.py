@@ -21,6 +21,7 @@ SECRET = "s3ntinel"
         ("postgresql://u:p@ss@h/d", "postgresql://u@h/d", "p@ss"),
         ("postgresql://u:@/d?host=/run/pg", "postgresql://u@/d?host=/run/pg", None),
         ("postgresql:///d", "postgresql:///d", None),
+        ("postgresql://a%3Bb:p%3B@h/d%3B", "postgresql://a%3Bb@h/d%3B", "p;"),
         ("postgresql://[::1]:5432/d", "postgresql://[::1]:5432/d", None),
     ],
 )

@@ -88,8 +88,8 @@ def write_report(
     minimum_cell_count: int | None = None,
 ) -> list[Path]:
     """Write the report of a run and return the files written."""
-    from omop_scorer.engines import open_results  # noqa: PLC0415
     from omop_scorer.report import write_report as write  # noqa: PLC0415
+    from omop_scorer.stores import open_results  # noqa: PLC0415
 
     threshold = config.minimum_cell_count if minimum_cell_count is None else minimum_cell_count
     with open_results(config.connections) as reader:
@@ -107,8 +107,8 @@ def runs(
     Counts are not suppressed, so show them only to people who may read the warehouse.
     """
     from omop_scorer.cli.run_tables import render_runs, runs_as_rows  # noqa: PLC0415
-    from omop_scorer.engines import open_results  # noqa: PLC0415
     from omop_scorer.results.history import list_runs  # noqa: PLC0415
+    from omop_scorer.stores import open_results  # noqa: PLC0415
 
     with open_results(results_config(config, settings).connections) as reader:
         found = list_runs(reader)
@@ -150,8 +150,8 @@ def status(
     empty cohort, or if that run is too old. Otherwise it is 0.
     """
     from omop_scorer.cli.run_tables import health_as_row, render_health  # noqa: PLC0415
-    from omop_scorer.engines import open_results  # noqa: PLC0415
     from omop_scorer.results.health import look  # noqa: PLC0415
+    from omop_scorer.stores import open_results  # noqa: PLC0415
 
     with open_results(results_config(config, settings).connections) as reader:
         now = datetime.now(UTC).replace(tzinfo=None)
@@ -178,9 +178,9 @@ def diff(
     not suppressed, so show them only to people who may read the warehouse.
     """
     from omop_scorer.cli.run_tables import render_difference  # noqa: PLC0415
-    from omop_scorer.engines import open_results  # noqa: PLC0415
     from omop_scorer.results.difference import compare  # noqa: PLC0415
     from omop_scorer.results.history import find_run  # noqa: PLC0415
+    from omop_scorer.stores import open_results  # noqa: PLC0415
 
     with open_results(results_config(config, settings).connections) as reader:
         ids = [find_run(reader, which).run_id for which in (earlier, later)]

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator
@@ -16,6 +18,10 @@ from omop_scorer.terms import EngineName
 #: Value of `cdm.url` and `results.url` that means the catalog of the Spark session.
 CATALOG = "spark"
 
+StoreName = Literal["duckdb", "folder", "postgresql", "spark"]
+
+_DUCKDB_FILE = (".duckdb", ".ddb", ".db")
+
 
 class Cdm(Location):
     """Location and format of the CDM."""
@@ -27,6 +33,11 @@ class Cdm(Location):
     date_formats: tuple[str, ...] = ()
     time_zone: str = "UTC"
     null_text: tuple[str, ...] = ("",)
+
+    @property
+    def is_pulled(self) -> bool:
+        """True if the rows of the cohort are copied before the work begins."""
+        return self.is_server or self.url == CATALOG
 
     @field_validator("time_zone")
     @classmethod
@@ -69,6 +80,22 @@ class Results(Location):
     """Location of the results."""
 
     schema_: str = Field(default="omop_scorer", alias="schema", min_length=1)
+
+    def store(self, engine: EngineName) -> StoreName:
+        """Return the kind of place that the URL names.
+
+        A path that does not exist is a folder if it ends with a slash, or if the engine is spark
+        and the name is not that of a DuckDB file; else it is a DuckDB file.
+        """
+        path = Path(self.url)
+        if self.is_server:
+            return "postgresql"
+        if self.url == CATALOG:
+            return "spark"
+        if path.is_file() or path.suffix in _DUCKDB_FILE:
+            return "duckdb"
+        is_folder = path.is_dir() or self.url.endswith("/") or engine == "spark"
+        return "folder" if is_folder else "duckdb"
 
 
 class PostgreSQL(Frozen):
@@ -123,3 +150,8 @@ class Connections:
     threads: int | None
     memory_limit: str | None
     maximum_rows: int
+
+    @property
+    def store(self) -> StoreName:
+        """The kind of place that keeps the results."""
+        return self.results.store(self.engine)

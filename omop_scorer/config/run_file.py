@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from omop_scorer.config.connections import CATALOG, Cdm, Connections, PostgreSQL, Results, Spark
+from omop_scorer.config.connections import Cdm, Connections, PostgreSQL, Results, Spark
 from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import ConceptId, Frozen, faults_of, override, read_yaml
 from omop_scorer.errors import ConfigurationError
@@ -168,64 +168,69 @@ class RunConfig(Frozen):
                 raise ValueError(
                     f"{key}.url is not a PostgreSQL server: engine postgresql needs postgresql://..."
                 )
-        if self.engine != "postgresql" and self.results.is_server:
-            raise ValueError("results.url is on a server: it needs engine: postgresql")
-        if self.engine == "spark" and self.cdm.is_server:
-            raise ValueError("cdm.url is on a server: it needs engine: duckdb or postgresql")
-        if self.cdm.is_server and self.cdm.vocabulary_url is not None:
+        if self.results.is_server and not self.results.is_postgresql:
+            raise ValueError(
+                "results.url: results are kept in a DuckDB file, a folder, a PostgreSQL database "
+                "or a Spark catalog"
+            )
+        if self.cdm.is_pulled and self.cdm.vocabulary_url is not None:
             raise ValueError(
                 "cdm.vocabulary_url: not allowed, because a server is read as one database; "
                 "use cdm.vocabulary_schema"
             )
-        if self.engine != "duckdb" and (self.threads is not None or self.memory_limit is not None):
+        if self.engine == "spark":
+            self._fits_spark()
+        return self
+
+    def _fits_spark(self) -> None:
+        if self.threads is not None or self.memory_limit is not None:
             raise ValueError(
                 "threads and memory_limit are settings of engine duckdb; "
-                f"remove them for engine {self.engine}"
+                "remove them for engine spark"
             )
-        if self.engine == "spark":
-            urls = (self.cdm.url, self.cdm.vocabulary_url, self.results.url, self.spark.scratch)
-            if any(url is not None and "://" in url for url in urls):
-                raise ValueError(
-                    "engine spark needs folders that the driver and all executors mount, or the "
-                    "word spark for the catalog; the URL of an object store is not allowed"
-                )
-            # The schema becomes the name of a folder, or the names of a catalog and a schema.
-            name = self.results.schema_
-            if "/" in name or not all(part.strip() for part in name.split(".")):
-                raise ValueError("results.schema: allowed: schema, or catalog.schema")
-        return self
+        if self.cdm.is_server:
+            raise ValueError("cdm.url is on a server: it needs engine: duckdb")
+        urls = (self.cdm.url, self.cdm.vocabulary_url, self.spark.scratch)
+        if any(url is not None and "://" in url for url in urls):
+            raise ValueError(
+                "engine spark needs folders that the driver and all executors mount, or the "
+                "word spark for the catalog; the URL of an object store is not allowed"
+            )
 
     @model_validator(mode="after")
     def _results_apart(self) -> "RunConfig":
-        if self.engine == "postgresql":
-            return self._schemas_apart()
-        if self.engine == "spark" and self.cdm.url == self.results.url == CATALOG:
-            return self._schemas_apart()
+        store, name = self.results.store(self.engine), self.results.schema_
+        if store == "postgresql" and (
+            len(name.encode()) > _LONGEST_NAME_BYTES or name.startswith("pg_")
+        ):
+            raise ValueError(
+                f"results.schema: at most {_LONGEST_NAME_BYTES} bytes are allowed, and names that "
+                "start with pg_ are reserved"
+            )
+        # The schema becomes the name of a folder, or the names of a catalog and a schema.
+        if store in ("folder", "spark") and (
+            "/" in name or not all(part.strip() for part in name.split("."))
+        ):
+            raise ValueError("results.schema: allowed: schema, or catalog.schema")
         results = Path(self.results.url)
+        if store == "duckdb" and results.stem == name:
+            raise ValueError(
+                "results.url: the file must not have the name of results.schema, "
+                "because DuckDB could not tell the two apart in a query"
+            )
+        if store in ("postgresql", "spark"):
+            schemas = (self.cdm.schema_, self.cdm.vocabulary_schema)
+            if self.cdm.url == self.results.url and name in schemas:
+                raise ValueError(
+                    "results.schema is the schema of the CDM, which a run never writes to; "
+                    "name another"
+                )
+            return self
         for url in (self.cdm.url, self.cdm.vocabulary_url):
             if url is not None and not is_server(url) and _is_same(Path(url), results):
                 raise ValueError(
                     "results.url is the CDM, which a run never writes to; name another location"
                 )
-        if self.engine == "duckdb" and results.stem == self.results.schema_:
-            raise ValueError(
-                "results.url: the file must not have the name of results.schema, "
-                "because DuckDB could not tell the two apart in a query"
-            )
-        return self
-
-    def _schemas_apart(self) -> "RunConfig":
-        name = self.results.schema_
-        if len(name.encode()) > _LONGEST_NAME_BYTES or name.startswith("pg_"):
-            raise ValueError(
-                f"results.schema: at most {_LONGEST_NAME_BYTES} bytes are allowed, and names that "
-                "start with pg_ are reserved"
-            )
-        schemas = (self.cdm.schema_, self.cdm.vocabulary_schema)
-        if self.cdm.url == self.results.url and self.results.schema_ in schemas:
-            raise ValueError(
-                "results.schema is the schema of the CDM, which a run never writes to; name another"
-            )
         return self
 
     @property
@@ -280,14 +285,11 @@ def load_for_readers(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         As for `load`.
     """
     document, problems = _read(path, overrides)
-    results = document.get("results")
-    url = results.get("url") if isinstance(results, dict) else None
-    on_server = isinstance(url, str) and is_server(url)
-    if document.get("engine") != "spark":
-        document["engine"] = "postgresql" if on_server else "duckdb"
-    document["cdm"] = {"url": "postgresql://not-opened/" if on_server else "not opened"}
-    if document["engine"] != "duckdb":
+    if document.get("engine") == "spark":
         document |= dict.fromkeys(("threads", "memory_limit"))
+    else:
+        document["engine"] = "duckdb"
+    document["cdm"] = {"url": "not opened"}
     return _validated(path, document, problems)
 
 

@@ -13,12 +13,12 @@ from omop_scorer import sql, terms
 from omop_scorer.config.run_file import Audit, Cohort, RunConfig
 from omop_scorer.data_model import data_model
 from omop_scorer.disclosure import coded
-from omop_scorer.engines.base import ResultsReader
 from omop_scorer.model.card import ModelCard
 from omop_scorer.model.load import load_model, shipped_models
 from omop_scorer.model.subgroups import label_set
 from omop_scorer.results.difference import PatientDifference, compare
 from omop_scorer.results.history import Run
+from omop_scorer.stores.base import ResultsReader
 
 _PERSON_COLUMNS = {"person_id", "subject_id"}
 

@@ -1,10 +1,8 @@
-"""Interface to a database. The rest of the program knows engines only by these two classes."""
+"""Interface to an engine. The rest of the program knows engines only by this class."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import pyarrow as pa
 from sqlglot import exp
@@ -12,8 +10,7 @@ from sqlglot import exp
 from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.sources.statement import Ids
 from omop_scorer.sql import Schemas
-
-Parameters = Mapping[str, object]
+from omop_scorer.stores.base import Parameters, Writer
 
 Work = Callable[[pa.RecordBatch], tuple[Mapping[str, pa.Table], Any]]
 
@@ -25,12 +22,12 @@ It returns the rows to append, by logical table name such as `results.counterfac
 
 
 class Engine(ABC):
-    """Open connection to a CDM and, in a run, to its results.
+    """Open connection to a CDM, and the work tables of a run.
 
-    Queries are sqlglot trees over the logical schemas `cdm`, `vocab`, `work` and `results`. The
-    engine renames the schemas and renders its own dialect. It never changes the tree of a .sql
-    file, but it may change any other tree that it is given. Parameters are bound by name. A failed
-    query raises SqlError, whose message never repeats a patient's value.
+    Queries are sqlglot trees over the logical schemas `cdm`, `vocab` and `work`. The engine renames
+    the schemas and renders its own dialect. It never changes the tree of a .sql file, but it may
+    change any other tree that it is given. Parameters are bound by name. A failed query raises
+    SqlError, whose message never repeats a patient's value.
     """
 
     name: ClassVar[str]
@@ -106,20 +103,33 @@ class Engine(ABC):
         """Return all rows of a query whose result is small."""
 
     @abstractmethod
-    def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a query in batches; other statements may run between two batches."""
+    def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query in batches of the size that the run file sets.
 
-    def map_batches(self, query: exp.Expr, batch_size: int, work: Work) -> Iterator[Any]:
+        Other statements may run between two batches.
+        """
+
+    def copy(self, query: exp.Expr, parameters: Parameters, writer: Writer, table: str) -> None:
+        """Append the rows of a query to a table of the results."""
+        writer.append(table, self.stream(query, parameters))
+
+    def map_batches(
+        self, query: exp.Expr, work: Work, writer: Writer | None = None
+    ) -> Iterator[Any]:
         """Apply `work` to the rows of a query in batches, append its rows and yield its counts.
 
-        By default `work` runs in this process. An engine that can run it beside the data
-        overrides this method.
+        Rows of results go to `writer`, which work tables alone do not need. By default `work` runs
+        in this process. An engine that can run it beside the data overrides this method.
         """
-        for batch in self.stream(query, batch_size):
+        for batch in self.stream(query, {}):
             tables, counts = work(batch)
             for name, rows in tables.items():
                 schema, _, table = name.partition(".")
-                (self.load if schema == "work" else self.append)(table, rows)
+                if schema == "work":
+                    self.load(table, rows)
+                else:
+                    assert writer is not None
+                    writer.append(table, rows.to_batches())
             yield counts
 
     @abstractmethod
@@ -127,73 +137,5 @@ class Engine(ABC):
         """Return a query in the engine's SQL and its query plan, without running it."""
 
     @abstractmethod
-    def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
-        """Run a statement on the results schema; an INSERT may select from `work`."""
-
-    @abstractmethod
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Append an Arrow table to `results.<table>`, by column name."""
-
-    @abstractmethod
-    def has_results(self) -> bool:
-        """Return True if the results schema exists."""
-
-    @abstractmethod
-    def create_results_schema(self) -> None:
-        """Create an empty results schema."""
-
-    @abstractmethod
-    def transaction(self) -> AbstractContextManager[None]:
-        """Commit everything written to the results inside the block, or nothing of it.
-
-        An engine without transactions writes at once; readers see only COMPLETE runs.
-        """
-
-    @abstractmethod
     def close(self) -> None:
-        """Release the connection and its locks, and remove the work tables."""
-
-
-class ResultsReader(ABC):
-    """Read-only access to results. It opens no CDM, takes no run lock and creates no results.
-
-    Queries are sqlglot trees over the logical schema `results`, as in Engine. Close the reader
-    soon, because no run can open a DuckDB results file while another process reads it.
-    """
-
-    where: str
-    """Location of the results as the run file gives it, for messages."""
-
-    @abstractmethod
-    def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
-        """Return all rows of a query as an Arrow table.
-
-        Raises
-        ------
-        SqlError
-        """
-
-    @abstractmethod
-    def tables(self) -> set[str]:
-        """Return the names of the tables and views of the results schema, in lower case."""
-
-    @abstractmethod
-    def is_run_under_way(self) -> bool:
-        """Return True if a run holds the lock on these results now."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close the connection."""
-
-    def __enter__(self) -> Self:
-        """Return this reader."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the reader, also after an error."""
-        self.close()
+        """Close the connection and remove the work tables."""

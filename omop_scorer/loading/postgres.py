@@ -10,8 +10,8 @@ from sqlglot import exp
 from omop_scorer.cdm.ddl import Column
 from omop_scorer.config.connections import Connections
 from omop_scorer.connections.postgres import Connection, quoted
-from omop_scorer.engines.postgres.bulk import copy_in
 from omop_scorer.errors import CdmError
+from omop_scorer.stores.postgres.copy import copy_in
 
 _TYPES = {
     "integer": "INTEGER",
@@ -76,10 +76,7 @@ class CdmLoader:
         )
         with self._connection.errors_as(CdmError, f"{self.where}: {target}"):
             self._connection.execute(f"CREATE TABLE {target} ({declared})")
-            n_rows = 0
-            for batch in batches:
-                copy_in(self._connection.driver, target, pa.Table.from_batches([batch]))
-                n_rows += batch.num_rows
+            n_rows = copy_in(self._connection.driver, target, batches)
             has_key = self._add_key(target, table, columns)
             names = {column.name for column in columns}
             for group in _INDEXES:

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from omop_scorer.engines.duckdb.session import arrow_batches, connected, errors_as
+from omop_scorer.connections.duckdb import arrow_batches, connected, errors_as
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.errors import CdmError
 

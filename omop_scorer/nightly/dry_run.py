@@ -1,26 +1,24 @@
-"""The engine of a dry run: it shows each query with its plan, runs it, and writes no results."""
+"""A dry run: its engine shows each query with its plan, and its writer only counts rows."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyarrow as pa
 from sqlglot import exp
 
 from omop_scorer.cdm.tables import SiteTable, Table
-from omop_scorer.engines.base import Engine, Parameters
-from omop_scorer.errors import ResultsError
+from omop_scorer.engines.base import Engine
 from omop_scorer.sources.statement import Ids
+from omop_scorer.stores.base import Parameters, Writer
 
 
 class DryRunEngine(Engine):
-    """A wrapper that reads the CDM through another engine and only counts what a run would write.
+    """A wrapper that shows what another engine does.
 
     Parameters
     ----------
     engine
-        The engine to wrap, opened without results.
+        The engine to wrap.
     say
         Receives text that is valid SQL as a whole: each query in the dialect of the engine, and in
         comments its parameters, its plan and its number of rows.
@@ -29,8 +27,6 @@ class DryRunEngine(Engine):
     def __init__(self, engine: Engine, say: Callable[[str], None]) -> None:
         self._engine, self._say = engine, say
         self.schemas, self.site, self.table_names = engine.schemas, engine.site, engine.table_names
-        self.rows_to_write: Counter[str] = Counter()
-        """Rows that a run would append, by results table."""
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -93,46 +89,22 @@ class DryRunEngine(Engine):
         self._say(f"-- rows: {len(rows):,}\n")
         return rows
 
-    def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
+    def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
         """Show the query and yield its rows."""
-        self._show("one row per patient, to be scored", query, {})
-        return self._engine.stream(query, batch_size)
+        self._show("one row per patient, to be scored", query, parameters)
+        return self._engine.stream(query, parameters)
+
+    def copy(self, query: exp.Expr, parameters: Parameters, writer: Writer, table: str) -> None:
+        """Count the rows instead of copying them."""
+        assert isinstance(writer, CountingWriter)
+        rows = exp.alias_(exp.Subquery(this=query), "rows_to_write", table=True)
+        counting = exp.select(exp.Count(this=exp.Star())).from_(rows)
+        ((n_rows,),) = self._engine.fetch(counting, parameters)
+        writer.rows_to_write[table] += int(str(n_rows))
 
     def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
         """Delegate to the wrapped engine."""
         return self._engine.explain(query, parameters)
-
-    def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
-        """Count the rows that an INSERT would copy from the work area to the results.
-
-        Raises
-        ------
-        ResultsError
-            The statement is not an INSERT with a column list, so it would change the results.
-        """
-        if not isinstance(statement, exp.Insert) or not isinstance(statement.this, exp.Schema):
-            self._refuse()
-        rows = exp.alias_(exp.Subquery(this=statement.expression), "rows_to_write", table=True)
-        counting = exp.select(exp.Count(this=exp.Star())).from_(rows)
-        ((n_rows,),) = self._engine.fetch(counting, parameters)
-        self.rows_to_write[statement.this.this.name] += int(str(n_rows))
-
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Count the rows instead of appending them."""
-        self.rows_to_write[table] += rows.num_rows
-
-    def has_results(self) -> bool:
-        """Refuse: a dry run does not open the results."""
-        self._refuse()
-
-    def create_results_schema(self) -> None:
-        """Refuse: a dry run creates nothing."""
-        self._refuse()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Do nothing: a dry run has nothing to commit or roll back."""
-        yield
 
     def close(self) -> None:
         """Close the wrapped engine."""
@@ -146,5 +118,14 @@ class DryRunEngine(Engine):
         ]
         self._say("\n".join([*lines, f"{text};", *(f"--   {line}" for line in plan.splitlines())]))
 
-    def _refuse(self) -> NoReturn:
-        raise ResultsError("a dry run neither reads nor writes the results")
+
+class CountingWriter(Writer):
+    """A writer that counts the rows that it is given, and keeps none of them."""
+
+    def __init__(self) -> None:
+        self.rows_to_write: Counter[str] = Counter()
+        """Rows that a run would append, by results table."""
+
+    def append(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
+        """Count the rows."""
+        self.rows_to_write[table] += sum(batch.num_rows for batch in batches)

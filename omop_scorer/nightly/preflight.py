@@ -8,7 +8,7 @@ from typing import Literal
 from omop_scorer.config.definitions import Definitions, load_definitions
 from omop_scorer.config.run_file import RunConfig
 from omop_scorer.config.site_sets import site_concept_sets
-from omop_scorer.engines import open_engine, try_results
+from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError, OmopScorerError
 from omop_scorer.journal import Journal
@@ -19,6 +19,7 @@ from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.quality import fetch_quality
+from omop_scorer.stores import try_store
 
 Severity = Literal["error", "warning", "note"]
 
@@ -74,7 +75,7 @@ def check(config: RunConfig, journal: Journal) -> Findings:
         _results(config, findings)
     try:
         with journal.step("connect"):
-            engine = open_engine(config.connections, with_results=False)
+            engine = open_engine(config.connections)
     except OmopScorerError as error:
         findings.fail(error)
         return findings
@@ -111,7 +112,7 @@ def _files(config: RunConfig, findings: Findings) -> Definitions | None:
 def _results(config: RunConfig, findings: Findings) -> None:
     """Prove the right to write by taking the run lock and releasing it."""
     try:
-        version = try_results(config.connections)
+        version = try_store(config.connections)
         refuse_newer(version)
     except OmopScorerError as error:
         findings.fail(error)

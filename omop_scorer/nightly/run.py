@@ -1,6 +1,7 @@
 """The nightly run, in order. Start here to see how the parts of the package work together."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -10,10 +11,9 @@ import pyarrow as pa
 from omop_scorer import data_model
 from omop_scorer.config.definitions import Definitions
 from omop_scorer.engines import open_engine
-from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError
 from omop_scorer.journal import Journal
-from omop_scorer.nightly.dry_run import DryRunEngine
+from omop_scorer.nightly.dry_run import CountingWriter, DryRunEngine
 from omop_scorer.nightly.reconciliation import reconcile
 from omop_scorer.nightly.retries import CONNECT, retrying
 from omop_scorer.results import runs
@@ -30,6 +30,8 @@ from omop_scorer.staging.covariates import stage_covariates
 from omop_scorer.staging.matrix import matrix_query
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.quality import Quality, cohort_warnings, fetch_quality
+from omop_scorer.stores import open_store
+from omop_scorer.stores.base import Store, Writer
 from omop_scorer.terms import INPUT, UNCASTABLE_PREFIX
 
 #: Run id in the rows that a dry run counts but does not write.
@@ -104,15 +106,14 @@ def dry_run(definitions: Definitions, journal: Journal, say: Callable[[str], Non
         As for `run_night`.
     """
     with journal.step(CONNECT):
-        engine = DryRunEngine(open_engine(definitions.config.connections, with_results=False), say)
-    try:
+        engine = DryRunEngine(open_engine(definitions.config.connections), say)
+    writer = CountingWriter()
+    with closing(engine):
         night = Night(engine, definitions, _as_of(definitions), journal)
-        summary = _score_and_publish(night, _NO_RUN, _stage(night, _open_cdm(night)))
-    finally:
-        engine.close()
+        summary = _score_and_publish(night, writer, _NO_RUN, _stage(night, _open_cdm(night)))
     say("-- rows that a run would write")
     for table in data_model.run_tables():
-        say(f"-- {table}: {engine.rows_to_write[table]:,}")
+        say(f"-- {table}: {writer.rows_to_write[table]:,}")
     return replace(summary, run_id=None)
 
 
@@ -131,47 +132,48 @@ class _Attempts:
     """Summary of an attempt that failed during its commit: the commit may have succeeded."""
 
     def run(self) -> RunSummary:
-        with self.journal.step(CONNECT):
-            engine = open_engine(self.definitions.config.connections, with_results=True)
-        try:
+        connections = self.definitions.config.connections
+        with ExitStack() as stack:
+            with self.journal.step(CONNECT):
+                engine = stack.enter_context(closing(open_engine(connections)))
+                store = stack.enter_context(closing(open_store(connections)))
             with self.journal.step("results schema"):
-                migrate(engine)
-                if self._is_published(engine):
+                migrate(store)
+                if self._is_published(store):
                     assert self.answer is not None
                     return self.answer
-                for run_id in runs.clear_unfinished(engine):
+                for run_id in runs.clear_unfinished(store):
                     self.journal.warn(
                         f"run {run_id} was interrupted before its end; its rows have been removed"
                     )
-            return self._score(Night(engine, self.definitions, self.as_of, self.journal))
-        finally:
-            engine.close()
+            night = Night(engine, self.definitions, self.as_of, self.journal)
+            return self._score(night, store)
 
-    def _score(self, night: Night) -> RunSummary:
-        engine, journal = night.engine, night.journal
+    def _score(self, night: Night, store: Store) -> RunSummary:
+        journal = night.journal
+        begin = partial(runs.begin, store, night.definitions, night.as_of, night.engine.name)
         try:
             cdm = _open_cdm(night)
         except BaseException as error:
-            run_id = runs.begin(engine, night.definitions, night.as_of, {})
-            runs.record_failure(engine, run_id, journal.current, error)
+            runs.record_failure(store, begin({}), journal.current, error)
             raise
-        run_id = runs.begin(engine, night.definitions, night.as_of, cdm.release)
+        run_id = begin(cdm.release)
         try:
             staged = _stage(night, cdm)
-            with engine.transaction():
-                self.answer = _score_and_publish(night, run_id, staged)
+            with store.transaction():
+                self.answer = _score_and_publish(night, store, run_id, staged)
                 if night.config.keep_person_level_runs is not None:
                     with journal.step("retention"):
-                        runs.retain(engine, night.config.keep_person_level_runs, run_id)
+                        runs.retain(store, night.config.keep_person_level_runs, run_id)
         except BaseException as error:
-            runs.record_failure(engine, run_id, journal.current, error)
+            runs.record_failure(store, run_id, journal.current, error)
             raise
         return self.answer
 
-    def _is_published(self, engine: Engine) -> bool:
+    def _is_published(self, store: Store) -> bool:
         if self.answer is None or self.answer.run_id is None:
             return False
-        return runs.is_complete(engine, self.answer.run_id)
+        return runs.is_complete(store, self.answer.run_id)
 
 
 @dataclass(frozen=True)
@@ -245,17 +247,15 @@ def _refuse_small_cohort(night: Night, n_cohort: int) -> None:
         )
 
 
-def _score_and_publish(night: Night, run_id: int, staged: _Staged) -> RunSummary:
+def _score_and_publish(night: Night, writer: Writer, run_id: int, staged: _Staged) -> RunSummary:
     """Score, audit, write, reconcile, and set COMPLETE; the caller commits all of it or nothing."""
-    tally = _score(night, run_id, staged.n_to_score)
+    tally = _score(night, writer, run_id, staged.n_to_score)
     stage_audits(night)
     with night.step("write"):
-        audits = _write(night, run_id, staged.quality, tally)
+        audits = _write(night, writer, run_id, staged.quality, tally)
     with night.step("publish"):
         reconcile(night.definitions, staged.attrition, tally, staged.quality, audits)
-        runs.publish(
-            night.engine, run_id, staged.n_cohort, tally.n, "; ".join(night.journal.warnings)
-        )
+        runs.publish(writer, run_id, staged.n_cohort, tally.n, "; ".join(night.journal.warnings))
     return RunSummary(
         run_id=run_id,
         as_of=night.as_of,
@@ -269,7 +269,7 @@ def _score_and_publish(night: Night, run_id: int, staged: _Staged) -> RunSummary
     )
 
 
-def _score(night: Night, run_id: int, n_to_score: int) -> Tally:
+def _score(night: Night, writer: Writer, run_id: int, n_to_score: int) -> Tally:
     """Stream one row per patient through the kernel: write the scores, return the counts."""
     tally = Tally(night.model)
     with night.step("score") as step:
@@ -281,22 +281,25 @@ def _score(night: Night, run_id: int, n_to_score: int) -> Tally:
             run_id=run_id,
         )
         query = matrix_query(night.model)
-        for counted in night.engine.map_batches(query, night.config.batch_size, work):
+        for counted in night.engine.map_batches(query, work, writer):
             tally.update(counted)
             night.journal.advance(tally.n, n_to_score)
         step.rows = tally.n
     return tally
 
 
-def _write(night: Night, run_id: int, quality: Quality, tally: Tally) -> Audits:
+def _write(night: Night, writer: Writer, run_id: int, quality: Quality, tally: Tally) -> Audits:
     """Append every table except the scores, which are already written; return the audits."""
     for table in _STAGED_RESULTS:
-        runs.append_staged(night.engine, table, run_id)
-    night.engine.append("covariate_quality", _quality_rows(run_id, quality))
-    night.engine.append("run_cohort_definition", cohort_definitions(night.definitions, run_id))
+        night.engine.copy(runs.staged_rows(table), {"run_id": run_id}, writer, table)
     audits = fetch_audits(night)
-    for table, rows in (*arrow_tables(audits, run_id), *tally.tables(run_id)):
-        night.engine.append(table, rows)
+    for table, rows in (
+        ("covariate_quality", _quality_rows(run_id, quality)),
+        ("run_cohort_definition", cohort_definitions(night.definitions, run_id)),
+        *arrow_tables(audits, run_id),
+        *tally.tables(run_id),
+    ):
+        writer.append(table, rows.to_batches())
     return audits
 
 

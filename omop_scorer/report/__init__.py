@@ -5,9 +5,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from omop_scorer.engines.base import ResultsReader
 from omop_scorer.errors import ResultsError
 from omop_scorer.results.history import find_run
+from omop_scorer.stores.base import ResultsReader
 
 __all__ = ["write_report"]
 

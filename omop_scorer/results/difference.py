@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from omop_scorer.engines.base import ResultsReader
 from omop_scorer.results.history import Run, list_runs, read_file, run_of
+from omop_scorer.stores.base import ResultsReader
 
 #: Columns of `scoring_run` that describe what a run is based on besides its configuration.
 PROVENANCE = (

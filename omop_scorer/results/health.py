@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from omop_scorer.engines.base import ResultsReader
 from omop_scorer.results.history import Run, list_runs
+from omop_scorer.stores.base import ResultsReader
 
 
 @dataclass(frozen=True)

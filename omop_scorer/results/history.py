@@ -9,9 +9,9 @@ from datetime import date, datetime
 from typing import Any
 
 from omop_scorer import sql
-from omop_scorer.engines.base import ResultsReader
 from omop_scorer.errors import ConfigurationError, ResultsError
 from omop_scorer.results.schema import refuse_newer
+from omop_scorer.stores.base import ResultsReader
 
 _RUN_FIRST = "start a run first, with: omop-scorer run"
 

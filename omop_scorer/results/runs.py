@@ -14,18 +14,18 @@ from sqlglot import exp
 from omop_scorer import __version__, sql
 from omop_scorer.config.definitions import Definitions
 from omop_scorer.data_model import arrow_schema, person_level_tables, run_tables
-from omop_scorer.engines.base import Engine
 from omop_scorer.errors import OmopScorerError
+from omop_scorer.stores.base import Store, Writer
 from omop_scorer.terms import COMPLETE, FAILED, RUNNING
 
 
-def clear_unfinished(engine: Engine) -> list[int]:
+def clear_unfinished(store: Store) -> list[int]:
     """Remove the rows of runs that are not COMPLETE; return the ids of those that were RUNNING.
 
     The caller holds the run lock, so a run that is still RUNNING was interrupted. It is recorded as
     FAILED.
     """
-    rows = engine.fetch(
+    rows = store.fetch(
         sql.parse(
             "SELECT run_id, MAX(CASE WHEN status = 'FAILED' THEN 1 ELSE 0 END) AS has_failed "
             "FROM results.scoring_run_status GROUP BY run_id "
@@ -34,22 +34,21 @@ def clear_unfinished(engine: Engine) -> list[int]:
         {},
     )
     dead = [int(str(run_id)) for run_id, has_failed in rows if not has_failed]
-    if rows:
-        is_unfinished = exp.column("run_id").isin(*(int(str(run_id)) for run_id, _ in rows))
+    if unfinished := [int(str(run_id)) for run_id, _ in rows]:
         for table in run_tables():
-            engine.execute(exp.delete(exp.table_(table, db="results"), is_unfinished), {})
+            store.remove(table, unfinished)
     for run_id in dead:
-        record_status(engine, run_id, FAILED, message="the run was interrupted before its end")
+        record_status(store, run_id, FAILED, message="the run was interrupted before its end")
     return dead
 
 
-def retain(engine: Engine, n_runs: int, run_id: int) -> None:
+def retain(store: Store, n_runs: int, run_id: int) -> None:
     """Remove person-level rows of all runs except `run_id` and the latest `n_runs`; counts stay.
 
     The latest runs are the COMPLETE runs in the order of the view `latest_run`. `run_id`, the run
     that has just ended, is kept even if it is a backfill of an old night and not among them.
     """
-    rows = engine.fetch(
+    rows = store.fetch(
         sql.parse(
             "SELECT r.run_id FROM results.scoring_run AS r "
             "INNER JOIN results.scoring_run_status AS s ON s.run_id = r.run_id "
@@ -60,17 +59,14 @@ def retain(engine: Engine, n_runs: int, run_id: int) -> None:
     ordered = [int(str(row[0])) for row in rows]
     kept = {*ordered[:n_runs], run_id}
     for table in person_level_tables():
-        present = engine.fetch(sql.parse(f"SELECT DISTINCT run_id FROM results.{table}"), {})  # noqa: S608
-        for old in sorted({int(str(row[0])) for row in present} - kept):
-            engine.execute(
-                sql.parse(f"DELETE FROM results.{table} WHERE run_id = :run_id"),  # noqa: S608
-                {"run_id": old},
-            )
+        present = store.fetch(sql.parse(f"SELECT DISTINCT run_id FROM results.{table}"), {})  # noqa: S608
+        if old := sorted({int(str(row[0])) for row in present} - kept):
+            store.remove(table, old)
 
 
-def is_complete(engine: Engine, run_id: int) -> bool:
+def is_complete(store: Store, run_id: int) -> bool:
     """Return True if the run has been published."""
-    rows = engine.fetch(
+    rows = store.fetch(
         sql.parse(
             "SELECT 1 AS one FROM results.scoring_run_status "
             "WHERE run_id = :run_id AND status = 'COMPLETE'"
@@ -80,34 +76,38 @@ def is_complete(engine: Engine, run_id: int) -> bool:
     return bool(rows)
 
 
-def new_run_id(engine: Engine, started_at: datetime) -> int:
+def new_run_id(store: Store, started_at: datetime) -> int:
     """Return the run id for a start time in UTC: yyyymmddHHMMSS and hundredths of a second.
 
     It is raised if necessary, so that it is always greater than every existing run id.
     """
     proposed = int(f"{started_at:%Y%m%d%H%M%S}{started_at.microsecond // 10_000:02d}")
-    rows = engine.fetch(
+    rows = store.fetch(
         sql.parse("SELECT COALESCE(MAX(run_id), 0) AS run_id FROM results.scoring_run"), {}
     )
     return max(proposed, int(str(rows[0][0])) + 1)
 
 
 def begin(
-    engine: Engine, definitions: Definitions, as_of: date, release: Mapping[str, object]
+    store: Store,
+    definitions: Definitions,
+    as_of: date,
+    engine: str,
+    release: Mapping[str, object],
 ) -> int:
     """Append a run with its provenance and the status RUNNING; return the run id.
 
-    `release` maps the columns of `scoring_run` that describe the CDM to their values; it may be
-    empty.
+    `engine` names the engine that does the work. `release` maps the columns of `scoring_run` that
+    describe the CDM to their values; it may be empty.
     """
     config, started_at = definitions.config, utc_now()
-    run_id = new_run_id(engine, started_at)
+    run_id = new_run_id(store, started_at)
     row = {
         "run_id": run_id,
         "as_of_date": as_of,
         "started_at": started_at,
         "tool_version": __version__,
-        "engine": engine.name,
+        "engine": engine,
         "model_id": definitions.model.card.id,
         "model_sha256": definitions.model.sha256,
         "config_sha256": config.sha256,
@@ -116,20 +116,20 @@ def begin(
         **release,
         "config_json": config.to_json(),
     }
-    with engine.transaction():
-        record_run(engine, row)
-        record_status(engine, run_id, RUNNING)
+    with store.transaction():
+        record_run(store, row)
+        record_status(store, run_id, RUNNING)
     return run_id
 
 
-def publish(engine: Engine, run_id: int, n_cohort: int, n_scored: int, warnings: str) -> None:
+def publish(writer: Writer, run_id: int, n_cohort: int, n_scored: int, warnings: str) -> None:
     """Append the status COMPLETE, which makes the run visible to readers."""
     record_status(
-        engine, run_id, COMPLETE, n_cohort=n_cohort, n_scored=n_scored, message=warnings or None
+        writer, run_id, COMPLETE, n_cohort=n_cohort, n_scored=n_scored, message=warnings or None
     )
 
 
-def record_failure(engine: Engine, run_id: int, step: str, error: BaseException) -> None:
+def record_failure(store: Store, run_id: int, step: str, error: BaseException) -> None:
     """Append the status FAILED, unless the run is COMPLETE.
 
     If this cannot be written either, the next run finds this one RUNNING and records the failure.
@@ -138,19 +138,20 @@ def record_failure(engine: Engine, run_id: int, step: str, error: BaseException)
     # A driver may refuse the first statement after one that a signal interrupted, so we try twice.
     for _ in range(2):
         with suppress(OmopScorerError):
-            if not is_complete(engine, run_id):
+            if not is_complete(store, run_id):
                 message = f"step {step}: {'; '.join(problems)}"
-                record_status(engine, run_id, FAILED, message=message)
+                record_status(store, run_id, FAILED, message=message)
             return
 
 
-def record_run(engine: Engine, row: dict[str, object]) -> None:
+def record_run(writer: Writer, row: dict[str, object]) -> None:
     """Append the row of `scoring_run`."""
-    engine.append("scoring_run", pa.Table.from_pylist([row], schema=arrow_schema("scoring_run")))
+    batch = pa.RecordBatch.from_pylist([row], schema=arrow_schema("scoring_run"))
+    writer.append("scoring_run", [batch])
 
 
 def record_status(
-    engine: Engine,
+    writer: Writer,
     run_id: int,
     status: str,
     *,
@@ -168,17 +169,14 @@ def record_status(
         "message": message,
     }
     schema = arrow_schema("scoring_run_status")
-    engine.append("scoring_run_status", pa.Table.from_pylist([row], schema=schema))
+    writer.append("scoring_run_status", [pa.RecordBatch.from_pylist([row], schema=schema)])
 
 
-def append_staged(engine: Engine, table: str, run_id: int) -> None:
-    """Append `work.<table>` to `results.<table>` under a run id."""
+def staged_rows(table: str) -> exp.Expr:
+    """Return the query that gives `work.<table>` the run id of the parameter `run_id`."""
     columns = [name for name in arrow_schema(table).names if name != "run_id"]
-    query = exp.select(
-        exp.alias_(exp.cast(exp.Placeholder(this="run_id"), "BIGINT"), "run_id"), *columns
-    ).from_(exp.table_(table, db="work"))
-    statement = exp.insert(query, exp.table_(table, db="results"), columns=["run_id", *columns])
-    engine.execute(statement, {"run_id": run_id})
+    run_id = exp.alias_(exp.cast(exp.Placeholder(this="run_id"), "BIGINT"), "run_id")
+    return exp.select(run_id, *columns).from_(exp.table_(table, db="work"))
 
 
 def utc_now() -> datetime:

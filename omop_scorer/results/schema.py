@@ -1,12 +1,18 @@
 """Creation and migration of the results schema."""
 
+import pyarrow as pa
+
 from omop_scorer import __version__, sql
-from omop_scorer.engines.base import Engine
 from omop_scorer.errors import ResultsError
 from omop_scorer.results.runs import utc_now
+from omop_scorer.stores.base import Store
+
+_VERSION = pa.schema(
+    [("version", pa.int32()), ("tool_version", pa.string()), ("applied_at", pa.timestamp("us"))]
+)
 
 
-def migrate(engine: Engine) -> None:
+def migrate(store: Store) -> None:
     """Migrate the results schema to the version of this release, creating it if necessary.
 
     Raises
@@ -15,32 +21,29 @@ def migrate(engine: Engine) -> None:
         The schema was written by a newer release, or has other tables with these names.
     """
     names = migrations()
-    with engine.transaction():
-        if not engine.has_results():
-            engine.create_results_schema()
-        engine.execute(
+    with store.transaction():
+        if not store.has_schema():
+            store.create_schema()
+        store.define(
             sql.parse(
                 "CREATE TABLE IF NOT EXISTS results.schema_version "
                 "(version INTEGER NOT NULL, tool_version VARCHAR NOT NULL, "
                 "applied_at TIMESTAMP NOT NULL)"
-            ),
-            {},
+            )
         )
-        rows = engine.fetch(
+        rows = store.fetch(
             sql.parse("SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version"), {}
         )
         version = int(str(rows[0][0]))
         refuse_newer(version)
         for number, name in enumerate(names[version:], start=version + 1):
             for statement in sql.find(name).statements():
-                engine.execute(statement, {})
-            engine.execute(
-                sql.parse("INSERT INTO results.schema_version VALUES (:version, :tool, :at)"),
-                {"version": number, "tool": __version__, "at": utc_now()},
-            )
+                store.define(statement)
+            row = {"version": number, "tool_version": __version__, "applied_at": utc_now()}
+            store.append("schema_version", [pa.RecordBatch.from_pylist([row], _VERSION)])
         if version < len(names):
             for statement in sql.find("results/views").statements():
-                engine.execute(statement, {})
+                store.define(statement)
 
 
 def refuse_newer(version: int) -> None:

@@ -50,7 +50,7 @@ def stage_audits(night: Night) -> None:
         with at_index.step("score") as step:
             prefer = partial(_prefer, model=night.model, uncertainty=night.config.uncertainty)
             query = matrix_query(night.model, at_index.prefix)
-            step.rows = sum(night.engine.map_batches(query, night.config.batch_size, prefer))
+            step.rows = sum(night.engine.map_batches(query, prefer))
 
 
 def _prefer(

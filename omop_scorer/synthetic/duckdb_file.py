@@ -10,7 +10,7 @@ from typing import Any, Self
 import duckdb
 
 from omop_scorer.cdm.ddl import Column
-from omop_scorer.engines.duckdb.session import attach
+from omop_scorer.connections.duckdb import attach
 
 
 @contextmanager

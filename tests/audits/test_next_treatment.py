@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.support.answers import ANSWERERS, answer
-from tests.support.spec import ENGINES, read_cdm, run
+from tests.support.spec import read_cdm, run
 
 # 1151789 etanercept, 19041065 golimumab, 42904205 tofacitinib, 2000011 a product of infliximab.
 DRUG_EXPOSURE = """
@@ -217,9 +217,8 @@ def test_a_setting(settings, case, pair, answerer, tmp_path):
     assert {key: n for key, n in counts.items() if key[0] != "all"} == ({pair: 1} if pair else {})
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_the_headline_is_the_share_not_given_an_anti_il12_23_next(engine, tmp_path):
-    done = run(engine, tmp_path, cdm())
+def test_the_headline_is_the_share_not_given_an_anti_il12_23_next(tmp_path):
+    done = run(tmp_path, cdm())
     rows = done.rows(
         "SELECT index_rule, index_classes, denominator, n_not_anti_il12_23, n_population, share "
         "FROM latest_next_treatment_headline WHERE population = 'all'"

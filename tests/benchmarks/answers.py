@@ -26,7 +26,7 @@ def keep(folder: Path, settings: Sequence[str]) -> None:
     from sqlglot import exp
 
     from omop_scorer.config import run_file as config
-    from omop_scorer.engines import open_results
+    from omop_scorer.stores import open_results
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.spec import ENGINES, Record, imputed, read_cdm, run
+from tests.support.spec import Record, imputed, read_cdm, run
 
 PERSON = """
 case            | gender | year | month | day
@@ -60,9 +60,8 @@ BY_DATE = {
 BY_YEAR = {case: computed(n) for n, case in enumerate(BY_DATE, start=101)} | {"year before": NONE}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("rule", "expected"), [("date", BY_DATE), ("year", BY_YEAR)])
-def test_adult_height(engine, tmp_path, rule, expected):
+def test_adult_height(tmp_path, rule, expected):
     cdm = read_cdm(person=PERSON, measurement=WITH_WEIGHT)
-    done = run(engine, tmp_path, cdm, {"cohort": {"age_rule": rule}})
+    done = run(tmp_path, cdm, {"cohort": {"age_rule": rule}})
     assert done.covariate("bmi") == cdm.expect(expected)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.spec import AS_OF, ENGINES, read_cdm, run
+from tests.support.spec import AS_OF, read_cdm, run
 
 # The as-of date is 2024-03-01, so the year difference holds from 1 March back, and one less after.
 LEAP_YEAR = """
@@ -104,7 +104,6 @@ BY_YEAR = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("persons", "as_of", "rule", "expected"),
     [
@@ -116,9 +115,9 @@ BY_YEAR = {
         (LEAP_DAY, "2022-03-01", "date", ON_1_MARCH_2022),
     ],
 )
-def test_age(engine, tmp_path, persons, as_of, rule, expected):
+def test_age(tmp_path, persons, as_of, rule, expected):
     cdm = read_cdm(person=with_sex(persons))
-    done = run(engine, tmp_path, cdm, {"as_of_date": as_of, "cohort": {"age_rule": rule}})
+    done = run(tmp_path, cdm, {"as_of_date": as_of, "cohort": {"age_rule": rule}})
     assert done.covariate("age") == {
         case: value
         and (value[0], "observed", "person", cdm.persons[case], None, None, value[1], None)
@@ -130,11 +129,10 @@ def test_age(engine, tmp_path, persons, as_of, rule, expected):
     }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_age_limits_are_configuration(engine, tmp_path):
+def test_age_limits_are_configuration(tmp_path):
     cdm = read_cdm(person=with_sex(LEAP_YEAR))
     limits = {"age_minimum": 39, "age_maximum": 39}
-    found = run(engine, tmp_path, cdm, {"cohort": limits}).covariate("age")
+    found = run(tmp_path, cdm, {"cohort": limits}).covariate("age")
     assert {case for case, answer in found.items() if answer} == {
         case for case, value in ON_1_MARCH.items() if value and value[0] == 39
     }

@@ -1,8 +1,6 @@
 """Who of the cohort is not scored, and for which reason, each counted on what was left."""
 
-import pytest
-
-from tests.support.spec import ENGINES, read_cdm, run
+from tests.support.spec import read_cdm, run
 
 PERSON = """
 case                    | gender | year | month | day
@@ -72,12 +70,11 @@ ATTRITION = [
 ]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_attrition(engine, tmp_path):
+def test_attrition(tmp_path):
     cdm = read_cdm(diagnosed=False, condition_occurrence=CONDITION, person=PERSON, death=DEATH)
     without = cdm.persons["no person row"]
     cdm.tables["person"] = [p for p in cdm.tables["person"] if p["person_id"] != str(without)]
-    done = run(engine, tmp_path, cdm)
+    done = run(tmp_path, cdm)
     query = "SELECT step, reason, n_persons, n_excluded FROM attrition ORDER BY step"
     assert done.rows(query) == ATTRITION
     for covariate in ("age", "male", "crp", "steroid", "ileal"):

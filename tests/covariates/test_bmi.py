@@ -1,8 +1,6 @@
 """Body mass index: recorded within 730 days, else from weight and height, else 20, imputed."""
 
-import pytest
-
-from tests.support.spec import ENGINES, Record, imputed, read_cdm, run
+from tests.support.spec import Record, imputed, read_cdm, run
 
 NONE = imputed(20.0)
 
@@ -169,13 +167,11 @@ FROM_WEIGHT = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_recorded(engine, tmp_path):
+def test_recorded(tmp_path):
     cdm = read_cdm(measurement=RECORDED)
-    assert run(engine, tmp_path, cdm).covariate("bmi") == cdm.expect(FROM_RECORDED)
+    assert run(tmp_path, cdm).covariate("bmi") == cdm.expect(FROM_RECORDED)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_computed(engine, tmp_path):
+def test_computed(tmp_path):
     cdm = read_cdm(measurement=COMPUTED, concept=CONCEPT)
-    assert run(engine, tmp_path, cdm).covariate("bmi") == cdm.expect(FROM_WEIGHT)
+    assert run(tmp_path, cdm).covariate("bmi") == cdm.expect(FROM_WEIGHT)

@@ -3,7 +3,7 @@
 import pytest
 
 from omop_scorer.errors import CdmError
-from tests.support.spec import ENGINES, read_cdm, run
+from tests.support.spec import read_cdm, run
 
 # 195585 and 2000041 are descendants, 2000043 is an ancestor, 46269889 a complication beside it,
 # 81893 ulcerative colitis and 2000042 below that.
@@ -80,16 +80,15 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("rule", "expected"), RULES)
-def test_cohort(engine, tmp_path, rule, expected):
+def test_cohort(tmp_path, rule, expected):
     cdm = read_cdm(
         diagnosed=False,
         condition_occurrence=CONDITION,
         death=DEATH,
         concept_ancestor=CONCEPT_ANCESTOR,
     )
-    done = run(engine, tmp_path, cdm, {"cohort": rule})
+    done = run(tmp_path, cdm, {"cohort": rule})
     scored = {case for case, answer in done.covariate("age").items() if answer}
     assert scored == expected - {"colitis, not scored"}
     first = done.rows("SELECT step, n_persons, n_excluded FROM attrition ORDER BY step")[0]
@@ -103,17 +102,15 @@ def test_cohort(engine, tmp_path, rule, expected):
         assert counts["n_with_ulcerative_colitis"] == len(WITH_COLITIS)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_nobody_is_in_the_cohort_of_an_empty_cdm(engine, tmp_path):
-    done = run(engine, tmp_path, read_cdm())
+def test_nobody_is_in_the_cohort_of_an_empty_cdm(tmp_path):
+    done = run(tmp_path, read_cdm())
     assert done.rows("SELECT step, n_persons, n_excluded FROM attrition ORDER BY step") == [
         (step, 0, 0) for step in range(1, 6)
     ]
     assert done.rows("SELECT COUNT(*) FROM patient_covariate") == [(0,)]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_person_twice_is_refused_in_the_cohort_alone(engine, tmp_path):
+def test_a_person_twice_is_refused_in_the_cohort_alone(tmp_path):
     persons = """
     case  | gender | year
     twice | female | 1980
@@ -125,7 +122,7 @@ def test_a_person_twice_is_refused_in_the_cohort_alone(engine, tmp_path):
     once |  1 | crohns  | 2020-01-01
     """
     cdm = read_cdm(diagnosed=False, person=persons, condition_occurrence=disease)
-    done = run(engine, tmp_path, cdm)
+    done = run(tmp_path, cdm)
     assert {case for case, answer in done.covariate("age").items() if answer} == {"once"}
     with pytest.raises(CdmError, match=r"^person: 1 person\(s\) of the cohort have more than one"):
-        run(engine, tmp_path, read_cdm(person=persons, condition_occurrence=disease))
+        run(tmp_path, read_cdm(person=persons, condition_occurrence=disease))

@@ -2,9 +2,7 @@
 
 from datetime import date
 
-import pytest
-
-from tests.support.spec import ENGINES, Record, imputed, read_cdm, run
+from tests.support.spec import Record, imputed, read_cdm, run
 
 
 def measured(value: float, record: int) -> Record:
@@ -143,17 +141,15 @@ BY_VALUE = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_dates(engine, tmp_path):
+def test_dates(tmp_path):
     cdm = read_cdm(measurement=DATES, observation=NOTES)
-    assert run(engine, tmp_path, cdm).covariate("crp") == cdm.expect(BY_DATE)
+    assert run(tmp_path, cdm).covariate("crp") == cdm.expect(BY_DATE)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_values(engine, tmp_path):
+def test_values(tmp_path):
     cdm = read_cdm(measurement=VALUES, concept_ancestor=CONCEPT_ANCESTOR)
     named = {"covariates": {"crp": {"concept_ids": [2000004]}}}
-    found = run(engine, tmp_path, cdm, named).covariate("crp")
+    found = run(tmp_path, cdm, named).covariate("crp")
     assert found == cdm.expect(BY_VALUE)
     # In full: the recorded number, not the converted one, and the unit text as it stands.
     evidence = ("measurement", 17, 3020460, date(2024, 1, 10), 50.0, " MG/dl")

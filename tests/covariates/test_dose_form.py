@@ -1,8 +1,6 @@
 """How a corticosteroid product is taken: its dose forms first, the recorded route without one."""
 
-import pytest
-
-from tests.support.spec import ABSENT, ENGINES, Record, read_cdm, run
+from tests.support.spec import ABSENT, Record, read_cdm, run
 
 
 def yes(exposure: int) -> Record:
@@ -104,14 +102,13 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_dose_form(engine, tmp_path):
+def test_dose_form(tmp_path):
     cdm = read_cdm(
         drug_exposure=DRUG_EXPOSURE,
         concept_relationship=CONCEPT_RELATIONSHIP,
         concept_ancestor=CONCEPT_ANCESTOR,
     )
-    done = run(engine, tmp_path, cdm)
+    done = run(tmp_path, cdm)
     assert done.covariate("steroid") == cdm.expect(EXPECTED)
     # In records: what each of the 27 was, counting only corticosteroids.
     assert dict(

@@ -1,8 +1,6 @@
 """Ileal involvement: ever an ileal concept 1, else ever a colonic one 0, else 0, imputed."""
 
-import pytest
-
-from tests.support.spec import ENGINES, Record, imputed, read_cdm, run
+from tests.support.spec import Record, imputed, read_cdm, run
 
 NONE = imputed(0.0)
 
@@ -101,7 +99,6 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_ileal(engine, tmp_path):
+def test_ileal(tmp_path):
     cdm = read_cdm(condition_occurrence=CONDITION, concept_ancestor=CONCEPT_ANCESTOR)
-    assert run(engine, tmp_path, cdm).covariate("ileal") == cdm.expect(EXPECTED)
+    assert run(tmp_path, cdm).covariate("ileal") == cdm.expect(EXPECTED)

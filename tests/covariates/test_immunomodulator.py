@@ -1,8 +1,6 @@
 """Immunomodulator: an exposure, in any form, whose interval reaches the 90 days to the index."""
 
-import pytest
-
-from tests.support.spec import ABSENT, ENGINES, Record, read_cdm, run
+from tests.support.spec import ABSENT, Record, read_cdm, run
 
 
 def yes(exposure: int) -> Record:
@@ -90,14 +88,12 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_immunomodulator(engine, tmp_path):
+def test_immunomodulator(tmp_path):
     cdm = read_cdm(drug_exposure=DRUG_EXPOSURE, concept_ancestor=CONCEPT_ANCESTOR)
-    assert run(engine, tmp_path, cdm).covariate("immunomodulator") == cdm.expect(EXPECTED)
+    assert run(tmp_path, cdm).covariate("immunomodulator") == cdm.expect(EXPECTED)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_the_window_is_configuration(engine, tmp_path):
+def test_the_window_is_configuration(tmp_path):
     cdm = read_cdm(drug_exposure=DRUG_EXPOSURE, concept_ancestor=CONCEPT_ANCESTOR)
     rule = {"covariates": {"immunomodulator": {"lookback_days": 91}}}
     # One day more: 2023-12-01.
@@ -109,6 +105,6 @@ def test_the_window_is_configuration(engine, tmp_path):
         "supply 0, old": yes(14),
         "supply 1": yes(18),
     }
-    assert run(engine, tmp_path, cdm, rule).covariate("immunomodulator") == cdm.expect(
+    assert run(tmp_path, cdm, rule).covariate("immunomodulator") == cdm.expect(
         EXPECTED | now_reached
     )

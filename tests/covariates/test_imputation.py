@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.spec import ABSENT, ENGINES, imputed, read_cdm, run
+from tests.support.spec import ABSENT, imputed, read_cdm, run
 
 PERSON = """
 case    | gender | year | month | day
@@ -75,10 +75,9 @@ def cdm():
     )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("settings", "expected"), CASES)
-def test_imputation(engine, tmp_path, cdm, settings, expected):
-    done = run(engine, tmp_path, cdm, settings)
+def test_imputation(tmp_path, cdm, settings, expected):
+    done = run(tmp_path, cdm, settings)
     found = {name: done.covariate(name) for name in expected}
     assert {name: answers["nothing"] for name, answers in found.items()} == {
         name: imputed(value) for name, value in expected.items()

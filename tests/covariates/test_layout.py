@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from tests.support.spec import ABSENT, SOURCES, imputed, read_cdm, run
+from tests.support.spec import ABSENT, SOURCES, imputed, read_cdm, run_from
 
 PERSON = """
 case | gender | year | month | day
@@ -107,16 +107,16 @@ LACKING = {
     "sqlite": {"files", "vocabulary_file", "schema"},
     "mariadb": {"files", "vocabulary_file", "schema"},
 }
-ON_ENGINES = [
-    (engine, layout)
+ON_SOURCES = [
+    (source, layout)
     for layout, how in LAYOUTS.items()
-    for engine in SOURCES
-    if not LACKING.get(engine, {"files", "vocabulary_file"}) & set(how)
+    for source in SOURCES
+    if not LACKING.get(source, {"files", "vocabulary_file"}) & set(how)
 ]
 
 
-@pytest.mark.parametrize(("engine", "layout"), ON_ENGINES)
-def test_layout(engine, tmp_path, layout):
+@pytest.mark.parametrize(("source", "layout"), ON_SOURCES)
+def test_layout(source, tmp_path, layout):
     cdm = read_cdm(
         person=PERSON,
         measurement=MEASUREMENT,
@@ -129,7 +129,7 @@ def test_layout(engine, tmp_path, layout):
         cdm_source=SOURCE,
     )
     site = {"covariates": {"cdai": {"concept_ids": [20000001]}}}
-    done = run(engine, tmp_path, cdm, site, **LAYOUTS[layout])
+    done = run_from(source, tmp_path, cdm, site, **LAYOUTS[layout])
     found = {name: done.covariate(name) for name in EXPECTED["ann"]}
     assert {found[name]["cat"] for name in found} == {None}  # died on the as-of date
     assert {case: {name: found[name][case] for name in found} for case in EXPECTED} == {

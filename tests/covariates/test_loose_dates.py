@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.spec import ENGINES, read_cdm, run
+from tests.support.spec import read_cdm, run
 
 DAYS = """
 case            | id | concept | date                     | value | unit
@@ -31,7 +31,6 @@ READ_DAYS = {
 AMERICAN = {"American": (7.0, 6), "American, short": (7.0, 7)}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("formats", "read", "n_lost"),
     [
@@ -39,17 +38,16 @@ AMERICAN = {"American": (7.0, 6), "American, short": (7.0, 7)}
         (["%m/%d/%Y", "%m/%d/%y"], AMERICAN, 5),  # year 24 is no year, so the second is tried
     ],
 )
-def test_days_as_text(engine, tmp_path, formats, read, n_lost):
+def test_days_as_text(tmp_path, formats, read, n_lost):
     cdm = read_cdm(measurement=DAYS)
     settings = {"cdm": {"date_formats": formats}}
     types = {"measurement.measurement_date": "VARCHAR"}
-    done = run(engine, tmp_path, cdm, settings, types=types)
+    done = run(tmp_path, cdm, settings, types=types)
     assert done.numbers("crp") == dict.fromkeys(cdm.persons) | READ_DAYS | read
     assert done.uncastable() == {"measurement.measurement_date": n_lost}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_days_as_moments_are_days(engine, tmp_path):
+def test_days_as_moments_are_days(tmp_path):
     disease = """
     case           | id | concept |                date
     two days       |  1 | crohns  | 2020-01-01 08:00:00
@@ -67,7 +65,7 @@ def test_days_as_moments_are_days(engine, tmp_path):
     """
     cdm = read_cdm(diagnosed=False, condition_occurrence=disease, drug_exposure=drugs)
     rule = {"cohort": {"minimum_distinct_days": 2}}
-    done = run(engine, tmp_path, cdm, rule, types={"DATE": "TIMESTAMP"})
+    done = run(tmp_path, cdm, rule, types={"DATE": "TIMESTAMP"})
     scored = {case for case, answer in done.covariate("age").items() if answer}
     assert scored == {"two days", "night of as-of"}
     assert done.covariate("steroid")["two days"][3] == 1  # to 31 January, 30 days back

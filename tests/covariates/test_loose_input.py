@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.spec import PULLED, SOURCES, imputed, read_cdm, run
+from tests.support.spec import PULLED, SOURCES, imputed, read_cdm, run_from
 
 NUMBERS = """
 case           | id | concept |       date | value    | unit
@@ -42,10 +42,10 @@ READ_NUMBERS = {
 }
 
 
-@pytest.mark.parametrize("engine", SOURCES)
-def test_numbers_as_text(engine, tmp_path):
+@pytest.mark.parametrize("source", SOURCES)
+def test_numbers_as_text(source, tmp_path):
     cdm = read_cdm(measurement=NUMBERS)
-    done = run(engine, tmp_path, cdm, types={"measurement.value_as_number": "VARCHAR"})
+    done = run_from(source, tmp_path, cdm, types={"measurement.value_as_number": "VARCHAR"})
     assert done.numbers("crp") == dict.fromkeys(cdm.persons) | READ_NUMBERS
     # Comma to true are ten, and the <5 before last; empty and NULL are no values to be lost.
     assert done.uncastable() == {"measurement.value_as_number": 11}
@@ -71,10 +71,10 @@ too long      |  10 | 99999999999999999999 | 2024-01-10 |     7 | 8751
 """
 
 
-@pytest.mark.parametrize("engine", SOURCES)
-def test_ids_as_text(engine, tmp_path):
+@pytest.mark.parametrize("source", SOURCES)
+def test_ids_as_text(source, tmp_path):
     cdm = read_cdm(measurement=IDS)
-    done = run(engine, tmp_path, cdm, types={"BIGINT": "VARCHAR"})
+    done = run_from(source, tmp_path, cdm, types={"BIGINT": "VARCHAR"})
     read = {"plain": (7.0, 1), "with a point": (7.0, 2), "blanks around": (7.0, 3)}
     assert done.numbers("crp") == dict.fromkeys(cdm.persons) | read | {"leading zero": (7.0, 4)}
     # Half an id, power of ten and too long; half a unit and a name.
@@ -95,18 +95,18 @@ too great      |  6 | 3020460   | 2024-01-10 |     7 |  1e300
 """
 
 
-@pytest.mark.parametrize("engine", SOURCES)
-def test_ids_as_doubles(engine, tmp_path):
+@pytest.mark.parametrize("source", SOURCES)
+def test_ids_as_doubles(source, tmp_path):
     cdm = read_cdm(measurement=HALVES)
-    done = run(engine, tmp_path, cdm, types={"BIGINT": "DOUBLE"})
+    done = run_from(source, tmp_path, cdm, types={"BIGINT": "DOUBLE"})
     assert done.numbers("crp") == dict.fromkeys(cdm.persons) | {"whole": (7.0, 1)}
     # A pull asks for the concepts by number, so it gets none of the records with half a concept.
-    in_place = {} if engine in PULLED else {"measurement.measurement_concept_id": 2}
+    in_place = {} if source in PULLED else {"measurement.measurement_concept_id": 2}
     assert done.uncastable() == {**in_place, "measurement.unit_concept_id": 2}
 
 
-@pytest.mark.parametrize("engine", SOURCES)
-def test_exact_decimals_meet_the_limits(engine, tmp_path):
+@pytest.mark.parametrize("source", SOURCES)
+def test_exact_decimals_meet_the_limits(source, tmp_path):
     records = """
     case  | id | concept |       date |    value | unit
     at it |  1 | crp     | 2024-01-10 | 500.0000 | mg/L
@@ -114,15 +114,15 @@ def test_exact_decimals_meet_the_limits(engine, tmp_path):
     mg/dL |  3 | crp     | 2024-01-10 |   0.3000 | mg/dL
     """
     types = {"measurement.value_as_number": "DECIMAL(10, 4)"}
-    done = run(engine, tmp_path, read_cdm(measurement=records), types=types)
+    done = run_from(source, tmp_path, read_cdm(measurement=records), types=types)
     assert done.numbers("crp") == {"at it": (500.0, 1), "over": None, "mg/dL": (0.3, 3)}
     assert done.covariate("crp")["mg/dL"][0] == 3.0
     assert done.uncastable() == {}
 
 
-@pytest.mark.parametrize("engine", SOURCES)
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize(("null_text", "n_lost"), [([""], 2), (["", "NULL", "n/a"], 0)])
-def test_texts_that_mean_missing(engine, tmp_path, null_text, n_lost):
+def test_texts_that_mean_missing(source, tmp_path, null_text, n_lost):
     records = """
     case      | id | concept |       date | value | unit | text
     NULL      |  1 | crp     | 2024-01-10 | NULL  | mg/L |
@@ -131,7 +131,7 @@ def test_texts_that_mean_missing(engine, tmp_path, null_text, n_lost):
     """
     types = {"measurement.value_as_number": "VARCHAR"}
     settings = {"cdm": {"null_text": null_text}}
-    done = run(engine, tmp_path, read_cdm(measurement=records), settings, types=types)
+    done = run_from(source, tmp_path, read_cdm(measurement=records), settings, types=types)
     assert done.covariate("crp")["NULL"] == imputed(10.0)
     # A unit that is missing is accepted for BMI; one called NULL is not.
     assert (done.numbers("bmi")["unit NULL"] is None) == bool(n_lost)

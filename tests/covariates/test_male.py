@@ -1,8 +1,6 @@
 """Sex: male 1, female 0, as the person's gender concept says; any other is not scored."""
 
-import pytest
-
-from tests.support.spec import ENGINES, read_cdm, run
+from tests.support.spec import read_cdm, run
 
 PERSON = """
 case           |  gender | year | month | day
@@ -33,10 +31,9 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_male(engine, tmp_path):
+def test_male(tmp_path):
     cdm = read_cdm(person=PERSON, concept_ancestor=CONCEPT_ANCESTOR)
-    done = run(engine, tmp_path, cdm)
+    done = run(tmp_path, cdm)
     assert done.covariate("male") == {
         case: value
         and (value[0], "observed", "person", cdm.persons[case], value[1], None, None, None)

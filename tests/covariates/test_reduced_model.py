@@ -6,7 +6,7 @@ import pytest
 from omop_scorer import terms
 from omop_scorer.model import kernel
 from omop_scorer.model.load import load_model
-from tests.support.spec import ABSENT, ENGINES, NOTHING, imputed, read_cdm, run
+from tests.support.spec import ABSENT, NOTHING, imputed, read_cdm, run
 
 SITE_CDAI = 2000000001
 SETTINGS = {
@@ -51,9 +51,8 @@ def cdm():
 
 
 @pytest.mark.parametrize("uncertainty", terms.UNCERTAINTIES)
-@pytest.mark.parametrize("engine", ENGINES)
-def test_each_patient_has_the_model_without_what_is_missing(engine, tmp_path, cdm, uncertainty):
-    done = run(engine, tmp_path, cdm, {**SETTINGS, "uncertainty": uncertainty})
+def test_each_patient_has_the_model_without_what_is_missing(tmp_path, cdm, uncertainty):
+    done = run(tmp_path, cdm, {**SETTINGS, "uncertainty": uncertainty})
     found = {name: done.covariate(name) for name in ("cdai", "crp", "ileal", "bmi", "steroid")}
     scores = done.by_case(
         "SELECT person_id, drug_class, attributable_effect, standard_error, response_probability "
@@ -78,9 +77,8 @@ def test_each_patient_has_the_model_without_what_is_missing(engine, tmp_path, cd
     assert found["steroid"]["nothing"] == ABSENT
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_what_is_left_out_is_counted_and_not_called_imputed(engine, tmp_path, cdm):
-    done = run(engine, tmp_path, cdm, SETTINGS)
+def test_what_is_left_out_is_counted_and_not_called_imputed(tmp_path, cdm):
+    done = run(tmp_path, cdm, SETTINGS)
     counts = done.rows("SELECT covariate, n FROM covariate_quality WHERE measure = 'n_left_out'")
     expected = dict.fromkeys((c.name for c in load_model("crohns_srs_2025").card.covariates), 0)
     assert dict(counts) == {**expected, "cdai": 2, "crp": 3, "ileal": 1}

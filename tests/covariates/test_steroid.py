@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.spec import ABSENT, ENGINES, Record, read_cdm, run
+from tests.support.spec import ABSENT, Record, read_cdm, run
 
 
 def yes(exposure: int) -> Record:
@@ -106,8 +106,7 @@ BY_ROUTE = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("exposures", "expected"), [(INTERVALS, BY_INTERVAL), (ROUTES, BY_ROUTE)])
-def test_steroid(engine, tmp_path, exposures, expected):
+def test_steroid(tmp_path, exposures, expected):
     cdm = read_cdm(drug_exposure=exposures)
-    assert run(engine, tmp_path, cdm).covariate("steroid") == cdm.expect(expected)
+    assert run(tmp_path, cdm).covariate("steroid") == cdm.expect(expected)

@@ -1,8 +1,6 @@
 """Treatment lines: per person of the cohort and drug the first exposure, in the order of dates."""
 
-import pytest
-
-from tests.support.spec import ENGINES, read_cdm, run
+from tests.support.spec import read_cdm, run
 
 # 19041065 golimumab, 1151789 etanercept, 35891916 filgotinib, 1593700 guselkumab, 37499437
 # ozanimod, 1511348 risankizumab, 45892883 secukinumab, 35200139 tildrakizumab, 42904205
@@ -121,8 +119,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_treatment_line(engine, tmp_path):
+def test_treatment_line(tmp_path):
     cdm = read_cdm(
         drug_exposure=DRUG_EXPOSURE,
         person=PERSON,
@@ -133,7 +130,7 @@ def test_treatment_line(engine, tmp_path):
     stranger = str(cdm.persons["not in the cohort"])
     disease = cdm.tables["condition_occurrence"]
     cdm.tables["condition_occurrence"] = [r for r in disease if r["person_id"] != stranger]
-    done = run(engine, tmp_path, cdm)
+    done = run(tmp_path, cdm)
     query = (
         "SELECT person_id, line_number, CAST(start_date AS VARCHAR), drug, drug_class "
         "FROM treatment_line ORDER BY person_id, line_number"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.spec import ENGINES, read_cdm, run
+from tests.support.spec import read_cdm, run
 
 # 1st to 99th percentiles: age 19 to 69, BMI 15.39 to 41.79, CRP up to 118, CDAI 197 to 456.
 # Everybody is 43 and without any record unless a line says otherwise.
@@ -101,24 +101,21 @@ def cdm():
     )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_trial_range(engine, tmp_path, cdm):
-    done = run(engine, tmp_path, cdm, {"covariates": {"cdai": SITE}})
+def test_trial_range(tmp_path, cdm):
+    done = run(tmp_path, cdm, {"covariates": {"cdai": SITE}})
     assert done.by_case(QUERY) == {case: [answer] for case, answer in EXPECTED.items()}
     assert done.outcome.summary.trial_range == {"within": 8, "outside": 12, "unknown": 7}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_what_is_imputed_never_says_outside(engine, tmp_path, cdm):
+def test_what_is_imputed_never_says_outside(tmp_path, cdm):
     imputed = {"crp": {"imputed_value": 400}, "bmi": {"imputed_value": 60}}
     rules = {"covariates": {"cdai": SITE | {"imputed_value": 10}, **imputed}}
-    done = run(engine, tmp_path, cdm, rules)
+    done = run(tmp_path, cdm, rules)
     assert done.by_case(QUERY) == {case: [answer] for case, answer in EXPECTED.items()}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_without_a_concept_for_the_cdai_nobody_is_within(engine, tmp_path, cdm):
-    found = {c: within for c, [(within, _)] in run(engine, tmp_path, cdm).by_case(QUERY).items()}
+def test_without_a_concept_for_the_cdai_nobody_is_within(tmp_path, cdm):
+    found = {c: within for c, [(within, _)] in run(tmp_path, cdm).by_case(QUERY).items()}
     # Outside by age, BMI or CRP is outside still; the rest is not known.
     outside = {c for c, answer in EXPECTED.items() if answer[0] is False and c[:4] != "CDAI"}
     assert found == {case: False if case in outside else None for case in EXPECTED}

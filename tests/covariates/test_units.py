@@ -1,8 +1,6 @@
 """Units: the concept where it is accepted, else the text, else nothing; shown with CRP, in mg/L."""
 
-import pytest
-
-from tests.support.spec import ENGINES, Record, imputed, read_cdm, run
+from tests.support.spec import Record, imputed, read_cdm, run
 
 # \u00b5 is the micro sign, \u03bc the Greek letter, \u039c its capital.
 RECORDS = r"""
@@ -82,12 +80,11 @@ IN_MG_PER_L = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_units(engine, tmp_path):
+def test_units(tmp_path):
     cdm = read_cdm(measurement=RECORDS)
     records = reversed(cdm.tables["measurement"])
     first = {row["person_id"]: int(row["measurement_id"]) for row in records}
-    assert run(engine, tmp_path, cdm).covariate("crp") == cdm.expect(
+    assert run(tmp_path, cdm).covariate("crp") == cdm.expect(
         {
             case: imputed(10.0)
             if value is None

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -22,8 +23,6 @@ import duckdb
 import pytest
 
 from omop_scorer.config.run_file import load, shipped_run_file
-from omop_scorer.engines import open_engine, open_results
-from omop_scorer.engines.base import ResultsReader
 from omop_scorer.results import history
 from omop_scorer.results import schema as results_schema
 from omop_scorer.results.difference import (
@@ -34,6 +33,8 @@ from omop_scorer.results.difference import (
     PatientDifference,
     compare,
 )
+from omop_scorer.stores import open_results, open_store
+from omop_scorer.stores.base import ResultsReader
 from tests.support.command_line import (
     PROGRAM,
     Finished,
@@ -133,9 +134,8 @@ def write_patients(
 def empty(tmp_path: Path, made_up) -> Site:
     """A site whose results have their tables, and no run."""
     site = Site(tmp_path, made_up(), tmp_path / "results.duckdb")
-    engine = open_engine(load(site.run_file()).connections, with_results=True)
-    results_schema.migrate(engine)
-    engine.close()
+    with closing(open_store(load(site.run_file()).connections)) as store:
+        results_schema.migrate(store)
     return site
 
 

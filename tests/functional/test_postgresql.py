@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import pytest
 import sqlglot
 
 from omop_scorer.cdm.tables import TABLES
-from omop_scorer.engines import open_engine, open_results
 from omop_scorer.errors import LockHeldError, SqlError
+from omop_scorer.stores import open_results, open_store
 from tests.conftest import outcome_of
 from tests.support import postgresql
 from tests.support.command_line import AS_OF, RUN_TABLES, Site, assert_refused, start
@@ -111,13 +112,10 @@ def test_the_cdm_is_not_written_to(server: ServerSite) -> None:
 
 
 def test_a_second_run_is_refused_while_one_holds_the_lock(server: ServerSite) -> None:
-    engine = open_engine(server.config().connections, with_results=True)
-    try:
+    with closing(open_store(server.config().connections)):
         assert_refused(server.run(), 16, "another run is writing", server.results, "server process")
         with pytest.raises(LockHeldError):
-            open_engine(server.config().connections, with_results=True)
-    finally:
-        engine.close()
+            open_store(server.config().connections)
     assert server.run().returncode == 0
 
 

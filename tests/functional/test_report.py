@@ -16,10 +16,10 @@ import pytest
 
 from omop_scorer.config import run_file as config
 from omop_scorer.disclosure.protect import protect_run
-from omop_scorer.engines import open_results
 from omop_scorer.errors import ResultsError
 from omop_scorer.report import write_report
 from omop_scorer.report.csv_files import csv_files
+from omop_scorer.stores import open_results
 from omop_scorer.synthetic import write as synthetic
 from tests.conftest import run_on
 from tests.support.attacker import (

@@ -12,10 +12,10 @@ import pytest
 
 from omop_scorer.config.connections import PostgreSQL
 from omop_scorer.config.definitions import load_definitions
-from omop_scorer.engines.postgres.engine import PostgresEngine
 from omop_scorer.errors import ResultsError
 from omop_scorer.journal import JsonJournal
 from omop_scorer.nightly.run import run_night
+from omop_scorer.stores.postgres.store import PostgresStore
 from tests.support import postgresql
 from tests.support.server_site import ServerSite
 
@@ -102,11 +102,11 @@ def test_an_answer_that_was_committed_unheard_is_not_given_twice(
     site: ServerSite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The connection is lost after the server has committed, and before it could say so."""
-    committed = PostgresEngine.transaction
+    committed = PostgresStore.transaction
     n_published = 0
 
     @contextmanager
-    def commit_and_lose(self: PostgresEngine) -> Iterator[None]:
+    def commit_and_lose(self: PostgresStore) -> Iterator[None]:
         nonlocal n_published
         with committed(self):
             yield
@@ -116,7 +116,7 @@ def test_an_answer_that_was_committed_unheard_is_not_given_twice(
             error.is_transient = True
             raise error
 
-    monkeypatch.setattr(PostgresEngine, "transaction", commit_and_lose)
+    monkeypatch.setattr(PostgresStore, "transaction", commit_and_lose)
     journal = JsonJournal(sys.stderr)
     before = site.states()
     quick = PostgreSQL(retry_wait_seconds=0.01, application_name=site.results)

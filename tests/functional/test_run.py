@@ -91,7 +91,7 @@ def test_the_truth_is_recovered_among_many_other_events(tmp_path: Path, name: st
 def test_memory_is_bounded_unless_the_run_file_says_more(big_site: Site, own, most) -> None:
     document = {"cdm": {"url": str(big_site.cdm)}, "results": {"url": str(big_site.results)}}
     settings = config.RunConfig.model_validate({**document, "memory_limit": own})
-    engine = open_engine(settings.connections, with_results=False)
+    engine = open_engine(settings.connections)
     asked = "SELECT PARSE_FORMATTED_BYTES(CURRENT_SETTING('memory_limit')) AS n"
     try:
         ((n,),) = engine.fetch(sqlglot.parse_one(asked, read="duckdb"), {})

@@ -4,7 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,11 @@ from sqlglot import exp
 
 from omop_scorer import data_model
 from omop_scorer.config import run_file as config
-from omop_scorer.engines import open_engine, open_results
+from omop_scorer.connections.spark import Session
+from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Work
-from omop_scorer.engines.lock_holder import LockHolder
-from omop_scorer.engines.spark.catalog_writer import LOCK, CatalogResults
 from omop_scorer.engines.spark.executors import COUNTS, on_batches
-from omop_scorer.engines.spark.session import Session
-from omop_scorer.engines.spark.source import FolderSource
+from omop_scorer.engines.spark.folder import FolderSource
 from omop_scorer.errors import (
     CdmError,
     ConfigurationError,
@@ -32,6 +30,9 @@ from omop_scorer.errors import (
 )
 from omop_scorer.results import runs as results
 from omop_scorer.results import schema as results_schema
+from omop_scorer.stores import open_results, open_store
+from omop_scorer.stores.lock_holder import LockHolder
+from omop_scorer.stores.spark.store import LOCK, CatalogStore
 from tests.conftest import outcome_of
 from tests.support import spark
 from tests.support.command_line import AS_OF
@@ -86,17 +87,17 @@ def refusing_work() -> Work:
 def test_a_run_that_dies_and_a_task_that_is_repeated_leave_one_answer(night, tmp_path):
     settings = config.RunConfig.model_validate(night)
     yesterday = tables_of(night)
-    engine = open_engine(settings.connections, with_results=True)
-    try:
+    connections = settings.connections
+    with closing(open_engine(connections)) as engine, closing(open_store(connections)) as store:
         with pytest.raises(LockHeldError, match=f"process {os.getpid()} on"):
-            open_engine(settings.connections, with_results=True)
+            open_store(connections)
         with open_results(settings.connections) as reader:
             assert reader.is_run_under_way()
         persons = pa.table({"person_id": pa.array(range(250), pa.int64())})
         engine.load("somebody", persons)
         query = exp.select("person_id").from_(exp.table_("somebody", "work"))
         work = stumbling_work(tmp_path / "stumbled")
-        assert sum(engine.map_batches(query.copy(), 100, work)) == 250
+        assert sum(engine.map_batches(query.copy(), work)) == 250
         assert (tmp_path / "stumbled").exists()
         seen = exp.select("COUNT(*)", "COUNT(DISTINCT person_id)").from_("work.seen")
         assert engine.fetch(seen, {}) == [(250, 250)]
@@ -104,26 +105,21 @@ def test_a_run_that_dies_and_a_task_that_is_repeated_leave_one_answer(night, tmp
         assert "person_id" in text
         assert "Scan" in plan
         with pytest.raises(ScoringError, match="100 refused"):
-            list(engine.map_batches(query.copy(), 100, refusing_work()))
+            list(engine.map_batches(query.copy(), refusing_work()))
         # A run that dies before it is COMPLETE leaves rows, which nobody sees.
-        run_id = results.new_run_id(engine, datetime.now(UTC).replace(tzinfo=None))
-        results.record_status(engine, run_id, "RUNNING")
+        run_id = results.new_run_id(store, datetime.now(UTC).replace(tzinfo=None))
+        results.record_status(store, run_id, "RUNNING")
         engine.load("attrition", pa.table({"step": [1], "reason": ["x"], "n_persons": [1]}))
         row = {"run_id": run_id, "step": 1, "reason": "x", "n_persons": 1, "n_excluded": 0}
         schema = data_model.arrow_schema("attrition")
-        engine.append("attrition", pa.Table.from_pylist([row], schema=schema))
-    finally:
-        engine.close()
+        store.append("attrition", [pa.RecordBatch.from_pylist([row], schema=schema)])
     left = dict(tables_of(night))
     assert len(left.pop("attrition")) == len(yesterday["attrition"]) + 1
     assert left == {name: rows for name, rows in yesterday.items() if name != "attrition"}
-    engine = open_engine(settings.connections, with_results=True)
-    try:
-        results_schema.migrate(engine)
-        assert results.clear_unfinished(engine) == [run_id]
-        assert results.clear_unfinished(engine) == []
-    finally:
-        engine.close()
+    with closing(open_store(connections)) as store:
+        results_schema.migrate(store)
+        assert results.clear_unfinished(store) == [run_id]
+        assert results.clear_unfinished(store) == []
     assert tables_of(night) == yesterday
     with open_results(settings.connections) as reader:
         assert not reader.is_run_under_way()
@@ -192,13 +188,13 @@ def test_results_in_a_catalog(night):
     settings = config.RunConfig.model_validate(document)
     with ExitStack() as stack:
 
-        def opened() -> CatalogResults:
-            own = Session(settings)
-            stack.callback(own.close)
-            return CatalogResults(schema, own)
+        def opened() -> CatalogStore:
+            store = CatalogStore(settings.connections)
+            stack.callback(store.close)
+            return store
 
         place = opened()
-        place.create()
+        place.create_schema()
         stack.callback(session.sql, f"DROP SCHEMA {schema} CASCADE")
         with pytest.raises(LockHeldError, match=f"process {os.getpid()} on"):
             opened()
@@ -207,9 +203,10 @@ def test_results_in_a_catalog(night):
         place.create_table("counts", {"n": "BIGINT", "run_id": "BIGINT"})
         for run_id in (1, 2):
             rows = {"run_id": [run_id, run_id], "n": [3, None]}
-            place.append_rows("counts", pa.table(rows, pa.schema([("run_id", "i8"), ("n", "i8")])))
+            batch = pa.record_batch(rows, pa.schema([("run_id", "i8"), ("n", "i8")]))
+            place.append("counts", [batch])
         place.add_column("counts", "note", "VARCHAR")
-        place.remove("counts", "run_id IN (1, 7)", {})
+        place.remove("counts", [1, 7])
         kept = session.sql(f"SELECT run_id, n, note FROM {schema}.counts").collect()
         assert sorted(map(tuple, kept), key=str) == [(2, 3, None), (2, None, None)]
         # The lock of a process that is gone is taken over; who has lost it says nothing more.
@@ -244,7 +241,7 @@ def test_rows_that_a_killed_run_has_left_are_removed_by_the_next(night, tmp_path
         (tmp_path / name).mkdir()
         (tmp_path / name / "_holder").write_text(holder, encoding="utf-8")
     settings = config.RunConfig.model_validate({**night, "spark": {"scratch": str(tmp_path)}})
-    open_engine(settings.connections, with_results=False).close()
+    open_engine(settings.connections).close()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["omop-scorer-alive", "omop-scorer-far"]
 
 
@@ -256,7 +253,7 @@ def views(session) -> list[str]:
 def test_nothing_is_left_in_the_session(night, tmp_path):
     session = spark.session()
     document = {**night, "results": {"url": str(tmp_path / "results")}}
-    engine = open_engine(config.RunConfig.model_validate(document).connections, with_results=True)
+    engine = open_engine(config.RunConfig.model_validate(document).connections)
     engine.load("something", pa.table({"n": [1]}))
     assert [name for name in views(session) if "something" in name]
     engine.close()

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from omop_scorer.config import run_file as config
 from omop_scorer.engines import open_engine
 from omop_scorer.errors import ResultsError
 from omop_scorer.results import runs as results
+from omop_scorer.stores import open_store
 from tests.conftest import outcome_of
 from tests.support import spark
 from tests.support.command_line import (
@@ -332,16 +333,12 @@ def test_a_full_disk(full: SparkSite, yesterday: SparkSite) -> None:
 def test_a_disk_that_fills_while_executors_write(full: SparkSite, yesterday: SparkSite) -> None:
     spark.session()
     (full.results / "filler").write_bytes(b"")
-    engine = open_engine(
-        config.RunConfig.model_validate(full.document).connections, with_results=True
-    )
-    try:
+    connections = config.RunConfig.model_validate(full.document).connections
+    with closing(open_engine(connections)) as engine, closing(open_store(connections)) as store:
         engine.load("attrition", many_rows())
         fill(full.results / "filler", 100_000)
         with pytest.raises(ResultsError, match=f"{full.results}: no space is left on the disk"):
-            results.append_staged(engine, "attrition", DEAD)
-    finally:
-        engine.close()
+            engine.copy(results.staged_rows("attrition"), {"run_id": DEAD}, store, "attrition")
     assert full.runs_with_rows() - yesterday.runs_with_rows() <= {DEAD}
     assert differences(yesterday.answer(), full.answer()) == []
 

@@ -10,17 +10,15 @@ import duckdb
 import pytest
 from hypothesis import given, seed, settings
 
-from tests.conftest import Outcome, outcome_of, run_on
+from tests.conftest import Outcome, run_on
 from tests.support.audit_peer import COLUMNS, audit
 from tests.support.extractor import Cdm, Extraction, Settings, extract
-from tests.support.postgresql import PostgresOutcome
 from tests.support.shipped_label import label
 from tests.support.tiny_cdm import GENERATED, scenarios
 from tests.support.write_cdm import (
     as_read_from_csv,
     write_csv_folder,
     write_duckdb,
-    write_postgresql,
 )
 
 TABLES = {
@@ -51,15 +49,13 @@ def sections(rules: Settings) -> dict[str, Any]:
     }
 
 
-def rows_of(outcome: Outcome | PostgresOutcome) -> dict[str, list[tuple[Any, ...]]]:
+def rows_of(outcome: Outcome) -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of each table, read through one connection, for opening one takes longest."""
     queries = {
         table: f"SELECT {columns} FROM omop_scorer.latest_{table}"
         for table, columns in (TABLES | COLUMNS).items()
     }
     queries["covariate_quality"] += " WHERE covariate NOT IN ('input', 'crohns_disease')"
-    if isinstance(outcome, PostgresOutcome):
-        return {table: sorted(outcome.rows(query)) for table, query in queries.items()}
     with duckdb.connect(str(outcome.results), read_only=True) as connection:
         return {
             table: sorted(connection.execute(query).fetchall()) for table, query in queries.items()
@@ -69,7 +65,7 @@ def rows_of(outcome: Outcome | PostgresOutcome) -> dict[str, list[tuple[Any, ...
 def differences(
     expected: Extraction,
     audits: dict[str, list[tuple[Any, ...]]],
-    outcome: Outcome | PostgresOutcome,
+    outcome: Outcome,
 ) -> list[str]:
     found = []
     for table, right in rows_of(outcome).items():
@@ -100,7 +96,7 @@ def compare(rules: Settings, cdm: Cdm, write: Callable[[Cdm, Path], None], name:
         judge(rules, cdm, run_on(path, Path(folder) / "results.duckdb", sections(rules)))
 
 
-def judge(rules: Settings, cdm: Cdm, outcome: Outcome | PostgresOutcome) -> None:
+def judge(rules: Settings, cdm: Cdm, outcome: Outcome) -> None:
     expected = extract(cdm, rules)
     assert differences(expected, audit(cdm, rules, expected, label), outcome) == []
     colitis = outcome.rows(
@@ -131,11 +127,3 @@ def test_folder_of_text_agrees(scenario: tuple[Settings, Cdm]) -> None:
         lambda c, path: write_csv_folder(c, path, upper_case=True),
         "cdm",
     )
-
-
-@seed(0)
-@settings(GENERATED, max_examples=35)
-@given(scenario=scenarios())
-def test_postgresql_agrees(scenario: tuple[Settings, Cdm]) -> None:
-    rules, cdm = scenario
-    judge(rules, cdm, outcome_of({**sections(rules), **write_postgresql(cdm)}))

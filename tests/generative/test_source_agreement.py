@@ -18,7 +18,7 @@ from tests.support.every_case import (
 
 #: How a CDM is written for each source that is pulled.
 SOURCES = {
-    "postgresql": layout.write_pulled,
+    "postgresql": layout.write_postgresql,
     "sqlite": layout.write_sqlite,
     "mariadb": layout.write_mariadb,
 }

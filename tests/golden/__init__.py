@@ -12,9 +12,9 @@ from pathlib import Path
 
 from omop_scorer import sql
 
-DIALECTS = ("postgres", "spark")
+DIALECTS = ("spark",)
 #: How each dialect writes a parameter.
-PARAMETERS = {"duckdb": r"\$(\w+)", "postgres": r"%\((\w+)\)s", "spark": r"(?<=[\s(]):(\w+)"}
+PARAMETERS = {"duckdb": r"\$(\w+)", "spark": r"(?<=[\s(]):(\w+)"}
 
 
 def golden_path(dialect: str) -> Path:

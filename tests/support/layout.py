@@ -132,12 +132,6 @@ def write_postgresql(
     return postgresql.sections(homes[None], own)
 
 
-def write_pulled(tables: Mapping[str, Rows], folder: Path, **layout: Any) -> dict[str, Any]:
-    """Write a CDM into PostgreSQL, to be pulled by engine duckdb."""
-    found = write_postgresql(tables, folder, **layout)
-    return {"cdm": found["cdm"], "results": {"url": str(folder / "results.duckdb")}}
-
-
 def write_sqlite(
     tables: Mapping[str, Rows],
     folder: Path,

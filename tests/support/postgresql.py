@@ -26,8 +26,8 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlglot import exp
 
 from omop_scorer.config.run_file import RunConfig
-from omop_scorer.engines import open_results
 from omop_scorer.journal import Journal
+from omop_scorer.stores import open_results
 
 if TYPE_CHECKING:
     from omop_scorer.nightly.run import RunSummary

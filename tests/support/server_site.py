@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,8 +15,8 @@ from psycopg.sql import Identifier
 
 from omop_scorer import data_model
 from omop_scorer.config.run_file import RunConfig
-from omop_scorer.engines import open_engine, open_results
 from omop_scorer.results import schema as results_schema
+from omop_scorer.stores import open_results, open_store
 from tests.support import postgresql
 from tests.support.command_line import RUN_TABLES, Site, prefixed, start
 
@@ -220,11 +220,8 @@ class ServerSite(Site):
 
     def with_answer_of(self, other: "ServerSite") -> Self:
         """Make the results and put another site's into them; return itself."""
-        engine = open_engine(self.config().connections, with_results=True)
-        try:
-            results_schema.migrate(engine)
-        finally:
-            engine.close()
+        with closing(open_store(self.config().connections)) as store:
+            results_schema.migrate(store)
         with self.session(self.results_url, self.results) as session:
             for table in data_model.data_model():
                 session.execute(f"INSERT INTO {table} SELECT * FROM {other.results}.{table}")

@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from omop_scorer.engines.results_folder import ResultsFolder
+from omop_scorer.stores.folder.files import ResultsFolder
 from tests.support.layout import TYPES
 from tests.support.write_cdm import as_text
 

@@ -22,17 +22,15 @@ from tests.support.layout import (
     write_duckdb,
     write_mariadb,
     write_postgresql,
-    write_pulled,
     write_sqlite,
 )
 from tests.support.postgresql import PostgresOutcome
 
 AS_OF = "2024-03-01"
-#: For `@pytest.mark.parametrize("engine", ENGINES)`: how a CDM is written for each engine.
-ENGINES = {"duckdb": write_duckdb, "postgresql": write_postgresql}
-#: Databases from which engine duckdb copies the rows of the cohort, for tests of types and layouts.
-PULLED = {"pull": write_pulled, "sqlite": write_sqlite, "mariadb": write_mariadb}
-SOURCES = {**ENGINES, **PULLED}
+#: Databases from which the rows of the cohort are copied, for tests of types and layouts.
+PULLED = {"postgresql": write_postgresql, "sqlite": write_sqlite, "mariadb": write_mariadb}
+#: For `@pytest.mark.parametrize("source", SOURCES)`: how a CDM is written for each source.
+SOURCES = {"duckdb": write_duckdb, **PULLED}
 
 Answer = tuple[Any, ...]
 NOTHING: Answer = (None,) * 6
@@ -155,12 +153,17 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 9)
 
 
-def run(
-    engine: str, folder: Path, cdm: Cdm, settings: Mapping[str, Any] | None = None, **layout: Any
+def run(folder: Path, cdm: Cdm, settings: Mapping[str, Any] | None = None, **layout: Any) -> Run:
+    """Write the CDM as a DuckDB file or as `layout` says, and run the job on it."""
+    return run_from("duckdb", folder, cdm, settings, **layout)
+
+
+def run_from(
+    source: str, folder: Path, cdm: Cdm, settings: Mapping[str, Any] | None = None, **layout: Any
 ) -> Run:
-    """Write the CDM for an engine and run the job on it; `layout` says how the site keeps it."""
+    """Write the CDM into a source and run the job on it; `layout` says how the site keeps it."""
     place = Path(tempfile.mkdtemp(dir=folder))
     document = {"as_of_date": AS_OF, **(settings or {})}
-    for section, site in SOURCES[engine](cdm.tables, place, **layout).items():
+    for section, site in SOURCES[source](cdm.tables, place, **layout).items():
         document[section] = site if section == "engine" else {**site, **document.get(section, {})}
     return Run(cdm, outcome_of(document))

@@ -9,7 +9,6 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from tests.support import postgresql
 from tests.support.extractor import Cdm, Row
 
 ID, WHOLE, NUMBER, DAY, MOMENT, TEXT = "BIGINT", "INTEGER", "DOUBLE", "DATE", "TIMESTAMP", "VARCHAR"
@@ -212,19 +211,6 @@ def as_arrow(columns: dict[str, str], rows: list[Row]) -> pa.Table:
             for name, kind in columns.items()
         }
     )
-
-
-def write_postgresql(cdm: Cdm) -> dict[str, Any]:
-    """Write the tables of the CDM into a schema of its own; return the run file's sections."""
-    schema = postgresql.new_schema("cdm")
-    with postgresql.session().transaction():
-        postgresql.session().execute(f'CREATE SCHEMA "{schema}"')
-        for table, rows in cdm.items():
-            columns = COLUMNS[table]
-            declared = {n: "DOUBLE PRECISION" if k == NUMBER else k for n, k in columns.items()}
-            lines = [[row.get(name) for name in columns] for row in rows]
-            postgresql.write_table(schema, table, declared, lines)
-    return postgresql.sections(schema)
 
 
 def write_csv_folder(cdm: Cdm, folder: Path, *, upper_case: bool = False) -> None:

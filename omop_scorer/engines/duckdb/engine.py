@@ -1,58 +1,56 @@
 """DuckDB engine for a CDM in a DuckDB file or in a folder of CSV or Parquet files.
 
-The CDM is attached read-only. Work tables are in an in-memory database, so that all cursors share
-them. Results go to their own file, and the lock of that file is the run lock.
+The CDM is attached read-only, or its rows are copied from a source. Work tables are in an
+in-memory database, so that all cursors share them.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 
-import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
 from omop_scorer import sql
 from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import Connections
-from omop_scorer.engines.base import Engine, Parameters
-from omop_scorer.engines.duckdb.casts import null, safe_cast
-from omop_scorer.engines.duckdb.pulled import PulledTables
-from omop_scorer.engines.duckdb.session import (
+from omop_scorer.connections.duckdb import (
     arrow_batches,
     connected,
     errors_as,
     memory_limit,
+    registered,
 )
+from omop_scorer.engines.base import Engine
+from omop_scorer.engines.duckdb.casts import null, safe_cast
+from omop_scorer.engines.duckdb.pulled import PulledTables
 from omop_scorer.engines.duckdb.source import Source
-from omop_scorer.engines.duckdb.writer import attach_results
 from omop_scorer.engines.site_columns import mapped_columns
-from omop_scorer.errors import ConnectionFailedError, OmopScorerError, ResultsError, SqlError
+from omop_scorer.errors import ConnectionFailedError, SqlError
 from omop_scorer.sources import open_source
 from omop_scorer.sources.statement import Ids
+from omop_scorer.stores.base import Parameters
 
 
 class DuckDBEngine(Engine):
-    """A CDM in a DuckDB file or a folder of files, results in another DuckDB file."""
+    """A CDM in a DuckDB file, in a folder of files, or in a source whose rows are copied."""
 
     name = "duckdb"
     dialect = "duckdb"
 
-    def __init__(self, settings: Connections, *, with_results: bool) -> None:
-        """Open the CDM and, if asked, open and lock the results.
+    def __init__(self, settings: Connections) -> None:
+        """Open the CDM.
 
         Raises
         ------
-        ConnectionFailedError, LockHeldError, ResultsError
+        ConfigurationError, ConnectionFailedError
         """
         self._settings = settings
-        self._results = f"results.url {settings.results.url}"
         self.site = f"cdm.url {settings.cdm.url}"
         self.table_names = settings.cdm.tables
         self.schemas = {
             "cdm": ("memory", "cdm"),
             "vocab": ("memory", "vocab"),
             "work": ("memory", "work"),
-            "results": (None, settings.results.schema_),
         }
         self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
         """Per mapped table, its label, and the columns and query that count lost values."""
@@ -65,17 +63,11 @@ class DuckDBEngine(Engine):
             with errors_as(ConnectionFailedError, "DuckDB"):
                 self._prepare()
             self._pulled: PulledTables | None = None
-            if settings.cdm.is_server:
+            if settings.cdm.is_pulled:
                 source = stack.enter_context(closing(open_source(settings)))
                 self._pulled = PulledTables(self._work, source, settings.maximum_rows)
             else:
                 self._open_files()
-            if with_results:
-                attach_results(self._work, settings)
-            with errors_as(ResultsError, self._results):
-                self._writer = stack.enter_context(closing(self._work.cursor()))
-                if with_results:
-                    self._writer.execute("USE site_results")
             self._open = stack.pop_all()
 
     def _prepare(self) -> None:
@@ -122,7 +114,7 @@ class DuckDBEngine(Engine):
         target = exp.to_table(f"memory.{table.schema}.{table.name}")
         kind = "TABLE" if is_text else "VIEW"
         label = site.label if site else table.name
-        self._run(self._work, exp.Create(this=target, kind=kind, expression=query), {}, label)
+        self._run(exp.Create(this=target, kind=kind, expression=query), {}, label)
         if site is not None and lost:
             counting = exp.select(*lost.values()).from_(site.relation, dialect="duckdb")
             self._unreadable[table.name] = (label, tuple(lost), counting)
@@ -132,7 +124,7 @@ class DuckDBEngine(Engine):
         if table.name not in self._unreadable:
             return {}
         label, columns, counting = self._unreadable[table.name]
-        (row,) = self._run(self._work, counting.copy(), {}, label)
+        (row,) = self._run(counting.copy(), {}, label)
         return dict(zip(columns, (int(str(n)) for n in row), strict=True))
 
     @property
@@ -160,7 +152,7 @@ class DuckDBEngine(Engine):
         target = exp.table_(table, "work", "memory").sql(dialect="duckdb")
         verb = f"INSERT INTO {target} " if table in self._staged else f"CREATE TABLE {target} AS "
         text = verb + sql.rendered(query, self.schemas, _write)
-        ((n_added,),) = _rows(self._work, text, parameters, f"{self.site}: work.{table}", SqlError)
+        ((n_added,),) = self._rows(text, parameters, f"{self.site}: work.{table}")
         self._staged[table] = self._staged.get(table, 0) + int(str(n_added))
         return self._staged[table]
 
@@ -169,20 +161,22 @@ class DuckDBEngine(Engine):
         insert = "INSERT INTO {} BY NAME" if table in self._staged else "CREATE TABLE {} AS"
         text = f"{insert.format(f'memory.work.{table}')} SELECT * FROM rows_to_load"  # noqa: S608
         where = f"{self.site}: work.{table}"
-        with errors_as(SqlError, where), _registered(self._work, "rows_to_load", rows):
+        with errors_as(SqlError, where), registered(self._work, "rows_to_load", rows):
             self._work.execute(text)
         self._staged[table] = self._staged.get(table, 0) + rows.num_rows
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         """Return all rows."""
-        return self._run(self._writer, query, parameters, f"{self.site}: query")
+        return self._run(query, parameters, f"{self.site}: query")
 
-    def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
+    def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
         """Yield batches from a separate cursor."""
         text = sql.rendered(query, self.schemas, _write)
         where = f"{self.site}: query"
         with errors_as(SqlError, where), closing(self._work.cursor()) as cursor:
-            yield from arrow_batches(cursor.sql(text), batch_size)
+            yield from arrow_batches(
+                cursor.sql(text, params=dict(parameters)), self._settings.batch_size
+            )
 
     def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
         """Return the query in DuckDB's SQL, and its physical plan."""
@@ -191,93 +185,20 @@ class DuckDBEngine(Engine):
             rows = self._work.execute(f"EXPLAIN {text}", dict(parameters)).fetchall()
         return text, "\n".join(plan for _, plan in rows)
 
-    def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
-        """Run a statement on the results."""
-        self._run(self._writer, statement, parameters, self._results, ResultsError)
-
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Append an Arrow table with one INSERT, by column name."""
-        target = exp.Table(
-            this=exp.to_identifier(table),
-            db=exp.to_identifier(self._settings.results.schema_, quoted=True),
-        )
-        insert = f"INSERT INTO {target.sql(dialect='duckdb')} BY NAME SELECT * FROM rows_to_append"  # noqa: S608
-        registered = _registered(self._writer, "rows_to_append", rows)
-        with errors_as(ResultsError, self._results), registered:
-            self._writer.execute(insert)
-
-    def has_results(self) -> bool:
-        """Return True if the schema exists in the results file."""
-        query = (
-            "SELECT schema_name FROM duckdb_schemas() "
-            "WHERE database_name = 'site_results' AND schema_name = $name"
-        )
-        with errors_as(ResultsError, self._results):
-            rows = self._writer.execute(query, {"name": self._settings.results.schema_}).fetchall()
-        return bool(rows)
-
-    def create_results_schema(self) -> None:
-        """Create the schema in the results file."""
-        schema = exp.to_identifier(self._settings.results.schema_, quoted=True)
-        with errors_as(ResultsError, self._results):
-            self._writer.execute(f"CREATE SCHEMA {schema.sql(dialect='duckdb')}")
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit everything written to the results inside the block, or roll all of it back."""
-        with errors_as(ResultsError, self._results):
-            try:
-                self._writer.execute("BEGIN")
-                yield
-                self._writer.execute("COMMIT")
-            except BaseException:
-                # A failed COMMIT has ended the transaction already, and a BEGIN that a signal
-                # interrupted may have started one. After such an interruption DuckDB refuses the
-                # next statement, so we try twice.
-                for _ in range(2):
-                    with suppress(duckdb.Error, RuntimeError):
-                        self._writer.execute("ROLLBACK")
-                raise
-
     def close(self) -> None:
-        """Close all cursors, which releases the file lock, and remove temporary files."""
+        """Close the CDM and the source, and remove temporary files."""
         self._open.close()
 
     def _run(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        statement: exp.Expr,
-        parameters: Parameters,
-        where: str,
-        error_class: type[OmopScorerError] = SqlError,
+        self, statement: exp.Expr, parameters: Parameters, where: str
     ) -> list[tuple[object, ...]]:
-        text = sql.rendered(statement, self.schemas, _write)
-        return _rows(connection, text, parameters, where, error_class)
+        return self._rows(sql.rendered(statement, self.schemas, _write), parameters, where)
 
-
-@contextmanager
-def _registered(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Iterator[None]:
-    """Make an Arrow table available under a name to statements of a connection."""
-    connection.register(name, rows)
-    try:
-        yield
-    finally:
-        # DuckDB refuses this in a transaction that has failed, and the first error must be seen.
-        with suppress(duckdb.Error):
-            connection.unregister(name)
+    def _rows(self, text: str, parameters: Parameters, where: str) -> list[tuple[object, ...]]:
+        with errors_as(SqlError, where):
+            return self._work.execute(text, dict(parameters)).fetchall()
 
 
 def _write(tree: exp.Expr, schemas: sql.Schemas, is_for_people: bool = False) -> str:
     sql.qualify(tree, schemas)
     return tree.sql(dialect="duckdb", copy=False, pretty=is_for_people)
-
-
-def _rows(
-    connection: duckdb.DuckDBPyConnection,
-    text: str,
-    parameters: Parameters,
-    where: str,
-    error_class: type[OmopScorerError],
-) -> list[tuple[object, ...]]:
-    with errors_as(error_class, where):
-        return connection.execute(text, dict(parameters)).fetchall()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import duckdb
 
 from omop_scorer.cdm.tables import SiteTable, Table
-from omop_scorer.engines.duckdb.session import errors_as
+from omop_scorer.connections.duckdb import errors_as
 from omop_scorer.errors import CdmError, SqlError
 from omop_scorer.sources.base import PulledSource
 from omop_scorer.sources.statement import Ids, fitted

@@ -10,7 +10,7 @@ import duckdb
 from sqlglot import exp
 
 from omop_scorer.cdm.tables import SiteTable
-from omop_scorer.engines.duckdb.session import (
+from omop_scorer.connections.duckdb import (
     attach,
     errors_as,
     first_line,

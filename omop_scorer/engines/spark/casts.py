@@ -13,8 +13,8 @@ from sqlglot import exp
 
 from omop_scorer.cdm.tables import Kind
 from omop_scorer.config.connections import Cdm
-from omop_scorer.engines.date_formats import as_pattern, month_names
 from omop_scorer.engines.site_columns import fill, missing_as_null
+from omop_scorer.engines.spark.date_formats import as_pattern, month_names
 from omop_scorer.errors import ConfigurationError
 
 _NATIVE = {

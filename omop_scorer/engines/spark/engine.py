@@ -1,13 +1,13 @@
 """Spark engine for a CDM in a catalog or in a folder of Parquet files.
 
 Scoring runs on the executors too: they pass Arrow batches to the kernel, and the driver receives
-only aggregates. Work tables are files (`work_tables`). Results are files in a folder, or tables of
-a catalog (`writer`).
+only aggregates. Work tables are files (`work_tables`). The executors write results to a folder or
+to a catalog; to any other store the rows pass through the driver.
 """
 
 import pickle
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -20,30 +20,31 @@ from sqlglot import exp
 from omop_scorer import __version__
 from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import CATALOG, Connections
-from omop_scorer.engines.base import Engine, Parameters, Work
+from omop_scorer.connections.spark import Session, errors_as, quietly
+from omop_scorer.engines.base import Engine, Work
 from omop_scorer.engines.site_columns import mapped_columns
 from omop_scorer.engines.spark.casts import null, safe_cast
-from omop_scorer.engines.spark.catalog_writer import rename
 from omop_scorer.engines.spark.executors import COUNTS, TABLE_INDEX, mapped_schema, on_batches
-from omop_scorer.engines.spark.session import Session, errors_as, quietly
-from omop_scorer.engines.spark.source import CatalogSource, FolderSource
+from omop_scorer.engines.spark.folder import FolderSource
+from omop_scorer.engines.spark.results import append_frame
 from omop_scorer.engines.spark.work_tables import WorkTables
-from omop_scorer.engines.spark.writer import Results, open_for_writing
-from omop_scorer.errors import OmopScorerError, ResultsError, SqlError
+from omop_scorer.errors import OmopScorerError, SqlError
+from omop_scorer.sources.spark_catalog import SparkCatalog
+from omop_scorer.stores.base import Parameters, Writer
 
 
 class SparkEngine(Engine):
-    """A CDM in a catalog or a folder of Parquet files, results in another folder or schema."""
+    """A CDM in a catalog or a folder of Parquet files, worked on where it is."""
 
     name = "spark"
     dialect = "spark"
 
-    def __init__(self, settings: Connections, *, with_results: bool) -> None:
-        """Open the session and the CDM and, if asked, open and lock the results.
+    def __init__(self, settings: Connections) -> None:
+        """Open the session and the CDM.
 
         Raises
         ------
-        ConfigurationError, ConnectionFailedError, LockHeldError, ResultsError
+        ConfigurationError, ConnectionFailedError, ResultsError
         """
         self._settings = settings
         self.site = f"cdm.url {settings.cdm.url}"
@@ -53,7 +54,6 @@ class SparkEngine(Engine):
         self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
         """Per mapped table, its label, and the columns and query that count lost values."""
         self._work: WorkTables | None = None
-        self._writer: Results | None = None
         self._n_folders = 0
         self._session = Session(settings)
         self._spark = self._session.spark
@@ -62,23 +62,15 @@ class SparkEngine(Engine):
             if settings.cdm.vocabulary_url is not None:
                 self._vocabulary = self._source("cdm.vocabulary_url", settings.cdm.vocabulary_url)
             self._work = WorkTables(self._session, self._prefix, settings.spark.scratch)
-            if with_results:
-                self._writer = open_for_writing(settings, self._session, self._prefix)
         except BaseException:
             self.close()
             raise
 
-    def _source(self, key: str, url: str) -> CatalogSource | FolderSource:
+    def _source(self, key: str, url: str) -> SparkCatalog | FolderSource:
         if url == CATALOG:
-            return CatalogSource(self._spark)
+            return SparkCatalog(self._spark)
         self._n_folders += 1
         return FolderSource(self._session, key, url, f"{self._prefix}{self._n_folders}_")
-
-    @property
-    def _results(self) -> Results:
-        if self._writer is None:
-            raise ResultsError("the results are not open, because this command only reads the CDM")
-        return self._writer
 
     @property
     def _staged(self) -> WorkTables:
@@ -131,22 +123,28 @@ class SparkEngine(Engine):
         with errors_as(SqlError, f"{self.site}: query"):
             return [tuple(row) for row in self._frame(query, parameters).collect()]
 
-    def stream(self, query: exp.Expr, batch_size: int) -> Iterator[pa.RecordBatch]:
+    def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
         """Yield batches of a result that the driver holds completely.
 
         Scoring does not use it: `map_batches` sends no row to the driver.
         """
         with errors_as(SqlError, f"{self.site}: query"):
-            rows = self._frame(query, {}).toArrow()
-        yield from rows.to_batches(batch_size)
+            rows = self._frame(query, parameters).toArrow()
+        yield from rows.to_batches(self._settings.batch_size)
 
-    def map_batches(self, query: exp.Expr, batch_size: int, work: Work) -> Iterator[Any]:
+    def copy(self, query: exp.Expr, parameters: Parameters, writer: Writer, table: str) -> None:
+        """Append the rows of a query to a table of the results."""
+        with errors_as(SqlError, f"{self.site}: query for results.{table}"):
+            frame = self._frame(query, parameters)
+        append_frame(writer, table, frame)
+
+    def map_batches(
+        self, query: exp.Expr, work: Work, writer: Writer | None = None
+    ) -> Iterator[Any]:
         """Apply `work` on the executors.
 
-        The session sets the size of the batches, so `batch_size` must be that of the run file.
         The result is written to files first, so a task that Spark repeats adds no row twice.
         """
-        assert batch_size == self._settings.batch_size
         # Order is not observable here, and a global sort would shuffle every row.
         query = query.copy()
         query.set("order", None)
@@ -173,7 +171,8 @@ class SparkEngine(Engine):
                 with errors_as(SqlError, f"{self.site}: {name}"):
                     self._staged.add(table, rows)
             else:
-                self._results.append(table, rows)
+                assert writer is not None
+                append_frame(writer, table, rows)
         yield from counts
 
     def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:
@@ -184,67 +183,11 @@ class SparkEngine(Engine):
             ((plan,),) = self._spark.sql(f"EXPLAIN {text}", dict(parameters)).collect()
         return shown, str(plan)
 
-    def execute(self, statement: exp.Expr, parameters: Parameters) -> None:
-        """Run a statement on the results."""
-        table = next(statement.find_all(exp.Table)).name
-        match statement:
-            case exp.Create(kind="TABLE"):
-                columns = {c.name: c.kind.sql("duckdb") for c in statement.this.expressions}
-                self._results.create_table(table, columns)
-            case exp.Create(kind="VIEW"):
-                self._results.create_view(statement)
-            case exp.Alter(actions=actions):
-                for action in actions:
-                    # DROP NOT NULL needs no action, because these tables have no constraints.
-                    if isinstance(action, exp.ColumnDef):
-                        assert action.kind is not None
-                        self._results.add_column(table, action.name, action.kind.sql("duckdb"))
-                    elif not action.args.get("allow_null"):
-                        raise _unsupported(statement)
-            case exp.Delete():
-                condition = statement.args["where"].this.sql(dialect="spark")
-                self._results.remove(table, condition, parameters)
-            case exp.Insert(expression=exp.Values() as values):
-                self._insert_values(table, values, parameters)
-            case exp.Insert(expression=query):
-                with errors_as(SqlError, f"{self.site}: work.{table}"):
-                    frame = self._frame(query, parameters)
-                self._results.append(table, frame)
-            case _:
-                raise _unsupported(statement)
-
-    def _insert_values(self, table: str, values: exp.Values, parameters: Parameters) -> None:
-        columns = self._results.columns(table)
-        rows = [
-            dict(zip(columns, (parameters[each.name] for each in line.expressions), strict=True))
-            for line in values.expressions
-        ]
-        self._results.append_rows(table, pa.Table.from_pylist(rows))
-
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Append an Arrow table; a status only while this run still holds the lock."""
-        if table == "scoring_run_status":
-            self._results.refuse_lost_lock()
-        self._results.append_rows(table, rows)
-
-    def has_results(self) -> bool:
-        """Return True if the schema exists."""
-        return self._results.exists()
-
-    def create_results_schema(self) -> None:
-        """Create an empty schema."""
-        self._results.create()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Do nothing: Spark has no transactions, and readers see only COMPLETE runs."""
-        yield
-
     def close(self) -> None:
-        """Release the lock, restore or end the session, and remove the work tables."""
+        """Restore or end the session, and remove the work tables."""
         with ExitStack() as stack:
             # Work tables are removed last, because no task writes to them once the session ends.
-            for closable in (self._work, self._session, self._writer):
+            for closable in (self._work, self._session):
                 if closable is not None:
                     stack.callback(closable.close)
 
@@ -256,15 +199,11 @@ class SparkEngine(Engine):
     def _named(self, query: exp.Expr) -> exp.Expr:
         tree = query.copy()
         for table in list(tree.find_all(exp.Table)):
-            if table.db == "results":
-                rename(table, self._results.names(table.name))
-            elif table.db:
-                rename(table, [f"{self._prefix}{table.db}_{table.name}"])
+            if table.db:
+                name = f"{self._prefix}{table.db}_{table.name}"
+                table.set("this", exp.to_identifier(name, quoted=True))
+                table.set("db", None)
         return tree
-
-
-def _unsupported(statement: exp.Expr) -> ResultsError:
-    return ResultsError(f"engine spark does not support: {statement.sql('duckdb')}")
 
 
 def _only_batch(table: pa.Table) -> pa.RecordBatch:

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from omop_scorer.engines.lock_holder import LockHolder
-from omop_scorer.engines.spark.session import Session
+from omop_scorer.connections.spark import Session
 from omop_scorer.errors import ConfigurationError, ResultsError
+from omop_scorer.stores.lock_holder import LockHolder
 
 _PREFIX = "omop-scorer-"
 

@@ -97,10 +97,10 @@ URL = f"postgresql://u:{SECRET}@h/d"
         [f"cdm.url=[{URL}]"],
         [f"engine={URL}"],
         [f"results={URL}"],
-        [f"cdm.url={URL}", f"results.url={URL}"],  # the engine is not that of a server
+        ["engine=spark", f"cdm.url={URL}"],  # the engine does not read a server
         ["engine=postgresql", f"cdm.url={URL}", "results.url=results.duckdb"],
         ["engine=postgresql", f"cdm.url={URL}", f"results.url={URL}", "cdm.colour=blue"],
-        ["engine=postgresql", f"cdm.url={URL}", f"results.url={URL}", "threads=2"],
+        ["engine=postgresql", f"cdm.url={URL}", f"results.url={URL}", "threads=no"],
         [f"cdm.vocabulary_url={URL}"],
         [URL],
         [f"cdm.url: {URL}"],
@@ -137,11 +137,11 @@ def test_a_configuration_knows_its_password_and_never_shows_it(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("settings", "part"),
     [
-        (["results.url=postgresql://h/d"], "results.url is on a server: it needs engine"),
+        (["results.url=mysql+pymysql://h/d"], "results.url: results are kept in a DuckDB file"),
         (["engine=postgresql"], "cdm.url is not a PostgreSQL server"),
         (
             ["engine=spark", "cdm.url=postgresql://h/d", "results.url=a"],
-            "cdm.url is on a server: it needs engine: duckdb or postgresql",
+            "cdm.url is on a server: it needs engine: duckdb",
         ),
         (
             ["cdm.url=postgresql://h/d", "cdm.vocabulary_url=a"],

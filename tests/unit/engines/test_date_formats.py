@@ -6,14 +6,13 @@ import pytest
 from sqlglot import exp
 
 from omop_scorer.config.connections import Cdm
-from omop_scorer.engines.date_formats import as_pattern, month_names
-from omop_scorer.engines.postgres import casts as postgres_casts
 from omop_scorer.engines.spark import casts as spark_casts
+from omop_scorer.engines.spark.date_formats import as_pattern, month_names
 from omop_scorer.errors import ConfigurationError
 
 
 def test_a_format_is_a_pattern_and_its_parts():
-    pattern, parts = as_pattern("%d.%b %y", "postgresql", re.escape)
+    pattern, parts = as_pattern("%d.%b %y", "spark", re.escape)
     assert parts == ["day", "short name", "short year"]
     found = re.fullmatch(pattern, "7.Mar 24")
     assert found is not None
@@ -27,13 +26,9 @@ def cdm(date_format: str) -> Cdm:
     return Cdm(url="not opened", date_formats=(date_format,))
 
 
-@pytest.mark.parametrize(
-    ("casts", "native", "engine"),
-    [(postgres_casts, "text", "postgresql"), (spark_casts, "string", "spark")],
-)
-def test_a_code_that_is_not_known_is_refused(casts, native, engine):
-    with pytest.raises(ConfigurationError, match=f"engine {engine} does not support %p .*allowed"):
-        casts.safe_cast(exp.column("x"), native, "date", cdm("%p %d %m %Y"))
+def test_a_code_that_is_not_known_is_refused():
+    with pytest.raises(ConfigurationError, match=r"engine spark does not support %p .*allowed"):
+        spark_casts.safe_cast(exp.column("x"), "string", "date", cdm("%p %d %m %Y"))
 
 
 @pytest.mark.parametrize("character", "^[]\\")

@@ -1,8 +1,8 @@
-"""Errors of the DuckDB driver leave the engine as ours: with a location, without a value."""
+"""Errors of the DuckDB driver leave engine and store as ours: with a location, without a value."""
 
 import resource
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,9 @@ from omop_scorer import sql
 from omop_scorer.cdm.tables import TABLES, SiteTable
 from omop_scorer.config import run_file as config
 from omop_scorer.config.connections import Connections
-from omop_scorer.engines import open_results, try_results
-from omop_scorer.engines.base import Engine, ResultsReader
+from omop_scorer.connections.duckdb import connected
+from omop_scorer.engines.base import Engine
 from omop_scorer.engines.duckdb.engine import DuckDBEngine
-from omop_scorer.engines.duckdb.session import connected
-from omop_scorer.engines.results_folder import ResultsFolder
 from omop_scorer.errors import (
     CdmError,
     ConnectionFailedError,
@@ -29,6 +27,10 @@ from omop_scorer.errors import (
     SqlError,
 )
 from omop_scorer.loading.text_tables import TextTables
+from omop_scorer.stores import open_results, try_store
+from omop_scorer.stores.base import ResultsReader, Store
+from omop_scorer.stores.duckdb.store import DuckDBStore
+from omop_scorer.stores.folder.files import ResultsFolder
 
 #: A value of the data, which no message may hold.
 SECRET = "SENTINEL4711"
@@ -78,12 +80,19 @@ def cdm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(cdm: Path, tmp_path: Path) -> Connections:
-    return settings_of(cdm, tmp_path / "results.duckdb", threads=1)
+    return settings_of(cdm, tmp_path / "results.duckdb", threads=1, batch_size=1000)
 
 
 @pytest.fixture
 def engine(settings: Connections) -> Iterator[DuckDBEngine]:
-    opened = DuckDBEngine(settings, with_results=True)
+    opened = DuckDBEngine(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(settings: Connections) -> Iterator[DuckDBStore]:
+    opened = DuckDBStore(settings)
     yield opened
     opened.close()
 
@@ -100,14 +109,18 @@ def casts(engine: DuckDBEngine) -> exp.Expr:
     return exp.select(selected).from_(site.relation, dialect="duckdb")
 
 
-def published(engine: DuckDBEngine) -> pa.Table:
+def published(store: Store) -> list[pa.RecordBatch]:
     """Create `results.attrition` with the secret in many blocks; return its rows."""
-    engine.create_results_schema()
-    engine.execute(tree("CREATE TABLE results.attrition (run_id BIGINT, reason VARCHAR)"), {})
+    store.create_schema()
+    store.define(tree("CREATE TABLE results.attrition (run_id BIGINT, reason VARCHAR)"))
     rows = pa.table({"run_id": range(N_ROWS), "reason": [f"{SECRET} {n}" for n in range(N_ROWS)]})
-    with engine.transaction():
-        engine.append("attrition", rows)
-    return rows
+    with store.transaction():
+        store.append("attrition", rows.to_batches())
+    return rows.to_batches()
+
+
+def batches(**columns: list[Any]) -> list[pa.RecordBatch]:
+    return [pa.record_batch(columns)]
 
 
 def corrupt(path: Path) -> None:
@@ -122,8 +135,8 @@ def corrupt(path: Path) -> None:
 # A connection that is closed: every method of every class.
 
 
-def in_transaction(engine: Engine) -> None:
-    with engine.transaction():
+def in_transaction(store: Store) -> None:
+    with store.transaction():
         pass
 
 
@@ -148,21 +161,24 @@ CLOSED: Mapping[str, tuple[Callable[[Engine], Any], type[OmopScorerError], str]]
     "stage": (lambda e: e.stage("cohort", tree(SELECT), {}), SqlError, "work.cohort"),
     "load": (lambda e: e.load("cohort", ROWS), SqlError, "work.cohort"),
     "fetch": (lambda e: e.fetch(tree(SELECT), {}), SqlError, "cdm.url"),
-    "stream": (lambda e: list(e.stream(tree(SELECT), 10)), SqlError, "cdm.url"),
+    "stream": (lambda e: list(e.stream(tree(SELECT), {})), SqlError, "cdm.url"),
     "explain": (lambda e: e.explain(tree(SELECT), {}), SqlError, "EXPLAIN"),
-    "execute": (lambda e: e.execute(tree(SELECT), {}), ResultsError, "results.url"),
-    "append": (lambda e: e.append("attrition", ROWS), ResultsError, "results.url"),
-    "has_results": (lambda e: e.has_results(), ResultsError, "results.url"),
-    "create_results_schema": (
-        lambda e: e.create_results_schema(),
-        *(ResultsError, "results.url"),
-    ),
-    "transaction": (in_transaction, ResultsError, "results.url"),
+}
+
+CLOSED_STORE: Mapping[str, Callable[[Store], Any]] = {
+    "define": lambda s: s.define(tree("CREATE TABLE results.t (n BIGINT)")),
+    "fetch": lambda s: s.fetch(tree("SELECT n FROM results.t"), {}),
+    "append": lambda s: s.append("attrition", ROWS.to_batches()),
+    "remove": lambda s: s.remove("attrition", [1]),
+    "has_schema": lambda s: s.has_schema(),
+    "create_schema": lambda s: s.create_schema(),
+    "transaction": in_transaction,
 }
 
 
-def test_every_method_of_an_engine_is_called_here() -> None:
+def test_every_method_is_called_here() -> None:
     assert CLOSED.keys() == Engine.__abstractmethods__ - {"close"}
+    assert CLOSED_STORE.keys() == Store.__abstractmethods__ - {"close"}
 
 
 @pytest.mark.parametrize("method", CLOSED)
@@ -174,9 +190,17 @@ def test_an_engine_whose_connection_is_closed(engine: DuckDBEngine, method: str)
     engine.close()
 
 
-def test_a_reader_whose_connection_is_closed(engine: DuckDBEngine, settings: Connections) -> None:
-    published(engine)
-    engine.close()
+@pytest.mark.parametrize("method", CLOSED_STORE)
+def test_a_store_whose_connection_is_closed(store: DuckDBStore, method: str) -> None:
+    store.close()
+    with raises(ResultsError, "results.url", "ConnectionException"):
+        CLOSED_STORE[method](store)
+    store.close()
+
+
+def test_a_reader_whose_connection_is_closed(store: DuckDBStore, settings: Connections) -> None:
+    published(store)
+    store.close()
     reader = open_results(settings)
     reader.close()
     with raises(SqlError, settings.results.url, "ConnectionException"):
@@ -203,10 +227,10 @@ def test_a_value_that_fails_when_rows_are_staged(engine: DuckDBEngine) -> None:
 
 
 def test_a_value_that_fails_in_the_middle_of_a_stream(engine: DuckDBEngine) -> None:
-    batches = engine.stream(casts(engine), 1000)
-    assert next(batches).num_rows > 0
+    rows = engine.stream(casts(engine), {})
+    assert next(rows).num_rows > 0
     with raises(SqlError, engine.site, "ConversionException"):
-        list(batches)
+        list(rows)
 
 
 def test_a_work_table_that_has_other_columns(engine: DuckDBEngine) -> None:
@@ -228,26 +252,26 @@ def test_a_work_table_that_exists_already(engine: DuckDBEngine) -> None:
         engine.load("cohort", pa.table({"n": [1]}))
 
 
-def test_rows_that_do_not_fit_their_results_table(engine: DuckDBEngine) -> None:
-    published(engine)
+def test_rows_that_do_not_fit_their_results_table(store: DuckDBStore) -> None:
+    published(store)
     with raises(ResultsError, "results.url", "ConversionException"):
-        engine.append("attrition", pa.table({"run_id": [SECRET]}))
-    with raises(ResultsError, "results.url", "BinderException"), engine.transaction():
-        engine.append("attrition", pa.table({"person": [SECRET]}))
-    with raises(SqlError, engine.site, "CatalogException"):
-        engine.fetch(tree("SELECT n FROM results.nowhere"), {})
+        store.append("attrition", batches(run_id=[SECRET]))
+    with raises(ResultsError, "results.url", "BinderException"), store.transaction():
+        store.append("attrition", batches(person=[SECRET]))
     with raises(ResultsError, "results.url", "CatalogException"):
-        engine.create_results_schema()
+        store.fetch(tree("SELECT n FROM results.nowhere"), {})
+    with raises(ResultsError, "results.url", "CatalogException"):
+        store.create_schema()
 
 
 # Files that are unreadable or that change while they are open.
 
 
 def test_a_results_file_that_is_corrupted_while_it_is_read(
-    engine: DuckDBEngine, settings: Connections
+    store: DuckDBStore, settings: Connections
 ) -> None:
-    published(engine)
-    engine.close()
+    published(store)
+    store.close()
     with open_results(settings) as reader:
         corrupt(Path(settings.results.url))
         with raises(SqlError, settings.results.url):
@@ -255,27 +279,25 @@ def test_a_results_file_that_is_corrupted_while_it_is_read(
 
 
 def test_a_results_file_that_is_corrupted_while_a_run_writes(settings: Connections) -> None:
-    engine = DuckDBEngine(settings, with_results=True)
-    published(engine)
-    engine.close()
-    engine = DuckDBEngine(settings, with_results=True)
-    assert engine.has_results()
-    corrupt(Path(settings.results.url))
-    with raises(SqlError, engine.site):
-        engine.fetch(tree("SELECT MAX(reason) AS reason FROM results.attrition"), {})
-    engine.close()
+    with closing(DuckDBStore(settings)) as store:
+        published(store)
+    with closing(DuckDBStore(settings)) as store:
+        assert store.has_schema()
+        corrupt(Path(settings.results.url))
+        with raises(ResultsError, store.where):
+            store.fetch(tree("SELECT MAX(reason) AS reason FROM results.attrition"), {})
     with raises(ResultsError, settings.results.url):
-        try_results(settings)
+        try_store(settings)
 
 
-def test_a_results_file_that_cannot_grow(engine: DuckDBEngine, settings: Connections) -> None:
-    rows = published(engine)
+def test_a_results_file_that_cannot_grow(store: DuckDBStore, settings: Connections) -> None:
+    rows = published(store)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         with raises(ResultsError, settings.results.url, "no space is left on the disk"):
             resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-            with engine.transaction():
-                engine.append("attrition", rows)
+            with store.transaction():
+                store.append("attrition", rows)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
@@ -285,20 +307,20 @@ def test_a_results_file_with_other_tables_of_those_names(settings: Connections) 
         connection.execute("CREATE SCHEMA omop_scorer")
         connection.execute(f"CREATE TABLE omop_scorer.schema_version AS SELECT '{SECRET}' AS v")
     with raises(ResultsError, settings.results.url, "BinderException"):
-        try_results(settings)
+        try_store(settings)
     with duckdb.connect(settings.results.url) as connection:
         connection.execute("DROP TABLE omop_scorer.schema_version")
         connection.execute(f"CREATE VIEW omop_scorer.schema_version AS SELECT ERROR('{SECRET}') v")
         connection.execute("CREATE TABLE omop_scorer.version AS SELECT 1 AS n")
     with raises(ResultsError, settings.results.url):
-        try_results(settings)
+        try_store(settings)
 
 
 def test_a_file_of_a_table_that_is_no_parquet(tmp_path: Path) -> None:
     (tmp_path / "person.parquet").write_text(f"{SECRET}," * 100, encoding="utf-8")
     with TextTables(str(tmp_path)) as source, raises(CdmError, tmp_path / "person.parquet"):
         source.columns("person")
-    opened = DuckDBEngine(settings_of(tmp_path, tmp_path / "r.duckdb"), with_results=False)
+    opened = DuckDBEngine(settings_of(tmp_path, tmp_path / "r.duckdb"))
     with raises(CdmError, "cdm.url", tmp_path / "person.parquet"):
         opened.find_table(PERSON)
     opened.close()
@@ -334,7 +356,8 @@ def folder(tmp_path: Path) -> ResultsFolder:
     made = ResultsFolder(str(tmp_path), "scores")
     made.take_lock()
     made.make_empty("attrition")
-    made.append("attrition", pa.table({"run_id": [1], "reason": [SECRET]}))
+    rows = pa.record_batch({"run_id": [1], "reason": [SECRET]})
+    made.append("attrition", rows.schema, [rows])
     made.free_lock()
     return made
 
@@ -371,20 +394,20 @@ def test_a_quota_for_temporary_files(settings: Connections) -> None:
     small = settings_of(
         Path(settings.cdm.url), Path(settings.results.url), memory_limit="30MB", threads=1
     )
-    engine = DuckDBEngine(small, with_results=True)
+    engine = DuckDBEngine(small)
     engine._work.execute("SET max_temp_directory_size = '1MB'")
     advice = ("no space is left for temporary files", "TMPDIR", "memory_limit")
     with raises(SqlError, engine.site, "work.large", *advice):
         engine.stage("large", tree(LARGE), {})
     with raises(SqlError, engine.site, *advice):
-        list(engine.stream(tree(LARGE), 1000))
+        list(engine.stream(tree(LARGE), {}))
     engine.close()
 
 
 def test_too_little_memory(settings: Connections) -> None:
     small = settings_of(Path(settings.cdm.url), Path(settings.results.url), memory_limit="1MB")
     with raises(SqlError, "cdm.url", "OutOfMemoryException", "raise memory_limit"):
-        engine = DuckDBEngine(small, with_results=False)
+        engine = DuckDBEngine(small)
         engine.stage("large", tree(LARGE), {})
 
 
@@ -404,10 +427,10 @@ def test_nothing_is_left_when_opening_fails(
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     Path(settings.results.url).write_bytes(b"no database" * 1000)
     with raises(ResultsError, settings.results.url):
-        DuckDBEngine(settings, with_results=True)
+        DuckDBStore(settings)
     with raises(ConnectionFailedError, settings.results.url):
         open_results(settings)
     assert list(temporary.iterdir()) == []
     temporary.rmdir()
     with raises(ResultsError, "temporary folder", "TMPDIR"):
-        DuckDBEngine(settings, with_results=False)
+        DuckDBEngine(settings)

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -119,6 +119,20 @@ def arrow_batches(rows: duckdb.DuckDBPyRelation, batch_size: int) -> Iterator[pa
         text = str(error)
         error_class = _STREAM_ERRORS.get(text.partition(":")[0], duckdb.Error)
         raise error_class(text) from None
+
+
+@contextmanager
+def registered(
+    connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table | pa.RecordBatch
+) -> Iterator[None]:
+    """Make Arrow rows available under a name to statements of a connection."""
+    connection.register(name, rows)
+    try:
+        yield
+    finally:
+        # DuckDB refuses this in a transaction that has failed, and the first error must be seen.
+        with suppress(duckdb.Error):
+            connection.unregister(name)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Results in a folder of Parquet files, opened read-only. Reading them does not need Spark."""
 
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import pyarrow as pa
@@ -8,13 +9,12 @@ from sqlglot import exp
 
 from omop_scorer import sql
 from omop_scorer.config.connections import Connections
-from omop_scorer.engines.base import Parameters, ResultsReader
-from omop_scorer.engines.duckdb.reader import read_arrow
-from omop_scorer.engines.duckdb.session import connected, errors_as
-from omop_scorer.engines.results_folder import Columns, ResultsFolder
+from omop_scorer.connections.duckdb import connected, errors_as
 from omop_scorer.errors import ConnectionFailedError, ResultsError
-
-_STATUS = "scoring_run_status"
+from omop_scorer.stores.append_only import STATUS
+from omop_scorer.stores.base import Parameters, ResultsReader
+from omop_scorer.stores.duckdb.reader import read_arrow
+from omop_scorer.stores.folder.files import ResultsFolder
 
 
 class FolderResultsReader(ResultsReader):
@@ -48,14 +48,14 @@ class FolderResultsReader(ResultsReader):
                 self._connection.execute("CREATE SCHEMA results")
             # The status table comes first: if it lists a run as COMPLETE, all files of that run
             # exist before the files of the other tables are listed.
-            for table, columns in sorted(tables.items(), key=lambda item: item[0] != _STATUS):
+            for table, columns in sorted(tables.items(), key=lambda item: item[0] != STATUS):
                 with errors_as(ResultsError, f"{self.where}: table {table}"):
                     self._add_table(table, columns)
             with errors_as(ResultsError, self.where):
                 self._add_views()
             self._open = stack.pop_all()
 
-    def _add_table(self, table: str, columns: Columns) -> None:
+    def _add_table(self, table: str, columns: Mapping[str, str]) -> None:
         """Create a view over the files of a table."""
         files = [re.sub(r"([\[*?])", r"[\1]", str(path)) for path in self._folder.files(table)]
         query, found = exp.select().where("FALSE"), set[str]()

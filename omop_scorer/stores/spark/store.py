@@ -1,40 +1,55 @@
 """Results written to tables of a Spark catalog, where one more table is the run lock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import pyarrow as pa
-from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
 from sqlglot import exp
 
-from omop_scorer.engines.lock_holder import LockHolder
-from omop_scorer.engines.results_folder import LOCK_LOST, Columns
-from omop_scorer.engines.spark.session import Session, errors_as
-from omop_scorer.engines.spark.source import named
+from omop_scorer.config.connections import Connections
+from omop_scorer.connections.spark import Session, errors_as, named
 from omop_scorer.errors import LockHeldError, ResultsError
+from omop_scorer.stores.append_only import LOCK_LOST, STATUS, AppendOnlyStore, Columns, version
+from omop_scorer.stores.base import Parameters
+from omop_scorer.stores.lock_holder import LockHolder
+from omop_scorer.stores.spark.lock import LOCK, lock_holder
+from omop_scorer.stores.spark.reader import SparkResultsReader
 
-#: Table that exists while a run holds the lock on the schema.
-LOCK = "omop_scorer_run_lock"
+_ROWS_PER_FILE = 1_000_000
 
 
-class CatalogResults:
+class CatalogStore(AppendOnlyStore):
     """Results in tables of a catalog, in the default table format of the session."""
 
-    def __init__(self, schema: str, session: Session) -> None:
-        self.where = f"results.url spark, schema {schema}"
+    def __init__(self, settings: Connections) -> None:
+        """Open the session and, if the schema exists, take the run lock.
+
+        Raises
+        ------
+        ConnectionFailedError, LockHeldError, ResultsError
+        """
+        self._schema = settings.results.schema_.split(".")
+        self.where = f"results.url spark, schema {settings.results.schema_}"
+        self._home = named(self._schema)
+        self._holder: str | None = None
+        self._session = Session(settings)
+        try:
+            self._open(self._session)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, session: Session) -> None:
         if session.forgets_tables:
             raise ResultsError(
                 f"{self.where}: the catalog of this session is in memory and ends with it; set "
                 "results.url to a folder, or give Spark a persistent catalog"
             )
-        self._schema = schema.split(".")
-        self._home = named(self._schema)
-        self._session = session
         self._spark = session.spark
         self._format = session.setting("spark.sql.sources.default") or "parquet"
-        self._holder: str | None = None
-        if self.exists():
+        if self.has_schema():
             self._take_lock()
 
     def _take_lock(self) -> None:
@@ -71,12 +86,12 @@ class CatalogResults:
             )
         self._spark.sql(f"DROP TABLE IF EXISTS {self._home}.{LOCK}")
 
-    def exists(self) -> bool:
+    def has_schema(self) -> bool:
         """Return True if the schema exists."""
         with errors_as(ResultsError, self.where):
             return self._spark.catalog.databaseExists(self._home)
 
-    def create(self) -> None:
+    def create_schema(self) -> None:
         """Create the schema, and take the lock in it."""
         with errors_as(ResultsError, self.where):
             self._spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self._home}")
@@ -112,13 +127,24 @@ class CatalogResults:
     def _relation(self, table: str) -> str:
         return named(self.names(table))
 
-    def columns(self, table: str) -> Sequence[str]:
-        """Return the columns of a table, in its order."""
+    def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
+        """Return all rows."""
+        tree = query.copy()
+        for table in tree.find_all(exp.Table):
+            rename(table, self.names(table.name))
         with errors_as(ResultsError, self.where):
-            return self._spark.table(self._relation(table)).columns
+            frame = self._spark.sql(tree.sql(dialect="spark", copy=False), dict(parameters))
+            return [tuple(row) for row in frame.collect()]
 
-    def append(self, table: str, frame: DataFrame) -> None:
-        """Append a frame by column name."""
+    def append(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
+        """Write one file per million rows. A status only while this run still holds the lock."""
+        if table == STATUS:
+            self.refuse_lost_lock()
+        for rows in _in_large_tables(batches):
+            self.append_frame(table, self._session.frame(rows).coalesce(1))
+
+    def append_frame(self, table: str, frame: DataFrame) -> None:
+        """Append rows that the executors hold, by column name."""
         with errors_as(ResultsError, self.where):
             target = self._spark.table(self._relation(table)).schema
             columns = [frame[f.name].cast(f.dataType) for f in target.fields]
@@ -127,20 +153,17 @@ class CatalogResults:
                 writer = writer.partitionBy("run_id")
             writer.saveAsTable(self._relation(table))
 
-    def append_rows(self, table: str, rows: pa.Table) -> None:
-        """Append rows held by the driver, as one file."""
-        self.append(table, self._session.frame(rows).coalesce(1))
-
-    def remove(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+    def remove(self, table: str, run_ids: Sequence[int]) -> None:
         """Remove runs: delete their rows, or drop their partitions if the format has no DELETE."""
         relation = self._relation(table)
         with errors_as(ResultsError, self.where):
             if self._format == "delta":
-                self._spark.sql(f"DELETE FROM {relation} WHERE {condition}", dict(parameters))  # noqa: S608
+                listed = ", ".join(map(str, run_ids)) or "NULL"
+                self._spark.sql(f"DELETE FROM {relation} WHERE run_id IN ({listed})")  # noqa: S608
                 return
             known = self._spark.sql(f"SHOW PARTITIONS {relation}").collect()
-            known_ids = [int(row.partition.removeprefix("run_id=")) for row in known]
-            for run_id in matching_run_ids(self._spark, known_ids, condition, parameters):
+            known_ids = {int(row.partition.removeprefix("run_id=")) for row in known}
+            for run_id in sorted(known_ids.intersection(run_ids)):
                 self._spark.sql(f"ALTER TABLE {relation} DROP PARTITION (run_id = {run_id})")
 
     def refuse_lost_lock(self) -> None:
@@ -151,29 +174,35 @@ class CatalogResults:
             raise LockHeldError(f"{self.where}: {LOCK_LOST}")
 
     def close(self) -> None:
-        """Release the lock, if this process still holds it."""
+        """Release the lock, if this process still holds it, and close the session."""
         # If Java has died, the table stays, and the next run finds that its holder is gone.
         with suppress(ResultsError), errors_as(ResultsError, self.where):
             found = lock_holder(self._spark, self._home, self.where) if self._holder else None
             if found is not None and found.text == self._holder:
                 self._spark.sql(f"DROP TABLE IF EXISTS {self._home}.{LOCK}")
         self._holder = None
+        self._session.close()
 
     def _sql(self, text: str) -> None:
         with errors_as(ResultsError, self.where):
             self._spark.sql(text)
 
 
-def lock_holder(spark: SparkSession, home: str, where: str) -> LockHolder | None:
-    """Return the holder of the lock on a schema of a catalog, or None if it is not locked."""
-    with errors_as(ResultsError, where):
-        try:
-            rows = spark.sql(f"SHOW TBLPROPERTIES {home}.{LOCK}").collect()
-        except AnalysisException as error:
-            if error.getCondition() != "TABLE_OR_VIEW_NOT_FOUND":
-                raise
-            return None
-    return LockHolder(next((row.value for row in rows if row.key == "holder"), ""))
+def try_catalog(settings: Connections) -> int:
+    """Take and release the lock of the schema; return its version, 0 without one.
+
+    Raises
+    ------
+    ConnectionFailedError, LockHeldError, ResultsError
+    """
+    store = CatalogStore(settings)
+    try:
+        if not store.has_schema():
+            return 0
+        with SparkResultsReader(settings) as reader:
+            return version(reader)
+    finally:
+        store.close()
 
 
 def rename(table: exp.Table, names: Sequence[str]) -> None:
@@ -183,15 +212,15 @@ def rename(table: exp.Table, names: Sequence[str]) -> None:
         table.set(key, part)
 
 
-def matching_run_ids(
-    spark: SparkSession, run_ids: Sequence[int], condition: str, parameters: Mapping[str, object]
-) -> list[int]:
-    """Return the run ids for which a SQL condition on run_id is true."""
-    if not run_ids:
-        return []
-    known = ", ".join(f"({run_id}L)" for run_id in run_ids)
-    query = f"SELECT run_id FROM VALUES {known} AS known (run_id) WHERE {condition}"  # noqa: S608
-    return [int(row.run_id) for row in spark.sql(query, dict(parameters)).collect()]
+def _in_large_tables(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(each.num_rows for each in held) >= _ROWS_PER_FILE:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
 
 
 def spark_type(native: str) -> str:

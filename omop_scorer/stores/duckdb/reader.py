@@ -9,8 +9,7 @@ from sqlglot import exp
 
 from omop_scorer import sql
 from omop_scorer.config.connections import Connections
-from omop_scorer.engines.base import Parameters, ResultsReader
-from omop_scorer.engines.duckdb.session import (
+from omop_scorer.connections.duckdb import (
     attach,
     connected,
     errors_as,
@@ -19,6 +18,7 @@ from omop_scorer.engines.duckdb.session import (
     lock_holder,
 )
 from omop_scorer.errors import ConnectionFailedError, LockHeldError, ResultsError, SqlError
+from omop_scorer.stores.base import Parameters, ResultsReader
 
 _ALIAS = "results_to_read"
 

@@ -12,15 +12,21 @@ import pytest
 from sqlglot import exp
 
 from omop_scorer.config import run_file as config
-from omop_scorer.engines import open_engine, open_results
-from omop_scorer.engines.lock_holder import LockHolder
-from omop_scorer.engines.results_folder import ResultsFolder
+from omop_scorer.engines import open_engine
 from omop_scorer.errors import (
     ConfigurationError,
     ConnectionFailedError,
     LockHeldError,
     ResultsError,
 )
+from omop_scorer.stores import open_results
+from omop_scorer.stores.folder.files import ResultsFolder
+from omop_scorer.stores.lock_holder import LockHolder
+
+
+def put(folder: ResultsFolder, run_id: int, *n: int) -> None:
+    rows = pa.record_batch({"run_id": [run_id] * len(n), "n": list(n)})
+    folder.append("attrition", rows.schema, [rows])
 
 
 def test_one_of_many_takes_the_lock(tmp_path: Path) -> None:
@@ -44,7 +50,7 @@ def test_one_of_many_takes_the_lock(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_process_that_died_is_taken_over(tmp_path: Path) -> None:
     script = (
-        "import os; from omop_scorer.engines.results_folder import ResultsFolder; "
+        "import os; from omop_scorer.stores.folder.files import ResultsFolder; "
         f"ResultsFolder({str(tmp_path)!r}, 'scores').take_lock(); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", script], check=False)
@@ -83,7 +89,7 @@ def test_runs_of_a_table_that_is_not_listed_are_not_removed(tmp_path: Path) -> N
     folder = ResultsFolder(str(tmp_path), "scores")
     folder.take_lock()
     folder.make_empty("attrition")
-    folder.append("attrition", pa.table({"run_id": [1], "n": [10]}))
+    put(folder, 1, 10)
     with pytest.raises(ResultsError, match=r"_tables\.json does not list the table attrition"):
         folder.make_empty("attrition")
     assert folder.run_ids("attrition") == [1]
@@ -94,7 +100,7 @@ def test_what_a_dead_writer_left_is_removed(tmp_path: Path) -> None:
     folder.take_lock()
     half = folder.make_empty("attrition") / "_temporary" / "0" / "task_1" / "run_id=7"
     half.mkdir(parents=True)
-    folder.append("attrition", pa.table({"run_id": [1], "n": [10]}))
+    put(folder, 1, 10)
     folder.remove_half_written(["attrition"])
     assert sorted(path.name for path in half.parents[3].iterdir()) == ["run_id=1"]
 
@@ -119,7 +125,8 @@ def test_a_reader_sees_whole_files_and_columns_that_came_later(tmp_path: Path) -
     columns = {"run_id": "BIGINT", "n": "BIGINT"}
     folder.make_empty("attrition")
     folder.make_empty("empty")
-    folder.append("attrition", pa.table({"run_id": [1, 2, 2], "n": [10, 20, 21]}))
+    put(folder, 1, 10)
+    put(folder, 2, 20, 21)
     (tmp_path / "scores" / "attrition" / "run_id=2" / "_part-half.parquet").write_text("half")
     (tmp_path / "scores" / "attrition" / "_temporary").mkdir()
     (tmp_path / "scores" / "attrition" / "_temporary" / "x.parquet").write_text("half")
@@ -155,4 +162,4 @@ def test_without_pyspark_the_message_says_what_to_install(tmp_path, monkeypatch)
     monkeypatch.setitem(sys.modules, "pyspark", None)
     monkeypatch.setitem(sys.modules, "py4j", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'omop-scorer\[spark\]'"):
-        open_engine(results_config(tmp_path).connections, with_results=False)
+        open_engine(results_config(tmp_path).connections)

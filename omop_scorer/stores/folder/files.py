@@ -1,8 +1,7 @@
 """Results in a folder of Parquet files, and the run lock. No database is needed to find them.
 
 The files are `<results.url>/<results.schema>/<table>/run_id=<run_id>/*.parquet`, and
-`_tables.json` lists the columns and types of every table. The Spark driver writes small tables
-with this module, and readers list the files with it.
+`_tables.json` lists the columns and types of every table.
 """
 
 import json
@@ -10,35 +9,21 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from omop_scorer.engines.lock_holder import LockHolder
 from omop_scorer.errors import LockHeldError, ResultsError
-
-Columns = dict[str, str]
-
-"""DuckDB types by column name."""
+from omop_scorer.stores.append_only import LOCK_LOST
+from omop_scorer.stores.lock_holder import LockHolder
 
 _TABLE_LIST = "_tables.json"
 
-#: Message of a run whose lock was taken over or removed.
-LOCK_LOST = (
-    "this run no longer holds the run lock, so it publishes nothing; another run may have taken "
-    "the lock: wait for it to end and start again"
-)
-
-
-def is_results_folder(url: str) -> bool:
-    """Return True if a folder holds a results schema."""
-    return any(Path(url).glob(f"*/{_TABLE_LIST}"))
-
 
 class ResultsFolder:
-    """Results schema in a folder that the Spark driver and all executors share."""
+    """Results schema in a folder. With engine spark, the driver and all executors share it."""
 
     def __init__(self, url: str, schema: str) -> None:
         self.where = f"results.url {url}"
@@ -47,7 +32,7 @@ class ResultsFolder:
         self._lock = self.home / "_run.lock"
         self._holder: str | None = None
 
-    def tables(self) -> dict[str, Columns]:
+    def tables(self) -> dict[str, dict[str, str]]:
         """Return the columns of every table; an empty mapping if there are no results yet.
 
         Raises
@@ -67,7 +52,7 @@ class ResultsFolder:
         assert isinstance(found, dict)
         return found
 
-    def save_tables(self, tables: Mapping[str, Columns]) -> None:
+    def save_tables(self, tables: Mapping[str, Mapping[str, str]]) -> None:
         """Write the list of tables and columns; readers see either the old list or the new one."""
         partial = self._table_list.with_name(f"{_TABLE_LIST}.{uuid.uuid4().hex}")
         try:
@@ -119,21 +104,27 @@ class ResultsFolder:
         except OSError as error:
             raise self._write_error(error) from None
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Append rows held by the driver; each file appears complete or not at all."""
-        if "run_id" not in rows.column_names:
-            self._write(self.home / table, rows)
-            return
-        for run_id in pc.unique(rows["run_id"]).to_pylist():
-            of_run = rows.filter(pc.equal(rows["run_id"], run_id)).drop_columns("run_id")
-            self._write(self.home / table / f"run_id={run_id}", of_run)
+    def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Write rows of one run to a file that appears complete or not at all.
 
-    def _write(self, folder: Path, rows: pa.Table) -> None:
+        The folder of the run says its id, so the file has no column run_id.
+        """
+        rows = iter(batches)
+        first = next((batch for batch in rows if batch.num_rows), None)
+        if first is None:
+            return
+        folder, stored = self.home / table, schema
+        if "run_id" in schema.names:
+            folder /= f"run_id={first['run_id'][0].as_py()}"
+            stored = schema.remove(schema.get_field_index("run_id"))
         name = f"part-{uuid.uuid4().hex}.parquet"
+        partial = folder / f"_{name}"
         try:
             folder.mkdir(exist_ok=True)
-            pq.write_table(rows, folder / f"_{name}")
-            (folder / f"_{name}").replace(folder / name)
+            with pq.ParquetWriter(partial, stored) as writer:
+                for batch in chain([first], rows):
+                    writer.write_batch(batch.select(stored.names))
+            partial.replace(folder / name)
         except OSError as error:
             raise self._write_error(error) from None
 

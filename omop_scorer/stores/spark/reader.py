@@ -5,11 +5,10 @@ from sqlglot import exp
 
 from omop_scorer import sql
 from omop_scorer.config.connections import Connections
-from omop_scorer.engines.base import Parameters, ResultsReader
-from omop_scorer.engines.spark.catalog_writer import lock_holder
-from omop_scorer.engines.spark.session import Session, errors_as
-from omop_scorer.engines.spark.source import named
+from omop_scorer.connections.spark import Session, errors_as, named
 from omop_scorer.errors import ResultsError, SqlError
+from omop_scorer.stores.base import Parameters, ResultsReader
+from omop_scorer.stores.spark.lock import lock_holder
 
 
 class SparkResultsReader(ResultsReader):

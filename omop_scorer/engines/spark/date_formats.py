@@ -1,6 +1,6 @@
 """Date formats of a site as regular expressions.
 
-PostgreSQL and Spark do not read formats in the codes of strptime.
+Spark does not read formats in the codes of strptime.
 """
 
 import re

@@ -5,9 +5,9 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -58,6 +58,9 @@ class Session:
     ConnectionFailedError
     """
 
+    _started: ClassVar[SparkSession | None] = None
+    """The session that this process has started and not yet ended."""
+
     def __init__(self, settings: Connections) -> None:
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
@@ -75,6 +78,8 @@ class Session:
         if signal.getsignal(signal.SIGINT) is not on_interrupt:
             signal.signal(signal.SIGINT, on_interrupt)
         self.is_own = not is_found
+        if self.is_own:
+            Session._started = self.spark
         self.is_remote = is_remote()
         self._views: set[str] = set()
         self._before: dict[str, str | None] = {}
@@ -115,7 +120,7 @@ class Session:
     @property
     def forgets_tables(self) -> bool:
         """True if its catalog is in memory: no other session sees it, and it ends with this one."""
-        is_ours = self.is_own and not self.is_remote
+        is_ours = self.spark is Session._started and not self.is_remote
         return is_ours and self.setting("spark.sql.catalogImplementation") == "in-memory"
 
     def close(self) -> None:
@@ -125,6 +130,7 @@ class Session:
         # If Java has died, there is nothing to restore, and the error of the run matters more.
         with suppress(*_ERRORS):
             if self.is_own:
+                Session._started = None
                 self.spark.stop()
                 return
             for view in self._views:
@@ -218,6 +224,11 @@ def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
         raise error_class(
             f"{where}: Spark refused the statement ({_kind(error)}): {detail}"
         ) from None
+
+
+def named(names: Sequence[str]) -> str:
+    """Return a name, given in parts, as a quoted identifier."""
+    return ".".join("`" + name.replace("`", "``") + "`" for name in names)
 
 
 def _has_context() -> bool:

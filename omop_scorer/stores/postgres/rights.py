@@ -1,4 +1,4 @@
-"""Session that writes results to a PostgreSQL database. It checks rights and takes the run lock."""
+"""The rights of a user who writes results to a PostgreSQL database, and the run lock."""
 
 import hashlib
 
@@ -9,27 +9,18 @@ from omop_scorer.connections.postgres import Connection, quoted
 from omop_scorer.errors import LockHeldError, ResultsError
 
 
-def open_for_writing(settings: Connections) -> Connection:
-    """Open the results and take the lock of the run, which the session holds until it ends.
+def refuse_without_rights(connection: Connection, settings: Connections) -> None:
+    """Refuse a schema that the user may not write, or that looks like a CDM.
 
     Raises
     ------
-    ConnectionFailedError, LockHeldError, ResultsError
+    ResultsError
     """
-    connection = Connection("results", settings.results, settings)
-    try:
-        connection.refuse_unfit()
-        with connection.errors_as(ResultsError):
-            _refuse_tables_of_a_cdm(connection, settings)
-            _refuse_without_rights(connection, settings.results.schema_)
-            _take_lock(connection, settings.results.schema_)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    _refuse_tables_of_a_cdm(connection, settings)
+    _refuse_unwritable(connection, settings.results.schema_)
 
 
-def _refuse_without_rights(connection: Connection, schema: str) -> None:
+def _refuse_unwritable(connection: Connection, schema: str) -> None:
     if has_schema(connection, schema):
         rights = connection.rows(
             "SELECT current_user, has_schema_privilege(%(name)s, 'USAGE') "
@@ -93,7 +84,13 @@ def _lock_key(schema: str) -> dict[str, int]:
     return {"first": first, "second": second}
 
 
-def _take_lock(connection: Connection, schema: str) -> None:
+def take_lock(connection: Connection, schema: str) -> None:
+    """Take the run lock on a schema, which the session holds until it ends.
+
+    Raises
+    ------
+    LockHeldError
+    """
     key = _lock_key(schema)
     ((is_taken,),) = connection.rows("SELECT pg_try_advisory_lock(%(first)s, %(second)s)", key)
     if is_taken:
@@ -141,33 +138,21 @@ def has_schema(connection: Connection, schema: str) -> bool:
     return bool(connection.rows(query, {"name": schema}))
 
 
-def try_results_schema(settings: Connections) -> int:
-    """Take the lock and every right that a run needs, and let go; return the schema's version.
-
-    0 means that there is no table of ours yet.
-
-    Raises
-    ------
-    ConnectionFailedError, LockHeldError, ResultsError
-    """
-    connection = open_for_writing(settings)
-    schema = settings.results.schema_
-    try:
-        with connection.errors_as(ResultsError), connection.driver.transaction(force_rollback=True):
-            if not has_schema(connection, schema):
-                connection.execute(f"CREATE SCHEMA {quoted(schema)}")
-            probe = exp.table_("omop_scorer_probe", schema, quoted=True).sql(dialect="postgres")
-            connection.execute(f"CREATE TABLE {probe} (n BIGINT)")
-            exists = connection.rows(
-                "SELECT 1 FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n "
-                "ON n.oid = c.relnamespace WHERE n.nspname = %(name)s "
-                "AND c.relname = 'schema_version'",
-                {"name": schema},
-            )
-            if not exists:
-                return 0
-            versions = exp.table_("schema_version", schema, quoted=True).sql(dialect="postgres")
-            query = f"SELECT COALESCE(MAX(version), 0) FROM {versions}"  # noqa: S608
-            return int(connection.rows(query)[0][0])
-    finally:
-        connection.close()
+def probe(connection: Connection, schema: str) -> int:
+    """Create a table and roll it back; return the version of the results schema, 0 without one."""
+    with connection.driver.transaction(force_rollback=True):
+        if not has_schema(connection, schema):
+            connection.execute(f"CREATE SCHEMA {quoted(schema)}")
+        table = exp.table_("omop_scorer_probe", schema, quoted=True).sql(dialect="postgres")
+        connection.execute(f"CREATE TABLE {table} (n BIGINT)")
+        exists = connection.rows(
+            "SELECT 1 FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n "
+            "ON n.oid = c.relnamespace WHERE n.nspname = %(name)s "
+            "AND c.relname = 'schema_version'",
+            {"name": schema},
+        )
+        if not exists:
+            return 0
+        versions = exp.table_("schema_version", schema, quoted=True).sql(dialect="postgres")
+        query = f"SELECT COALESCE(MAX(version), 0) FROM {versions}"  # noqa: S608
+        return int(connection.rows(query)[0][0])

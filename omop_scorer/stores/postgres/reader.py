@@ -7,10 +7,10 @@ from sqlglot import exp
 from omop_scorer import sql
 from omop_scorer.config.connections import Connections
 from omop_scorer.connections.postgres import Connection, rendered
-from omop_scorer.engines.base import Parameters, ResultsReader
-from omop_scorer.engines.postgres.bulk import as_arrow
-from omop_scorer.engines.postgres.writer import lock_holder
 from omop_scorer.errors import ResultsError, SqlError
+from omop_scorer.stores.base import Parameters, ResultsReader
+from omop_scorer.stores.postgres.copy import as_arrow
+from omop_scorer.stores.postgres.rights import lock_holder
 
 
 class PostgresResultsReader(ResultsReader):

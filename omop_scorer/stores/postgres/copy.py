@@ -1,0 +1,78 @@
+"""Rows of Arrow into PostgreSQL by COPY, and rows of a query as Arrow."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.csv
+
+from omop_scorer.connections.postgres import quoted
+from omop_scorer.errors import SqlError
+
+#: Rows that are turned into text at a time.
+_CHUNK = 10_000
+
+_ARROW = {
+    "bool": pa.bool_(),
+    "int2": pa.int32(),
+    "int4": pa.int32(),
+    "int8": pa.int64(),
+    "float4": pa.float64(),
+    "float8": pa.float64(),
+    "numeric": pa.decimal128(38, 9),
+    "text": pa.string(),
+    "varchar": pa.string(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+}
+
+
+def copy_in(
+    connection: psycopg.Connection[Any], target: str, batches: Iterable[pa.RecordBatch]
+) -> int:
+    """Append rows to a table with one COPY, by column name; return their number."""
+    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
+    batches = iter(batches)
+    first = next(batches, None)
+    if first is None:
+        return 0
+    n_rows = 0
+    columns = ", ".join(map(quoted, first.schema.names))
+    text = f"COPY {target} ({columns}) FROM STDIN (FORMAT csv)"
+    with connection.cursor() as cursor, cursor.copy(text.encode()) as copy:
+        for batch in chain([first], batches):
+            n_rows += batch.num_rows
+            for start in range(0, batch.num_rows, _CHUNK):
+                sink = pa.BufferOutputStream()
+                pyarrow.csv.write_csv(batch.slice(start, _CHUNK), sink, options)
+                copy.write(sink.getvalue())
+    return n_rows
+
+
+def as_arrow(cursor: psycopg.Cursor[Any], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    """Return rows as an Arrow table with the types that the server gave their columns.
+
+    Raises
+    ------
+    SqlError
+        A column has a type that no query of ours gives.
+    """
+    described = cursor.description or ()
+    types = [_arrow_type(connection_type(cursor, column.type_code)) for column in described]
+    values = zip(*rows, strict=True) if rows else [()] * len(types)
+    arrays = [pa.array(column, kind) for column, kind in zip(values, types, strict=True)]
+    return pa.Table.from_arrays(arrays, [column.name for column in described])
+
+
+def connection_type(cursor: psycopg.Cursor[Any], oid: int) -> str:
+    """Return the server's name of a type, its number where psycopg does not know it."""
+    known = cursor.connection.adapters.types.get(oid)
+    return known.name if known else str(oid)
+
+
+def _arrow_type(name: str) -> pa.DataType:
+    if name not in _ARROW:
+        raise SqlError(f"a query returns a column of type {name}, which is not supported")
+    return _ARROW[name]

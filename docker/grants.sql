@@ -82,7 +82,8 @@ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :'role')
 GRANT CONNECT ON DATABASE :"database" TO :"role";
 
 \if :has_cdm
-  GRANT TEMPORARY ON DATABASE :"database" TO :"role";
+  -- An earlier release of this script granted it.
+  REVOKE TEMPORARY ON DATABASE :"database" FROM :"role";
   REVOKE ALL ON SCHEMA :"cdm", :"vocabulary" FROM :"role";
   REVOKE ALL ON ALL TABLES IN SCHEMA :"cdm", :"vocabulary" FROM :"role";
   GRANT USAGE ON SCHEMA :"cdm", :"vocabulary" TO :"role";

@@ -195,6 +195,7 @@ def _patients(night: Night, findings: Findings) -> None:
     n_cohort, n_scored = attrition[0].n_persons, attrition[-1].n_persons
     if n_cohort == 0:
         findings.add("warning", f"cohort: no persons as of {night.as_of}")
+        _pulled_values(night, findings)
         return
     findings.add(
         "note", f"cohort: {n_cohort:,} persons as of {night.as_of}, {n_scored:,} can be scored"
@@ -204,9 +205,7 @@ def _patients(night: Night, findings: Findings) -> None:
     before = len(night.journal.warnings)
     stage_covariates(night)
     findings.add("warning", *night.journal.warnings[before:])
-    if not night.engine.reads_in_place:
-        values = count_unreadable(night.engine)
-        findings.add("warning", *values.problems, *values.warnings)
+    _pulled_values(night, findings)
     counts = fetch_quality(night)
     for quantity in _UNIT_QUANTITIES:
         n = counts[quantity, "n_records"]
@@ -227,3 +226,10 @@ def _patients(night: Night, findings: Findings) -> None:
                 "warning" if share >= 0.5 else "note",
                 f"{covariate.name}: would be imputed for {share:.1%} of patients",
             )
+
+
+def _pulled_values(night: Night, findings: Findings) -> None:
+    """Warn of the unreadable values of the rows that were pulled."""
+    if not night.engine.reads_in_place:
+        values = count_unreadable(night.engine)
+        findings.add("warning", *values.problems, *values.warnings)

@@ -61,7 +61,7 @@ def server_answered(tmp_path_factory: pytest.TempPathFactory, loaded: str) -> Se
 def site(request: pytest.FixtureRequest, tmp_path: Path, made_up) -> Site:
     """Return a site with a CDM of its own and yesterday's answer.
 
-    It is one of DuckDB unless the test is marked `on_both_engines`.
+    It is one of DuckDB unless the test is marked `in_files_and_on_a_server`.
     """
     if getattr(request, "param", "duckdb") == "postgresql":
         answered = request.getfixturevalue("server_answered")

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.support.command_line import Finished, Site, omop_scorer, on_both_engines
+from tests.support.command_line import Finished, Site, in_files_and_on_a_server, omop_scorer
 from tests.support.server_site import ServerSite
 
 PERSON = 987654321098700
@@ -83,7 +83,7 @@ def assert_silent(site: Site, finished: list[Finished]) -> None:
     assert not any("Traceback" in each.stderr for each in finished)
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_the_marks_are_there(marked: Site) -> None:
     """A search would find them, and a night that goes well says none in any log format."""
     finished = [marked.run("--log-format", each) for each in ("auto", "text", "json")]

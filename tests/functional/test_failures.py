@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from omop_scorer.resources import shipped
-from tests.support.command_line import Site, assert_refused, omop_scorer, on_both_engines
+from tests.support.command_line import Site, assert_refused, in_files_and_on_a_server, omop_scorer
 
 HOLD = """
 import duckdb, sys
@@ -211,7 +211,7 @@ def damage(path: Path, first: int, last: int) -> None:
 class TestCdm:
     """Exit code 12, and 13 for what only the queries find."""
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_all_missing_tables_and_columns_at_once(self, site: Site) -> None:
         site.change(
             "DROP TABLE measurement",
@@ -230,13 +230,13 @@ class TestCdm:
         site.change("DROP TABLE measurement")
         assert_refused(site.run(), 12, "measurement is missing", site.cdm)
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_a_table_under_a_name_that_is_not_there(self, site: Site) -> None:
         finished = site.run(cdm={"tables": {"person": "v_person"}})
         assert_refused(finished, 12, "person", "v_person")
         assert "measurement is missing" not in finished.stderr
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_a_schema_that_is_not_there(self, site: Site) -> None:
         finished = site.run(cdm={"schema": "omop"})
         is_file = site.engine == "duckdb"
@@ -244,7 +244,7 @@ class TestCdm:
         known = "cdm" if is_file else f"(.+, )?{site.cdm}(, .+)?$"
         assert_refused(finished, 12, f"(?m)schemas: {known}")
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_duplicate_person_rows(self, site: Site) -> None:
         site.change("INSERT INTO person SELECT * FROM person ORDER BY person_id LIMIT 3")
         assert_refused(site.run(), 12, r"person: 3 person\(s\)", "more than one row")
@@ -313,7 +313,7 @@ class TestCdm:
         assert finished.returncode in (12, 13), finished.stderr
         assert_refused(finished, finished.returncode, "measurement")
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_a_view_of_the_site_that_fails(self, site: Site) -> None:
         site.change(
             "ALTER TABLE measurement RENAME TO raw",
@@ -325,7 +325,7 @@ class TestCdm:
         ((message,),) = site.rows("SELECT message FROM scoring_run_status WHERE status = 'FAILED'")
         assert "step " in message
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_impossible_numbers_of_one_person_do_not_stop_a_night(self, site: Site) -> None:
         """One record of nonsense is a patient's problem, not the warehouse's."""
         site.change(
@@ -382,14 +382,14 @@ class TestResults:
         finished = site.run(results={"url": str(url)})
         assert_refused(finished, 15, r"results\.url", url)
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_a_schema_of_a_newer_version(self, site: Site) -> None:
         site.write("INSERT INTO schema_version VALUES (99, '9.9', '2030-01-01')")
         before = site.fingerprint()
         assert_refused(site.run(), 15, "version 99", "newer release", "install")
         assert site.fingerprint() == before
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_tables_of_somebody_else(self, site: Site) -> None:
         foreign = site.fresh()
         foreign.make_results_schema()
@@ -414,7 +414,7 @@ class TestResults:
             assert_refused(site.run(), 16, site.results, f"process {os.getpid()}")
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_a_failed_run_leaves_its_cause_and_nothing_else(site: Site) -> None:
     site.change("DROP TABLE measurement")
     assert site.run().returncode == 12

@@ -130,7 +130,6 @@ def test_the_rights_are_exactly_these(site: Site) -> None:
     )
     expected = {
         (site.job, "database", "this", "CONNECT"),
-        (site.job, "database", "this", "TEMPORARY"),
         (site.job, "schema", site.cdm, "USAGE"),
         (site.job, "schema", site.vocabulary, "USAGE"),
         (site.job, "table", cdm, "SELECT"),

@@ -17,9 +17,9 @@ from tests.support.command_line import (
     Site,
     assert_refused,
     assert_whole,
+    in_files_and_on_a_server,
     log_lines,
     omop_scorer,
-    on_both_engines,
     start,
 )
 from tests.support.server_site import ServerSite
@@ -205,7 +205,7 @@ def test_no_file_may_grow(site: Site, n_bytes: int) -> None:
     assert "unexpected error" not in finished.stderr
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_a_first_run_that_dies_leaves_no_answer(site: Site) -> None:
     fresh = site.fresh()
     stop_after(fresh, "score", signal.SIGKILL)
@@ -215,7 +215,7 @@ def test_a_first_run_that_dies_leaves_no_answer(site: Site) -> None:
     assert len(fresh.rows("FROM latest_run")) == 1
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_a_kill_while_the_tables_are_made_leaves_a_file_the_next_run_can_use(site: Site) -> None:
     fresh = site.fresh()
     stop_after(fresh, "connect", signal.SIGKILL)

@@ -17,9 +17,9 @@ from tests.support.command_line import (
     AS_OF,
     Site,
     assert_refused,
+    in_files_and_on_a_server,
     log_lines,
     omop_scorer,
-    on_both_engines,
     start,
 )
 
@@ -46,7 +46,7 @@ class TestRetention:
     def test_the_tables_of_persons_are_known(self) -> None:
         assert set(data_model.person_level_tables()) == PERSON_TABLES
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_rows_of_persons_are_kept_of_so_many_nights_and_counts_of_all(self, site: Site) -> None:
         for _ in range(3):
             assert site.run(keep_person_level_runs=2).returncode == 0
@@ -86,7 +86,7 @@ class TestRetention:
 class TestDryRun:
     """run --dry-run."""
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_it_shows_explains_and_counts_and_writes_nothing(self, site: Site) -> None:
         before = site.answer(), site.states()
         done = site.run("--dry-run", "--log-format", "json")
@@ -124,7 +124,7 @@ def _only_json(text: str) -> str:
 class TestStatus:
     """The health check."""
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_a_good_night(self, site: Site) -> None:
         code, said, _ = status(site)
         ((run_id, n_scored),) = site.rows("SELECT run_id, n_scored FROM latest_run")
@@ -153,7 +153,7 @@ class TestStatus:
         assert "failed: step CDM" in problem
         assert "measurement is missing" in problem
 
-    @on_both_engines
+    @in_files_and_on_a_server
     def test_a_killed_night(self, site: Site) -> None:
         run = start("run", "--config", site.run_file(), "--log-format", "json")
         assert run.stderr is not None

@@ -147,7 +147,6 @@ def rights_of(server: ServerSite) -> list[tuple[int, str]]:
     return [
         (11, f"CONNECT ON {database}"),
         (15, f"USAGE, CREATE ON SCHEMA {server.results}"),
-        (11, f"TEMPORARY ON {database}"),
         (12, f"USAGE ON SCHEMA {server.cdm}"),
         (12, f"SELECT ON ALL TABLES IN SCHEMA {server.cdm}"),
     ]

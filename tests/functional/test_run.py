@@ -20,7 +20,7 @@ from omop_scorer.engines import open_engine
 from omop_scorer.resources import shipped
 from omop_scorer.synthetic import write as synthetic
 from tests.support import truth_check
-from tests.support.command_line import AS_OF, RUN_TABLES, Site, on_both_engines
+from tests.support.command_line import AS_OF, RUN_TABLES, Site, in_files_and_on_a_server
 
 PERSONS = 6000
 EARLIER = date(2024, 2, 29)
@@ -120,7 +120,7 @@ def test_a_folder_and_a_file_give_the_same_rows(tmp_path: Path, made_up, answere
     assert [name for name in RUN_TABLES if not found[name].equals(expected[name])] == []
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_the_same_night_again_gives_the_same_rows_under_a_new_run_id(site: Site) -> None:
     first = latest(site)
     assert site.run().returncode == 0
@@ -131,7 +131,7 @@ def test_the_same_night_again_gives_the_same_rows_under_a_new_run_id(site: Site)
     assert all(found[name].equals(expected[name]) for name in RUN_TABLES)
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_a_backfill_of_an_older_night_is_not_todays_answer(site: Site) -> None:
     seen, today = site.answer(), latest(site)
     assert site.run("--as-of", EARLIER).returncode == 0
@@ -144,7 +144,7 @@ def test_a_backfill_of_an_older_night_is_not_todays_answer(site: Site) -> None:
     assert site.rows("SELECT DISTINCT run_id FROM latest_score") == [(latest(site),)]
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_an_empty_cohort_ends_complete_with_a_warning_and_zero_rows(site: Site) -> None:
     finished = site.run("--set", "cohort.concept_ids=[4310024]")
     assert finished.returncode == 0, finished.stderr
@@ -161,7 +161,7 @@ def test_an_empty_cohort_ends_complete_with_a_warning_and_zero_rows(site: Site) 
     assert site.rows("FROM latest_score") == []
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_an_empty_cdm_is_an_empty_cohort(site: Site) -> None:
     site.change(*(f"DELETE FROM {table.name}" for table in TABLES))
     finished = site.run()
@@ -191,7 +191,7 @@ def test_scored_and_left_out_make_the_cohort(big_site: Site) -> None:
         assert big_site.rows(counted) == [(n_left * per_person, n_left)], table
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_a_run_says_where_its_answer_comes_from(site: Site) -> None:
     assert site.run("--set", "uncertainty=analytic").returncode == 0
     names = [
@@ -247,7 +247,7 @@ def test_the_hash_of_the_concept_sets_follows_their_members(site: Site, tmp_path
     assert shipped_sets == copied != changed
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_the_tables_are_those_of_the_specification(site: Site) -> None:
     with SPECIFICATION.open(encoding="utf-8", newline="") as file:
         specified = [
@@ -302,7 +302,7 @@ def test_views_are_readable_under_another_name_of_the_file(site: Site, tmp_path:
             assert connection.execute(query).fetchone() != (0,), view
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_results_of_two_schemas_live_in_one_file(site: Site) -> None:
     seen = site.answer()
     assert site.run("--set", "results.schema=Other Schema").returncode == 0
@@ -321,7 +321,7 @@ HOSTILE = (
 )
 
 
-@on_both_engines
+@in_files_and_on_a_server
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_text_of_the_site_stays_what_it_is(site: Site, text: str) -> None:
     quoted = text.replace("'", "''")

@@ -7,7 +7,7 @@ import pytest
 
 from omop_scorer import sql
 from omop_scorer.results import schema as results_schema
-from tests.support.command_line import Site, on_both_engines
+from tests.support.command_line import Site, in_files_and_on_a_server
 
 OLD_RUN, OLD_NIGHT, PERSON = 2025070100000000, date(2025, 7, 1), 77
 ROWS = {
@@ -81,7 +81,7 @@ def literal(value: object) -> str:
     return f"'{value}'"
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
     seen = old.rows("FROM latest_score")
     assert len(seen) == 1
@@ -104,7 +104,7 @@ def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
     assert old.rows("FROM cohort") == []
 
 
-@on_both_engines
+@in_files_and_on_a_server
 def test_a_report_of_a_run_without_audits_says_what_it_lacks(old: Site) -> None:
     assert old.run("--as-of", "2025-06-15").returncode == 0
     target = old.folder / "report.html"

@@ -32,7 +32,7 @@ RUN_TABLES = (
     *("run_cohort_definition", "run_cohort"),
 )
 #: Runs a test that asks for `site` on each engine.
-on_both_engines = pytest.mark.parametrize("site", ["duckdb", "postgresql"], indirect=True)
+in_files_and_on_a_server = pytest.mark.parametrize("site", ["duckdb", "postgresql"], indirect=True)
 Finished = subprocess.CompletedProcess[str]
 
 

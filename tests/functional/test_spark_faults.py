@@ -169,10 +169,8 @@ def yesterday(made_up, tmp_path_factory: pytest.TempPathFactory) -> SparkSite:
     """A site with the answer of DuckDB, as a folder of Parquet."""
     spark.home()
     site = SparkSite(tmp_path_factory.mktemp("yesterday"), made_up(PERSONS, AS_OF, ""))
-    file = site.folder / "results.duckdb"
-    own = {"engine": "duckdb", "results": {"url": str(file), "schema": SCHEMA}}
+    own = {"engine": "duckdb", "results": {"url": f"{site.results}/", "schema": SCHEMA}}
     outcome_of({**site.document, **own})
-    spark.keep_as_folder(file, SCHEMA, site.results)
     assert len(site.answer()["latest_score"]) > 100
     return site
 

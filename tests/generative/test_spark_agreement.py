@@ -34,11 +34,13 @@ def test_every_case_as_text_in_a_catalog_by_other_rules(cdm, tmp_path):
         place = {"url": "spark", "schema": "spark_catalog.the_site"}
         right = answer("spark", OTHERWISE, place, {"url": "spark", "schema": "the_scores"})
         tables = {row.tableName for row in session.sql("SHOW TABLES IN the_scores").collect()}
+        pulled = answer("duckdb", OTHERWISE, place, {"url": f"{tmp_path / 'folder'}/"})
     finally:
         session.conf.unset("spark.sql.ansi.enabled")
         session.sql("DROP SCHEMA the_site CASCADE")
         session.sql("DROP SCHEMA IF EXISTS the_scores CASCADE")
     assert len(left["latest_score"]) > 500
     assert differences(left, right) == []
+    assert differences(left, pulled) == []
     assert "latest_score" in tables
     assert "omop_scorer_run_lock" not in tables

@@ -19,7 +19,6 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from omop_scorer.stores.folder.files import ResultsFolder
 from tests.support.layout import TYPES
 from tests.support.write_cdm import as_text
 
@@ -104,20 +103,3 @@ def write_parquet(
             )
             connection.unregister("given")
     return folder
-
-
-def keep_as_folder(file: Path, schema: str, url: Path) -> None:
-    """Keep the results of a DuckDB file as Spark keeps results: so a test needs no night before."""
-    folder, tables = ResultsFolder(str(url), schema), {}
-    folder.home.mkdir(parents=True)
-    with duckdb.connect(str(file), read_only=True) as connection:
-        connection.execute(f"USE {schema}")
-        names = connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
-        ).fetchall()
-        for (name,) in names:
-            described = connection.execute(f"DESCRIBE {name}").fetchall()
-            tables[name] = {column: kind for column, kind, *_ in described}
-            folder.make_empty(name)
-            folder.append(name, connection.sql(f"FROM {name}").to_arrow_table())
-    folder.save_tables(tables)

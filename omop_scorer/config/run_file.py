@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from omop_scorer.config.connections import CATALOG, Cdm, Connections, PostgreSQL, Results, Spark
+from omop_scorer.config.connections import (
+    CATALOG,
+    DELTA,
+    Cdm,
+    Connections,
+    PostgreSQL,
+    Results,
+    Spark,
+)
 from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import ConceptId, Frozen, faults_of, override, read_yaml
 from omop_scorer.errors import ConfigurationError
@@ -170,6 +178,11 @@ class RunConfig(Frozen):
                 )
         if self.engine != "postgresql" and self.results.is_server:
             raise ValueError("results.url is on a server: it needs engine: postgresql")
+        if self.cdm.is_delta and (self.engine != "duckdb" or self.cdm.is_server):
+            raise ValueError(
+                "cdm.url delta:..., cdm.delta_versions and cdm.delta_as_of are for a folder of "
+                "Delta tables, which engine duckdb reads"
+            )
         if self.engine == "spark" and self.cdm.is_server:
             raise ValueError("cdm.url is on a server: it needs engine: duckdb or postgresql")
         if self.cdm.is_server and self.cdm.vocabulary_url is not None:
@@ -203,7 +216,9 @@ class RunConfig(Frozen):
             return self._schemas_apart()
         results = Path(self.results.url)
         for url in (self.cdm.url, self.cdm.vocabulary_url):
-            if url is not None and not is_server(url) and _is_same(Path(url), results):
+            if url is None or is_server(url):
+                continue
+            if _is_same(Path(url.removeprefix(DELTA)), results):
                 raise ValueError(
                     "results.url is the CDM, which a run never writes to; name another location"
                 )

@@ -48,6 +48,8 @@ class RunSummary:
     """None after a dry run."""
     as_of: date
     uncertainty: str
+    snapshot: str | None
+    """State of the CDM that was read; None where files are read in place."""
     attrition: tuple[AttritionStep, ...]
     quality: Quality
     subgroups: dict[str, int]
@@ -260,6 +262,7 @@ def _score_and_publish(night: Night, run_id: int, staged: _Staged) -> RunSummary
         run_id=run_id,
         as_of=night.as_of,
         uncertainty=night.config.uncertainty,
+        snapshot=night.engine.snapshot,
         attrition=tuple(staged.attrition),
         quality=staged.quality,
         subgroups=tally.subgroups(),

@@ -12,6 +12,7 @@ from omop_scorer.results.history import Run, list_runs, read_file, run_of
 PROVENANCE = (
     *("as_of_date", "tool_version", "model_id", "model_sha256", "concept_sets_sha256"),
     *("cdm_source_name", "cdm_version", "cdm_release_date", "vocabulary_version"),
+    "cdm_snapshot",
 )
 
 SEVERAL_COVARIATES = "several covariates"

@@ -114,6 +114,7 @@ def begin(
         "concept_sets_sha256": definitions.concept_sets_sha256,
         "uncertainty": config.uncertainty,
         **release,
+        "cdm_snapshot": engine.snapshot,
         "config_json": config.to_json(),
     }
     with engine.transaction():

@@ -1,4 +1,4 @@
-"""DuckDB engine for a CDM in a DuckDB file or in a folder of CSV or Parquet files.
+"""DuckDB engine for a CDM in a DuckDB file or in a folder of CSV, Parquet or Delta tables.
 
 The CDM is attached read-only. Work tables are in an in-memory database, so that all cursors share
 them. Results go to their own file, and the lock of that file is the run lock.
@@ -16,6 +16,7 @@ from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import Connections
 from omop_scorer.engines.base import Engine, Parameters
 from omop_scorer.engines.duckdb.casts import null, safe_cast
+from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.pulled import PulledTables
 from omop_scorer.engines.duckdb.session import (
     arrow_batches,
@@ -64,6 +65,7 @@ class DuckDBEngine(Engine):
             )
             with errors_as(ConnectionFailedError, "DuckDB"):
                 self._prepare()
+            self._delta = DeltaTables(self._work, settings.cdm)
             self._pulled: PulledTables | None = None
             if settings.cdm.is_server:
                 source = stack.enter_context(closing(open_source(settings)))
@@ -105,7 +107,11 @@ class DuckDBEngine(Engine):
             if cdm.vocabulary_schema is not None or source is not self._cdm:
                 schema = cdm.vocabulary_schema
         wanted, anchor = (cdm.tables.get(name, name) for name in (table.name, anchor))
-        return source.find(wanted, schema, anchor)
+        if (folder := source.delta_folder(wanted)) is not None:
+            return self._delta.find(table, folder, source.label(folder))
+        site = source.find(wanted, schema, anchor)
+        self._delta.refuse_unversioned(table, site)
+        return site
 
     def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Create a view over the site's table, or a table if its values are text in a CSV file.
@@ -140,6 +146,11 @@ class DuckDBEngine(Engine):
         """True for a file or a folder."""
         return self._pulled is None
 
+    @property
+    def snapshot(self) -> str | None:
+        """The versions of Delta tables, or the snapshot of the source."""
+        return self._delta.snapshot if self._pulled is None else self._pulled.snapshot
+
     def pull(self, statement: str, table: str, ids: Ids) -> int:
         """Copy rows from the source."""
         assert self._pulled is not None
@@ -160,7 +171,10 @@ class DuckDBEngine(Engine):
         target = exp.table_(table, "work", "memory").sql(dialect="duckdb")
         verb = f"INSERT INTO {target} " if table in self._staged else f"CREATE TABLE {target} AS "
         text = verb + sql.rendered(query, self.schemas, _write)
-        ((n_added,),) = _rows(self._work, text, parameters, f"{self.site}: work.{table}", SqlError)
+        with self._delta.lost_files_explained():
+            ((n_added,),) = _rows(
+                self._work, text, parameters, f"{self.site}: work.{table}", SqlError
+            )
         self._staged[table] = self._staged.get(table, 0) + int(str(n_added))
         return self._staged[table]
 
@@ -252,7 +266,8 @@ class DuckDBEngine(Engine):
         error_class: type[OmopScorerError] = SqlError,
     ) -> list[tuple[object, ...]]:
         text = sql.rendered(statement, self.schemas, _write)
-        return _rows(connection, text, parameters, where, error_class)
+        with self._delta.lost_files_explained():
+            return _rows(connection, text, parameters, where, error_class)
 
 
 @contextmanager

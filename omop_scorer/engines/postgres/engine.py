@@ -40,6 +40,7 @@ class PostgresEngine(Engine):
 
     name = "postgresql"
     dialect = "postgres"
+    snapshot = "postgresql: one snapshot"
 
     def __init__(self, settings: Connections, *, with_results: bool) -> None:
         """Lock and open the results, when asked, and open the CDM.

@@ -113,6 +113,11 @@ ON_ENGINES = [
     for engine in SOURCES
     if not LACKING.get(engine, {"files", "vocabulary_file"}) & set(how)
 ]
+ON_ENGINES += [
+    ("delta", "upper case"),
+    ("delta", "wide ids, floats, moments in seconds"),
+    ("delta", "ids as decimals, days as nanoseconds"),
+]
 
 
 @pytest.mark.parametrize(("engine", "layout"), ON_ENGINES)

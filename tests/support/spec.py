@@ -19,6 +19,7 @@ from typing import Any
 from tests.conftest import Outcome, outcome_of
 from tests.support.columns import IDS, SHORT
 from tests.support.layout import (
+    write_delta,
     write_duckdb,
     write_mariadb,
     write_postgresql,
@@ -33,6 +34,8 @@ ENGINES = {"duckdb": write_duckdb, "postgresql": write_postgresql}
 #: Databases from which engine duckdb copies the rows of the cohort, for tests of types and layouts.
 PULLED = {"pull": write_pulled, "sqlite": write_sqlite, "mariadb": write_mariadb}
 SOURCES = {**ENGINES, **PULLED}
+#: A Delta table has the types and the casts of a DuckDB file, so few tests need it.
+WRITERS = {**SOURCES, "delta": write_delta}
 
 Answer = tuple[Any, ...]
 NOTHING: Answer = (None,) * 6
@@ -161,6 +164,6 @@ def run(
     """Write the CDM for an engine and run the job on it; `layout` says how the site keeps it."""
     place = Path(tempfile.mkdtemp(dir=folder))
     document = {"as_of_date": AS_OF, **(settings or {})}
-    for section, site in SOURCES[engine](cdm.tables, place, **layout).items():
+    for section, site in WRITERS[engine](cdm.tables, place, **layout).items():
         document[section] = site if section == "engine" else {**site, **document.get(section, {})}
     return Run(cdm, outcome_of(document))

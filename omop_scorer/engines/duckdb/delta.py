@@ -181,15 +181,17 @@ def _version_at(table: "DeltaTable", moment: datetime, label: str) -> int:
 
     The package itself goes by the modification times of the log, which change with each copy.
     """
-    commits = [(int(each["version"]), each.get("timestamp")) for each in table.history()]
-    before = [n for n, at in commits if at is not None and at <= moment.timestamp() * 1000]
+    times = {int(each["version"]): each.get("timestamp") for each in table.history()}
+    known = {version: at / 1000 for version, at in times.items() if at is not None}
+    before = [version for version, at in known.items() if at <= moment.timestamp()]
     if before:
         return max(before)
-    times = [at for _, at in commits if at is not None]
-    since = f" before {datetime.fromtimestamp(min(times) / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    since = " with a time"
+    if known:
+        since = f" before {datetime.fromtimestamp(min(known.values()), UTC):%Y-%m-%dT%H:%M:%SZ}"
     raise CdmError(
-        f"{label}: the log names no version{since if times else ' with a time'}; choose a later "
-        "cdm.delta_as_of, or name the version in cdm.delta_versions"
+        f"{label}: the log names no version{since}; choose a later cdm.delta_as_of, or name the "
+        "version in cdm.delta_versions"
     )
 
 
@@ -233,7 +235,7 @@ def _errors_explained(label: str) -> Iterator[None]:
         ) from None
     try:
         yield
-    except (DeltaError, OSError, ValueError) as error:
+    except (DeltaError, OSError) as error:
         if found := _FEATURES.search(str(error)):
             raise CdmError(
                 f"{label}: uses the Delta feature {found[1] or found[2]}, which the installed "

@@ -94,16 +94,16 @@ class DeltaTables:
         ------
         CdmError
         """
-        key = None
+        where = site.label if site else f"cdm.url {self._cdm.url}: no table {table.name}"
         if table.name in self._cdm.delta_versions:
-            key = "cdm.delta_versions"
-        elif self._cdm.delta_as_of is not None and table.schema == "cdm" and site is not None:
-            key = "cdm.delta_as_of"
-        if key is not None:
-            where = site.label if site else f"cdm.url {self._cdm.url}: no table {table.name}"
             raise CdmError(
-                f"{where}: not a Delta table, so the state that {key} names cannot be read; "
-                f"name the versions of the Delta tables in cdm.delta_versions"
+                f"{where}: not a Delta table, so it has no versions; remove {table.name} from "
+                "cdm.delta_versions"
+            )
+        if self._cdm.delta_as_of is not None and table.schema == "cdm" and site is not None:
+            raise CdmError(
+                f"{where}: not a Delta table, so its state at cdm.delta_as_of cannot be read; "
+                "instead, name the versions of the Delta tables in cdm.delta_versions"
             )
 
     @contextmanager
@@ -127,7 +127,7 @@ class DeltaTables:
             names = [f.name for f in opened.schema().fields if f.name.lower() in known]
             rows = _Rows(opened, names or None)
             opened.scan(columns=rows.columns)
-        if _MAPPING not in opened.metadata().configuration:
+        if opened.metadata().configuration.get(_MAPPING, "none") == "none":
             self._refuse_other_case(files, names, label)
         return _Pinned(self._mapped(table, rows, label), version, files, rows)
 

@@ -37,6 +37,7 @@ class SparkEngine(Engine):
 
     name = "spark"
     dialect = "spark"
+    snapshot = "spark: no snapshot, tables read one after another"
 
     def __init__(self, settings: Connections, *, with_results: bool) -> None:
         """Open the session and the CDM and, if asked, open and lock the results.

@@ -77,9 +77,13 @@ def test_after_the_prefix_every_table_is_delta(mixed: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "table", "message"),
     [
-        ({"delta_versions": {"death": 1}}, DEATH, r"death\.parquet: not a Delta table"),
+        (
+            {"delta_versions": {"death": 1}},
+            DEATH,
+            r"death\.parquet: not a Delta table, so it has no versions",
+        ),
         ({"delta_versions": {"observation": 1}}, None, "no table observation"),
-        ({"delta_as_of": "2026-01-31T06:00:00Z"}, DEATH, "cdm.delta_as_of names"),
+        ({"delta_as_of": "2026-01-31T06:00:00Z"}, DEATH, "its state at cdm.delta_as_of"),
     ],
 )
 def test_an_old_state_of_another_format_is_refused(

@@ -116,6 +116,10 @@ _DATE_FAULTS = (
     *("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
 )
 
+_MOMENT_FAULTS = (
+    *("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "timezone_aware"),
+)
+
 #: What a value should be, in YAML terms, where the message of pydantic uses Python terms.
 _PLAIN = {
     **dict.fromkeys(("model_type", "dict_type"), "be keys and values"),
@@ -124,6 +128,7 @@ _PLAIN = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "be a whole number"),
     **dict.fromkeys(("float_type", "float_parsing"), "be a number"),
     **dict.fromkeys(_DATE_FAULTS, "be a date such as 2026-01-31"),
+    **dict.fromkeys(_MOMENT_FAULTS, "be a moment with its zone, such as 2026-01-31T06:00:00+01:00"),
     "string_type": "be text (a number that is a code goes in quotes)",
 }
 

@@ -126,6 +126,7 @@ FREE_TEXT = frozenset(
     (
         *("tool_version", "model_id", "model_sha256", "config_sha256", "concept_sets_sha256"),
         *("cdm_source_name", "cdm_version", "vocabulary_version", "config_json", "message"),
+        "cdm_snapshot",
         *("source_unit", "drug", "concept_set"),
         *("cohort_definition_name", "cohort_definition_description"),
     )

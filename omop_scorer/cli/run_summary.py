@@ -18,7 +18,8 @@ def render_summary(summary: RunSummary, steps: list[Step], covariates: list[str]
     parts: list[RenderableType] = [
         Text(
             f"{_outcome(summary)}: {summary.n_scored:,} of {summary.n_cohort:,} patients scored\n"
-            f"as of {summary.as_of}, {summary.uncertainty} uncertainty",
+            f"as of {summary.as_of}, {summary.uncertainty} uncertainty"
+            + (f"\nCDM state: {summary.snapshot}" if summary.snapshot else ""),
             style="bold",
         ),
         _attrition(summary),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import available_timezones
 
-from pydantic import Field, field_validator
+from pydantic import AwareDatetime, Field, NonNegativeInt, field_validator
 
 from omop_scorer.cdm.tables import TABLES
 from omop_scorer.config.location import Location
@@ -17,6 +17,8 @@ from omop_scorer.terms import EngineName
 
 #: Value of `cdm.url` and `results.url` that means the catalog of the Spark session.
 CATALOG = "spark"
+#: Prefix of `cdm.url` that means: a folder in which every table is a Delta table.
+DELTA = "delta:"
 
 StoreName = Literal["duckdb", "folder", "postgresql", "spark"]
 
@@ -33,6 +35,24 @@ class Cdm(Location):
     date_formats: tuple[str, ...] = ()
     time_zone: str = "UTC"
     null_text: tuple[str, ...] = ("",)
+    delta_versions: Mapping[str, NonNegativeInt] = {}
+    delta_as_of: AwareDatetime | None = None
+
+    @property
+    def is_delta(self) -> bool:
+        """True if a key asks for Delta tables."""
+        named = any(url.startswith(DELTA) for url in (self.url, self.vocabulary_url or ""))
+        return bool(named or self.delta_versions or self.delta_as_of)
+
+    @field_validator("url", "vocabulary_url")
+    @classmethod
+    def _delta_is_a_folder(cls, url: str | None) -> str | None:
+        if url is not None and (url == DELTA or (url.startswith(DELTA) and is_server(url))):
+            raise ValueError(
+                f"a folder of this machine must follow {DELTA}; the URL of an object store is not "
+                "allowed: mount it"
+            )
+        return url
 
     @property
     def is_pulled(self) -> bool:
@@ -57,9 +77,9 @@ class Cdm(Location):
             )
         return url
 
-    @field_validator("tables")
+    @field_validator("tables", "delta_versions")
     @classmethod
-    def _tables_are_read(cls, tables: Mapping[str, str]) -> Mapping[str, str]:
+    def _tables_are_read(cls, tables: Mapping[str, object]) -> Mapping[str, object]:
         known = [table.name for table in TABLES]
         if unknown := sorted(set(tables) - set(known)):
             raise ValueError(

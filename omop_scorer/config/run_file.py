@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from omop_scorer.config.connections import Cdm, Connections, PostgreSQL, Results, Spark
+from omop_scorer.config.connections import DELTA, Cdm, Connections, PostgreSQL, Results, Spark
 from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import ConceptId, Frozen, faults_of, override, read_yaml
 from omop_scorer.errors import ConfigurationError
@@ -173,6 +173,11 @@ class RunConfig(Frozen):
                 "results.url: results are kept in a DuckDB file, a folder, a PostgreSQL database "
                 "or a Spark catalog"
             )
+        if self.cdm.is_delta and (self.engine != "duckdb" or self.cdm.is_pulled):
+            raise ValueError(
+                "cdm.url delta:..., cdm.delta_versions and cdm.delta_as_of are for a folder of "
+                "Delta tables, which engine duckdb reads"
+            )
         if self.cdm.is_pulled and self.cdm.vocabulary_url is not None:
             raise ValueError(
                 "cdm.vocabulary_url: not allowed, because a server is read as one database; "
@@ -227,7 +232,9 @@ class RunConfig(Frozen):
                 )
             return self
         for url in (self.cdm.url, self.cdm.vocabulary_url):
-            if url is not None and not is_server(url) and _is_same(Path(url), results):
+            if url is None or is_server(url):
+                continue
+            if _is_same(Path(url.removeprefix(DELTA)), results):
                 raise ValueError(
                     "results.url is the CDM, which a run never writes to; name another location"
                 )

@@ -66,6 +66,14 @@ class Engine(ABC):
         """False if the engine works on rows that `pull` copies from the CDM."""
         return True
 
+    @property
+    def snapshot(self) -> str | None:
+        """The state of the CDM that is read, in words; None where it is read in place as it is.
+
+        The versions of Delta tables are known once the tables are found.
+        """
+        return None
+
     def pull(self, statement: str, table: str, ids: Ids) -> int:
         """Copy the rows of a statement of `sql/source` into a mapped table; return their number.
 

@@ -55,6 +55,11 @@ class DryRunEngine(Engine):
         """Delegate to the wrapped engine."""
         return self._engine.reads_in_place
 
+    @property
+    def snapshot(self) -> str | None:
+        """Delegate to the wrapped engine."""
+        return self._engine.snapshot
+
     def show_pull(self, statement: str, ids: Ids) -> str:
         """Delegate to the wrapped engine."""
         return self._engine.show_pull(statement, ids)

@@ -136,6 +136,8 @@ def _tables(engine: Engine, findings: Findings) -> bool:
         f"CDM: {cdm.release['cdm_source_name'] or 'unnamed'}, version {release['cdm_version']}, "
         f"released {release['cdm_release_date']}, vocabulary {release['vocabulary_version']}",
     )
+    if engine.snapshot is not None:
+        findings.add("note", f"CDM state: {engine.snapshot}")
     return not cdm.problems
 
 

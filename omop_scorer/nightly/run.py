@@ -50,6 +50,8 @@ class RunSummary:
     """None after a dry run."""
     as_of: date
     uncertainty: str
+    snapshot: str | None
+    """State of the CDM that was read; None where files are read in place."""
     attrition: tuple[AttritionStep, ...]
     quality: Quality
     subgroups: dict[str, int]
@@ -151,7 +153,7 @@ class _Attempts:
 
     def _score(self, night: Night, store: Store) -> RunSummary:
         journal = night.journal
-        begin = partial(runs.begin, store, night.definitions, night.as_of, night.engine.name)
+        begin = partial(runs.begin, store, night.definitions, night.as_of, night.engine)
         try:
             cdm = _open_cdm(night)
         except BaseException as error:
@@ -260,6 +262,7 @@ def _score_and_publish(night: Night, writer: Writer, run_id: int, staged: _Stage
         run_id=run_id,
         as_of=night.as_of,
         uncertainty=night.config.uncertainty,
+        snapshot=night.engine.snapshot,
         attrition=tuple(staged.attrition),
         quality=staged.quality,
         subgroups=tally.subgroups(),

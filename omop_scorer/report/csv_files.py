@@ -17,7 +17,7 @@ _RUN = (
     *("run_id", "as_of_date", "started_at", "completed_at", "tool_version", "engine", "model_id"),
     *("model_sha256", "config_sha256", "concept_sets_sha256", "uncertainty", "cdm_source_name"),
     *("cdm_version", "cdm_release_date", "vocabulary_version", "n_cohort", "n_scored", "message"),
-    *("minimum_cell_count", "config_json"),
+    *("cdm_snapshot", "minimum_cell_count", "config_json"),
 )
 
 #: Sections and keys of the configuration that name locations at the site; they stay there.

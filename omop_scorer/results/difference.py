@@ -12,6 +12,7 @@ from omop_scorer.stores.base import ResultsReader
 PROVENANCE = (
     *("as_of_date", "tool_version", "model_id", "model_sha256", "concept_sets_sha256"),
     *("cdm_source_name", "cdm_version", "cdm_release_date", "vocabulary_version"),
+    "cdm_snapshot",
 )
 
 SEVERAL_COVARIATES = "several covariates"

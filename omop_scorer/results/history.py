@@ -4,7 +4,7 @@ Runs are in the order of the view `latest_run`: by as-of date, then by run_id.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -45,6 +45,7 @@ class Run:
     n_cohort: int | None
     n_scored: int | None
     message: str | None
+    cdm_snapshot: str | None = None
     is_latest: bool = False
     previous_run_id: int | None = None
     n_cohort_change: int | None = None
@@ -72,7 +73,9 @@ def list_runs(reader: ResultsReader) -> list[Run]:
         The schema has no run tables, or was written by a newer release.
     """
     _refuse_unreadable(reader)
-    runs = [Run(**row) for row in read_file(reader, "runs", {})]
+    known = {field.name for field in fields(Run)}
+    rows = read_file(reader, "runs", {})
+    runs = [Run(**{name: row[name] for name in known & row.keys()}) for row in rows]
     complete = _in_order(runs)
     before = dict(zip([run.run_id for run in complete[1:]], complete, strict=False))
     latest = complete[-1].run_id if complete else None

@@ -14,6 +14,7 @@ from sqlglot import exp
 from omop_scorer import __version__, sql
 from omop_scorer.config.definitions import Definitions
 from omop_scorer.data_model import arrow_schema, person_level_tables, run_tables
+from omop_scorer.engines.base import Engine
 from omop_scorer.errors import OmopScorerError
 from omop_scorer.stores.base import Store, Writer
 from omop_scorer.terms import COMPLETE, FAILED, RUNNING
@@ -92,13 +93,13 @@ def begin(
     store: Store,
     definitions: Definitions,
     as_of: date,
-    engine: str,
+    engine: Engine,
     release: Mapping[str, object],
 ) -> int:
     """Append a run with its provenance and the status RUNNING; return the run id.
 
-    `engine` names the engine that does the work. `release` maps the columns of `scoring_run` that
-    describe the CDM to their values; it may be empty.
+    `engine` does the work. `release` maps the columns of `scoring_run` that describe the CDM to
+    their values; it may be empty.
     """
     config, started_at = definitions.config, utc_now()
     run_id = new_run_id(store, started_at)
@@ -107,13 +108,14 @@ def begin(
         "as_of_date": as_of,
         "started_at": started_at,
         "tool_version": __version__,
-        "engine": engine,
+        "engine": engine.name,
         "model_id": definitions.model.card.id,
         "model_sha256": definitions.model.sha256,
         "config_sha256": config.sha256,
         "concept_sets_sha256": definitions.concept_sets_sha256,
         "uncertainty": config.uncertainty,
         **release,
+        "cdm_snapshot": engine.snapshot,
         "config_json": config.to_json(),
     }
     with store.transaction():

@@ -14,8 +14,8 @@ class Source(ABC):
 
     where: str
     """Location as the run file gives it, for messages."""
-    snapshot: str | None = None
-    """The state of the CDM that is read, in words; None where the source has no snapshot."""
+    snapshot: str
+    """The state of the CDM that is read, in words, also where the source has no snapshot."""
 
     @abstractmethod
     def find(self, table: Table) -> SiteTable | None:

@@ -33,7 +33,7 @@ _ARROW = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "FLOAT": pa.float32()}
 class PostgresSource(PulledSource):
     """A database, read in one REPEATABLE READ transaction."""
 
-    snapshot = "repeatable read"
+    snapshot = "postgresql: one snapshot"
 
     def __init__(self, settings: Connections) -> None:
         """Connect, lock the tables against being emptied or exchanged, and begin the snapshot.

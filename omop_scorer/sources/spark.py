@@ -31,6 +31,8 @@ _NATIVE = {
 class SparkSource(PulledSource):
     """Tables of the catalog of a Spark session, or of a Spark Connect server."""
 
+    snapshot = "spark: no snapshot, tables read one after another"
+
     def __init__(self, settings: Connections) -> None:
         """Open the session.
 

@@ -112,13 +112,14 @@ class SqlAlchemySource(PulledSource):
     def _begin(self, engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
         connection = engine.connect()
         level = _SNAPSHOTS.get(self._name)
+        self.snapshot = f"{self._name}: no snapshot, tables read one after another"
         if level == "SNAPSHOT":
             if not connection.execute(sqlalchemy.text(_ALLOWS_SNAPSHOT)).all():
                 level = None
             connection.rollback()
         if level is not None:
             connection.execution_options(isolation_level=level)
-            self.snapshot = level.lower()
+            self.snapshot = f"{self._name}: one snapshot"
         if self._name == "sqlite":
             # The driver itself begins a transaction only before it writes.
             connection.exec_driver_sql("BEGIN")

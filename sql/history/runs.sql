@@ -19,9 +19,8 @@ WITH ranked AS (
 )
 
 SELECT
-  r.run_id, r.as_of_date, r.started_at, r.tool_version, r.engine, r.model_id, r.model_sha256,
-  r.concept_sets_sha256, r.uncertainty, r.cdm_source_name, r.cdm_version, r.cdm_release_date,
-  r.vocabulary_version, r.config_json,
+  -- Results of an earlier release lack the columns that later ones added.
+  r.*,
   s.status, s.recorded_at, s.n_cohort, s.n_scored, s.message
 FROM results.scoring_run AS r
 INNER JOIN ranked AS s ON s.run_id = r.run_id

@@ -7,7 +7,8 @@
 CREATE OR REPLACE VIEW results.latest_run AS
 SELECT
   r.run_id, r.as_of_date, r.started_at, s.completed_at, s.n_cohort, s.n_scored, s.message, r.tool_version, r.engine,
-  r.model_id, r.uncertainty, r.cdm_source_name, r.cdm_version, r.cdm_release_date, r.vocabulary_version
+  r.model_id, r.uncertainty, r.cdm_source_name, r.cdm_version, r.cdm_release_date, r.vocabulary_version,
+  r.cdm_snapshot
 FROM results.scoring_run AS r
 INNER JOIN (
   SELECT run_id, recorded_at AS completed_at, n_cohort, n_scored, message

@@ -113,6 +113,11 @@ ON_SOURCES = [
     for source in SOURCES
     if not LACKING.get(source, {"files", "vocabulary_file"}) & set(how)
 ]
+ON_SOURCES += [
+    ("delta", "upper case"),
+    ("delta", "wide ids, floats, moments in seconds"),
+    ("delta", "ids as decimals, days as nanoseconds"),
+]
 
 
 @pytest.mark.parametrize(("source", "layout"), ON_SOURCES)

@@ -23,9 +23,9 @@ _WORDS = {
     "number": "number",
     "string": "text",
     "boolean": "true or false",
-    "object": "a text for each name",
     "null": "`null`",
 }
+_FORMATS = {"date": "date", "date-time": "date and time with a zone"}
 #: Above it a limit is the largest number that fits, and no rule.
 _LARGEST_LIMIT = 10**12
 
@@ -78,8 +78,10 @@ def allowed(schema: dict[str, Any]) -> str:
         return ", ".join(map(code, schema["enum"]))
     if schema["type"] == "array":
         return f"list of {_WORDS[schema['items']['type']]}s"
-    if schema.get("format") == "date":
-        return "date"
+    if schema["type"] == "object":
+        return f"a {_WORDS[schema['additionalProperties']['type']]} for each name"
+    if schema.get("format") in _FORMATS:
+        return _FORMATS[schema["format"]]
     return _WORDS[schema["type"]] + _range(schema.get("minimum"), schema.get("maximum"))
 
 

@@ -198,6 +198,7 @@ def test_a_run_says_where_its_answer_comes_from(site: Site) -> None:
         *("run_id", "as_of_date", "tool_version", "engine", "model_id", "model_sha256"),
         *("config_sha256", "concept_sets_sha256", "uncertainty", "cdm_source_name"),
         *("cdm_version", "cdm_release_date", "vocabulary_version", "config_json"),
+        "cdm_snapshot",
     ]
     second, first = (
         dict(zip(names, row, strict=True))
@@ -221,7 +222,10 @@ def test_a_run_says_where_its_answer_comes_from(site: Site) -> None:
     (source,) = site.cdm_rows(
         "SELECT cdm_source_name, cdm_version, cdm_release_date, vocabulary_version FROM cdm_source"
     )
-    assert source == tuple(second[name] for name in names[-5:-1])
+    assert source == tuple(second[name] for name in names[-6:-2])
+    # A file is read in place, as it is.
+    in_words = {"duckdb": None, "postgresql": "postgresql: one snapshot"}
+    assert second["cdm_snapshot"] == in_words[site.engine]
     ((run_id, started_at),) = site.rows(
         "SELECT run_id, started_at FROM scoring_run ORDER BY run_id DESC LIMIT 1"
     )

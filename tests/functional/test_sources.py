@@ -111,6 +111,10 @@ def test_the_results_are_those_of_a_file(
     done = database_site.run()
     assert done.returncode == 0, done.stderr
     assert SECRET not in done.stdout + done.stderr
+    name = "postgresql" if database_site.schema else "sqlite"
+    ((state,),) = database_site.rows("SELECT cdm_snapshot FROM latest_run")
+    assert state == f"{name}: one snapshot"
+    assert f"CDM state: {state}\n" in done.stdout
     assert rows_of(database_site) == rows_of(Site(database_site.folder, made_up(), answered))
 
 

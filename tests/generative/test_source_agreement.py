@@ -16,8 +16,9 @@ from tests.support.every_case import (
     typed,
 )
 
-#: How a CDM is written for each source that is pulled.
+#: How a CDM is written for each source that is pulled, or that a package of its own reads.
 SOURCES = {
+    "delta": layout.write_delta,
     "postgresql": layout.write_postgresql,
     "sqlite": layout.write_sqlite,
     "mariadb": layout.write_mariadb,
@@ -29,15 +30,21 @@ def cdm(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     return typed(every_case(tmp_path_factory.mktemp("cases")))
 
 
+@pytest.fixture(scope="module", params=[AS_ARE_MOST, OTHERWISE], ids=["most", "otherwise"])
+def from_file(
+    request: pytest.FixtureRequest, cdm: Rows, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], Any]:
+    """Settings, and the answer from a DuckDB file under these settings."""
+    file = layout.write_duckdb(cdm, tmp_path_factory.mktemp("file"))
+    return request.param, answer("duckdb", request.param, file["cdm"], file["results"])
+
+
 @pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("settings", [AS_ARE_MOST, OTHERWISE], ids=["most", "otherwise"])
-def test_every_case(cdm: Rows, tmp_path: Path, source: str, settings: dict[str, Any]) -> None:
-    file, database = tmp_path / "file", tmp_path / "database"
-    file.mkdir()
-    database.mkdir()
-    one = layout.write_duckdb(cdm, file)
-    other = SOURCES[source](cdm, database)
-    left = answer("duckdb", settings, one["cdm"], one["results"])
-    right = answer("duckdb", settings, other["cdm"], other["results"])
-    assert len(left["latest_score"]) > 500
-    assert differences(left, right) == []
+def test_every_case(
+    cdm: Rows, tmp_path: Path, from_file: tuple[dict[str, Any], Any], source: str
+) -> None:
+    settings, expected = from_file
+    other = SOURCES[source](cdm, tmp_path)
+    found = answer("duckdb", settings, other["cdm"], other["results"])
+    assert len(expected["latest_score"]) > 500
+    assert differences(expected, found) == []

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from deltalake import write_deltalake
 
 from tests.support import mariadb, postgresql
 from tests.support.write_cdm import COLUMNS
@@ -59,7 +60,7 @@ def write_duckdb(
     vocabulary_file: bool = False,
     files: str | None = None,
 ) -> dict[str, Any]:
-    """Write a CDM as DuckDB files, or a folder of csv or parquet `files`.
+    """Write a CDM as DuckDB files, or a folder of csv, parquet or delta `files`.
 
     Returns the sections of the run file that say where it is, and where results go. `types`
     overrides the types of CDM 5.4 by "table.column", or by type for all its columns.
@@ -88,7 +89,10 @@ def write_duckdb(
                 f'CREATE TABLE {database}.{home}."{name}" AS SELECT {selected} FROM given'
             )
             connection.unregister("given")
-            if files:
+            if files == "delta":
+                rows = connection.sql(f'FROM cdm.{home}."{name}"').to_arrow_table()
+                write_deltalake(folder / name, rows)
+            elif files:
                 target = f"'{folder / name}.{files}' (FORMAT {files})"
                 connection.execute(f'COPY {database}.{home}."{name}" TO {target}')
         if not vocabulary_file:
@@ -97,6 +101,11 @@ def write_duckdb(
     if vocabulary_file:
         settings["vocabulary_url"] = str(own_file)
     return {"cdm": settings, "results": {"url": str(folder / "results.duckdb")}}
+
+
+def write_delta(tables: Mapping[str, Rows], folder: Path, **layout: Any) -> dict[str, Any]:
+    """Write a CDM as a folder of Delta tables."""
+    return write_duckdb(tables, folder, files="delta", **layout)
 
 
 def write_postgresql(

@@ -19,6 +19,7 @@ from typing import Any
 from tests.conftest import Outcome, outcome_of
 from tests.support.columns import IDS, SHORT
 from tests.support.layout import (
+    write_delta,
     write_duckdb,
     write_mariadb,
     write_postgresql,
@@ -31,6 +32,8 @@ AS_OF = "2024-03-01"
 PULLED = {"postgresql": write_postgresql, "sqlite": write_sqlite, "mariadb": write_mariadb}
 #: For `@pytest.mark.parametrize("source", SOURCES)`: how a CDM is written for each source.
 SOURCES = {"duckdb": write_duckdb, **PULLED}
+#: A Delta table has the types and the casts of a DuckDB file, so few tests need it.
+WRITERS = {**SOURCES, "delta": write_delta}
 
 Answer = tuple[Any, ...]
 NOTHING: Answer = (None,) * 6
@@ -164,6 +167,6 @@ def run_from(
     """Write the CDM into a source and run the job on it; `layout` says how the site keeps it."""
     place = Path(tempfile.mkdtemp(dir=folder))
     document = {"as_of_date": AS_OF, **(settings or {})}
-    for section, site in SOURCES[source](cdm.tables, place, **layout).items():
+    for section, site in WRITERS[source](cdm.tables, place, **layout).items():
         document[section] = site if section == "engine" else {**site, **document.get(section, {})}
     return Run(cdm, outcome_of(document))

@@ -1,4 +1,4 @@
-"""DuckDB engine for a CDM in a DuckDB file or in a folder of CSV or Parquet files.
+"""DuckDB engine for a CDM in a DuckDB file or in a folder of CSV, Parquet or Delta tables.
 
 The CDM is attached read-only, or its rows are copied from a source. Work tables are in an
 in-memory database, so that all cursors share them.
@@ -22,6 +22,7 @@ from omop_scorer.connections.duckdb import (
 )
 from omop_scorer.engines.base import Engine
 from omop_scorer.engines.duckdb.casts import null, safe_cast
+from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.pulled import PulledTables
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.engines.site_columns import mapped_columns
@@ -62,6 +63,7 @@ class DuckDBEngine(Engine):
             )
             with errors_as(ConnectionFailedError, "DuckDB"):
                 self._prepare()
+            self._delta = DeltaTables(self._work, settings.cdm)
             self._pulled: PulledTables | None = None
             if settings.cdm.is_pulled:
                 source = stack.enter_context(closing(open_source(settings)))
@@ -97,7 +99,11 @@ class DuckDBEngine(Engine):
             if cdm.vocabulary_schema is not None or source is not self._cdm:
                 schema = cdm.vocabulary_schema
         wanted, anchor = (cdm.tables.get(name, name) for name in (table.name, anchor))
-        return source.find(wanted, schema, anchor)
+        if (folder := source.delta_folder(wanted)) is not None:
+            return self._delta.find(table, folder, source.label(folder))
+        site = source.find(wanted, schema, anchor)
+        self._delta.refuse_unversioned(table, site)
+        return site
 
     def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Create a view over the site's table, or a table if its values are text in a CSV file.
@@ -132,6 +138,11 @@ class DuckDBEngine(Engine):
         """True for a file or a folder."""
         return self._pulled is None
 
+    @property
+    def snapshot(self) -> str | None:
+        """The versions of Delta tables, or the snapshot of the source."""
+        return self._delta.snapshot if self._pulled is None else self._pulled.snapshot
+
     def pull(self, statement: str, table: str, ids: Ids) -> int:
         """Copy rows from the source."""
         assert self._pulled is not None
@@ -152,7 +163,8 @@ class DuckDBEngine(Engine):
         target = exp.table_(table, "work", "memory").sql(dialect="duckdb")
         verb = f"INSERT INTO {target} " if table in self._staged else f"CREATE TABLE {target} AS "
         text = verb + sql.rendered(query, self.schemas, _write)
-        ((n_added,),) = self._rows(text, parameters, f"{self.site}: work.{table}")
+        with self._delta.lost_files_explained():
+            ((n_added,),) = self._rows(text, parameters, f"{self.site}: work.{table}")
         self._staged[table] = self._staged.get(table, 0) + int(str(n_added))
         return self._staged[table]
 
@@ -192,7 +204,9 @@ class DuckDBEngine(Engine):
     def _run(
         self, statement: exp.Expr, parameters: Parameters, where: str
     ) -> list[tuple[object, ...]]:
-        return self._rows(sql.rendered(statement, self.schemas, _write), parameters, where)
+        text = sql.rendered(statement, self.schemas, _write)
+        with self._delta.lost_files_explained():
+            return self._rows(text, parameters, where)
 
     def _rows(self, text: str, parameters: Parameters, where: str) -> list[tuple[object, ...]]:
         with errors_as(SqlError, where):

@@ -113,6 +113,11 @@ class PulledTables:
                 "check the concept sets, or set a higher cohort.maximum_rows"
             )
 
+    @property
+    def snapshot(self) -> str:
+        """The snapshot of the source, in words."""
+        return self._source.snapshot
+
     def release(self) -> None:
         """End the snapshot of the source."""
         self._source.release()

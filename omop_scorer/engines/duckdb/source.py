@@ -10,6 +10,7 @@ import duckdb
 from sqlglot import exp
 
 from omop_scorer.cdm.tables import SiteTable
+from omop_scorer.config.connections import DELTA
 from omop_scorer.connections.duckdb import (
     attach,
     errors_as,
@@ -17,6 +18,7 @@ from omop_scorer.connections.duckdb import (
     is_locked,
     lock_holder,
 )
+from omop_scorer.engines.table_formats import is_delta, refuse_other_formats
 from omop_scorer.errors import CdmError, ConnectionFailedError
 
 _SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -36,7 +38,7 @@ class Source:
     key
         Key of the run file that holds `url`, for messages.
     url
-        Path of the file or folder.
+        Path of the file or folder; after `delta:`, of a folder in which every table is Delta.
     null_text
         Texts of a CSV file that mean missing.
 
@@ -57,11 +59,14 @@ class Source:
         self._connection = connection
         self._alias = alias
         self._null_text = null_text
-        self._path = Path(url)
+        self._path = Path(url.removeprefix(DELTA))
+        self._is_delta_only = url.startswith(DELTA)
         self._where = f"{key} {self._path}"
         if not self._path.exists():
             raise ConnectionFailedError(f"{self._where}: no such file or folder")
         if not self._path.is_dir():
+            if self._is_delta_only:
+                raise ConnectionFailedError(f"{self._where}: not a folder of Delta tables")
             self._attach()
 
     def _attach(self) -> None:
@@ -119,7 +124,22 @@ class Source:
         home, name = matches[0]
         return exp.table_(name, home, self._alias, quoted=True).sql(dialect="duckdb")
 
-    def _find_file(self, table: str) -> str | None:
+    def delta_folder(self, table: str) -> Path | None:
+        """Return the folder of a table if it is a Delta table.
+
+        Raises
+        ------
+        CdmError
+            Several files match.
+        """
+        path = self._path_of(table) if self._path.is_dir() else None
+        return path if path is not None and is_delta(path) else None
+
+    def label(self, path: Path) -> str:
+        """Return the name of a file or folder of this source in messages."""
+        return f"{self._where}/{path.name}"
+
+    def _path_of(self, table: str) -> Path | None:
         names = {table.lower() + suffix for suffix in _SUFFIXES}
         matches = [
             path
@@ -129,9 +149,24 @@ class Source:
         if len(matches) > 1:
             found = ", ".join(path.name for path in matches)
             raise CdmError(f"{self._where}: table {table} is found as {found}; keep one of them")
-        if not matches:
+        return matches[0] if matches else None
+
+    def _find_file(self, table: str) -> str | None:
+        path = self._path_of(table)
+        if path is None:
             return None
-        (path,) = matches
+        if path.is_dir():
+            if is_delta(path):
+                raise CdmError(
+                    f"{self.label(path)}: a Delta table, which this command does not read; write "
+                    "it as Parquet files"
+                )
+            refuse_other_formats(path, self.label(path))
+        if self._is_delta_only:
+            raise CdmError(
+                f"{self.label(path)}: not a Delta table, because it has no folder _delta_log; for "
+                f"tables of several formats, write cdm.url without {DELTA}"
+            )
         files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         if not files:
             raise CdmError(f"{self._where}/{path.name}: the folder holds no Parquet file")

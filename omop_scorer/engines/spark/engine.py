@@ -38,6 +38,7 @@ class SparkEngine(Engine):
 
     name = "spark"
     dialect = "spark"
+    snapshot = "spark: no snapshot, tables read one after another"
 
     def __init__(self, settings: Connections) -> None:
         """Open the session and the CDM.

@@ -6,6 +6,7 @@ from pyspark.errors import PySparkException
 
 from omop_scorer.cdm.tables import SiteTable
 from omop_scorer.connections.spark import Session, named
+from omop_scorer.engines.table_formats import is_delta, refuse_other_formats
 from omop_scorer.errors import CdmError, ConnectionFailedError
 from omop_scorer.sources.spark_catalog import described
 
@@ -53,6 +54,12 @@ class FolderSource:
             raise CdmError(f"{self._where}: table {table} is found as {found}; keep one of them")
         (path,) = matches
         label = f"{self._where}/{path.name}"
+        if is_delta(path):
+            raise CdmError(
+                f"{label}: a Delta table, not a folder of Parquet files; engine duckdb reads it, "
+                "or name its catalog (cdm.url: spark)"
+            )
+        refuse_other_formats(path, label)
         try:
             reader = self._session.spark.read.option("mergeSchema", "true")
             frame = reader.parquet(path.as_uri())

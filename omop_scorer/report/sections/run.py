@@ -31,6 +31,7 @@ def section(context: Context) -> Section:
         ("CDM version", _or_unknown(run["cdm_version"])),
         ("CDM release", _or_unknown(run["cdm_release_date"])),
         ("Vocabulary", _or_unknown(run["vocabulary_version"])),
+        *([("CDM state", run["cdm_snapshot"])] if run.get("cdm_snapshot") else []),
         ("As of", f"{day(run['as_of_date'])}; later records were not used"),
         ("Model", f"{run['model_id']}{f': {card.title}' if card else ''}"),
         ("Uncertainty", UNCERTAINTIES.get(run["uncertainty"], str(run["uncertainty"]))),

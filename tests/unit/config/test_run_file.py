@@ -1,7 +1,7 @@
 """The run file: defaults, overrides, and every fault reported at once."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -178,3 +178,40 @@ def test_the_hash_follows_what_is_set(tmp_path: Path) -> None:
     path = written(tmp_path, yaml.safe_dump(MINIMAL))
     assert load(path).sha256 == load(path).sha256
     assert load(path).sha256 != load(path, ["impute=cohort_median"]).sha256
+
+
+def test_old_states_of_delta_tables_are_named_by_version_or_moment(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "cdm: {url: 'delta:/data/cdm', delta_versions: {person: 0, measurement: 12}, "
+        "delta_as_of: 2026-01-31T06:00:00+01:00}\nresults: {url: b}\n",
+    )
+    cdm = load(path).cdm
+    assert cdm.delta_versions == {"person": 0, "measurement": 12}
+    assert cdm.delta_as_of == datetime(2026, 1, 31, 5, tzinfo=UTC)
+    assert json.loads(load(path).to_json())["cdm"]["delta_as_of"] == "2026-01-31T06:00:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("cdm", "part"),
+    [
+        ("url: a, delta_versions: {persons: 1}", "persons: not read by a run"),
+        ("url: a, delta_versions: {person: -1}", "cdm.delta_versions.person: found -1"),
+        ("url: a, delta_as_of: 2026-01-31", "a moment with its zone, such as 2026"),
+        ("url: a, delta_as_of: 2026-01-31 06:00:00", "a moment with its zone"),
+        ("url: a, delta_as_of: yesterday", "a moment with its zone"),
+        ("url: 'delta:'", "a folder of this machine must follow delta:"),
+        ("url: 'delta:s3://bucket/cdm'", "the URL of an object store is not allowed"),
+        ("url: a, vocabulary_url: 'delta:s3://bucket/cdm'", "of an object store"),
+        ("url: 'sqlite:///a', delta_versions: {person: 1}", "which engine duckdb reads"),
+    ],
+)
+def test_faults_of_the_keys_of_delta(tmp_path: Path, cdm: str, part: str) -> None:
+    (said,) = problems(written(tmp_path, f"cdm: {{{cdm}}}\nresults: {{url: b}}\n"))
+    assert part in said
+
+
+@pytest.mark.parametrize("key", ["cdm.url=delta:a", "cdm.vocabulary_url=delta:a"])
+def test_engine_spark_reads_no_folder_of_delta(tmp_path: Path, key: str) -> None:
+    (said,) = problems(written(tmp_path, SPARK), key)
+    assert "which engine duckdb reads" in said

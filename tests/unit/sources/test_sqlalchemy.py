@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,8 @@ from sqlalchemy.dialects.mssql.base import MSDialect
 from sqlalchemy.dialects.oracle.base import OracleDialect
 from sqlglot import exp
 
+from omop_scorer.config.connections import Cdm
+from omop_scorer.sources import sqlalchemy as module
 from omop_scorer.sources.sqlalchemy import SqlAlchemySource, _array, _kind
 
 
@@ -70,3 +73,21 @@ def test_a_column_is_integers_floats_or_exact_text(values: Any, expected: pa.Arr
 )
 def test_an_error_is_named_by_its_kind_and_code_alone(error: Any, expected: str) -> None:
     assert _kind(error) == expected.replace("PermissionError", type(error).__name__)
+
+
+@pytest.mark.parametrize(
+    ("levels", "snapshot"),
+    [
+        ({"sqlite": "SERIALIZABLE"}, "sqlite: one snapshot"),
+        ({}, "sqlite: no snapshot, tables read one after another"),
+    ],
+)
+def test_a_database_without_snapshots_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, levels: dict[str, str], snapshot: str
+) -> None:
+    path = tmp_path / "cdm.sqlite"
+    path.touch()
+    monkeypatch.setattr(module, "_SNAPSHOTS", levels)
+    source = SqlAlchemySource(Cdm(url=f"sqlite:///{path}"))
+    source.close()
+    assert source.snapshot == snapshot

@@ -26,7 +26,7 @@ def engine_on(url: str, **settings: Any) -> DuckDBEngine:
     connections = Connections(
         "duckdb", cdm, Results(url="results.duckdb"), PostgreSQL(), Spark(), 1000, 1, None, 1000
     )
-    return DuckDBEngine(connections, with_results=False)
+    return DuckDBEngine(connections)
 
 
 def found_by(engine: DuckDBEngine, table: Any = PERSON) -> SiteTable | None:
@@ -134,7 +134,7 @@ def test_engine_spark_takes_no_folder_of_delta_for_parquet(mixed: Path) -> None:
 def spark_folder(folder: Path) -> Any:
     """Return a source that needs no session, because it refuses the table before it reads it."""
     pytest.importorskip("pyspark")
-    from omop_scorer.engines.spark.source import FolderSource
+    from omop_scorer.engines.spark.folder import FolderSource
 
     no_session: Any = None
     return FolderSource(no_session, "cdm.url", str(folder), "x")

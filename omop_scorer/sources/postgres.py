@@ -1,12 +1,13 @@
 """A CDM in a PostgreSQL database: COPY out of one snapshot, which ends with the last row."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 import psycopg
 import pyarrow as pa
 import pyarrow.csv
+from sqlglot import exp
 
 from omop_scorer.cdm.tables import TABLES, SiteTable, Table
 from omop_scorer.config.connections import Connections
@@ -27,6 +28,10 @@ _DAYS = {
     "timestamp without time zone": "TIMESTAMP",
     "timestamp with time zone": "TIMESTAMPTZ",
 }
+#: Share of all persons up to which reading person by person is faster than reading all records:
+#: 0.9 s instead of 2.6 s for 9,000 of 300,000 persons, but 17 s instead of 6 s for all of them.
+_FEW = 0.05
+
 _ARROW = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "FLOAT": pa.float32()}
 
 
@@ -45,6 +50,10 @@ class PostgresSource(PulledSource):
         self._settings = settings
         self._connection = Connection("cdm", settings.cdm, settings)
         self.where = self._connection.where
+        self._person = ""
+        """Qualified name of the table of persons."""
+        self._shares: dict[str, float] = {}
+        """Share of all persons, by query of persons."""
         try:
             self._connection.refuse_unfit()
             with self._connection.errors_as(SqlError):
@@ -69,7 +78,10 @@ class PostgresSource(PulledSource):
     def find(self, table: Table) -> SiteTable | None:
         """Find a table in the schema of the CDM, or of the vocabulary."""
         with self._connection.errors_as(SqlError):
-            return self._find(self._catalog, table)
+            site = self._find(self._catalog, table)
+        if site is not None and table.name == "person":
+            self._person = site.relation
+        return site
 
     def _find(self, catalog: PostgresCatalog, table: Table) -> SiteTable | None:
         cdm = self._settings.cdm
@@ -82,7 +94,8 @@ class PostgresSource(PulledSource):
         """Stream the rows by COPY."""
         kinds = {name: _ARROW.get(native, pa.string()) for name, native in statement.types.items()}
         for tree, values in bound(statement, ids):
-            query = f"COPY ({rendered(tree, is_bound=bool(values))}) TO STDOUT (FORMAT csv)"
+            chosen = self._by_person(tree, values)
+            query = f"COPY ({rendered(chosen, is_bound=bool(values))}) TO STDOUT (FORMAT csv)"
             with self._connection.errors_as(SqlError, f"{self.where}: {statement.name}"):
                 for block in self._blocks(query, values):
                     try:
@@ -108,10 +121,42 @@ class PostgresSource(PulledSource):
         if block:
             yield bytes(block)
 
+    def _by_person(self, tree: exp.Select, values: Mapping[str, object]) -> exp.Select:
+        """Let the persons with the disease lead to their records, where they are few."""
+        condition = next((each for each in tree.find_all(exp.In) if each.args.get("query")), None)
+        if condition is None:
+            return tree
+        persons = condition.args["query"].this
+        if self._share(persons, values) > _FEW:
+            return tree
+        patient = exp.to_identifier("omop_scorer_patient", quoted=True)
+        persons = (
+            exp.select(exp.alias_(persons.selects[0].copy(), patient))
+            .distinct()
+            .from_(persons.args["from_"].this.copy())
+            .where(persons.args["where"].this.copy())
+        )
+        condition.replace(exp.column(patient).eq(condition.this.copy()))
+        joined = tree.join(exp.to_table("omop_scorer_patients"), join_type="CROSS")
+        return joined.with_("omop_scorer_patients", persons, materialized=True)
+
+    def _share(self, persons: exp.Select, values: Mapping[str, object]) -> float:
+        """Return the share of all persons that a query of persons finds, counted once."""
+        text = rendered(persons.copy(), is_bound=True)
+        if text not in self._shares:
+            query = (
+                f"SELECT (SELECT COUNT(DISTINCT p) FROM ({text}) AS d (p)) "  # noqa: S608
+                f"/ GREATEST((SELECT COUNT(*) FROM {self._person}), 1)::float8"
+            )
+            with self._connection.errors_as(SqlError):
+                ((self._shares[text],),) = self._connection.rows(query, values)
+        return self._shares[text]
+
     def shown(self, statement: Statement, ids: Ids) -> str:
         """Return the statement as PostgreSQL receives it, parameters by name."""
         return ";\n".join(
-            rendered(tree, is_bound=True, is_for_people=True) for tree, _ in bound(statement, ids)
+            rendered(self._by_person(tree, values), is_bound=True, is_for_people=True)
+            for tree, values in bound(statement, ids)
         )
 
     def release(self) -> None:

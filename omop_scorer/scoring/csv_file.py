@@ -2,15 +2,17 @@
 
 import csv
 import secrets
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from omop_scorer.errors import ScoringError
 from omop_scorer.model import kernel
@@ -18,17 +20,22 @@ from omop_scorer.model.arrays import Floats
 from omop_scorer.model.card import Covariate
 from omop_scorer.model.contradictions import ends
 from omop_scorer.model.load import Model
+from omop_scorer.scoring.csv_blocks import Block, read_blocks, written
+from omop_scorer.scoring.float_text import float_text
 from omop_scorer.scoring.patient import (
     BATCH_ROWS,
     MAXIMUM_LISTED,
     NOT_UTF8,
-    Answers,
     Recorded,
-    none_where_nan,
+    read_column,
     read_patient,
-    recommendations,
+    recommendation_words,
 )
 from omop_scorer.terms import Uncertainty
+
+_Answers: TypeAlias = Callable[[Floats, Recorded], dict[str, pa.Array]]
+
+"""Function from the covariates of a block, and their recorded flags, to the new columns."""
 
 
 def score_csv(
@@ -87,23 +94,22 @@ def score_csv(
 
 
 def _score_rows(
-    source: Path, lines: TextIO, output: TextIO, covariates: Sequence[Covariate], answers: Answers
+    source: Path, lines: TextIO, output: TextIO, covariates: Sequence[Covariate], answers: _Answers
 ) -> int:
     reader = csv.reader(lines, strict=True)
-    writer = csv.writer(output, lineterminator="\n")
     no_values = np.empty((0, len(covariates)))
     new_columns = list(answers(no_values, no_values.astype(np.bool_)))
-    names, positions = _header(reader, source, covariates, new_columns)
-    writer.writerow([*names, *new_columns])
+    names, columns = _header(reader, source, covariates, new_columns)
+    output.write(f"{written([[*names, *new_columns]])[0]}\n")
     bad_rows, n_scored = _BadRows(), 0
-    good_rows = _good_rows(reader, len(names), positions, bad_rows)
-    while batch := list(islice(good_rows, BATCH_ROWS)):
+    for block in read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS):
+        patients = _read_patients(block, columns)
+        if patients is None:
+            _add_bad_rows(bad_rows, block, len(names), columns)
         # After an invalid row nothing is scored; the rest is read only to report every such row.
-        if not bad_rows.n:
-            records, values, recorded = zip(*batch, strict=True)
-            new_cells = zip(*answers(np.array(values), np.array(recorded)).values(), strict=True)
-            writer.writerows([*r, *new] for r, new in zip(records, new_cells, strict=True))
-            n_scored += len(batch)
+        elif not bad_rows.n:
+            output.write(_scored_text(block, answers(*patients)))
+            n_scored += len(block.texts)
     if bad_rows.n:
         more = bad_rows.n - len(bad_rows.listed)
         raise ScoringError(
@@ -114,33 +120,58 @@ def _score_rows(
     return n_scored
 
 
+def _scored_text(block: Block, answers: Mapping[str, pa.Array]) -> str:
+    """Return the records, unchanged, each with its scores. A null is a blank."""
+    scores = pc.binary_join_element_wise(
+        *answers.values(), ",", null_handling="replace", null_replacement=""
+    )
+    records = zip(block.texts, scores.to_pylist(), strict=True)
+    return "".join([f"{text},{score}\n" for text, score in records])
+
+
 def _answers(
     model: Model, uncertainty: Uncertainty, excluded: Set[str], values: Floats, recorded: Recorded
-) -> dict[str, list[Any]]:
-    """Return the new columns. The csv module writes all digits of a float, and None as a blank."""
+) -> dict[str, pa.Array]:
+    """Return the text of the new columns, as the csv module writes it."""
     scores = kernel.score(values, model.arrays, uncertainty, excluded)
     within = kernel.within_trial_range(values, recorded, model.arrays)
-    columns: dict[str, list[Any]] = {"placebo_effect": scores.placebo_effect.tolist()}
+    columns = {"placebo_effect": float_text(scores.placebo_effect)}
     for i, drug_class in enumerate(model.card.classes):
         key, response = drug_class.key, scores.response_probability
-        columns[f"{key}_effect"] = scores.attributable_effect[:, i].tolist()
-        columns[f"{key}_standard_error"] = scores.standard_error[:, i].tolist()
-        columns[f"{key}_response_probability"] = response[:, i].tolist()
-    columns["subgroup"] = scores.subgroups().tolist()
-    keys = np.array([*(c.key for c in model.card.classes), None], dtype=object)
+        columns[f"{key}_effect"] = float_text(scores.attributable_effect[:, i])
+        columns[f"{key}_standard_error"] = float_text(scores.standard_error[:, i])
+        columns[f"{key}_response_probability"] = float_text(response[:, i])
+    columns["subgroup"] = _chosen([*scores.labels, None], scores.label)
+    keys = [*(c.key for c in model.card.classes), None]
+    nobody = np.full(len(values), len(keys) - 1)
     for i, column in enumerate(("first_class", "second_class", "third_class")):
         has_class = i < scores.ranking.shape[1]
-        columns[column] = keys[scores.ranking[:, i]].tolist() if has_class else [None] * len(values)
-    yes_no = np.array(["false", "true", None], dtype=object)
+        columns[column] = _chosen(keys, scores.ranking[:, i] if has_class else nobody)
+    yes_no = ["false", "true", None]
     return columns | {
-        "p_first_second": none_where_nan(scores.p_first_second),
-        "p_second_third": none_where_nan(scores.p_second_third),
-        "p_first_third": none_where_nan(scores.p_first_third),
-        "worst_class_ruled_out": yes_no[scores.worst_class_ruled_out.astype(np.intp)].tolist(),
-        "n_imputed": (~recorded).sum(axis=1).tolist(),
-        "within_trial_range": yes_no[within].tolist(),
-        "recommendation": recommendations(scores),
+        "p_first_second": float_text(scores.p_first_second),
+        "p_second_third": float_text(scores.p_second_third),
+        "p_first_third": float_text(scores.p_first_third),
+        "worst_class_ruled_out": _chosen(yes_no, scores.worst_class_ruled_out),
+        "n_imputed": pa.array((~recorded).sum(axis=1)).cast(pa.string()),
+        "within_trial_range": _chosen(yes_no, within),
+        "recommendation": _chosen(recommendation_words(scores), scores.label),
     }
+
+
+def _chosen(words: Sequence[str | None], index: NDArray[Any]) -> pa.Array:
+    """Return the word at each index, as the csv module writes it; index -1 is the last word."""
+    texts = pa.array(written([word] for word in words))
+    return texts.take(pa.array(np.mod(index, len(words), dtype=np.int64)))
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the input that holds a covariate, and the limits of its values."""
+
+    covariate: Covariate
+    position: int
+    limits: tuple[float, float]
 
 
 @dataclass
@@ -156,8 +187,8 @@ class _BadRows:
 
 def _header(
     reader: Any, source: Path, covariates: Sequence[Covariate], new_columns: Sequence[str]
-) -> tuple[list[str], list[tuple[Covariate, int]]]:
-    """Return the names of the columns, and the position of each covariate of the card."""
+) -> tuple[list[str], list[_Column]]:
+    """Return the names of the columns, and the columns of the covariates in the card's order."""
     try:
         names: list[str] = next(reader, [])
     except csv.Error as error:
@@ -180,39 +211,36 @@ def _header(
         problems.append(f"column {listed} has the name of an output column; rename or remove it")
     if problems:
         raise ScoringError(*(f"{source}: {problem}" for problem in problems))
-    return names, [(c, found.index(c.csv_column)) for c in covariates]
+    return names, [
+        _Column(each, found.index(each.csv_column), ends(each.plausible_range))
+        for each in covariates
+    ]
 
 
-def _good_rows(
-    reader: Any, n_fields: int, positions: Sequence[tuple[Covariate, int]], bad_rows: _BadRows
-) -> Iterator[tuple[list[str], list[float], list[bool]]]:
-    """Yield each valid record with its values and their recorded flags; collect invalid rows."""
-    columns = [(each, position, ends(each.plausible_range)) for each, position in positions]
-    for line, record in _records(reader, bad_rows):
-        if len(record) != n_fields:
+def _read_patients(block: Block, columns: Sequence[_Column]) -> tuple[Floats, Recorded] | None:
+    """Return the values and recorded flags of a block, (n, k); None if a record is invalid."""
+    if block.columns is None:
+        return None
+    try:
+        read = [read_column(c.covariate, block.columns[c.position], c.limits) for c in columns]
+    except ValueError:
+        return None
+    values, recorded = (np.array(arrays).T for arrays in zip(*read, strict=True))
+    return values, recorded
+
+
+def _add_bad_rows(
+    bad_rows: _BadRows, block: Block, n_fields: int, columns: Sequence[_Column]
+) -> None:
+    for line, record in block.records:
+        if isinstance(record, csv.Error):
+            bad_rows.add(line, f"not CSV: {record}")
+        elif len(record) != n_fields:
             bad_rows.add(line, f"{len(record)} fields, but the header has {n_fields}")
         elif NOT_UTF8.search("".join(record)):
             bad_rows.add(line, "not UTF-8 text")
         else:
-            values, recorded, refusals = read_patient(
-                (covariate, record[position], limits) for covariate, position, limits in columns
-            )
+            given = ((c.covariate, record[c.position], c.limits) for c in columns)
+            _, _, refusals = read_patient(given)
             if refusals:
                 bad_rows.add(line, *refusals)
-            else:
-                yield record, values, recorded
-
-
-def _records(reader: Any, bad_rows: _BadRows) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record with the line on which it starts; empty lines are skipped."""
-    while True:
-        line = reader.line_num + 1
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            bad_rows.add(line, f"not CSV: {error}")
-            continue
-        if record:
-            yield line, record

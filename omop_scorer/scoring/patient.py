@@ -8,9 +8,9 @@ contains a patient's value.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,9 @@ Given: TypeAlias = str | float | bool | None
 
 Recorded: TypeAlias = NDArray[np.bool_]
 
-Answers: TypeAlias = Callable[[Floats, Recorded], dict[str, list[Any]]]
-
-"""Function from the covariates of a batch, and their recorded flags, to output columns by name."""
-
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+
+_PLAIN = re.compile(r"[-+.\deE,]*", re.ASCII)
 
 # Surrogates that Python reads for bytes that are not UTF-8.
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
@@ -146,7 +144,7 @@ def score_patient(
         p_second_third=none_where_nan(scores.p_second_third)[0],
         p_first_third=none_where_nan(scores.p_first_third)[0],
         worst_class_ruled_out=bool(scores.worst_class_ruled_out[0]),
-        recommendation=recommendations(scores)[0],
+        recommendation=recommendation_words(scores)[scores.label[0]],
         recommended_response_probability=none_where_nan(scores.recommended_response_probability)[0],
         imputed={
             covariate.name: value
@@ -171,6 +169,41 @@ def read_patient(
             values.append(value)
             recorded.append(is_recorded)
     return values, recorded, refusals
+
+
+def read_column(
+    covariate: Covariate, cells: Sequence[str], limits: tuple[float, float]
+) -> tuple[Floats, Recorded]:
+    """Return the value of a covariate for each of n patients, and a recorded flag; both (n,).
+
+    Raises
+    ------
+    ValueError
+        A cell is refused; `read_patient` gives the reason.
+    """
+    values = _plain_numbers(cells, *limits) if covariate.kind == "continuous" else None
+    if values is None:
+        known = [(cell, _read(covariate, cell, *limits)) for cell in set(cells)]
+        by_cell = {cell: value if is_recorded else math.nan for cell, (value, is_recorded) in known}
+        values = np.fromiter(map(by_cell.__getitem__, cells), np.float64, len(cells))
+    is_missing = np.isnan(values)
+    if is_missing.any():
+        values[is_missing], _ = _read(covariate, None, *limits)
+    return values, ~is_missing
+
+
+def _plain_numbers(cells: Sequence[str], low: float, high: float) -> Floats | None:
+    """Return accepted numbers at once, NaN for a blank; None if `_read` must look at each cell."""
+    # Of these characters, float() makes a number of what `_NUMBER` matches and of nothing else.
+    if not _PLAIN.fullmatch(",".join(cells)):
+        return None
+    try:
+        numbers = map(float, [cell or "nan" for cell in cells])
+        values = np.fromiter(numbers, np.float64, len(cells))
+    except ValueError:
+        return None
+    is_refused = np.isinf(values) | (values < low) | (values > high)
+    return None if is_refused.any() else values
 
 
 def _read(covariate: Covariate, given: Given, low: float, high: float) -> tuple[float, bool]:
@@ -205,8 +238,6 @@ def none_where_nan(values: Floats) -> list[float | None]:
     return [None if math.isnan(value) else value for value in values.tolist()]
 
 
-def recommendations(scores: Scores) -> list[str]:
-    """Return, per patient, the labels of the classes ranked first, joined by ` = `."""
-    table = np.array([*map(first_group, scores.labels), NO_CLASS_LEFT], dtype=object)
-    recommendations: list[str] = table[scores.label].tolist()
-    return recommendations
+def recommendation_words(scores: Scores) -> list[str]:
+    """Return, by the label of a patient, the classes ranked first, joined by ` = `."""
+    return [*map(first_group, scores.labels), NO_CLASS_LEFT]

@@ -59,6 +59,27 @@ _OWN_START = ("PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS", "MASTER")
 
 _DEFAULT_PARTITIONS = 200
 
+#: What to do about an error of Spark, by a pattern of its text.
+_WAYS_OUT = {
+    "ModuleNotFoundError": (
+        "a Python package is missing on the executors; install omop-scorer there too"
+    ),
+    "Cannot run program": (
+        "the executors do not find the Python of the driver; install it there at the same path, or "
+        "set PYSPARK_PYTHON to the path of theirs"
+    ),
+    "FileNotFoundException: File |FILE_NOT_EXIST": (
+        "an executor does not find a file; mount every folder of the run file at the same path on "
+        "all machines of the cluster, and start again when nothing changes the files"
+    ),
+    "Mkdirs failed|Permission denied": (
+        "an executor may not read or write a folder; run the executors as the user of the driver"
+    ),
+    "SparkContext was shut down|stopped SparkContext": (
+        "the cluster ended the session; look at the log of its master, and start again"
+    ),
+}
+
 #: Loggers of PySpark that write the whole text of an error, values included.
 _LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
@@ -83,10 +104,7 @@ class Session:
                 is_found = active is not None or _has_context()
                 self.spark = active or _new_session(settings.spark.settings)
         except _NO_SESSION as error:
-            raise ConnectionFailedError(
-                f"no Spark session can be started ({_kind(error)}): install Java 17 or later and "
-                "set JAVA_HOME, or set SPARK_REMOTE to the address of a Spark Connect server"
-            ) from None
+            raise ConnectionFailedError(_no_session(error, settings.spark.settings)) from None
         # PySpark's handler would call Java during another call to Java, and print a long error.
         if signal.getsignal(signal.SIGINT) is not on_interrupt:
             signal.signal(signal.SIGINT, on_interrupt)
@@ -217,6 +235,28 @@ def _text_of(file: str) -> str:
         return ""
 
 
+def _no_session(error: Exception, settings: Mapping[str, str]) -> str:
+    """Return a message that names settings without values, which may be secrets."""
+    text = str(error)
+    if "stopped SparkContext" in text:
+        master = settings.get("spark.master", "(of spark-defaults.conf)")
+        return (
+            f"spark.master {master}: no cluster answers there; check the address, and that driver "
+            "and cluster reach each other"
+        )
+    # A second line is what Java says, so Java was started.
+    if found := re.search(r"\n: ([\w.]+)(.*)", text):
+        names = {*re.findall(r"\bspark(?:[.]\w+)+", found[2])} or {"spark.master", "other settings"}
+        return (
+            f"no Spark session can be started ({found[1].rpartition('.')[2]}): correct "
+            f"{', '.join(sorted(names))} in spark.settings or in spark-defaults.conf"
+        )
+    return (
+        f"no Spark session can be started ({_kind(error)}): install Java 17 or later and set "
+        "JAVA_HOME, or set SPARK_REMOTE to the address of a Spark Connect server"
+    )
+
+
 def _refuse_silent_server(host: str, port: int) -> None:
     """Raise an error at once if no server listens; PySpark would retry silently for 20 minutes.
 
@@ -278,8 +318,8 @@ def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
         )
         if isinstance(error, AnalysisException):
             detail = text.partition("\n")[0]
-        if "ModuleNotFoundError" in text:
-            detail = "a Python package is missing on the executors; install omop-scorer there too"
+        else:
+            detail = next((way for p, way in _WAYS_OUT.items() if re.search(p, text)), detail)
         raise error_class(
             f"{where}: Spark refused the statement ({_kind(error)}): {detail}"
         ) from None
@@ -300,5 +340,8 @@ def _forget_connection() -> None:
 
 
 def _kind(error: Any) -> str:
-    condition = error.getCondition() if isinstance(error, PySparkException) else None
-    return condition or type(error).__name__
+    if isinstance(error, PySparkException):
+        return error.getCondition() or type(error).__name__
+    # PySpark translates an error of Java only if it knows its class.
+    found = re.search(r"Exception: \[([A-Z0-9_.]+)\] ", str(error))
+    return found[1] if found else type(error).__name__

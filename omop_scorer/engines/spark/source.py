@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from omop_scorer.cdm.tables import SiteTable
@@ -96,12 +96,10 @@ class FolderSource:
             raise CdmError(f"{self._where}: table {table} is found as {found}; keep one of them")
         (path,) = matches
         label = f"{self._where}/{path.name}"
-        try:
+        with errors_as(CdmError, f"{label}: cannot be read as Parquet"):
             reader = self._session.spark.read.option("mergeSchema", "true")
             frame = reader.parquet(path.as_uri())
             n_read = len(frame.inputFiles())
-        except PySparkException as error:
-            raise CdmError(f"{label}: cannot be read as Parquet ({error.getCondition()})") from None
         if path.is_dir() and n_read != (n_there := len(list(path.rglob("*.parquet")))):
             raise CdmError(
                 f"{label}: holds {n_there} Parquet files, but Spark reads only {n_read}; put all "

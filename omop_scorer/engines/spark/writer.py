@@ -25,6 +25,7 @@ from omop_scorer.engines.spark.catalog_writer import (
 )
 from omop_scorer.engines.spark.reader import SparkResultsReader
 from omop_scorer.engines.spark.session import Session, errors_as
+from omop_scorer.engines.spark.shared_folders import append_parquet, refuse_unless_shared
 from omop_scorer.errors import ResultsError
 
 _VERSION = "SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version"
@@ -150,6 +151,7 @@ class FolderResults:
         try:
             self._tables = self._folder.tables()
             self._folder.remove_half_written(self._tables)
+            refuse_unless_shared(session, self.where, self._folder.home)
         except BaseException:
             self._folder.free_lock()
             raise
@@ -190,9 +192,9 @@ class FolderResults:
 
     def append(self, table: str, frame: DataFrame) -> None:
         """Write files into the folder of the run; they appear when all tasks have ended."""
+        folder, declared = self._folder.home / table, _declared(frame, self._tables[table])
         with errors_as(ResultsError, self.where):
-            writer = _declared(frame, self._tables[table]).write.mode("append")
-            writer.partitionBy("run_id").parquet((self._folder.home / table).as_uri())
+            append_parquet(self._session, self.where, folder, declared, ["run_id"])
 
     def append_rows(self, table: str, rows: pa.Table) -> None:
         """Write one file with the declared types, because Spark reads no other types."""

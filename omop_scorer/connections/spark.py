@@ -1,17 +1,20 @@
 """Spark session of a run, with translated errors. The run uses an active session or starts one."""
 
 import os
+import re
 import signal
 import socket
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import pyarrow as pa
+import pyspark
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, SparkSession, is_remote
@@ -43,6 +46,40 @@ _QUIET = {
     "spark.io.encryption.enabled": "true",
 }
 
+#: A run has hundreds of small queries, so Java would spend more time on optimising their code than
+#: it saves, and threads that collect garbage would take cores from the others.
+_QUICK_JAVA, _ONE_COLLECTOR = "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"
+
+#: Where Spark's launcher and Java find options besides the settings.
+_JAVA_VARIABLES = ("SPARK_SUBMIT_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+_JAVA_FILES = ("spark-env.sh", "java-opts")
+
+#: Variables of a site that starts Java itself, or names the master in a way of its own.
+_OWN_START = ("PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS", "MASTER")
+
+_DEFAULT_PARTITIONS = 200
+
+#: What to do about an error of Spark, by a pattern of its text.
+_WAYS_OUT = {
+    "ModuleNotFoundError": (
+        "a Python package is missing on the executors; install omop-scorer there too"
+    ),
+    "Cannot run program": (
+        "the executors do not find the Python of the driver; install it there at the same path, or "
+        "set PYSPARK_PYTHON to the path of theirs"
+    ),
+    "FileNotFoundException: File |FILE_NOT_EXIST": (
+        "an executor does not find a file; mount every folder of the run file at the same path on "
+        "all machines of the cluster, and start again when nothing changes the files"
+    ),
+    "Mkdirs failed|Permission denied": (
+        "an executor may not read or write a folder; run the executors as the user of the driver"
+    ),
+    "SparkContext was shut down|stopped SparkContext": (
+        "the cluster ended the session; look at the log of its master, and start again"
+    ),
+}
+
 #: Loggers of PySpark that write the whole text of an error, values included.
 _LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
@@ -70,10 +107,7 @@ class Session:
                 is_found = active is not None or _has_context()
                 self.spark = active or _new_session(settings.spark.settings)
         except _NO_SESSION as error:
-            raise ConnectionFailedError(
-                f"no Spark session can be started ({_kind(error)}): install Java 17 or later and "
-                "set JAVA_HOME, or set SPARK_REMOTE to the address of a Spark Connect server"
-            ) from None
+            raise ConnectionFailedError(_no_session(error, settings.spark.settings)) from None
         # PySpark's handler would call Java during another call to Java, and print a long error.
         if signal.getsignal(signal.SIGINT) is not on_interrupt:
             signal.signal(signal.SIGINT, on_interrupt)
@@ -88,12 +122,22 @@ class Session:
         for logger in self._silenced:
             logger.disabled = True
         with errors_as(ConnectionFailedError, "the settings of the Spark session"):
-            self._set(_needed(settings))
+            self._set({**self._few_partitions(), **_needed(settings)})
 
     def _set(self, settings: Mapping[str, str]) -> None:
         for name, value in settings.items():
             self._before[name] = self.spark.conf.get(name, None)
             self.spark.conf.set(name, value)
+
+    def _few_partitions(self) -> dict[str, str]:
+        """Return the number of partitions for one machine, unless the site has set it."""
+        name = "spark.sql.shuffle.partitions"
+        if not (self.is_own and self.is_local):
+            return {}
+        context = self.spark.sparkContext
+        if context.getConf().contains(name):
+            return {}
+        return {name: str(min(2 * context.defaultParallelism, _DEFAULT_PARTITIONS))}
 
     def frame(self, rows: pa.Table) -> DataFrame:
         """Return an Arrow table, which may be empty, as a frame."""
@@ -152,10 +196,71 @@ def _new_session(settings: Mapping[str, str]) -> SparkSession:
         # Executors on this machine must find this package, so they run the same interpreter.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-        settings = _QUIET | dict(settings)
+        settings = _QUIET | dict(settings) | java_on_this_machine(settings)
     for name, value in settings.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
+
+
+def java_on_this_machine(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the options of Java for a session on this machine.
+
+    Spark puts them before the options of the site, so that those prevail.
+    """
+    if any(name in os.environ for name in _OWN_START):
+        return {}
+    name = "spark.driver.defaultJavaOptions"
+    given = _settings_files() | dict(settings)
+    if not given.get("spark.master", "local").startswith("local"):
+        return {}
+    of_site = given.get(name, "")
+    said = [of_site, given.get("spark.driver.extraJavaOptions", "")]
+    said += [os.environ.get(variable, "") for variable in _JAVA_VARIABLES]
+    said += [_text_of(file) for file in _JAVA_FILES]
+    options = [_QUICK_JAVA]
+    # Java does not start with two collectors.
+    if not re.search(r"-XX:[+]Use\w*GC", " ".join(said)):
+        options.append(_ONE_COLLECTOR)
+    return {name: " ".join([*options, of_site]).strip()}
+
+
+def _settings_files() -> dict[str, str]:
+    """Return the settings of the site's spark-defaults.conf, which otherwise only Java reads."""
+    lines = [line.strip() for line in _text_of("spark-defaults.conf").splitlines()]
+    words = (re.split(r"\s*[=:]\s*|\s+", line, maxsplit=1) for line in lines)
+    return {each[0]: each[1] for each in words if len(each) == 2}
+
+
+def _text_of(file: str) -> str:
+    """Return a file of Spark's configuration; an empty text if there is none."""
+    home = os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent
+    folder = Path(os.environ.get("SPARK_CONF_DIR") or Path(home) / "conf")
+    try:
+        return (folder / file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _no_session(error: Exception, settings: Mapping[str, str]) -> str:
+    """Return a message that names settings without values, which may be secrets."""
+    text = str(error)
+    if "stopped SparkContext" in text:
+        master = settings.get("spark.master", "(of spark-defaults.conf)")
+        return (
+            f"spark.master {master}: no cluster answers there; check the address, and that driver "
+            "and cluster reach each other"
+        )
+    # A second line is what Java says, so Java was started.
+    if found := re.search(r"\n: ([\w.]+)(.*)", text):
+        names = {*re.findall(r"\bspark(?:[.]\w+)+", found[2])} or {"spark.master", "other settings"}
+        return (
+            f"no Spark session can be started ({found[1].rpartition('.')[2]}): correct "
+            f"{', '.join(sorted(names))} in spark.settings or in spark-defaults.conf"
+        )
+    return (
+        f"no Spark session can be started ({_kind(error)}): install Java 17 or later and set "
+        "JAVA_HOME, or set SPARK_REMOTE to the address of a Spark Connect server"
+    )
 
 
 def _refuse_silent_server(host: str, port: int) -> None:
@@ -219,8 +324,8 @@ def errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
         )
         if isinstance(error, AnalysisException):
             detail = text.partition("\n")[0]
-        if "ModuleNotFoundError" in text:
-            detail = "a Python package is missing on the executors; install omop-scorer there too"
+        else:
+            detail = next((way for p, way in _WAYS_OUT.items() if re.search(p, text)), detail)
         raise error_class(
             f"{where}: Spark refused the statement ({_kind(error)}): {detail}"
         ) from None
@@ -246,5 +351,8 @@ def _forget_connection() -> None:
 
 
 def _kind(error: Any) -> str:
-    condition = error.getCondition() if isinstance(error, PySparkException) else None
-    return condition or type(error).__name__
+    if isinstance(error, PySparkException):
+        return error.getCondition() or type(error).__name__
+    # PySpark translates an error of Java only if it knows its class.
+    found = re.search(r"Exception: \[([A-Z0-9_.]+)\] ", str(error))
+    return found[1] if found else type(error).__name__

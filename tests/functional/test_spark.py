@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from omop_scorer import data_model
 from omop_scorer.config import run_file as config
-from omop_scorer.connections.spark import Session
+from omop_scorer.connections.spark import Session, errors_as
 from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Work
 from omop_scorer.engines.spark.executors import COUNTS, on_batches
@@ -27,6 +27,7 @@ from omop_scorer.errors import (
     LockHeldError,
     OmopScorerError,
     ScoringError,
+    SqlError,
 )
 from omop_scorer.results import runs as results
 from omop_scorer.results import schema as results_schema
@@ -168,6 +169,28 @@ def test_parts_of_a_table_are_read_as_a_whole_or_not_at_all(night, made_up, tmp_
         duckdb.sql(f"COPY (SELECT 3 AS person_id) TO '{death / '2023' / 'c.parquet'}'")
         with pytest.raises(CdmError, match="holds 3 Parquet files, but Spark reads only 2"):
             source.find("death", None)
+    finally:
+        own.close()
+
+
+def test_files_that_cannot_be_read(night, tmp_path):
+    """One is not Parquet; one is removed after Spark has found it, or an executor lacks it."""
+    (tmp_path / "death.parquet").write_bytes(b"the secret")
+    there = tmp_path / "there.parquet"
+    duckdb.sql(f"COPY (SELECT 1 AS person_id) TO '{there}'")
+    own = Session(config.RunConfig.model_validate(night))
+    try:
+        with pytest.raises(CdmError, match=r"death\.parquet: cannot be read as Parquet") as raised:
+            FolderSource(own, "cdm.url", str(tmp_path), "unreadable_").find("death", None)
+        assert "CANNOT_READ_FILE_FOOTER" in str(raised.value)
+        assert "secret" not in str(raised.value)
+        frame = own.spark.read.parquet(there.as_uri())
+        there.unlink()
+        with (
+            pytest.raises(SqlError, match=r"FILE_NOT_EXIST\): .* mount every folder"),
+            errors_as(SqlError, "work.death"),
+        ):
+            frame.collect()
     finally:
         own.close()
 

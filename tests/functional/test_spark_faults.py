@@ -10,16 +10,13 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pyarrow as pa
 import pytest
-import yaml
 
 from omop_scorer import data_model
 from omop_scorer.config import run_file as config
@@ -29,134 +26,22 @@ from omop_scorer.results import runs as results
 from omop_scorer.stores import open_store
 from tests.conftest import outcome_of
 from tests.support import spark
-from tests.support.command_line import (
-    AS_OF,
-    CDAI,
-    PROGRAM,
-    Finished,
-    assert_refused,
-    environment,
-    log_lines,
-)
-from tests.support.every_case import differences, tables_of
+from tests.support.command_line import AS_OF, Finished, assert_refused
+from tests.support.every_case import differences
 from tests.support.small_disk import fill, small_disk
+from tests.support.spark_site import (
+    SCHEMA,
+    Answer,
+    SparkSite,
+    ended,
+    processes,
+    wait_for,
+    wait_for_step,
+)
 
 PERSONS = 400
-SCHEMA = "omop_scorer"
-SETTINGS = {**spark.SETTINGS, "spark.driver.memory": "1g"}
 #: A run that never ends well.
 DEAD = 1
-
-Answer = Mapping[str, list[Any]]
-
-
-@dataclass
-class SparkSite:
-    """A run file for Spark, in a folder of its own."""
-
-    folder: Path
-    cdm: Path
-    settings: Mapping[str, object] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "results"
-
-    @property
-    def scratch(self) -> Path:
-        return self.folder / "scratch"
-
-    @property
-    def local(self) -> Path:
-        """Where Java keeps what it shuffles."""
-        return self.folder / "local"
-
-    @property
-    def document(self) -> dict[str, Any]:
-        return {
-            "engine": "spark",
-            "cdm": {"url": str(self.cdm)},
-            "results": {"url": str(self.results), "schema": SCHEMA},
-            "as_of_date": AS_OF,
-            "covariates": CDAI,
-            "batch_size": 100,
-            "spark": {"scratch": str(self.scratch), "settings": {**SETTINGS, **self.settings}},
-        }
-
-    def start(self, *arguments: str, command: str = "run") -> subprocess.Popen[str]:
-        """Start a command at the head of a group of processes, which Java belongs to."""
-        path = self.folder / "nightly.yaml"
-        path.write_text(yaml.safe_dump(self.document), encoding="utf-8")
-        run = subprocess.Popen(
-            [str(PROGRAM), command, "--config", str(path), *arguments],
-            env={
-                **environment(),
-                "SPARK_LOCAL_IP": "127.0.0.1",
-                "SPARK_LOCAL_DIRS": str(self.local),
-                **self.environment,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.started.append(run)
-        return run
-
-    def do(self, *arguments: str, command: str = "run") -> Finished:
-        return ended(self.start(*arguments, command=command))
-
-    def stop(self) -> None:
-        """Leave nothing at work, whatever has failed."""
-        for run in self.started:
-            with suppress(ProcessLookupError):
-                os.killpg(run.pid, signal.SIGKILL)
-            run.communicate()
-
-    def answer(self) -> Answer:
-        """What readers see: the rows of the views."""
-        tables = tables_of(self.document)
-        return {n: rows for n, rows in tables.items() if n.startswith(("latest_", "cohort"))}
-
-    def runs(self) -> dict[int, tuple[str, bool]]:
-        """How each run ended, and whether its answer is the one in view, as the program says."""
-        said = json.loads(self.do("--format", "json", command="runs").stdout)
-        return {row["run_id"]: (row["status"], row["is_latest"]) for row in said}
-
-    def runs_with_rows(self) -> set[int]:
-        """The runs that have rows in any table but the two that say of each how it went."""
-        folders = (self.results / SCHEMA).glob("[!s]*/run_id=*")
-        return {int(path.name.removeprefix("run_id=")) for path in folders}
-
-
-def ended(run: subprocess.Popen[str]) -> Finished:
-    """Wait until neither the program nor Java holds its output open."""
-    out, err = run.communicate(timeout=300)
-    return Finished(run.args, run.returncode, out, err)
-
-
-def wait_for(run: subprocess.Popen[str], condition: Callable[[], Any]) -> Any:
-    """Return what is true in the end; the run must be at work until then."""
-    while run.poll() is None:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    pytest.fail(f"the run ended too early: {ended(run).stderr}")
-
-
-def wait_for_step(run: subprocess.Popen[str], step: str) -> str:
-    """Read the log up to the end of a step; return what was read."""
-    assert run.stderr is not None
-    said = []
-    for line in run.stderr:
-        said.append(line)
-        # Java has a word of its own at the start.
-        if line.startswith("{") and log_lines(line)[0].get("step") == step:
-            return "".join(said)
-    pytest.fail(f"the run never logged the step {step}: {said}")
 
 
 def wait_for_rows(run: subprocess.Popen[str], site: SparkSite, before: set[int]) -> None:
@@ -200,17 +85,6 @@ def give_executors(site: SparkSite) -> None:
         "spark.eventLog.dir": f"file://{site.folder}/events",
         "spark.eventLog.compress": False,
     }
-
-
-def processes(root: psutil.Process, word: str) -> list[psutil.Process]:
-    """Processes that descend from one and have a word in their command."""
-    found = []
-    with suppress(psutil.Error):
-        for each in root.children(recursive=True):
-            with suppress(psutil.Error):  # it has ended meanwhile
-                if word in " ".join(each.cmdline()):
-                    found.append(each)
-    return found
 
 
 def executors(run: subprocess.Popen[str]) -> list[psutil.Process]:

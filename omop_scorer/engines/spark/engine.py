@@ -26,7 +26,7 @@ from omop_scorer.engines.site_columns import mapped_columns
 from omop_scorer.engines.spark.casts import null, safe_cast
 from omop_scorer.engines.spark.executors import COUNTS, TABLE_INDEX, mapped_schema, on_batches
 from omop_scorer.engines.spark.folder import FolderSource
-from omop_scorer.engines.spark.results import append_frame
+from omop_scorer.engines.spark.results import FrameAppender
 from omop_scorer.engines.spark.work_tables import WorkTables
 from omop_scorer.errors import OmopScorerError, SqlError
 from omop_scorer.sources.spark_catalog import SparkCatalog
@@ -58,6 +58,7 @@ class SparkEngine(Engine):
         self._n_folders = 0
         self._session = Session(settings)
         self._spark = self._session.spark
+        self._appender = FrameAppender(self._session)
         try:
             self._cdm = self._vocabulary = self._source("cdm.url", settings.cdm.url)
             if settings.cdm.vocabulary_url is not None:
@@ -137,7 +138,7 @@ class SparkEngine(Engine):
         """Append the rows of a query to a table of the results."""
         with errors_as(SqlError, f"{self.site}: query for results.{table}"):
             frame = self._frame(query, parameters)
-        append_frame(writer, table, frame)
+        self._appender.append(writer, table, frame)
 
     def map_batches(
         self, query: exp.Expr, work: Work, writer: Writer | None = None
@@ -173,7 +174,7 @@ class SparkEngine(Engine):
                     self._staged.add(table, rows)
             else:
                 assert writer is not None
-                append_frame(writer, table, rows)
+                self._appender.append(writer, table, rows)
         yield from counts
 
     def explain(self, query: exp.Expr, parameters: Parameters) -> tuple[str, str]:

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from pyspark.errors import PySparkException
-
 from omop_scorer.cdm.tables import SiteTable
-from omop_scorer.connections.spark import Session, named
+from omop_scorer.connections.spark import Session, errors_as, named
 from omop_scorer.engines.table_formats import is_delta, refuse_other_formats
 from omop_scorer.errors import CdmError, ConnectionFailedError
 from omop_scorer.sources.spark_catalog import described
@@ -60,12 +58,10 @@ class FolderSource:
                 "or name its catalog (cdm.url: spark)"
             )
         refuse_other_formats(path, label)
-        try:
+        with errors_as(CdmError, f"{label}: cannot be read as Parquet"):
             reader = self._session.spark.read.option("mergeSchema", "true")
             frame = reader.parquet(path.as_uri())
             n_read = len(frame.inputFiles())
-        except PySparkException as error:
-            raise CdmError(f"{label}: cannot be read as Parquet ({error.getCondition()})") from None
         if path.is_dir() and n_read != (n_there := len(list(path.rglob("*.parquet")))):
             raise CdmError(
                 f"{label}: holds {n_there} Parquet files, but Spark reads only {n_read}; put all "

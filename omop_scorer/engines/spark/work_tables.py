@@ -11,11 +11,11 @@ from functools import reduce
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from omop_scorer.connections.spark import Session
+from omop_scorer.engines.spark.shared_folders import append_parquet, refuse_unless_shared
 from omop_scorer.errors import ConfigurationError, ResultsError
 from omop_scorer.stores.lock_holder import LockHolder
 
@@ -65,6 +65,7 @@ class WorkTables:
         self._session = session
         self._spark = session.spark
         self._prefix = prefix
+        self._where = f"spark.scratch {scratch or '(a temporary folder)'}"
         try:
             above = Path(tempfile.gettempdir() if scratch is None else scratch)
             above.mkdir(parents=True, exist_ok=True)
@@ -77,6 +78,11 @@ class WorkTables:
                 f"spark.scratch: no folder can be created in {scratch or 'the temporary folder'}: "
                 f"{error.strerror}"
             ) from None
+        try:
+            refuse_unless_shared(session, self._where, self._folder)
+        except BaseException:
+            self.close()
+            raise
         self._parts: dict[str, list[DataFrame]] = {}
         self._n_rows: dict[str, int] = {}
         self._n_files = 0
@@ -106,13 +112,7 @@ class WorkTables:
         """Compute a frame into files; return a frame that reads them, and its number of rows."""
         self._n_files += 1
         folder = self._folder / str(self._n_files)
-        frame.write.parquet(folder.as_uri())
-        if not (folder / "_SUCCESS").exists():
-            raise ResultsError(
-                "spark.scratch: the driver cannot see the files that the executors write there; "
-                "set it to a folder that the driver and all executors share"
-            )
-        n_rows = sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
+        n_rows = append_parquet(self._session, self._where, folder, frame)
         return self._spark.read.schema(frame.schema).parquet(folder.as_uri()), n_rows
 
     def _add(self, name: str, part: DataFrame, n_rows: int) -> None:

@@ -60,8 +60,10 @@ def without_password(url: str) -> tuple[str, str | None]:
     if any(_is_secret(name.strip()) for name, _ in options):
         raise ValueError("options after the question mark must not contain a password or secret")
     scheme = "postgresql" if parts.scheme in _POSTGRESQL else parts.scheme
-    # Drivers of ODBC take further settings, and passwords, after a semicolon; libpq does not.
-    if scheme != "postgresql" and ";" in unquote(unquote(url.replace(parts.password or "", "", 1))):
+    # After a semicolon URLs of JDBC and drivers of ODBC give further settings, and passwords. A
+    # driver of ODBC also decodes one; in PostgreSQL an encoded one is part of a name.
+    rest = url.replace(parts.password or "", "", 1)
+    if ";" in (rest if scheme == "postgresql" else unquote(unquote(rest))):
         raise ValueError(_malformed())
     password = None if parts.password is None else unquote(parts.password)
     user = f"{parts.username}@" if parts.username else ""

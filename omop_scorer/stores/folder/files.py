@@ -7,6 +7,7 @@ The files are `<results.url>/<results.schema>/<table>/run_id=<run_id>/*.parquet`
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -20,6 +21,9 @@ from omop_scorer.stores.append_only import LOCK_LOST
 from omop_scorer.stores.lock_holder import LockHolder
 
 _TABLE_LIST = "_tables.json"
+
+#: Seconds after which a lock file without a holder is one that its writer left behind.
+_HOLDER_SECONDS = 1
 
 
 class ResultsFolder:
@@ -170,7 +174,7 @@ class ResultsFolder:
 
     def _refuse_unless_stale(self) -> None:
         try:
-            found = LockHolder(self._lock.read_text(encoding="utf-8"))
+            found = LockHolder(self._holder_text())
         except FileNotFoundError:
             return
         if not found.is_gone():
@@ -188,6 +192,13 @@ class ResultsFolder:
             # Another process has taken the lock since we read it, so we put its file back.
             os.link(moved, self._lock)
         moved.unlink()
+
+    def _holder_text(self) -> str:
+        """Return what the lock file holds. Its writer needs a moment after creating it."""
+        deadline = time.monotonic() + _HOLDER_SECONDS
+        while not (text := self._lock.read_text(encoding="utf-8")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return text
 
     def refuse_lost_lock(self) -> None:
         """Check that this process still holds the lock.

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Timer
 
 import pyarrow as pa
 import pytest
@@ -46,6 +47,26 @@ def test_one_of_many_takes_the_lock(tmp_path: Path) -> None:
     assert f"process {os.getpid()} on {socket.gethostname()}" in refused
     folders[said.index("taken")].free_lock()
     assert take(folders[0]) == "taken"
+
+
+def test_a_lock_whose_holder_is_still_to_be_written_names_it(tmp_path: Path) -> None:
+    lock = tmp_path / "scores" / "_run.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    writer = Timer(0.2, lock.write_text, ["elsewhere 7 1 2026-01-01T00:00:00"])
+    writer.start()
+    with pytest.raises(LockHeldError, match="process 7 on elsewhere"):
+        ResultsFolder(str(tmp_path), "scores").take_lock()
+    writer.join()
+
+
+def test_a_lock_without_a_holder_is_not_taken_over(tmp_path: Path) -> None:
+    lock = tmp_path / "scores" / "_run.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    with pytest.raises(LockHeldError, match=r"remove .*_run\.lock"):
+        ResultsFolder(str(tmp_path), "scores").take_lock()
+    assert lock.exists()
 
 
 def test_the_lock_of_a_process_that_died_is_taken_over(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import sqlglot
 from sqlglot import exp
@@ -21,18 +22,26 @@ LOGICAL_SCHEMAS = ("cdm", "vocab", "work", "results")
 
 HEADER_FIELDS = ("Title", "Returns", "Tables", "Window", "Missing", "Parameters")
 
-#: sqlglot's dialect by the name of an engine or of a dialect that can be printed.
-DIALECTS = {
-    "duckdb": "duckdb",
-    "postgresql": "postgres",
-    **{
-        name: name
-        for name in (
-            *("postgres", "spark", "bigquery", "databricks", "mysql", "oracle", "redshift"),
-            *("snowflake", "sqlite", "tsql"),
-        )
-    },
-}
+#: sqlglot's name of a dialect in which some file is sent: to an engine, a store or a source.
+Dialect: TypeAlias = Literal[
+    "duckdb",
+    "spark",
+    "postgres",
+    "bigquery",
+    "databricks",
+    "mysql",
+    "oracle",
+    "redshift",
+    "snowflake",
+    "sqlite",
+    "trino",
+    "tsql",
+]
+DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
+_ENGINES: tuple[Dialect, ...] = ("duckdb", "spark")
+_STORES: tuple[Dialect, ...] = (*_ENGINES, "postgres")
+#: Dialects by folder. The rules, in all other folders, run on the engines.
+_BY_FOLDER = {"source": DIALECTS, "history": _STORES, "results": _STORES}
 
 _FIELD = re.compile(rf"^-- ({'|'.join(HEADER_FIELDS)}): (.+)$")
 
@@ -87,7 +96,12 @@ class SqlFile:
             for placeholder in tree.find_all(exp.Placeholder)
         )
 
-    def render(self, dialect: str, schemas: Schemas | None = None) -> list[str]:
+    @property
+    def dialects(self) -> tuple[Dialect, ...]:
+        """Dialects in which the statements are sent; `render` gives the SQL of any."""
+        return _BY_FOLDER.get(self.name.partition("/")[0], _ENGINES)
+
+    def render(self, dialect: Dialect, schemas: Schemas | None = None) -> list[str]:
         """Return the statements in a dialect, with the logical schemas replaced by real ones.
 
         Parameters stay named: `$name` for duckdb, `%(name)s` for postgres, `:name` for spark.
@@ -96,7 +110,7 @@ class SqlFile:
         if schemas is not None:
             for tree in trees:
                 qualify(tree, schemas)
-        return [tree.sql(dialect=DIALECTS[dialect], pretty=True, identify=False) for tree in trees]
+        return [tree.sql(dialect=dialect, pretty=True, identify=False) for tree in trees]
 
 
 def qualify(tree: exp.Expr, schemas: Schemas) -> None:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, get_args
 
 RUN_STATUSES = ("RUNNING", "COMPLETE", "FAILED")
 RUNNING, COMPLETE, FAILED = RUN_STATUSES
+#: No run stores `postgresql` any more: the run file may say it, and earlier runs did.
 EngineName: TypeAlias = Literal["duckdb", "postgresql", "spark"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 Uncertainty: TypeAlias = Literal["bootstrap", "analytic"]

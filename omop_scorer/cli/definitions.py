@@ -1,7 +1,7 @@
 """Commands that show or convert definitions: render, covariates and import-concept-set."""
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,20 +12,6 @@ from omop_scorer import sql
 from omop_scorer.cli.options import ConfigOption, SetOption, read_config
 from omop_scorer.errors import ConfigurationError
 
-Dialect = Literal[
-    "duckdb",
-    "postgres",
-    "spark",
-    "bigquery",
-    "databricks",
-    "mysql",
-    "oracle",
-    "redshift",
-    "snowflake",
-    "sqlite",
-    "tsql",
-]
-
 
 def render(
     name: Annotated[
@@ -33,10 +19,11 @@ def render(
         typer.Argument(metavar="NAME", help="SQL file, for example crp. Default: list all files."),
     ] = None,
     dialect: Annotated[
-        Dialect,
+        sql.Dialect,
         typer.Option(
             metavar="DIALECT",
-            help=f"SQL dialect to print: {', '.join(get_args(Dialect))}.",
+            help="SQL dialect: duckdb or spark; for files of history and results also postgres; "
+            f"for files of source one of {', '.join(sql.DIALECTS)}.",
         ),
     ] = "duckdb",
 ) -> None:
@@ -47,7 +34,13 @@ def render(
             table.add_row(known, sql.find(known).header["Title"])
         Console().print(table)
         return
-    for statement in sql.find(name).render(dialect):
+    file = sql.find(name)
+    if dialect not in file.dialects:
+        raise typer.BadParameter(
+            f"{file.name} is never run in {dialect}; allowed: {', '.join(file.dialects)}",
+            param_hint="--dialect",
+        )
+    for statement in file.render(dialect):
         typer.echo(f"{statement};")
 
 

@@ -1,4 +1,4 @@
-"""Command that loads a CDM into PostgreSQL, to try the program on that engine."""
+"""Command that loads a CDM into PostgreSQL, to try the program with a server."""
 
 from pathlib import Path
 from typing import Annotated, Literal

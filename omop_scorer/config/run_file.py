@@ -166,7 +166,8 @@ class RunConfig(Frozen):
         for key, location in (("cdm", self.cdm), ("results", self.results)):
             if self.engine == "postgresql" and not location.is_postgresql:
                 raise ValueError(
-                    f"{key}.url is not a PostgreSQL server: engine postgresql needs postgresql://..."
+                    f"{key}.url is not a PostgreSQL server: engine postgresql needs "
+                    "postgresql://...; engine duckdb takes any source and store"
                 )
         if self.results.is_server and not self.results.is_postgresql:
             raise ValueError(

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 _POSTGRESQL = ("postgresql", "postgres")
 #: A URL of SQLAlchemy: the dialect, and the driver if it is not the default one.
@@ -45,7 +45,7 @@ def without_password(url: str) -> tuple[str, str | None]:
         The URL is not valid. The message repeats no part of it: any part may be the password.
     """
     try:
-        parts = urlsplit(url)
+        parts = _split(url)
         _ = parts.port
     except ValueError:
         raise ValueError(_malformed()) from None
@@ -70,6 +70,15 @@ def without_password(url: str) -> tuple[str, str | None]:
     host_and_port = parts.netloc.rpartition("@")[2]
     query = f"?{parts.query}" if parts.query else ""
     return f"{scheme}://{user}{host_and_port}{parts.path}{query}", password or None
+
+
+def _split(url: str) -> SplitResult:
+    """Split a URL. `urlsplit` knows no scheme with an underscore, such as that of Redshift."""
+    scheme, mark, rest = url.partition("://")
+    if "_" not in scheme:
+        return urlsplit(url)
+    parts = urlsplit(f"{scheme.replace('_', '-')}{mark}{rest}")
+    return parts._replace(scheme=scheme.lower())
 
 
 def _is_secret(option: str) -> bool:

@@ -3,7 +3,7 @@
 The server's messages may quote values of patients, so they are filtered. SQLAlchemy opens a
 connection without a pool; psycopg does the rest, because COPY and server-side cursors are its own
 features. psycopg's ClientCursor binds values on the client, because PostgreSQL accepts no
-parameters in CREATE TABLE AS and COPY, and plans a query better when it knows the dates.
+parameters in COPY, and plans a query better when it knows the dates.
 """
 
 import logging
@@ -49,8 +49,8 @@ _KEEPALIVES = {
     "tcp_user_timeout": "90000",
 }
 
-#: So is a client that is gone, by a server that knows how. A session that waits for the other one
-#: of a run is not idle, whatever the server's own limits for others.
+#: So is a client that is gone, by a server that knows how. The session of the results waits while
+#: the run works, longer than the server may let other sessions wait.
 _WHERE_KNOWN = {
     **{"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "15", "tcp_keepalives_count": "4"},
     "client_connection_check_interval": "10s",
@@ -173,7 +173,7 @@ class Connection:
         if pid != self.driver.info.backend_pid:
             raise ConnectionFailedError(
                 f"{self.where}: this is a connection pooler, which loses the run lock and the "
-                "temporary tables; give the address of the server itself"
+                "settings of the session; give the address of the server itself"
             )
         if encoding != "UTF8":
             raise ConnectionFailedError(

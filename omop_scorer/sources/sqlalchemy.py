@@ -33,9 +33,10 @@ from omop_scorer.errors import (
 )
 from omop_scorer.sources.base import PulledSource
 from omop_scorer.sources.statement import Ids, Statement, bound
+from omop_scorer.sql import Dialect
 
 #: sqlglot's dialect by the name of SQLAlchemy's.
-_DIALECTS = {
+_DIALECTS: Mapping[str, Dialect] = {
     "mssql": "tsql",
     "oracle": "oracle",
     "snowflake": "snowflake",

@@ -17,6 +17,7 @@ from omop_scorer import __version__, sql
 from omop_scorer.cli import main as cli
 from omop_scorer.config.run_file import shipped_run_file
 from omop_scorer.resources import shipped
+from tests import golden
 from tests.support.command_line import Site, assert_refused, omop_scorer
 
 COMMANDS = (
@@ -81,6 +82,8 @@ class TestHelp:
         ("run", "--config", "x.yaml", "--log-format", "xml"),
         ("synth", "--out", "x", "--persons", "0"),
         ("render", "crp", "--dialect", "db2"),
+        ("render", "crp", "--dialect", "postgres"),
+        ("render", "history/runs", "--dialect", "tsql"),
         ("score",),
         ("score", "patients.csv", "scores.csv", "--age", "50"),
         ("score", "--age", "50", "--sex", "male", "--exclude-class", "homeopathy"),
@@ -103,9 +106,9 @@ class TestRender:
             assert re.search(rf"^{name} ", listed, flags=re.MULTILINE), name
         assert all(len(line) <= 80 for line in listed.splitlines())
 
-    @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "spark"])
-    def test_every_file_in_every_dialect(self, dialect: str) -> None:
-        for name in sql.names():
+    @pytest.mark.parametrize("dialect", sql.DIALECTS)
+    def test_every_file_in_its_dialects(self, dialect: str) -> None:
+        for name in golden.files(dialect):
             result = CliRunner().invoke(cli.app, ["render", name, "--dialect", dialect])
             assert result.exit_code == 0, (name, result.exception)
             trees = sqlglot.parse(result.stdout, read=dialect)

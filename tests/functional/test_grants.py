@@ -244,18 +244,19 @@ def test_a_script_that_would_do_harm_is_refused_and_does_nothing(site: Site) -> 
 def test_cdm_and_results_may_be_in_two_databases(site: Site) -> None:
     fresh = f"{postgresql.new_schema('fresh')}_{os.getpid()}"
     try:
-        for variables, may_stage, may_write in (
+        for variables, may_read, may_write in (
             ({"cdm": "", "results": fresh}, False, True),
             ({"cdm": site.cdm, "vocabulary": site.vocabulary, "results": ""}, True, True),
         ):
             done = grants(postgresql.database(), role=fresh, **variables)
             assert done.returncode == 0, done.stderr
             has = rows(
-                "SELECT has_database_privilege(r, current_database(), 'TEMPORARY'), "
-                "has_schema_privilege(r, r, 'CREATE') FROM (VALUES (%s)) AS of_role (r)",
+                "SELECT has_schema_privilege(r, cdm, 'USAGE'), "
+                "has_schema_privilege(r, r, 'CREATE') FROM (VALUES (%s, %s)) AS given (r, cdm)",
                 fresh,
+                site.cdm,
             )
-            assert has == [(may_stage, may_write)]
+            assert has == [(may_read, may_write)]
     finally:
         execute("DROP OWNED BY {}", fresh)
         execute("DROP ROLE {}", fresh)

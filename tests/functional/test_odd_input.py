@@ -137,12 +137,13 @@ def test_person_ids_that_are_no_numbers_do_not_publish_an_empty_answer(tmp_path:
 
 
 def test_a_url_with_a_password_is_refused_and_not_repeated() -> None:
-    document = {"cdm": {"url": "cdm.duckdb"}, "results": {"url": "postgresql://u:SECRET@host/db"}}
-    with pytest.raises(ValueError, match="on a server") as caught:
+    url = "mssql+pyodbc://u:SECRET@host/db"
+    document = {"cdm": {"url": "cdm.duckdb"}, "results": {"url": url}}
+    with pytest.raises(ValueError, match="results are kept in") as caught:
         RunConfig.model_validate(document)
     lines = faults_of(Path("run.yaml"), caught.value, RunConfig)
     (line,) = lines
-    assert line.endswith("results.url is on a server: it needs engine: postgresql")
+    assert line.endswith("a folder, a PostgreSQL database or a Spark catalog")
     assert "SECRET" not in line
 
 

@@ -44,3 +44,21 @@ def test_every_case_as_text_in_a_catalog_by_other_rules(cdm, tmp_path):
     assert differences(left, pulled) == []
     assert "latest_score" in tables
     assert "omop_scorer_run_lock" not in tables
+
+
+def test_every_case_pulled_from_a_catalog(cdm, tmp_path):
+    session = spark.session()
+    folder = spark.write_parquet(cdm, tmp_path / "cdm")
+    own = {"url": str(tmp_path / "results.duckdb")}
+    left = answer("duckdb", AS_ARE_MOST, {"url": str(folder)}, own)
+    session.sql("CREATE SCHEMA pulled_site")
+    try:
+        for file in folder.glob("*.parquet"):
+            name = f"pulled_site.{file.stem}"
+            session.sql(f"CREATE TABLE {name} USING parquet LOCATION '{file}'")
+        place = {"url": "spark", "schema": "pulled_site"}
+        right = answer("duckdb", AS_ARE_MOST, place, {"url": f"{tmp_path}/results/"})
+    finally:
+        session.sql("DROP SCHEMA pulled_site CASCADE")
+    assert len(left["latest_score"]) > 1000
+    assert differences(left, right) == []

@@ -193,10 +193,23 @@ def test_other_dialects_differ_from_duckdb_as_reviewed(dialect: str) -> None:
     )
 
 
+@pytest.mark.parametrize("dialect", sorted(set(sql.DIALECTS) - {"duckdb", *golden.DIALECTS}))
+def test_a_dialect_without_a_diff_changes_no_word(dialect: str) -> None:
+    for name in golden.files(dialect):
+        assert golden.alike(name, dialect).split() == golden.alike(name, "duckdb").split()
+
+
+def test_a_file_names_the_dialects_in_which_it_is_sent() -> None:
+    assert sql.find("crp").dialects == sql.find("audit/prevalence").dialects == ("duckdb", "spark")
+    for name in ("history/runs", "results/views"):
+        assert sql.find(name).dialects == ("duckdb", "spark", "postgres")
+    assert {"duckdb", "spark", "postgres", "tsql"} < set(sql.find("source/person").dialects)
+
+
 @pytest.mark.parametrize("dialect", golden.PARAMETERS)
 def test_every_parameter_is_rendered_in_the_form_of_the_dialect(dialect: str) -> None:
     wrong = {}
-    for name in NAMES:
+    for name in golden.files(dialect):
         found = re.findall(golden.PARAMETERS[dialect], golden.rendered(name, dialect))
         trees = sql.find(name).statements()
         bound = [each.name for tree in trees for each in tree.find_all(exp.Placeholder)]

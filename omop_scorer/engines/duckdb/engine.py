@@ -1,7 +1,7 @@
-"""DuckDB engine for a CDM in a DuckDB file or in a folder of CSV, Parquet or Delta tables.
+"""DuckDB engine: it reads files in place, and works on copied rows of any other source.
 
-The CDM is attached read-only, or its rows are copied from a source. Work tables are in an
-in-memory database, so that all cursors share them.
+A DuckDB file is attached read-only. Work tables are in an in-memory database, so that all cursors
+share them.
 """
 
 from collections.abc import Iterator, Mapping

@@ -23,6 +23,7 @@ SECRET = "s3ntinel"
         ("postgresql:///d", "postgresql:///d", None),
         ("postgresql://a%3Bb:p%3B@h/d%3B", "postgresql://a%3Bb@h/d%3B", "p;"),
         ("postgresql://[::1]:5432/d", "postgresql://[::1]:5432/d", None),
+        ("redshift+redshift_connector://u:p_-@h_/d", "redshift+redshift_connector://u@h_/d", "p_-"),
     ],
 )
 def test_the_password_is_taken_out(url: str, shown: str, password: str | None) -> None:
@@ -44,6 +45,9 @@ def test_the_password_is_taken_out(url: str, shown: str, password: str | None) -
         f"postgresql://[u:{SECRET}@h/d",
         f"my sql://u:{SECRET}@h/d",
         f"https+x+y://u:{SECRET}@h/d",
+        f"a-b_c://u:{SECRET}@h/d",
+        f"jdbc:a_b://u:{SECRET}@h/d",
+        f"1_a://u:{SECRET}@h/d",
         f"mssql+pyodbc:///?odbc_connect=PWD={SECRET}",
         f"snowflake://u@a/d?token={SECRET}",
         f"mysql+pymysql://u@h/d?passwd={SECRET}",

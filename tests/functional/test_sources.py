@@ -4,55 +4,17 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
 from tests.functional.conftest import N_SMALL
 from tests.support import mariadb, postgresql
-from tests.support.command_line import RUN_TABLES, Site, assert_refused
+from tests.support.command_line import Site, assert_refused
+from tests.support.database_site import DatabaseSite, in_sqlite, rows_of
 
 SECRET = "kite-apple-sun"
-
-
-@dataclass
-class DatabaseSite(Site):
-    """A site whose CDM is in a database."""
-
-    url: str = ""
-    schema: str | None = None
-
-    def places(self) -> dict[str, Any]:
-        return {
-            "cdm": {"url": self.url, "schema": self.schema},
-            "results": {"url": str(self.results)},
-            "postgresql": {"retries": 0},
-            "threads": 2,
-        }
-
-
-def in_sqlite(cdm: Path, folder: Path) -> Path:
-    """Copy a CDM into a SQLite file."""
-    path = folder / "cdm.sqlite"
-    with duckdb.connect() as source, closing(sqlite3.connect(path)) as target, target:
-        source.execute(f"ATTACH '{cdm}' AS given (READ_ONLY)")
-        tables = source.execute(
-            "SELECT table_schema, table_name FROM information_schema.tables "
-            "WHERE table_catalog = 'given'"
-        ).fetchall()
-        for schema, table in tables:
-            columns = source.execute(f"DESCRIBE given.{schema}.{table}").fetchall()
-            kinds = {"BIGINT": "BIGINT", "INTEGER": "INTEGER", "DOUBLE": "FLOAT"}
-            declared = ", ".join(f"{n} {kinds.get(k, 'TEXT')}" for n, k, *_ in columns)
-            target.execute(f"CREATE TABLE {table} ({declared})")
-            selected = ", ".join(n if k in kinds else f"{n}::VARCHAR" for n, k, *_ in columns)
-            rows = source.execute(f"SELECT {selected} FROM given.{schema}.{table}").fetchall()
-            marks = ", ".join("?" * len(columns))
-            target.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +57,6 @@ def database_site(request: pytest.FixtureRequest) -> DatabaseSite:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, DatabaseSite)
     return found
-
-
-def rows_of(site: Site) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of every results table."""
-    return {
-        table: site.rows(f"SELECT * EXCLUDE run_id FROM {table} ORDER BY ALL")
-        for table in RUN_TABLES
-    }
 
 
 def test_the_results_are_those_of_a_file(

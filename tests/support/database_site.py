@@ -9,6 +9,12 @@ from typing import Any
 import duckdb
 
 from tests.support.command_line import RUN_TABLES, Site
+from tests.support.mariadb import MariaDb
+
+#: The tables of a CDM that is attached as `given`.
+_TABLES = (
+    "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = 'given'"
+)
 
 
 @dataclass
@@ -32,11 +38,7 @@ def in_sqlite(cdm: Path, folder: Path) -> Path:
     path = folder / "cdm.sqlite"
     with duckdb.connect() as source, closing(sqlite3.connect(path)) as target, target:
         source.execute(f"ATTACH '{cdm}' AS given (READ_ONLY)")
-        tables = source.execute(
-            "SELECT table_schema, table_name FROM information_schema.tables "
-            "WHERE table_catalog = 'given'"
-        ).fetchall()
-        for schema, table in tables:
+        for schema, table in source.execute(_TABLES).fetchall():
             columns = source.execute(f"DESCRIBE given.{schema}.{table}").fetchall()
             kinds = {"BIGINT": "BIGINT", "INTEGER": "INTEGER", "DOUBLE": "FLOAT"}
             declared = ", ".join(f"{n} {kinds.get(k, 'TEXT')}" for n, k, *_ in columns)
@@ -46,6 +48,25 @@ def in_sqlite(cdm: Path, folder: Path) -> Path:
             marks = ", ".join("?" * len(columns))
             target.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
     return path
+
+
+def in_mariadb(cdm: Path, server: MariaDb, database: str) -> None:
+    """Copy a CDM into a new database of a server."""
+    kinds = {"BIGINT": "BIGINT", "INTEGER": "INTEGER", "DOUBLE": "DOUBLE", "DATE": "DATE"}
+    with (
+        duckdb.connect() as source,
+        server.connect() as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(f"CREATE DATABASE {database} CHARACTER SET utf8mb4")
+        source.execute(f"ATTACH '{cdm}' AS given (READ_ONLY)")
+        for schema, table in source.execute(_TABLES).fetchall():
+            columns = source.execute(f"DESCRIBE given.{schema}.{table}").fetchall()
+            declared = ", ".join(f"{n} {kinds.get(k, 'VARCHAR(255)')}" for n, k, *_ in columns)
+            cursor.execute(f"CREATE TABLE {database}.{table} ({declared})")
+            rows = source.execute(f"FROM given.{schema}.{table}").fetchall()
+            marks = ", ".join(["%s"] * len(columns))
+            cursor.executemany(f"INSERT INTO {database}.{table} VALUES ({marks})", rows)
 
 
 def rows_of(site: Site) -> dict[str, list[tuple[Any, ...]]]:

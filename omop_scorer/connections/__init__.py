@@ -1,4 +1,4 @@
-"""Connections to database servers: sessions, secrets, and errors in our words."""
+"""Connections to databases: sessions, secrets, temporary folders, and errors in our words."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ DuckDB's own messages may quote values of patients, so none of them is passed on
 """
 
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -14,6 +12,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
+from omop_scorer.connections.temporary_folder import new_folder, remove_folder
 from omop_scorer.errors import CdmError, ConnectionFailedError, OmopScorerError, ResultsError
 
 #: Errors whose text names objects, never values.
@@ -44,13 +43,19 @@ _LOCKED = ("Could not set lock", "Conflicting lock", "Unique file handle", "alre
 
 
 @contextmanager
-def connected(**settings: object) -> Iterator[duckdb.DuckDBPyConnection]:
+def connected(
+    memory_limit: str | None = None, *, is_encrypted: bool = False, **settings: object
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an in-memory database that spills to a temporary folder of its own.
 
     Parameters
     ----------
+    memory_limit
+        Limit such as 4GB; None for 2 GB, or for DuckDB's default where that is lower.
+    is_encrypted
+        True to encrypt what is spilled. The key is in memory only.
     settings
-        Settings of DuckDB by name; None keeps DuckDB's default.
+        Further settings of DuckDB by name; None keeps DuckDB's default.
 
     Raises
     ------
@@ -60,39 +65,56 @@ def connected(**settings: object) -> Iterator[duckdb.DuckDBPyConnection]:
         The temporary folder cannot be created.
     """
     try:
-        folder = tempfile.mkdtemp(prefix="omop-scorer-")
+        folder = new_folder()
     except OSError as error:
         raise ResultsError(
             f"no temporary folder can be created ({error.strerror}); free disk space, or set "
             "TMPDIR to a folder that can be written"
         ) from None
-    settings |= {"temp_directory": folder, "autoinstall_known_extensions": False}
+    settings |= {"temp_directory": str(folder), "autoinstall_known_extensions": False}
     try:
         with errors_as(ConnectionFailedError, "DuckDB"):
             connection = duckdb.connect(":memory:")
         with closing(connection):
             for name, value in settings.items():
-                if value is not None:
-                    with errors_as(ConnectionFailedError, f"DuckDB setting {name}"):
-                        connection.execute(f"SET {name} = $value", {"value": value})
+                _set(connection, name, value)
+            _set(connection, "memory_limit", memory_limit or _enough_memory(connection))
+            if is_encrypted:
+                _encrypt_spilled(connection)
             yield connection
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
 
 
-def memory_limit(connection: duckdb.DuckDBPyConnection, wanted: str | None) -> str | None:
-    """Return the memory limit to set: `wanted`, or 2 GB where DuckDB's default is higher.
+def _set(connection: duckdb.DuckDBPyConnection, name: str, value: object) -> None:
+    if value is not None:
+        with errors_as(ConnectionFailedError, f"DuckDB setting {name}"):
+            connection.execute(f"SET {name} = $value", {"value": value})
 
-    Returns None where DuckDB's default is to be kept.
-    """
-    if wanted is not None:
-        return wanted
-    default, enough = connection.execute(
-        "SELECT PARSE_FORMATTED_BYTES(CURRENT_SETTING('memory_limit')), "
-        "PARSE_FORMATTED_BYTES($limit)",
-        {"limit": _ENOUGH_MEMORY},
-    ).fetchall()[0]
+
+def _enough_memory(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Return 2 GB where DuckDB's default is higher, else None."""
+    with errors_as(ConnectionFailedError, "DuckDB"):
+        default, enough = connection.execute(
+            "SELECT PARSE_FORMATTED_BYTES(CURRENT_SETTING('memory_limit')), "
+            "PARSE_FORMATTED_BYTES($limit)",
+            {"limit": _ENOUGH_MEMORY},
+        ).fetchall()[0]
     return _ENOUGH_MEMORY if default > enough else None
+
+
+def _encrypt_spilled(connection: duckdb.DuckDBPyConnection) -> None:
+    """Encrypt the files of the temporary folder with AES-256 and a key that is in memory only.
+
+    OpenSSL, which DuckDB's extension httpfs brings, is fast. DuckDB itself encrypts more slowly. It
+    calls that unsafe because it makes a key from 64 random bits of the kernel; for a file that is
+    read only if this process is killed, we prefer that to plain text.
+    """
+    try:
+        connection.execute("LOAD httpfs")
+    except duckdb.Error:  # it is not installed, and nothing is downloaded
+        _set(connection, "force_mbedtls_unsafe", "true")
+    _set(connection, "temp_file_encryption", True)
 
 
 def attach(

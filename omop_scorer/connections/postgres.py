@@ -181,6 +181,10 @@ class Connection:
                 "other encodings cannot store every text of a CDM"
             )
 
+    def is_standby(self) -> bool:
+        """Return True if the server only repeats what another one, the primary, has written."""
+        return bool(self.rows("SELECT pg_is_in_recovery()")[0][0])
+
     def execute(
         self, text: str, parameters: Mapping[str, object] | None = None
     ) -> psycopg.Cursor[tuple[Any, ...]]:

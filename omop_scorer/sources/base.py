@@ -1,7 +1,7 @@
 """Where a CDM is kept, when an engine pulls the rows of the cohort instead of reading in place."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pyarrow as pa
 
@@ -40,8 +40,10 @@ class PulledSource(Source):
     """
 
     @abstractmethod
-    def pull(self, statement: Statement, ids: Ids) -> Iterator[pa.RecordBatch]:
+    def pull(self, statement: Statement, ids: Ids) -> Generator[pa.RecordBatch, None, None]:
         """Yield the rows of a statement in batches, columns in the statement's order.
+
+        Closing the generator stops the statement.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """A CDM in a PostgreSQL database: COPY out of one snapshot, which ends with the last row."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 
 import psycopg
@@ -90,7 +90,7 @@ class PostgresSource(PulledSource):
             schema, anchor = cdm.vocabulary_schema, "concept"
         return catalog.find(table.name, schema, anchor, native=_native)
 
-    def pull(self, statement: Statement, ids: Ids) -> Iterator[pa.RecordBatch]:
+    def pull(self, statement: Statement, ids: Ids) -> Generator[pa.RecordBatch, None, None]:
         """Stream the rows by COPY."""
         kinds = {name: _ARROW.get(native, pa.string()) for name, native in statement.types.items()}
         for tree, values in bound(statement, ids):

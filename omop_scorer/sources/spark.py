@@ -1,7 +1,7 @@
 """A CDM in a Spark catalog, of which Spark filters the rows. It offers no snapshot of a CDM."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 
 import pyarrow as pa
@@ -61,7 +61,7 @@ class SparkSource(PulledSource):
             table=exp.to_table(site.relation, dialect="spark"),
         )
 
-    def pull(self, statement: Statement, ids: Ids) -> Iterator[pa.RecordBatch]:
+    def pull(self, statement: Statement, ids: Ids) -> Generator[pa.RecordBatch, None, None]:
         """Collect the rows of each part of the statement; the driver holds one part at a time."""
         for tree, values in bound(statement, ids):
             with errors_as(SqlError, f"{self.where}: {statement.name}"):

@@ -4,21 +4,19 @@ SQLAlchemy connects, describes the tables, binds the values and streams the rows
 `sql/source`, quoted by sqlglot for the dialect of the URL.
 """
 
-import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import date, datetime, time
-from decimal import Decimal
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import sqlalchemy
 from sqlalchemy import types
 from sqlalchemy.engine.interfaces import ReflectedColumn
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlglot import exp
 
@@ -32,9 +30,13 @@ from omop_scorer.errors import (
     SqlError,
 )
 from omop_scorer.sources.base import PulledSource
+from omop_scorer.sources.driver_errors import errors_as
+from omop_scorer.sources.mysql import MySqlSession
 from omop_scorer.sources.statement import Ids, Statement, bound
+from omop_scorer.sources.values import arrow_column
 from omop_scorer.sql import Dialect
 
+_MYSQL = ("mysql", "mariadb")
 #: sqlglot's dialect by the name of SQLAlchemy's.
 _DIALECTS: Mapping[str, Dialect] = {
     "mssql": "tsql",
@@ -59,17 +61,13 @@ _SNAPSHOTS = {
     "mssql": "SNAPSHOT",
     "oracle": "SERIALIZABLE",
     "sqlite": "SERIALIZABLE",
-    **dict.fromkeys(("mysql", "mariadb", "postgresql"), "REPEATABLE READ"),
+    **dict.fromkeys((*_MYSQL, "postgresql"), "REPEATABLE READ"),
 }
 #: SQL Server refuses the level SNAPSHOT in a database that does not allow it, but only later.
 _ALLOWS_SNAPSHOT = (
     "SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND snapshot_isolation_state = 1"
 )
-#: Codes of errors that name no value: of the SQL standard, of Oracle, and plain numbers.
-_CODE = re.compile(r"(?=.*[0-9])[0-9A-Z]{5}|[A-Z]{3}-[0-9]+")
 _BATCH_ROWS = 50_000
-#: Beyond it a float does not hold every whole number, so that an id in it cannot be trusted.
-_EXACT = 2**53
 
 
 class SqlAlchemySource(PulledSource):
@@ -86,12 +84,19 @@ class SqlAlchemySource(PulledSource):
         """
         self.where = f"cdm.url {cdm.url}"
         self._cdm = cdm
+        self._zone = ZoneInfo(cdm.time_zone)
         engine = self._engine(cdm)
         self._connection: sqlalchemy.Connection | None = None
-        with _errors_as(ConnectionFailedError, self.where):
-            self._connection = self._begin(engine)
-            self._inspector = sqlalchemy.inspect(self._connection)
+        self._mysql: MySqlSession | None = None
         self._tables: dict[str | None, Mapping[str, list[str]]] = {}
+        try:
+            with self._errors_as(ConnectionFailedError, self.where):
+                self._connection = engine.connect()
+                self._begin()
+                self._inspector = sqlalchemy.inspect(self._connection)
+        except BaseException:
+            self.close()
+            raise
 
     def _engine(self, cdm: Cdm) -> sqlalchemy.Engine:
         try:
@@ -110,8 +115,8 @@ class SqlAlchemySource(PulledSource):
                 "configs/README.md for a URL of each database"
             ) from None
 
-    def _begin(self, engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
-        connection = engine.connect()
+    def _begin(self) -> None:
+        connection = self._open
         level = _SNAPSHOTS.get(self._name)
         self.snapshot = f"{self._name}: no snapshot, tables read one after another"
         if level == "SNAPSHOT":
@@ -124,7 +129,13 @@ class SqlAlchemySource(PulledSource):
         if self._name == "sqlite":
             # The driver itself begins a transaction only before it writes.
             connection.exec_driver_sql("BEGIN")
-        return connection
+        if self._name in _MYSQL:
+            self._mysql = MySqlSession(connection)
+
+    def _errors_as(
+        self, error_class: type[OmopScorerError], where: str
+    ) -> AbstractContextManager[None]:
+        return errors_as(error_class, where, self._name)
 
     @property
     def _open(self) -> sqlalchemy.Connection:
@@ -138,7 +149,7 @@ class SqlAlchemySource(PulledSource):
         if table.schema == "vocab" and cdm.vocabulary_schema is not None:
             schema = cdm.vocabulary_schema
         wanted = cdm.tables.get(table.name, table.name)
-        with _errors_as(CdmError, f"{self.where}: the tables cannot be listed"):
+        with self._errors_as(CdmError, f"{self.where}: the tables cannot be listed"):
             names = self._named(schema).get(wanted.lower(), [])
         if len(names) > 1 and wanted in names:
             names = [wanted]
@@ -150,7 +161,7 @@ class SqlAlchemySource(PulledSource):
         if not names:
             return None
         label = names[0] if schema is None else f"{schema}.{names[0]}"
-        with _errors_as(CdmError, f"{self.where}: {label} cannot be read"):
+        with self._errors_as(CdmError, f"{self.where}: {label} cannot be read"):
             columns = self._inspector.get_columns(names[0], schema=schema)
         return SiteTable(
             relation=label,
@@ -165,8 +176,7 @@ class SqlAlchemySource(PulledSource):
             dated=frozenset(
                 each["name"].lower()
                 for each in columns
-                if isinstance(each["type"], types.Date)
-                and self._name not in ("sqlite", "mysql", "mariadb")
+                if isinstance(each["type"], types.Date) and self._name not in ("sqlite", *_MYSQL)
             ),
             numeric=frozenset(
                 each["name"].lower()
@@ -218,20 +228,40 @@ class SqlAlchemySource(PulledSource):
             return "DOUBLE"
         return "VARCHAR"
 
-    def pull(self, statement: Statement, ids: Ids) -> Iterator[pa.RecordBatch]:
+    def pull(self, statement: Statement, ids: Ids) -> Generator[pa.RecordBatch, None, None]:
         """Stream the rows; the driver fetches them in blocks."""
         for tree, values in bound(statement, ids):
             text = sqlalchemy.text(self._rendered(tree))
-            with _errors_as(SqlError, f"{self.where}: {statement.name}"):
-                result = self._open.execution_options(
-                    stream_results=True, max_row_buffer=_BATCH_ROWS
-                ).execute(text, values)
-                with result:
+            with self._errors_as(SqlError, f"{self.where}: {statement.name}"):
+                with self._interruptible():
+                    result = self._open.execution_options(
+                        stream_results=True, max_row_buffer=_BATCH_ROWS
+                    ).execute(text, values)
+                with result, self._interruptible():
                     for rows in result.partitions(_BATCH_ROWS):
-                        yield self._batch(statement, rows)
+                        yield self._batch(statement, result, rows)
 
-    def _batch(self, statement: Statement, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-        arrays = [_array(column) for column in zip(*rows, strict=True)]
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Stop the statement if the run ends before its last row."""
+        try:
+            yield
+        except SQLAlchemyError:  # it has failed, so it is not at work
+            raise
+        except BaseException:
+            if self._mysql is not None:
+                self._mysql.stop()
+            raise
+
+    def _batch(
+        self,
+        statement: Statement,
+        result: sqlalchemy.CursorResult[Any],
+        rows: Sequence[Sequence[Any]],
+    ) -> pa.RecordBatch:
+        if self._mysql is not None:
+            rows = self._mysql.rows(result, rows)
+        arrays = [arrow_column(column, self._zone) for column in zip(*rows, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, list(statement.columns))
 
     def shown(self, statement: Statement, ids: Ids) -> str:
@@ -250,7 +280,7 @@ class SqlAlchemySource(PulledSource):
 
     def release(self) -> None:
         """End the transaction."""
-        with _errors_as(SqlError, self.where):
+        with self._errors_as(SqlError, self.where):
             self._open.rollback()
 
     def close(self) -> None:
@@ -258,34 +288,6 @@ class SqlAlchemySource(PulledSource):
         if self._connection is not None:
             with suppress(SQLAlchemyError):
                 self._connection.close()
-
-
-def _array(values: Sequence[object]) -> pa.Array:
-    """Return a column as integers, floats or text; everything else becomes exact text."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {int}:
-        with suppress(pa.ArrowInvalid, OverflowError):
-            return pa.array(values, pa.int64())
-    if kinds == {float} and not any(isinstance(v, float) and abs(v) > _EXACT for v in values):
-        return pa.array(values, pa.float64())
-    return pa.array([None if each is None else _text(each) for each in values], pa.string())
-
-
-def _text(value: object) -> str:
-    match value:
-        case str():
-            return value
-        case datetime() | date() | time():
-            return value.isoformat()
-        case Decimal():
-            return format(value, "f")
-        case float():
-            # A whole number that a float cannot hold must not look like an id.
-            return repr(value) if abs(value) <= _EXACT else f"{value:.17e}"
-        case bytes() | bytearray() | memoryview():
-            return bytes(value).decode("utf-8", "replace")
-        case _:
-            return str(value)
 
 
 def _url(cdm: Cdm) -> sqlalchemy.URL:
@@ -298,34 +300,13 @@ def _open_sqlite(where: str, path: str | None) -> sqlite3.Connection:
     """Open a SQLite file for reading; SQLite itself would create one that is missing."""
     if not path or not Path(path).is_file():
         raise ConnectionFailedError(f"{where}: no such file")
-    return sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
+    connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
+    # SQLite keeps any bytes as text. A text that is not UTF-8 must not end the run.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    return connection
 
 
 def _no_driver(where: str, name: str) -> str:
     if extra := _EXTRAS.get(name):
         return f"{where}: no driver is installed; run: pip install 'omop-scorer[{extra}]'"
     return f"{where}: unknown kind of database {name!r}; known: {', '.join(sorted(_DIALECTS))}"
-
-
-@contextmanager
-def _errors_as(error_class: type[OmopScorerError], where: str) -> Iterator[None]:
-    """Raise errors of SQLAlchemy and its drivers as ours. Their texts may quote values."""
-    try:
-        yield
-    except DBAPIError as error:
-        ours = error_class(f"{where}: the database refused it ({_kind(error.orig)})")
-        ours.is_transient = error.connection_invalidated
-        raise ours from None
-    except (SQLAlchemyError, TypeError) as error:
-        # A driver raises TypeError for an option that it does not know.
-        raise error_class(
-            f"{where}: {type(error).__name__}; check the options of the URL"
-        ) from None
-
-
-def _kind(error: BaseException | None) -> str:
-    """Return the kind of a driver's error, with its code; its text may hold a value."""
-    first = error.args[0] if error is not None and error.args else None
-    code = getattr(error, "sqlstate", None) or getattr(first, "full_code", None) or first
-    is_code = isinstance(code, int) or (isinstance(code, str) and _CODE.fullmatch(code))
-    return f"{type(error).__name__} {code}" if is_code else type(error).__name__

@@ -7,16 +7,15 @@ of SQL is the same in every database, so sqlglot only quotes the names.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import product
 
 from sqlglot import exp
 
 from omop_scorer import sql
 from omop_scorer.cdm.tables import SiteTable
 
-#: Values in one list. Oracle takes 1,000 in a list, SQL Server 2,100 in a statement.
+#: Values in one list. Oracle takes 1,000 in a list, SQL Server 2,100 bound values in a statement.
 LONGEST_LIST = 1_000
-#: The list that is split over several statements. A longer one of the others becomes several lists.
-_SPLIT = "concept_ids"
 
 #: Ends of the names of columns that hold a number in a CDM. Other columns of a filter hold words.
 _NUMBERS = ("concept_id", "person_id", "concept_id_1")
@@ -131,22 +130,38 @@ def _group_by(select: exp.Select, column: exp.Column) -> None:
 
 
 def bound(statement: Statement, ids: Ids) -> Iterator[tuple[exp.Select, dict[str, object]]]:
-    """Yield the statement once per part of its long list, with every value bound by a name.
+    """Yield the statement once per part of its lists, with every value bound by a name.
 
-    A list without values gives no statement, because nothing can match it.
+    A list without values gives no statement, because nothing can match it. The list of a subquery
+    is not divided, because a person may match two parts of it: a longer one than `LONGEST_LIST`
+    becomes lists of literals.
     """
     used = {each.name for each in statement.tree.find_all(exp.Placeholder)}
     if any(not isinstance(ids[name], date) and not ids[name] for name in used):
         return
-    whole = [*_listed(ids, _SPLIT)] if _SPLIT in used else []
-    for first in range(0, max(len(whole), 1), LONGEST_LIST):
-        part: dict[str, object] = {**ids, _SPLIT: whole[first : first + LONGEST_LIST]}
+    lists = _lists(statement.tree)
+    divided = [name for name, each in lists.items() if not each.find_ancestor(exp.Subquery)]
+    for parts in product(*(_divided(_listed(ids, name)) for name in divided)):
+        given: dict[str, object] = {**ids, **dict(zip(divided, parts, strict=True))}
         values: dict[str, object] = {}
         tree = statement.tree.copy()
-        for condition in list(tree.find_all(exp.In)):
-            _bind(condition, part, values)
+        for name, condition in _lists(tree).items():
+            values |= _bind(condition, name, _listed(given, name))
         values |= {name: ids[name] for name in used if isinstance(ids[name], date)}
         yield tree, values
+
+
+def _lists(tree: exp.Select) -> dict[str, exp.In]:
+    """Return the conditions with a list to bind, by the name of the parameter."""
+    return {
+        each.expressions[0].name: each
+        for each in tree.find_all(exp.In)
+        if each.expressions and isinstance(each.expressions[0], exp.Placeholder)
+    }
+
+
+def _divided(whole: Sequence[object]) -> list[Sequence[object]]:
+    return [whole[first : first + LONGEST_LIST] for first in range(0, len(whole), LONGEST_LIST)]
 
 
 def _listed(ids: Mapping[str, object], name: str) -> Sequence[object]:
@@ -155,17 +170,15 @@ def _listed(ids: Mapping[str, object], name: str) -> Sequence[object]:
     return found
 
 
-def _bind(condition: exp.In, ids: Mapping[str, object], values: dict[str, object]) -> None:
-    holders = [each for each in condition.expressions if isinstance(each, exp.Placeholder)]
-    if not holders:
-        return
-    (holder,) = holders
-    listed = _listed(ids, holder.name)
-    for number, value in enumerate(listed):
-        values[f"{holder.name}_{number}"] = value
-    names = [exp.Placeholder(this=f"{holder.name}_{number}") for number in range(len(listed))]
-    lists = [
-        exp.In(this=condition.this.copy(), expressions=names[first : first + LONGEST_LIST])
-        for first in range(0, len(names), LONGEST_LIST)
-    ]
-    condition.replace(exp.paren(exp.or_(*lists)) if len(lists) > 1 else lists[0])
+def _bind(condition: exp.In, name: str, listed: Sequence[object]) -> dict[str, object]:
+    """Write a list into its condition, in place; return the values that are bound."""
+    if len(listed) > LONGEST_LIST:
+        literals = [exp.Literal.number(int(str(value))) for value in listed]
+        lists = [
+            exp.In(this=condition.this.copy(), expressions=part) for part in _divided(literals)
+        ]
+        condition.replace(exp.paren(exp.or_(*lists)))
+        return {}
+    values = {f"{name}_{number}": value for number, value in enumerate(listed)}
+    condition.set("expressions", [exp.Placeholder(this=each) for each in values])
+    return values

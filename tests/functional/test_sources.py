@@ -4,55 +4,22 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
+from omop_scorer.cdm.tables import TABLES
+from omop_scorer.config.run_file import RunConfig
+from omop_scorer.sources import open_source
+from omop_scorer.sources.sqlalchemy import SqlAlchemySource
+from omop_scorer.sources.statement import fitted
 from tests.functional.conftest import N_SMALL
 from tests.support import mariadb, postgresql
-from tests.support.command_line import RUN_TABLES, Site, assert_refused
+from tests.support.command_line import Site, assert_refused
+from tests.support.database_site import DatabaseSite, in_sqlite, rows_of
 
 SECRET = "kite-apple-sun"
-
-
-@dataclass
-class DatabaseSite(Site):
-    """A site whose CDM is in a database."""
-
-    url: str = ""
-    schema: str | None = None
-
-    def places(self) -> dict[str, Any]:
-        return {
-            "cdm": {"url": self.url, "schema": self.schema},
-            "results": {"url": str(self.results)},
-            "postgresql": {"retries": 0},
-            "threads": 2,
-        }
-
-
-def in_sqlite(cdm: Path, folder: Path) -> Path:
-    """Copy a CDM into a SQLite file."""
-    path = folder / "cdm.sqlite"
-    with duckdb.connect() as source, closing(sqlite3.connect(path)) as target, target:
-        source.execute(f"ATTACH '{cdm}' AS given (READ_ONLY)")
-        tables = source.execute(
-            "SELECT table_schema, table_name FROM information_schema.tables "
-            "WHERE table_catalog = 'given'"
-        ).fetchall()
-        for schema, table in tables:
-            columns = source.execute(f"DESCRIBE given.{schema}.{table}").fetchall()
-            kinds = {"BIGINT": "BIGINT", "INTEGER": "INTEGER", "DOUBLE": "FLOAT"}
-            declared = ", ".join(f"{n} {kinds.get(k, 'TEXT')}" for n, k, *_ in columns)
-            target.execute(f"CREATE TABLE {table} ({declared})")
-            selected = ", ".join(n if k in kinds else f"{n}::VARCHAR" for n, k, *_ in columns)
-            rows = source.execute(f"SELECT {selected} FROM given.{schema}.{table}").fetchall()
-            marks = ", ".join("?" * len(columns))
-            target.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +62,6 @@ def database_site(request: pytest.FixtureRequest) -> DatabaseSite:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, DatabaseSite)
     return found
-
-
-def rows_of(site: Site) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of every results table."""
-    return {
-        table: site.rows(f"SELECT * EXCLUDE run_id FROM {table} ORDER BY ALL")
-        for table in RUN_TABLES
-    }
 
 
 def test_the_results_are_those_of_a_file(
@@ -199,3 +158,64 @@ def test_nothing_is_written_to_the_database(sqlite_site: DatabaseSite, sqlite_fi
     assert sqlite_site.run().returncode == 0
     assert sqlite_file.read_bytes() == before
     assert sorted(path.name for path in sqlite_file.parent.iterdir()) == ["cdm.sqlite"]
+
+
+def test_a_text_that_is_not_utf_8_does_not_end_the_night(
+    tmp_path: Path, sqlite_file: Path, made_up: Callable[..., Path], answered: Path
+) -> None:
+    """SQLite keeps any bytes as text. A unit that nobody can read is no accepted unit."""
+    own = tmp_path / "own.sqlite"
+    own.write_bytes(sqlite_file.read_bytes())
+    with closing(sqlite3.connect(own)) as connection, connection:
+        ((record,),) = connection.execute(
+            "SELECT MAX(measurement_id) FROM measurement WHERE measurement_concept_id = 3020460 "
+            "AND unit_concept_id = 8751 AND value_as_number BETWEEN 1 AND 100 "
+            "AND measurement_date BETWEEN '2025-03-01' AND '2025-06-15'"
+        ).fetchall()
+        connection.execute(
+            "UPDATE measurement SET unit_concept_id = 0, "
+            "unit_source_value = CAST(X'6D672FFF4C' AS TEXT) WHERE measurement_id = ?",
+            (record,),
+        )
+        connection.execute("UPDATE concept SET concept_name = CAST(X'E9' AS TEXT)")
+    results = tmp_path / "results.duckdb"
+    site = DatabaseSite(tmp_path, own, results, url=f"sqlite:///{own}")
+    done = site.run()
+    assert done.returncode == 0, done.stderr
+    query = (
+        "SELECT n FROM covariate_quality WHERE covariate = 'crp' AND measure = 'n_rejected_unit'"
+    )
+    before = Site(tmp_path, made_up(), answered).rows(query)
+    assert site.rows(query) == [(before[0][0] + 1,)]
+
+
+def test_no_statement_binds_more_values_than_sql_server_takes(sqlite_site: DatabaseSite) -> None:
+    """Each row comes once, however long the lists are."""
+    connections = RunConfig.model_validate(sqlite_site.places()).connections
+    with closing(sqlite3.connect(sqlite_site.cdm)) as connection:
+        expected, concepts, cohort = (
+            [value for (value,) in connection.execute(query).fetchall()]
+            for query in (
+                "SELECT measurement_id FROM measurement WHERE "
+                "person_id IN (SELECT person_id FROM condition_occurrence) ORDER BY 1",
+                "SELECT DISTINCT measurement_concept_id FROM measurement",
+                "SELECT DISTINCT condition_concept_id FROM condition_occurrence",
+            )
+        )
+    ids = {
+        "concept_ids": [*concepts[:1], *range(-3000, 0), *concepts[1:]],
+        "cohort_concept_ids": [*cohort[:1], *range(-3000, 0), *cohort[1:]],
+    }
+    with closing(open_source(connections)) as source:
+        assert isinstance(source, SqlAlchemySource)
+        assert source._connection is not None
+        driver = source._connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2100)
+        wanted = ("measurement", "condition_occurrence")
+        found = {table.name: source.find(table) for table in TABLES if table.name in wanted}
+        tables = {name: site for name, site in found.items() if site is not None}
+        batches = list(source.pull(fitted("measurement", tables), ids))
+    pulled = [value for batch in batches for value in batch["measurement_id"].to_pylist()]
+    assert len(expected) > 500
+    assert sorted(pulled) == expected

@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from omop_scorer import data_model
 from omop_scorer.config import run_file as config
+from omop_scorer.connections.lock_holder import LockHolder
 from omop_scorer.connections.spark import Session, errors_as
 from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Work
@@ -32,7 +33,6 @@ from omop_scorer.errors import (
 from omop_scorer.results import runs as results
 from omop_scorer.results import schema as results_schema
 from omop_scorer.stores import open_results, open_store
-from omop_scorer.stores.lock_holder import LockHolder
 from omop_scorer.stores.spark.store import LOCK, CatalogStore
 from tests.conftest import outcome_of
 from tests.support import spark

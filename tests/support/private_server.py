@@ -28,14 +28,20 @@ FAST, IMMEDIATE, SMART = signal.SIGINT, signal.SIGQUIT, signal.SIGTERM
 
 
 class PrivateServer:
-    """A server with an empty database, as its superuser sees it."""
+    """A server with an empty database, as its superuser sees it.
 
-    def __init__(self) -> None:
+    With a primary, which is at work, it is a hot standby of it instead.
+    """
+
+    def __init__(self, primary: "PrivateServer | None" = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="omop-scorer-private-"))
         self._bin, self._as_user = _binaries()
         self.own(self.folder)
-        initialise = ["initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", "postgres"]
-        self._call([*initialise, "-D", str(self.folder / "data")]).check_returncode()
+        make = ["initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", "postgres"]
+        if primary is not None:
+            make = ["pg_basebackup", "-h", str(primary.folder), "-U", "postgres"]
+            make += ["--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf"]
+        self._call([*make, "-D", str(self.folder / "data")]).check_returncode()
         self._process: subprocess.Popen[bytes] | None = None
 
     def own(self, folder: Path) -> None:
@@ -59,10 +65,10 @@ class PrivateServer:
         """The path of the socket."""
         return str(self.folder / ".s.PGSQL.5432")
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
+    def start(self, **settings: str) -> None:
+        """Start it with settings by name, and wait until it answers."""
         # The machine does not crash: nothing needs to reach a disk; a commit outlives the server.
-        settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on"}
+        settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on"}
         options = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
         place = ["-D", str(self.folder / "data"), "-k", str(self.folder), "-h", "", "-p", "5432"]
         with (self.folder / "log").open("ab") as log:
@@ -94,6 +100,18 @@ class PrivateServer:
         self.ask_to_stop(how)
         assert self._process is not None
         self._process.wait(_PATIENCE)
+
+    def follow(self, primary: "PrivateServer") -> None:
+        """Wait until this standby has repeated all that the primary has written."""
+        with psycopg.connect(primary.url()) as session:
+            ((written,),) = session.execute("SELECT pg_current_wal_lsn()::text").fetchall()
+        deadline = time.monotonic() + _PATIENCE
+        query = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+        with psycopg.connect(self.url(), autocommit=True) as session:
+            while session.execute(query, (written,)).fetchall() != [(True,)]:
+                if time.monotonic() > deadline:
+                    pytest.fail("the standby never came so far")
+                time.sleep(0.02)
 
     def execute(self, *statements: str, database: str = "postgres") -> None:
         """Run statements, each by itself."""

@@ -17,7 +17,6 @@ from omop_scorer.connections.duckdb import (
     arrow_batches,
     connected,
     errors_as,
-    memory_limit,
     registered,
 )
 from omop_scorer.engines.base import Engine
@@ -59,10 +58,16 @@ class DuckDBEngine(Engine):
         """Rows of each work table. Only this engine writes to them."""
         with ExitStack() as stack:
             self._work = stack.enter_context(
-                connected(TimeZone=settings.cdm.time_zone, threads=settings.threads)
+                connected(
+                    settings.memory_limit,
+                    is_encrypted=settings.cdm.is_pulled,
+                    TimeZone=settings.cdm.time_zone,
+                    threads=settings.threads,
+                )
             )
             with errors_as(ConnectionFailedError, "DuckDB"):
-                self._prepare()
+                for schema in ("cdm", "vocab", "work"):
+                    self._work.execute(f"CREATE SCHEMA {schema}")
             self._delta = DeltaTables(self._work, settings.cdm)
             self._pulled: PulledTables | None = None
             if settings.cdm.is_pulled:
@@ -71,13 +76,6 @@ class DuckDBEngine(Engine):
             else:
                 self._open_files()
             self._open = stack.pop_all()
-
-    def _prepare(self) -> None:
-        limit = memory_limit(self._work, self._settings.memory_limit)
-        if limit is not None:
-            self._work.execute("SET memory_limit = $limit", {"limit": limit})
-        for schema in ("cdm", "vocab", "work"):
-            self._work.execute(f"CREATE SCHEMA {schema}")
 
     def _open_files(self) -> None:
         cdm = self._settings.cdm

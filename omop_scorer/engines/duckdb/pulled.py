@@ -3,12 +3,13 @@
 The views of the CDM read these tables with the same safe casts as any other table of a site.
 """
 
+from contextlib import closing
 from dataclasses import replace
 
 import duckdb
 
 from omop_scorer.cdm.tables import SiteTable, Table
-from omop_scorer.connections.duckdb import errors_as
+from omop_scorer.connections.duckdb import errors_as, registered
 from omop_scorer.errors import CdmError, SqlError
 from omop_scorer.sources.base import PulledSource
 from omop_scorer.sources.statement import Ids, fitted
@@ -92,13 +93,16 @@ class PulledTables:
         statement = fitted(name, self._site)
         insert = f"INSERT INTO {self._raw[table]} BY NAME SELECT * FROM pulled_rows"  # noqa: S608
         n_rows = 0
-        for batch in self._source.pull(statement, ids):
-            n_rows += batch.num_rows
-            self._count(batch.num_rows)
-            with errors_as(SqlError, f"{self._source.where}: {name}"):
-                self._connection.register("pulled_rows", batch)
-                self._connection.execute(insert)
-                self._connection.unregister("pulled_rows")
+        # A statement that is not read to its end is stopped here, not when memory is cleared.
+        with closing(self._source.pull(statement, ids)) as batches:
+            for batch in batches:
+                n_rows += batch.num_rows
+                self._count(batch.num_rows)
+                with (
+                    errors_as(SqlError, f"{self._source.where}: {name}"),
+                    registered(self._connection, "pulled_rows", batch),
+                ):
+                    self._connection.execute(insert)
         return n_rows
 
     def shown(self, name: str, ids: Ids) -> str:

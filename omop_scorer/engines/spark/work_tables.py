@@ -4,9 +4,7 @@ Spark has no temporary tables, and it computes a view again at every use. Files 
 are the same at every use, survive the loss of an executor, and tell the optimiser their size.
 """
 
-import shutil
 import tempfile
-import time
 from functools import reduce
 from pathlib import Path
 
@@ -15,25 +13,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from omop_scorer.connections.spark import Session
+from omop_scorer.connections.temporary_folder import new_folder, remove_folder
 from omop_scorer.engines.spark.shared_folders import append_parquet, refuse_unless_shared
 from omop_scorer.errors import ConfigurationError, ResultsError
-from omop_scorer.stores.lock_holder import LockHolder
-
-_PREFIX = "omop-scorer-"
-
-#: File in each scratch folder that names its run. Spark ignores names that start with "_".
-_HOLDER = "_holder"
-
-
-def _remove_leftovers(scratch: Path) -> None:
-    """Remove the folders of killed runs of this machine, because they hold rows of patients."""
-    for file in scratch.glob(f"{_PREFIX}*/{_HOLDER}"):
-        try:
-            is_gone = LockHolder(file.read_text(encoding="utf-8")).is_gone()
-        except OSError:  # it belongs to another user, or was removed meanwhile
-            continue
-        if is_gone:
-            shutil.rmtree(file.parent, ignore_errors=True)
 
 
 class WorkTables:
@@ -69,10 +51,7 @@ class WorkTables:
         try:
             above = Path(tempfile.gettempdir() if scratch is None else scratch)
             above.mkdir(parents=True, exist_ok=True)
-            _remove_leftovers(above)
-            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above)).resolve()
-            holder = LockHolder.this_process().text
-            (self._folder / _HOLDER).write_text(holder, encoding="utf-8")
+            self._folder = new_folder(above.resolve())
         except OSError as error:
             raise ResultsError(
                 f"spark.scratch: no folder can be created in {scratch or 'the temporary folder'}: "
@@ -123,15 +102,7 @@ class WorkTables:
 
     def close(self) -> None:
         """Remove the files; the next run removes those that cannot be removed now."""
-        # A task that is being stopped may still write for a moment.
-        for _ in range(50):
-            tables = [path for path in self._folder.glob("*") if path.name != _HOLDER]
-            if not tables:
-                shutil.rmtree(self._folder, ignore_errors=True)
-                return
-            for path in tables:
-                shutil.rmtree(path, ignore_errors=True)
-            time.sleep(0.1)
+        remove_folder(self._folder)
 
 
 def _as(frame: DataFrame, schema: StructType) -> DataFrame:

@@ -57,7 +57,7 @@ class DuckDBResultsReader(ResultsReader):
             raise ConnectionFailedError(f"{self.where}: not a DuckDB file; {_RUN_FIRST}")
         with ExitStack() as stack:
             self._connection = stack.enter_context(
-                connected(threads=settings.threads, memory_limit=settings.memory_limit)
+                connected(settings.memory_limit, threads=settings.threads)
             )
             self._attach(path)
             self._schema = self._find_schema(settings.results.schema_)

@@ -19,7 +19,6 @@ from omop_scorer.connections.duckdb import (
     first_line,
     is_locked,
     lock_holder,
-    registered,
 )
 from omop_scorer.errors import LockHeldError, ResultsError
 from omop_scorer.stores.base import Parameters, Store
@@ -38,7 +37,9 @@ class DuckDBStore(Store):
         self.where = f"results.url {settings.results.url}"
         self._schema = settings.results.schema_
         with ExitStack() as stack:
-            self._connection = stack.enter_context(connected(threads=settings.threads))
+            self._connection = stack.enter_context(
+                connected(settings.memory_limit, threads=settings.threads)
+            )
             attach_results(self._connection, settings)
             with errors_as(ResultsError, self.where):
                 self._connection.execute("USE site_results")
@@ -67,12 +68,11 @@ class DuckDBStore(Store):
 
     def append(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
         """Insert each batch with one statement."""
+        # DuckDB finds the variable by its name. A registered name would keep its rows in memory
+        # until the transaction ends.
         insert = f"INSERT INTO {self._named(table)} BY NAME SELECT * FROM rows_to_append"  # noqa: S608
-        for batch in batches:
-            with (
-                errors_as(ResultsError, self.where),
-                registered(self._connection, "rows_to_append", batch),
-            ):
+        for rows_to_append in batches:  # noqa: B007
+            with errors_as(ResultsError, self.where):
                 self._connection.execute(insert)
 
     def remove(self, table: str, run_ids: Sequence[int]) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from omop_scorer.connections.lock_holder import LockHolder
 from omop_scorer.errors import LockHeldError, ResultsError
 from omop_scorer.stores.append_only import LOCK_LOST
-from omop_scorer.stores.lock_holder import LockHolder
 
 _TABLE_LIST = "_tables.json"
 

@@ -71,6 +71,11 @@ class PostgresResultsReader(ResultsReader):
     def is_run_under_way(self) -> bool:
         """Ask the server who holds the lock."""
         with self._connection.errors_as(SqlError):
+            if self._connection.is_standby():
+                raise ResultsError(
+                    f"{self.where}: this server is a standby, which does not know whether a run is "
+                    "under way; give the address of the primary server"
+                )
             holder = lock_holder(self._connection, self._schema)
             # What is read next is no older than this answer.
             self._connection.driver.rollback()

@@ -10,12 +10,17 @@ from omop_scorer.errors import LockHeldError, ResultsError
 
 
 def refuse_without_rights(connection: Connection, settings: Connections) -> None:
-    """Refuse a schema that the user may not write, or that looks like a CDM.
+    """Refuse a standby, a schema that the user may not write, and one that looks like a CDM.
 
     Raises
     ------
     ResultsError
     """
+    if connection.is_standby():
+        raise ResultsError(
+            f"{connection.where}: this server is a standby, to which nothing can be written; give "
+            "the address of the primary server (cdm.url may name the standby)"
+        )
     _refuse_tables_of_a_cdm(connection, settings)
     _refuse_unwritable(connection, settings.results.schema_)
 

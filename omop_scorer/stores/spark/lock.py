@@ -3,9 +3,9 @@
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
+from omop_scorer.connections.lock_holder import LockHolder
 from omop_scorer.connections.spark import errors_as
 from omop_scorer.errors import ResultsError
-from omop_scorer.stores.lock_holder import LockHolder
 
 #: Table that exists while a run holds the lock on the schema.
 LOCK = "omop_scorer_run_lock"

@@ -9,11 +9,11 @@ from pyspark.sql import DataFrame
 from sqlglot import exp
 
 from omop_scorer.config.connections import Connections
+from omop_scorer.connections.lock_holder import LockHolder
 from omop_scorer.connections.spark import Session, errors_as, named
 from omop_scorer.errors import LockHeldError, ResultsError
 from omop_scorer.stores.append_only import LOCK_LOST, STATUS, AppendOnlyStore, Columns, version
 from omop_scorer.stores.base import Parameters
-from omop_scorer.stores.lock_holder import LockHolder
 from omop_scorer.stores.spark.lock import LOCK, lock_holder
 from omop_scorer.stores.spark.reader import SparkResultsReader
 

@@ -1,10 +1,11 @@
 """Names, values and errors of databases that SQLAlchemy reaches."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -14,7 +15,9 @@ from sqlglot import exp
 
 from omop_scorer.config.connections import Cdm
 from omop_scorer.sources import sqlalchemy as module
-from omop_scorer.sources.sqlalchemy import SqlAlchemySource, _array, _kind
+from omop_scorer.sources.driver_errors import is_transient, kind
+from omop_scorer.sources.sqlalchemy import SqlAlchemySource
+from omop_scorer.sources.values import arrow_column
 
 
 def qualified(dialect: Any, name: str, schema: str | None) -> exp.Table:
@@ -57,7 +60,7 @@ def test_names_are_quoted_as_they_are_stored(
     ],
 )
 def test_a_column_is_integers_floats_or_exact_text(values: Any, expected: pa.Array) -> None:
-    assert _array(values).equals(expected)
+    assert arrow_column(values, UTC).equals(expected)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,46 @@ def test_a_column_is_integers_floats_or_exact_text(values: Any, expected: pa.Arr
     ],
 )
 def test_an_error_is_named_by_its_kind_and_code_alone(error: Any, expected: str) -> None:
-    assert _kind(error) == expected.replace("PermissionError", type(error).__name__)
+    assert kind(error) == expected.replace("PermissionError", type(error).__name__)
+
+
+def failure(*args: object, **attributes: object) -> Exception:
+    error = RuntimeError(*args)
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("dialect", "error", "expected"),
+    [
+        ("mysql", failure(2003, "Can't connect", sqlstate="HY000"), True),
+        ("mariadb", failure(2006, "gone away"), True),
+        ("mysql", failure(1213, "Deadlock", sqlstate="40001"), True),
+        ("mysql", failure(1045, "Access denied for user 'ann'", sqlstate="28000"), False),
+        ("mysql", failure(1146, "no such table", sqlstate="42S02"), False),
+        ("sqlite", failure("database is locked", sqlite_errorname="SQLITE_BUSY"), True),
+        ("sqlite", failure("malformed", sqlite_errorname="SQLITE_CORRUPT"), False),
+        ("oracle", failure(SimpleNamespace(full_code="ORA-12541")), True),
+        ("oracle", failure(SimpleNamespace(full_code="ORA-01017")), False),
+        ("mssql", failure("08S01", "[08S01] Communication link failure"), True),
+        ("mssql", failure("40001", "[40001] deadlock victim"), True),
+        ("mssql", failure("28000", "[28000] Login failed for user 'ann'"), False),
+        # A number means what it means in its own database alone.
+        ("snowflake", failure(2003, "Object does not exist"), False),
+        ("redshift", failure("server closed", pgcode="57P01"), True),
+    ],
+)
+def test_a_fault_that_passes_is_known_by_its_code(
+    dialect: str, error: Exception, expected: bool
+) -> None:
+    assert is_transient(error, dialect) == expected
+
+
+def test_a_moment_with_a_time_zone_is_read_in_that_of_the_run_file() -> None:
+    moments = [datetime(2024, 3, 1, 23, 30, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+    expected = ["2024-03-02T00:30:00", "9999-12-31T23:59:59.999999"]
+    assert arrow_column(moments, ZoneInfo("Europe/Berlin")).equals(pa.array(expected))
 
 
 @pytest.mark.parametrize(

@@ -112,10 +112,40 @@ def test_long_lists_are_split_over_statements(n: int, n_statements: int) -> None
     assert [value for _, values in parts for value in values.values()] == list(range(n))
 
 
-def test_other_long_lists_become_several_lists_of_one_statement() -> None:
+def test_two_long_lists_are_divided_into_every_pair_of_parts() -> None:
+    statement = fitted("concept_by_code", {"concept": site("concept")})
+    codes, vocabularies = ([f"{kind}{n}" for n in range(1500)] for kind in ("code", "vocabulary"))
+    parts = [
+        values
+        for _, values in bound(statement, {"concept_codes": codes, "vocabulary_ids": vocabularies})
+    ]
+    assert [len(values) for values in parts] == [2000, 1500, 1500, 1000]
+    pairs = set()
+    for values in parts:
+        kinds: dict[str, list[object]] = {"code": [], "vocabulary": []}
+        for value in values.values():
+            kinds[str(value).rstrip("0123456789")].append(value)
+        pairs |= {(code, other) for code in kinds["code"] for other in kinds["vocabulary"]}
+    assert len(pairs) == 1500 * 1500
+
+
+def test_a_long_list_of_a_subquery_becomes_literals_of_one_statement() -> None:
     tables = {"death": site("death"), "condition_occurrence": site("condition_occurrence")}
     ids = {"cohort_concept_ids": list(range(LONGEST_LIST + 1))}
     ((tree, values),) = bound(fitted("death", tables), ids)
-    assert len(values) == LONGEST_LIST + 1
+    assert values == {}
     lists = [each for each in tree.find_all(exp.In) if each.expressions]
     assert [len(each.expressions) for each in lists] == [LONGEST_LIST, 1]
+    assert tree.sql("tsql", comments=False).endswith("OR [CONDITION_CONCEPT_ID] IN (1000)))")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_statement_binds_more_values_than_sql_server_takes(name: str) -> None:
+    tables = {table.name: site(table.name) for table in TABLES}
+    statement = fitted(name.removeprefix("source/"), tables)
+    listed = list(range(5000))
+    ids = dict.fromkeys(
+        (each.name for each in statement.tree.find_all(exp.Placeholder)), listed
+    ) | {"as_of_date": date(2024, 3, 1)}
+    parts = list(bound(statement, ids))
+    assert max(len(values) for _, values in parts) <= 2098

@@ -13,6 +13,7 @@ import pytest
 from sqlglot import exp
 
 from omop_scorer.config import run_file as config
+from omop_scorer.connections.lock_holder import LockHolder
 from omop_scorer.engines import open_engine
 from omop_scorer.errors import (
     ConfigurationError,
@@ -22,7 +23,6 @@ from omop_scorer.errors import (
 )
 from omop_scorer.stores import open_results
 from omop_scorer.stores.folder.files import ResultsFolder
-from omop_scorer.stores.lock_holder import LockHolder
 
 
 def put(folder: ResultsFolder, run_id: int, *n: int) -> None:

@@ -1,4 +1,4 @@
-"""Holder of a run lock. The lock stores it as text, so that a later run can find it dead."""
+"""Holder of a run lock or a temporary folder, as text: a later run can find that it is dead."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ from typing import Self
 
 @dataclass(frozen=True)
 class LockHolder:
-    """A process that took the lock, written as `host pid birth taken_at`.
+    """A process that took a lock or a folder, written as `host pid birth taken_at`.
 
     Two containers may have the same host name and the same process ids. Therefore `birth` holds
     the boot id of the kernel, the namespace of process ids and the start time of the process.

@@ -1,6 +1,9 @@
-"""Paths of the shipped folders `sql` and `configs`, in a wheel and in a checkout."""
+"""The shipped folders `sql` and `configs`, in a wheel and in a checkout."""
 
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -19,3 +22,12 @@ def shipped(folder: str) -> Path:
         if (root / folder).is_dir():
             return root / folder
     raise FileNotFoundError(f"incomplete installation of omop-scorer: no folder {folder!r}")
+
+
+def shipped_yaml(name: str) -> Any:
+    """Return the document of a YAML file of the shipped folder `configs`, without checking it.
+
+    The parser of libyaml is used where PyYAML has it; both read the shipped files alike.
+    """
+    text = (shipped("configs") / name).read_text(encoding="utf-8")
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506

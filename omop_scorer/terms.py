@@ -23,6 +23,9 @@ EXCLUSIONS = ("year_of_birth_unknown", "sex_unknown", "deceased", "age_out_of_ra
 ATTRITION_REASONS = (COHORT, *EXCLUSIONS)
 
 COVARIATE_STATUSES = ("observed", "computed", "absent", "imputed", "left_out")
+
+#: The statuses as numbers from 1.
+STATUS_CODES = {status: code for code, status in enumerate(COVARIATE_STATUSES, 1)}
 EVIDENCE_TABLES = (
     *("person", "condition_occurrence", "drug_exposure", "measurement", "observation"),
 )

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import yaml
 from numpy.typing import NDArray
 
-from omop_scorer.resources import shipped
+from omop_scorer.resources import shipped_yaml
 
 Array = NDArray[Any]
 
@@ -75,7 +74,6 @@ class Column:
 
 def table_columns(cdm_version: str) -> dict[str, list[Column]]:
     """Return the columns of every table of a synthetic CDM, in the order of OHDSI's DDL."""
-    text = (shipped("configs") / "synthetic" / "cdm_tables.yaml").read_text(encoding="utf-8")
     other = {f"v{version}" for version in CDM_VERSIONS} - {f"v{cdm_version}"}
     return {
         table: [
@@ -83,7 +81,7 @@ def table_columns(cdm_version: str) -> dict[str, list[Column]]:
             for name, words in ((name, words.split()) for name, words in columns.items())
             if not other & set(words)
         ]
-        for table, columns in yaml.safe_load(text).items()
+        for table, columns in shipped_yaml("synthetic/cdm_tables.yaml").items()
     }
 
 

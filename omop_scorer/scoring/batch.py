@@ -13,7 +13,7 @@ from omop_scorer.model.load import Model
 from omop_scorer.model.reduced import score_patterns
 from omop_scorer.scoring.preference import PATIENT_PREFERENCE, patient_score, preferred_classes
 from omop_scorer.scoring.tally import Patients, Tally
-from omop_scorer.terms import Uncertainty
+from omop_scorer.terms import STATUS_CODES, Uncertainty
 
 
 def patient_preference(batch: pa.RecordBatch, model: Model, uncertainty: Uncertainty) -> pa.Table:
@@ -41,24 +41,25 @@ def read_patients(batch: pa.RecordBatch, model: Model) -> Patients:
     Raises
     ------
     ScoringError
-        A value is missing but not left out, is left out but present, or has not exactly one status.
-        The message holds counts only.
+        A value is missing but not left out, is left out but present, has no status or is there
+        twice. The message holds counts only.
     """
     names = [covariate.name for covariate in model.card.covariates]
     n = len(batch)
     values = np.empty((len(names), n))
-    recorded, absent, imputed = np.empty((3, len(names), n), np.bool_)
-    n_wrong = 0
+    recorded, imputed = np.empty((2, len(names), n), np.bool_)
+    # A patient with more values than covariates has two of one covariate.
+    n_wrong = int(np.maximum(batch.column("n_values").to_numpy() - len(names), 0).sum())
     for j, name in enumerate(names):
         column = batch.column(name)
         values[j] = column.to_numpy(zero_copy_only=False)
-        for state, flags in (("recorded", recorded), ("absent", absent), ("imputed", imputed)):
-            flags[j] = batch.column(f"{name}_is_{state}").to_numpy(zero_copy_only=False)
-        # A value has exactly one status flag. A value that is left out is NULL and has none.
-        n_flags = recorded[j].astype(np.int8) + absent[j] + imputed[j]
+        status = batch.column(f"{name}_status").fill_null(0).to_numpy()
+        has = {each: status == code for each, code in STATUS_CODES.items()}
+        recorded[j], imputed[j] = has["observed"] | has["computed"], has["imputed"]
+        # A value has exactly one status, and only a value that is left out is NULL.
         is_null = column.is_null().to_numpy(zero_copy_only=False)
-        is_wrong = (n_flags != np.where(is_null, 0, 1)) | (np.isnan(values[j]) & ~is_null)
-        n_wrong += int(np.count_nonzero(is_wrong))
+        is_right = np.where(is_null, has["left_out"], recorded[j] | imputed[j] | has["absent"])
+        n_wrong += int(np.count_nonzero(~is_right | (np.isnan(values[j]) & ~is_null)))
     if n_wrong:
         raise ScoringError(
             f"{n_wrong} covariate value(s) are missing, or do not have exactly one status"
@@ -81,7 +82,8 @@ def score_batch(
     within = kernel.within_trial_range(patients.values, patients.recorded, model.arrays)
     tally.add(patients, scores, within, uncertainty)
     yield "counterfactual", _counterfactual_rows(batch, scores, model, run_id)
-    yield "patient_subgroup", _subgroup_rows(batch, scores, within, model, run_id)
+    n_imputed = patients.imputed.sum(axis=1)
+    yield "patient_subgroup", _subgroup_rows(batch, n_imputed, scores, within, model, run_id)
 
 
 def score_and_count(
@@ -124,6 +126,7 @@ def _counterfactual_rows(
 
 def _subgroup_rows(
     batch: pa.RecordBatch,
+    n_imputed: NDArray[np.int64],
     scores: kernel.Scores,
     within: NDArray[np.int8],
     model: Model,
@@ -155,7 +158,7 @@ def _subgroup_rows(
             "placebo_effect": scores.placebo_effect,
             "age": batch.column("patient_age"),
             "is_male": batch.column("patient_is_male"),
-            "n_imputed": batch.column("n_imputed").cast(pa.int64()),
+            "n_imputed": n_imputed,
             "within_trial_range": pa.array(within == kernel.WITHIN, mask=within == kernel.UNKNOWN),
         }
     ).cast(data_model.arrow_schema("patient_subgroup"))

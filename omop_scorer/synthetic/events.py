@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import yaml
 
 from omop_scorer.cdm.ddl import Array
-from omop_scorer.resources import shipped
+from omop_scorer.resources import shipped_yaml
 from omop_scorer.synthetic.population import Batch
 
 LEAST_PER_PERSON, MOST_PER_PERSON = 20, 2000
@@ -39,8 +38,7 @@ class Events:
     """
 
     def __init__(self, seed: int, per_person: float) -> None:
-        path = shipped("configs") / "synthetic" / "events.yaml"
-        self._settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        self._settings = shipped_yaml("synthetic/events.yaml")
         self._seed, self._per_person = seed, per_person
 
     @property

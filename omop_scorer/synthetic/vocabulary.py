@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import yaml
 
 from omop_scorer.cdm.ddl import NULL, Array, Column, arrow_schema
-from omop_scorer.resources import shipped
+from omop_scorer.resources import shipped, shipped_yaml
 
 _ALWAYS, _EVER = date(1970, 1, 1), date(2099, 12, 31)
 
@@ -195,11 +194,8 @@ class World:
     @classmethod
     def read(cls) -> "World":
         """Read the shipped files of configs/synthetic."""
-        folder = shipped("configs") / "synthetic"
-        population, records = (
-            yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
-            for name in ("population", "records")
-        )
+        population = shipped_yaml("synthetic/population.yaml")
+        records = shipped_yaml("synthetic/records.yaml")
         measured = records["measurements"]
         return cls(
             population,

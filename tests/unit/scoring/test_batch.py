@@ -21,7 +21,7 @@ from omop_scorer.scoring.preference import (
     patient_score,
 )
 from omop_scorer.scoring.tally import Tally
-from omop_scorer.terms import NO_PREFERENCE
+from omop_scorer.terms import COVARIATE_STATUSES, NO_PREFERENCE, STATUS_CODES
 from tests.support import tiny_card
 
 COUNTS = (
@@ -29,7 +29,8 @@ COUNTS = (
     *("covariate_summary", "histogram"),
 )
 
-# Each value and r(ecorded), a(bsent), i(mputed) or l(eft out); x0, x1, flag, male.
+STATUS_OF = dict(zip("rcail", COVARIATE_STATUSES, strict=True))
+# Each value and r(ecorded), c(omputed), a(bsent), i(mputed) or l(eft out); x0, x1, flag, male.
 PATIENTS = [
     ("7r", "0r", "0a", "1r"),
     ("0i", "6r", "0i", "0r"),
@@ -49,17 +50,16 @@ def matrix(patients, names=("x0", "x1", "flag", "male"), first=1):
     n = len(patients)
     columns = {
         "person_id": pa.array(range(first, first + n), pa.int64()),
+        "n_values": pa.array([len(names)] * n, pa.int64()),
         "patient_age": pa.array([40] * n, pa.int64()),
         "patient_is_male": pa.array([each[-1].startswith("1") for each in patients], pa.bool_()),
-        "n_imputed": pa.array([sum(cell.endswith("i") for cell in row) for row in patients]),
     }
     for j, name in enumerate(names):
         cells = [row[j] for row in patients]
         values = [float(cell[:-1]) if cell[:-1] else None for cell in cells]
         columns[name] = pa.array(values, pa.float64())
-        for state, letter in (("recorded", "r"), ("absent", "a"), ("imputed", "i")):
-            flags = [int(cell.endswith(letter)) for cell in cells]
-            columns[f"{name}_is_{state}"] = pa.array(flags, pa.int32())
+        codes = [STATUS_CODES[STATUS_OF[cell[-1]]] for cell in cells]
+        columns[f"{name}_status"] = pa.array(codes, pa.int32())
     return pa.RecordBatch.from_pydict(columns)
 
 
@@ -204,13 +204,30 @@ def test_a_missing_value_that_is_not_left_out_is_refused(tiny, letter):
         patient_preference(batch, tiny, "bootstrap")
 
 
-def test_a_value_in_no_state_in_two_or_not_a_number_is_refused(tiny):
+@pytest.mark.parametrize(
+    ("column", "number"), [("n_values", 5), ("male_status", 0), ("male_status", None)]
+)
+def test_a_value_without_exactly_one_status_is_refused(tiny, column, number):
+    batch = matrix([("8r", "0r", "0r", "1r"), ("8r", "0r", "0r", "1r")])
+    index = batch.schema.get_field_index(column)
+    right = batch[column][1].as_py()
+    broken = batch.set_column(index, column, pa.array([number, right], batch[column].type))
+    with pytest.raises(ScoringError, match=r"^1 covariate value\(s\)"):
+        list(score_batch(broken, tiny, "bootstrap", 1, Tally(tiny)))
+
+
+def test_a_missing_covariate_is_not_a_value_left_out(tiny):
+    batch = matrix([("l", "0r", "0r", "1r"), ("l", "0r", "0r", "1r")])
+    index = batch.schema.get_field_index("x0_status")
+    broken = batch.set_column(index, "x0_status", pa.array([None, 5], pa.int32()))
+    with pytest.raises(ScoringError, match=r"^1 covariate value\(s\)"):
+        read_patients(broken, tiny)
+
+
+def test_a_value_left_out_but_present_or_not_a_number_is_refused(tiny):
     batch = matrix([("8l", "nanr", "0r", "1r"), ("8r", "0r", "0r", "1r")])
-    twice = batch.set_column(
-        batch.schema.get_field_index("male_is_absent"), "male_is_absent", pa.array([0, 1])
-    )
-    with pytest.raises(ScoringError, match=r"^3 covariate value\(s\)"):
-        list(score_batch(twice, tiny, "bootstrap", 1, Tally(tiny)))
+    with pytest.raises(ScoringError, match=r"^2 covariate value\(s\)"):
+        list(score_batch(batch, tiny, "bootstrap", 1, Tally(tiny)))
 
 
 def test_a_pattern_without_a_variant_is_refused(tiny):
@@ -221,8 +238,9 @@ def test_a_pattern_without_a_variant_is_refused(tiny):
 
 
 def test_patients_are_read_as_they_are(tiny):
-    patients = read_patients(matrix(PATIENTS), tiny)
+    patients = read_patients(matrix([*PATIENTS[:3], ("3r", "25c", "l", "0r"), PATIENTS[4]]), tiny)
     assert np.isnan(patients.values[:, 0]).tolist() == [False, False, True, False, True]
     assert patients.values[:, 1].tolist() == [0, 6, 0, 25, 1]
+    assert patients.recorded[:, 1].tolist() == [True, True, True, True, False]
     assert patients.recorded[:, 2].tolist() == [False, False, True, False, False]
     assert patients.imputed[:, 2].tolist() == [False, True, False, False, False]

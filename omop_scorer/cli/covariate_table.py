@@ -3,14 +3,13 @@
 from omop_scorer import sql
 from omop_scorer.config.definitions import Definitions
 from omop_scorer.config.run_file import EVER_DAYS, Exposure, Measured
-from omop_scorer.model.reduced import can_be_left_out
 
 
 def covariate_rules(definitions: Definitions) -> list[tuple[str, str, str, str, str]]:
     """Return a row per covariate of the card: name, unit, source, window, value if missing."""
     rows = []
     is_reduced = definitions.config.missing == "reduced_model"
-    left_out = can_be_left_out(definitions.model) if is_reduced else ()
+    left_out = definitions.model.can_be_left_out if is_reduced else ()
     for covariate in definitions.model.card.covariates:
         rule = getattr(definitions.config.covariates, covariate.name, None)
         source, window, if_missing = sql.find(covariate.name).header["Title"], "", "not scored"

@@ -7,8 +7,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from omop_scorer.config.run_file import to_server
-
 
 def load_cdm(
     source: Annotated[
@@ -38,6 +36,7 @@ def load_cdm(
     nothing. Give the password in PGPASSWORD or a pgpass file: a list of processes would show a
     password in the URL.
     """
+    from omop_scorer.config.run_file import to_server  # noqa: PLC0415
     from omop_scorer.loading.load import load_cdm as start  # noqa: PLC0415
 
     config = to_server("--to", to, ["", *(null_text or [])])

@@ -1,5 +1,6 @@
 """Command-line program: commands, signals and exit codes."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -63,6 +64,9 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     """Run the command line; print a failure as a message that says what to do, without a trace."""
+    # The matrices are of 10 by 10 numbers, so the threads that BLAS starts when numpy and scipy are
+    # imported would only wait, which takes CPU time on every core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     code = _exit_code_of(lambda: app(with_yes_no_words(sys.argv[1:])))

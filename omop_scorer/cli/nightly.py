@@ -16,9 +16,9 @@ from omop_scorer.cli.options import (
     errors_in_log_format,
     read_config,
 )
-from omop_scorer.config.run_file import RunConfig
 
 if TYPE_CHECKING:
+    from omop_scorer.config.run_file import RunConfig
     from omop_scorer.nightly.preflight import Findings
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "green"}
@@ -44,7 +44,9 @@ def run(
         score_warehouse(read_config(config, settings, as_of), log_format, is_dry_run=dry_run)
 
 
-def score_warehouse(config: RunConfig, log_format: LogFormat, *, is_dry_run: bool = False) -> None:
+def score_warehouse(
+    config: "RunConfig", log_format: LogFormat, *, is_dry_run: bool = False
+) -> None:
     """Run the nightly job once and print its summary."""
     from omop_scorer.cli.run_summary import print_summary  # noqa: PLC0415
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from omop_scorer.config.run_file import RunConfig, load
 from omop_scorer.errors import OmopScorerError
+
+if TYPE_CHECKING:
+    from omop_scorer.config.run_file import RunConfig
 
 LogFormat = Literal["auto", "text", "json"]
 
@@ -42,8 +44,12 @@ LogOption = Annotated[
 ]
 
 
-def read_config(path: Path, settings: list[str] | None, as_of: datetime | None = None) -> RunConfig:
+def read_config(
+    path: Path, settings: list[str] | None, as_of: datetime | None = None
+) -> "RunConfig":
     """Read a run file and apply the overrides of the command line."""
+    from omop_scorer.config.run_file import load  # noqa: PLC0415
+
     overrides = list(settings or [])
     if as_of is not None:
         overrides.append(f"as_of_date={as_of:%Y-%m-%d}")

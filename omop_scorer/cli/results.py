@@ -5,13 +5,15 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
-from omop_scorer.config.run_file import RunConfig, load_for_readers, shipped_run_file
 from omop_scorer.errors import UnhealthyError
+
+if TYPE_CHECKING:
+    from omop_scorer.config.run_file import RunConfig
 
 Format = Literal["table", "json", "csv"]
 
@@ -81,7 +83,7 @@ def report(
 
 
 def write_report(
-    config: RunConfig,
+    config: "RunConfig",
     run: str,
     output: Path | None,
     csv_folder: Path | None = None,
@@ -188,6 +190,8 @@ def diff(
     Console().print(render_difference(difference))
 
 
-def results_config(path: Path | None, overrides: list[str] | None) -> RunConfig:
+def results_config(path: Path | None, overrides: list[str] | None) -> "RunConfig":
     """Read the run file for its results; its settings of the CDM are ignored."""
+    from omop_scorer.config.run_file import load_for_readers, shipped_run_file  # noqa: PLC0415
+
     return load_for_readers(shipped_run_file() if path is None else path, overrides or [])

@@ -11,7 +11,6 @@ from rich.progress import Progress
 from omop_scorer.cli.nightly import score_warehouse
 from omop_scorer.cli.options import LogOption
 from omop_scorer.cli.results import write_report
-from omop_scorer.config.run_file import load, shipped_run_file
 from omop_scorer.errors import ConfigurationError
 
 
@@ -28,6 +27,7 @@ def demo(
     log_format: LogOption = "auto",
 ) -> None:
     """Create a synthetic CDM, score it and write its report."""
+    from omop_scorer.config.run_file import load, shipped_run_file  # noqa: PLC0415
     from omop_scorer.synthetic import write as synthetic  # noqa: PLC0415
 
     try:

@@ -16,9 +16,10 @@ from omop_scorer.config.treatment_lines import TreatmentLines, load_treatment_li
 from omop_scorer.config.units import Units, load_units
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.model.load import Model, load_model
-from omop_scorer.model.reduced import MAXIMUM_LISTED, can_be_left_out
 from omop_scorer.resources import shipped
 from omop_scorer.terms import RACE_SETS
+
+_MOST_LISTED = 10
 
 
 def refuse_unknown_sets(config: RunConfig, concept_sets: ConceptSets) -> None:
@@ -175,14 +176,14 @@ def refuse_without_variants(config: RunConfig, model: Model) -> None:
     # A drug without records counts as not taken, so an exposure is never left out.
     names = [
         name
-        for name in can_be_left_out(model)
+        for name in model.can_be_left_out
         if not isinstance(getattr(config.covariates, name, None), Exposure)
     ]
     needed = [each for n in range(1, len(names) + 1) for each in combinations(names, n)]
     missing = [", ".join(each) for each in needed if frozenset(each) not in model.reduced]
     if missing:
-        listed = "; ".join(missing[:MAXIMUM_LISTED])
-        more = len(missing) - MAXIMUM_LISTED
+        listed = "; ".join(missing[:_MOST_LISTED])
+        more = len(missing) - _MOST_LISTED
         raise ConfigurationError(
             f"missing: found 'reduced_model', but {model.path} has no variant without "
             f"{listed}{f'; and {more} more' if more > 0 else ''}; a patient may lack any "

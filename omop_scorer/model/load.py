@@ -30,6 +30,12 @@ class Model:
     reduced: Mapping[frozenset[str], ModelArrays] = field(default_factory=dict)
     """The models without some covariates, by the set of covariates left out."""
 
+    @property
+    def can_be_left_out(self) -> tuple[str, ...]:
+        """Covariates that some variant of the card leaves out, in the card's order."""
+        names = frozenset[str]().union(*self.reduced)
+        return tuple(name for name in self.arrays.covariates if name in names)
+
 
 def load_model(reference: str | Path) -> Model:
     """Load a model card, and its variants if it has any.

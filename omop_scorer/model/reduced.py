@@ -13,14 +13,6 @@ from omop_scorer.model.kernel import Scores
 from omop_scorer.model.load import Model
 from omop_scorer.terms import Uncertainty
 
-MAXIMUM_LISTED = 10
-
-
-def can_be_left_out(model: Model) -> tuple[str, ...]:
-    """Return the covariates that some variant of the card leaves out, in the card's order."""
-    names = frozenset[str]().union(*model.reduced)
-    return tuple(name for name in model.arrays.covariates if name in names)
-
 
 def score_patterns(
     values: Floats, model: Model, uncertainty: Uncertainty, with_response: bool = True

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from omop_scorer.config.run_file import Exposure, Measured
-from omop_scorer.model.reduced import can_be_left_out
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.pull import pull_records
 
@@ -101,7 +100,7 @@ def _replacements(night: Night) -> pa.Table:
         rows = night.fetch("covariates/cohort_median")
         medians = {str(name): float(str(value)) for name, value in rows}
     means = model.card.training_population.mean
-    left_out = can_be_left_out(model) if config.missing == "reduced_model" else ()
+    left_out = model.can_be_left_out if config.missing == "reduced_model" else ()
     out: list[dict[str, object]] = []
     for covariate in model.card.covariates:
         name = covariate.name

@@ -13,7 +13,7 @@ import pytest
 
 from omop_scorer.model import kernel
 from omop_scorer.model.load import load_model
-from omop_scorer.model.reduced import can_be_left_out, score_patterns
+from omop_scorer.model.reduced import score_patterns
 
 PATIENT = {"cdai": 320, "age": 45, "bmi": 25, "crp": 20, "male": 1, "steroid": 1, "ileal": 1}
 
@@ -76,7 +76,7 @@ def test_every_combination_of_three_covariates_and_no_other(model):
     names = ("cdai", "crp", "ileal")
     every = {frozenset(each) for r in (1, 2, 3) for each in combinations(names, r)}
     assert set(model.reduced) == every == {frozenset(each.split(" + ")) for each in WORKED}
-    assert can_be_left_out(model) == names
+    assert model.can_be_left_out == names
 
 
 def test_terms_are_the_cards_without_what_is_left_out(model):

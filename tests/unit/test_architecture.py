@@ -1,6 +1,7 @@
 """Rules of the layout that import-linter cannot express; its contracts stand in pyproject.toml."""
 
 import ast
+import subprocess
 import sys
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -112,3 +113,20 @@ def test_readers_of_results_know_no_cdm() -> None:
         if name.startswith(tuple(f"omop_scorer.{maker}" for maker in makers))
     ]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("omop_scorer.cli.main", {"numpy", "pyarrow", "duckdb"}),
+        ("omop_scorer.nightly.run", {"scipy.stats", "pandas", "statsmodels", "matplotlib"}),
+    ],
+)
+def test_a_command_loads_no_heavy_package_that_it_does_not_use(
+    module: str, heavy: set[str]
+) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert heavy & set(loaded.stdout.split()) == set()

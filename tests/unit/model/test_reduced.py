@@ -15,7 +15,7 @@ from omop_scorer.config.run_file import RunConfig
 from omop_scorer.errors import ConfigurationError, ScoringError
 from omop_scorer.model import kernel
 from omop_scorer.model.load import load_model
-from omop_scorer.model.reduced import can_be_left_out, score_patterns
+from omop_scorer.model.reduced import score_patterns
 from tests.support import tiny_card
 
 NAN = np.nan
@@ -59,7 +59,7 @@ def test_a_card_with_its_variants(tiny):
 def test_a_card_without_variants(tmp_path):
     model = tiny_card.load(tmp_path, left_out=())
     assert model.reduced == {}
-    assert can_be_left_out(model) == ()
+    assert model.can_be_left_out == ()
     assert model.sha256 == hashlib.sha256((tmp_path / "tiny.yaml").read_bytes()).hexdigest()
 
 
@@ -271,7 +271,7 @@ def run_config(**settings):
 
 def test_what_can_be_left_out_is_in_the_order_of_the_card(tmp_path):
     model = tiny_card.load(tmp_path, left_out=[("flag",), ("x1", "flag")])
-    assert can_be_left_out(model) == ("x1", "flag")
+    assert model.can_be_left_out == ("x1", "flag")
 
 
 def test_a_run_with_reduced_models_needs_every_combination(tmp_path, crohns):
@@ -303,5 +303,5 @@ def test_a_drug_is_never_left_out_so_no_combination_with_it_is_needed(tmp_path):
     found = json.dumps(tiny_card.variants(left_out=[("x0",), ("flag",)])).replace("flag", "steroid")
     (tmp_path / "v.json").write_text(found)
     model = load_model(tmp_path / "card.yaml")
-    assert can_be_left_out(model) == ("x0", "steroid")
+    assert model.can_be_left_out == ("x0", "steroid")
     refuse_without_variants(run_config(missing="reduced_model"), model)

@@ -22,6 +22,7 @@ from omop_scorer.errors import (
     ResultsError,
 )
 from omop_scorer.stores import open_results
+from omop_scorer.stores.folder import files
 from omop_scorer.stores.folder.files import ResultsFolder
 
 
@@ -60,7 +61,10 @@ def test_a_lock_whose_holder_is_still_to_be_written_names_it(tmp_path: Path) -> 
     writer.join()
 
 
-def test_a_lock_without_a_holder_is_not_taken_over(tmp_path: Path) -> None:
+def test_a_lock_without_a_holder_is_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_HOLDER_SECONDS", 0.05)
     lock = tmp_path / "scores" / "_run.lock"
     lock.parent.mkdir()
     lock.touch()

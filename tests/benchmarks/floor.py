@@ -92,17 +92,30 @@ def write_postgresql(url: str, _cdm: str, results: str) -> None:
         tell(start, seconds=seconds, cpu_seconds=cpu_seconds)
 
 
-def _spark() -> Any:
+def scan_sqlite(cdm: str, _results: str) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(f"file:{cdm}?mode=ro", uri=True)
+    start = clock()
+    for table in TABLES:
+        counts = ", ".join(f"COUNT({column.name})" for column in table.columns)
+        connection.execute(f"SELECT {counts} FROM {table.name}").fetchall()
+    tell(start)
+
+
+def spark_session() -> Any:
+    """Return a session of this process with the settings of a run on one machine."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder
-    for name, value in (SPARK_SETTINGS | {"spark.log.level": "OFF"}).items():
+    java = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+    for name, value in (SPARK_SETTINGS | java | {"spark.log.level": "OFF"}).items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
 
 
 def scan_spark(cdm: str, _results: str) -> None:
-    spark = _spark()
+    spark = spark_session()
     start = clock()
     for table in TABLES:
         names = ", ".join(column.name for column in table.columns)
@@ -117,6 +130,8 @@ WAYS: dict[tuple[str, str], Callable[..., None]] = {
     ("write", "duckdb"): write_duckdb,
     ("scan", "postgresql"): scan_postgresql,
     ("write", "postgresql"): write_postgresql,
+    ("scan", "sqlite"): scan_sqlite,
+    ("write", "sqlite"): write_duckdb,
     ("scan", "spark"): scan_spark,
 }
 

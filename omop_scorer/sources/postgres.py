@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
+from functools import cached_property
 
 import psycopg
 import pyarrow as pa
@@ -41,7 +42,7 @@ class PostgresSource(PulledSource):
     snapshot = "postgresql: one snapshot"
 
     def __init__(self, settings: Connections) -> None:
-        """Connect, lock the tables against being emptied or exchanged, and begin the snapshot.
+        """Connect. The transaction begins when the first table is looked for.
 
         Raises
         ------
@@ -56,13 +57,13 @@ class PostgresSource(PulledSource):
         """Share of all persons, by query of persons."""
         try:
             self._connection.refuse_unfit()
-            with self._connection.errors_as(SqlError):
-                self._begin()
         except BaseException:
             self.close()
             raise
 
-    def _begin(self) -> None:
+    @cached_property
+    def _catalog(self) -> PostgresCatalog:
+        """Tables in the snapshot, which begins here, after a lock against emptying or exchange."""
         names = dict(self._settings.cdm.tables)
         found = PostgresCatalog(self._connection, names, None)
         for table in TABLES:
@@ -73,7 +74,7 @@ class PostgresSource(PulledSource):
         self._connection.driver.read_only = True
         if lockable := sorted(found.lockable_relations()):
             self._connection.execute(f"LOCK TABLE {', '.join(lockable)} IN ACCESS SHARE MODE")
-        self._catalog = PostgresCatalog(self._connection, names, None)
+        return PostgresCatalog(self._connection, names, None)
 
     def find(self, table: Table) -> SiteTable | None:
         """Find a table in the schema of the CDM, or of the vocabulary."""
@@ -144,9 +145,11 @@ class PostgresSource(PulledSource):
         """Return the share of all persons that a query of persons finds, counted once."""
         text = rendered(persons.copy(), is_bound=True)
         if text not in self._shares:
+            # As in `text`, psycopg takes a percent sign for the start of a parameter.
+            everybody = self._person.replace("%", "%%")
             query = (
                 f"SELECT (SELECT COUNT(DISTINCT p) FROM ({text}) AS d (p)) "  # noqa: S608
-                f"/ GREATEST((SELECT COUNT(*) FROM {self._person}), 1)::float8"
+                f"/ GREATEST((SELECT COUNT(*) FROM {everybody}), 1)::float8"
             )
             with self._connection.errors_as(SqlError):
                 ((self._shares[text],),) = self._connection.rows(query, values)

@@ -372,8 +372,10 @@ class TestResults:
         assert url.read_bytes() == content
 
     def test_a_folder_in_place_of_a_file(self, site: Site) -> None:
-        finished = site.run(results={"url": str(site.folder)})
-        assert_refused(finished, 15, r"results\.url", site.folder, "directory")
+        url = site.folder / "folder.duckdb"
+        url.mkdir()
+        finished = site.run(results={"url": str(url)})
+        assert_refused(finished, 15, r"results\.url", url, "directory")
 
     def test_a_damaged_file_is_not_taken_for_one_in_use(self, site: Site) -> None:
         url = site.folder / "damaged.duckdb"

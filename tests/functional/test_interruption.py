@@ -79,7 +79,7 @@ def steps_of(site: Site) -> list[str]:
 @pytest.mark.parametrize("night", BOTH, indirect=True)
 def test_a_kill_at_any_step_leaves_one_whole_answer(night: Site, first: int) -> None:
     steps = steps_of(night)
-    assert steps == STEPS
+    assert [step for step in steps if not step.startswith("pull ")] == STEPS
     yesterday = night.answer()
     left: set[int] = set()
     for step in steps[first::2]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 import sqlglot
@@ -16,6 +17,7 @@ import sqlglot
 from omop_scorer.cdm.tables import TABLES
 from omop_scorer.errors import LockHeldError, SqlError
 from omop_scorer.stores import open_results, open_store
+from omop_scorer.stores.postgres.copy import copy_in
 from tests.conftest import outcome_of
 from tests.support import postgresql
 from tests.support.command_line import AS_OF, RUN_TABLES, Site, assert_refused, start
@@ -308,6 +310,30 @@ def test_hostile_names_and_values_stay_what_they_are(server: ServerSite) -> None
     )
     assert rows[0][0] > 0
     assert session.execute(f"SELECT COUNT(*) FROM {quoted}.person").fetchall() != [(0,)]
+
+
+def test_dates_of_any_year_reach_the_results() -> None:
+    """What PostgreSQL cannot hold at all becomes infinity."""
+    days = {
+        "0044-03-15 (BC)": "0044-03-15 BC",
+        "0001-01-01": "0001-01-01",
+        "9999-12-31": "9999-12-31",
+        "12345-01-02": "12345-01-02",
+        "5874897-12-31": "5874897-12-31",
+        "5877642-06-25 (BC)": "-infinity",
+        "5881580-07-10": "infinity",
+        "-infinity": "-infinity",
+        "infinity": "infinity",
+    }
+    written = duckdb.sql(
+        "SELECT CAST(UNNEST(['" + "', '".join(days) + "']) AS DATE) AS d UNION ALL SELECT NULL"
+    ).to_arrow_table()
+    session = postgresql.session()
+    with session.transaction(force_rollback=True):
+        session.execute("CREATE TEMPORARY TABLE kept (d DATE)")
+        assert copy_in(session, "kept", written.to_batches()) == len(days) + 1
+        found = session.execute("SELECT CAST(d AS TEXT) FROM kept ORDER BY ctid").fetchall()
+    assert found == [*((day,) for day in days.values()), (None,)]
 
 
 def grant_all(server: ServerSite, role: str) -> None:

@@ -168,7 +168,7 @@ def test_a_server_that_shuts_down_is_not_entered(server: PrivateServer, night: S
     with psycopg.connect(server.url()) as last:
         server.ask_to_stop(SMART)
         until(lambda: "shutting down" in night.run().stderr)
-        assert_refused(night.run(), 11, r"results\.url postgresql://", "shutting down")
+        assert_refused(night.run(), 11, r"cdm\.url postgresql://", "shutting down")
         assert last.execute("SELECT 1").fetchall() == [(1,)]
     server.stop()
     server.start()
@@ -201,7 +201,7 @@ def test_a_line_is_cut_amid_a_table(server: PrivateServer, night: ServerSite) ->
 def test_the_session_that_reads_is_ended(night: ServerSite) -> None:
     """The other session lives, and records what happened."""
     seen = night.answer()
-    with held_after(night, "drug_record") as run:
+    with held_after(night, "pull persons") as run:
         night.write_as_server(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             f"WHERE application_name = '{night.results}' AND state = 'idle in transaction'"

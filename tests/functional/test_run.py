@@ -205,7 +205,7 @@ def test_a_run_says_where_its_answer_comes_from(site: Site) -> None:
         for row in site.rows(f"SELECT {', '.join(names)} FROM scoring_run ORDER BY run_id DESC")
     )
     assert second["as_of_date"] == AS_OF
-    assert (second["engine"], second["tool_version"]) == (site.engine, __version__)
+    assert (second["engine"], second["tool_version"]) == ("duckdb", __version__)
     assert (first["uncertainty"], second["uncertainty"]) == ("bootstrap", "analytic")
     for name in ("model_sha256", "config_sha256", "concept_sets_sha256"):
         assert re.fullmatch("[0-9a-f]{64}", second[name]), name

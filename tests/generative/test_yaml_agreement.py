@@ -41,7 +41,7 @@ def answer(text: str, loader_class: type[UniqueKeyLoader], path: Path) -> object
         return typed(read_yaml(path, loader_class))
     except ConfigurationError as error:
         return error.problems
-    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, AttributeError, RecursionError) as error:
         return type(error), str(error)
 
 

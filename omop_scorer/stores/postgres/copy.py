@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from omop_scorer.connections.postgres import quoted
@@ -13,6 +14,12 @@ from omop_scorer.errors import SqlError
 
 #: Rows that are turned into text at a time.
 _CHUNK = 10_000
+
+#: Days since 1970 that are too early and too late for a year of four digits.
+_YEAR_0, _YEAR_10000 = -719_163, 2_932_897
+_JULIAN_DAY_OF_1970 = 2_440_588
+#: 31 December 5874897, the last day of PostgreSQL. DuckDB has a few later, and earlier, ones.
+_LAST_JULIAN_DAY = 2_147_483_493
 
 _ARROW = {
     "bool": pa.bool_(),
@@ -46,9 +53,29 @@ def copy_in(
             n_rows += batch.num_rows
             for start in range(0, batch.num_rows, _CHUNK):
                 sink = pa.BufferOutputStream()
-                pyarrow.csv.write_csv(batch.slice(start, _CHUNK), sink, options)
+                pyarrow.csv.write_csv(_days_as_text(batch.slice(start, _CHUNK)), sink, options)
                 copy.write(sink.getvalue())
     return n_rows
+
+
+def _days_as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Write dates out of the years 1 to 9999 as PostgreSQL reads them: Julian days, or infinity."""
+    for index, field in enumerate(batch.schema):
+        if field.type != pa.date32():
+            continue
+        days = batch.column(index).cast(pa.int32()).cast(pa.int64())
+        is_plain = pc.fill_null(
+            pc.and_(pc.greater(days, _YEAR_0), pc.less(days, _YEAR_10000)), True
+        )
+        if pc.all(is_plain).as_py():
+            continue
+        number = pc.add(days, _JULIAN_DAY_OF_1970)
+        julian = pc.binary_join_element_wise("J", number.cast(pa.string()), "")
+        text = pc.if_else(pc.less(number, 0), "-infinity", julian)
+        text = pc.if_else(pc.greater(number, _LAST_JULIAN_DAY), "infinity", text)
+        plain = pc.if_else(is_plain, batch.column(index), None).cast(pa.string())
+        batch = batch.set_column(index, field.name, pc.if_else(is_plain, plain, text))
+    return batch
 
 
 def as_arrow(cursor: psycopg.Cursor[Any], rows: Sequence[tuple[Any, ...]]) -> pa.Table:

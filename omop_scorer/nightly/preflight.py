@@ -15,6 +15,7 @@ from omop_scorer.journal import Journal
 from omop_scorer.results.schema import refuse_newer
 from omop_scorer.staging.cdm_views import count_unreadable, inspect_tables, map_cdm
 from omop_scorer.staging.cohort import stage_cohort
+from omop_scorer.staging.concept_mapping import fetch_mapped_records, mapping_messages
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
 from omop_scorer.staging.night import Night
@@ -208,7 +209,11 @@ def _patients(night: Night, findings: Findings) -> None:
     stage_covariates(night)
     findings.add("warning", *night.journal.warnings[before:])
     _pulled_values(night, findings)
-    counts = fetch_quality(night)
+    mapped = fetch_mapped_records(night)
+    notes, mapping_warnings = mapping_messages(night, mapped)
+    findings.add("note", *notes)
+    findings.add("warning", *mapping_warnings)
+    counts = fetch_quality(night, mapped)
     for quantity in _UNIT_QUANTITIES:
         n = counts[quantity, "n_records"]
         if not n:

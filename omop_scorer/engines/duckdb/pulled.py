@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import duckdb
 
-from omop_scorer.cdm.tables import SiteTable, Table
+from omop_scorer.cdm.tables import CONCEPT_COLUMNS, SiteTable, Table
 from omop_scorer.connections.duckdb import errors_as, registered
 from omop_scorer.errors import CdmError, SqlError
 from omop_scorer.sources.base import PulledSource
@@ -88,7 +88,7 @@ class PulledTables:
             The run would copy more than `cohort.maximum_rows` rows.
         SqlError
         """
-        if table not in self._site:
+        if table not in self._site or not self._is_needed(name, table):
             return 0
         statement = fitted(name, self._site)
         insert = f"INSERT INTO {self._raw[table]} BY NAME SELECT * FROM pulled_rows"  # noqa: S608
@@ -104,6 +104,17 @@ class PulledTables:
                 ):
                     self._connection.execute(insert)
         return n_rows
+
+    def _is_needed(self, name: str, table: str) -> bool:
+        """Return False if records without a standard concept are pulled already, or cannot count.
+
+        Where a database cannot compare concept ids, the first statement returned every record.
+        """
+        if name == table or table not in CONCEPT_COLUMNS:
+            return True
+        standard, source = CONCEPT_COLUMNS[table]
+        site = self._site[table]
+        return standard in site.numeric and source in site.columns
 
     def shown(self, name: str, ids: Ids) -> str:
         """Return a statement in the SQL of the source."""

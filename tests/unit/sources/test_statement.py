@@ -13,6 +13,7 @@ from omop_scorer.sources.statement import LONGEST_LIST, bound, fitted
 ALLOWED = {
     *("Select", "Column", "Identifier", "From", "Table", "Where", "And", "In", "Placeholder"),
     *("Subquery", "Alias", "Group", "Count", "Star", "Min", "LTE", "Literal"),
+    *("Or", "Paren", "Is", "Null"),
 }
 NAMES = [name for name in sql.names() if name.startswith("source/")]
 
@@ -61,7 +62,7 @@ def test_names_are_quoted_and_missing_columns_left_out() -> None:
         "condition_occurrence": site("condition_occurrence"),
     }
     statement = fitted("person", tables)
-    ((tree, values),) = bound(statement, {"cohort_concept_ids": [201606, 7]})
+    ((tree, values),) = bound(statement, {"cohort_concept_ids": [201606, 7], "cohort_source_ids": []})
     assert tree.sql("postgres", comments=False) == (
         'SELECT "PERSON_ID", "GENDER_CONCEPT_ID", "YEAR_OF_BIRTH", "MONTH_OF_BIRTH", '
         '"DAY_OF_BIRTH" FROM "Site"."PERSON" WHERE "PERSON_ID" IN (SELECT "PERSON_ID" FROM '
@@ -86,7 +87,7 @@ def test_persons_of_two_types_are_not_compared() -> None:
         "person": site("person", numeric=frozenset()),
         "condition_occurrence": site("condition_occurrence"),
     }
-    ((tree, _),) = bound(fitted("person", tables), {"cohort_concept_ids": [1]})
+    ((tree, _),) = bound(fitted("person", tables), {"cohort_concept_ids": [1], "cohort_source_ids": []})
     assert tree.args.get("where") is None
 
 
@@ -131,7 +132,7 @@ def test_two_long_lists_are_divided_into_every_pair_of_parts() -> None:
 
 def test_a_long_list_of_a_subquery_becomes_literals_of_one_statement() -> None:
     tables = {"death": site("death"), "condition_occurrence": site("condition_occurrence")}
-    ids = {"cohort_concept_ids": list(range(LONGEST_LIST + 1))}
+    ids = {"cohort_concept_ids": list(range(LONGEST_LIST + 1)), "cohort_source_ids": []}
     ((tree, values),) = bound(fitted("death", tables), ids)
     assert values == {}
     lists = [each for each in tree.find_all(exp.In) if each.expressions]

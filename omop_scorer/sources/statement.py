@@ -137,7 +137,7 @@ def _comparable(
     present = [each for each in others if each.this.name in site.columns]
     for each in present:
         each.meta[_INCOMPARABLE] = not _is_comparable(each, site, tables)
-    return exp.paren(exp.or_(first, *present, copy=False), copy=False) if present else first
+    return exp.or_(first, *present, copy=False)
 
 
 def _is_comparable(condition: exp.Expr, site: SiteTable, tables: Mapping[str, SiteTable]) -> bool:
@@ -194,7 +194,8 @@ def _asked(tree: exp.Select, ids: Ids) -> exp.Select | None:
             if not isinstance(either, exp.Or):
                 return None
             rest = either.right if either.left is condition else either.left
-            either.replace(rest)
+            nested = either.parent
+            (nested if isinstance(nested, exp.Paren) else either).replace(rest)
         elif condition.meta.get(_INCOMPARABLE) or (
             is_count and len(_listed(ids, name)) > LONGEST_LIST
         ):

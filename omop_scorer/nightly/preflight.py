@@ -12,15 +12,16 @@ from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError, OmopScorerError
 from omop_scorer.journal import Journal
-from omop_scorer.results.schema import refuse_newer
+from omop_scorer.results.schema import migrations, refuse_newer
 from omop_scorer.staging.cdm_views import count_unreadable, inspect_tables, map_cdm
 from omop_scorer.staging.cohort import stage_cohort
+from omop_scorer.staging.concept_drift import drift_warnings
 from omop_scorer.staging.concept_mapping import fetch_mapped_records, mapping_messages
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.quality import fetch_quality
-from omop_scorer.stores import try_store
+from omop_scorer.stores import open_results, try_store
 
 Severity = Literal["error", "warning", "note"]
 
@@ -73,7 +74,7 @@ def check(config: RunConfig, journal: Journal) -> Findings:
     findings = Findings()
     definitions = _files(config, findings)
     with journal.step("results"):
-        _results(config, findings)
+        is_comparable = _results(config, findings)
     try:
         with journal.step("connect"):
             engine = open_engine(config.connections)
@@ -87,6 +88,8 @@ def check(config: RunConfig, journal: Journal) -> Findings:
             night = Night(engine, definitions, config.as_of_date or date.today(), journal)
             with journal.step("concepts"):
                 _concepts(night, findings)
+                if is_comparable:
+                    _drift(night, findings)
             _patients(night, findings)
     except OmopScorerError as error:
         findings.fail(error)
@@ -110,16 +113,20 @@ def _files(config: RunConfig, findings: Findings) -> Definitions | None:
     return definitions
 
 
-def _results(config: RunConfig, findings: Findings) -> None:
-    """Prove the right to write by taking the run lock and releasing it."""
+def _results(config: RunConfig, findings: Findings) -> bool:
+    """Prove the right to write by taking the run lock and releasing it.
+
+    Returns True if the results have the tables of this release.
+    """
     try:
         version = try_store(config.connections)
         refuse_newer(version)
     except OmopScorerError as error:
         findings.fail(error)
-        return
+        return False
     state = "can be written" if version else "will be created by the first run"
     findings.add("note", f"results: {state}; no other run holds the lock")
+    return version == len(migrations())
 
 
 def _tables(engine: Engine, findings: Findings) -> bool:
@@ -174,6 +181,19 @@ def _concepts(night: Night, findings: Findings) -> None:
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         listed = ", ".join(names[:_MOST_NAMED])
         findings.add("warning", f"concepts {doubt}: {listed}{more}")
+
+
+def _drift(night: Night, findings: Findings) -> None:
+    with open_results(night.config.connections) as reader:
+        findings.add(
+            "warning",
+            *drift_warnings(
+                night,
+                lambda query, values: [
+                    tuple(row.values()) for row in reader.read(query, values).to_pylist()
+                ],
+            ),
+        )
 
 
 _DOMAINS = {

@@ -25,6 +25,7 @@ from omop_scorer.staging.audits import Audits, arrow_tables, fetch_audits, stage
 from omop_scorer.staging.cdm_views import MappedCdm, UnreadableValues, count_unreadable, map_cdm
 from omop_scorer.staging.cohort import AttritionStep, stage_cohort
 from omop_scorer.staging.cohort_definitions import cohort_definitions
+from omop_scorer.staging.concept_drift import drift_warnings
 from omop_scorer.staging.concept_mapping import fetch_mapped_records, mapping_messages
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
@@ -163,6 +164,8 @@ class _Attempts:
         run_id = begin(cdm.release)
         try:
             staged = _stage(night, cdm)
+            for warning in drift_warnings(night, store.fetch):
+                journal.warn(warning)
             with store.transaction():
                 self.answer = _score_and_publish(night, store, run_id, staged)
                 if night.config.keep_person_level_runs is not None:

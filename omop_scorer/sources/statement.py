@@ -40,6 +40,16 @@ class Statement:
     types: Mapping[str, str]
 
     @property
+    def parameters(self) -> frozenset[str]:
+        """Names of the lists and dates that are bound."""
+        return frozenset(each.name for each in self.tree.find_all(exp.Placeholder))
+
+    @property
+    def is_wide(self) -> bool:
+        """True if the table cannot be filtered by a list, so that more rows are returned."""
+        return self.parameters < sql.find(f"source/{self.name}").parameters
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, in lower case."""
         return tuple(self.types)

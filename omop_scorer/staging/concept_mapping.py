@@ -92,11 +92,11 @@ def mapping_messages(
         warnings.append(
             "measured records without a standard concept, whose source concept belongs to a "
             "concept set: "
-            + ", ".join(f"{name} {n:,}" for name, n in unused.items())
+            + ", ".join(f"{name} ({n:,} records)" for name, n in unused.items())
             + "; they do not count, because only conditions and drugs count by their source concept"
         )
     return notes, warnings
 
 
 def _in_words(name: str, found: MappedRecords) -> str:
-    return f"{name} {found.n_records:,} (persons: {found.n_persons:,})"
+    return f"{name} ({found.n_records:,} records of {found.n_persons:,} persons)"

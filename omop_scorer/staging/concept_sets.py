@@ -5,7 +5,12 @@ import pyarrow as pa
 from omop_scorer.config.site_sets import site_concept_sets
 from omop_scorer.staging.concept_mapping import stage_lookup
 from omop_scorer.staging.night import Night
-from omop_scorer.staging.pull import pull_counts, pull_descendants, pull_named_concepts
+from omop_scorer.staging.pull import (
+    pull_counts,
+    pull_descendants,
+    pull_members,
+    pull_named_concepts,
+)
 from omop_scorer.staging.rule_sets import searched_sets
 
 _ITEM = pa.schema(
@@ -42,6 +47,7 @@ def stage_concept_sets(night: Night) -> tuple[int, list[str]]:
     night.stage("cohort/concept_set_root")
     pull_descendants(night)
     night.stage("cohort/concept_named")
+    pull_members(night)
     stage_lookup(night)
     pull_counts(night)
     in_place = night.engine.reads_in_place

@@ -21,16 +21,14 @@ Items = Iterable[Mapping[str, object]]
 
 
 def pull_named_concepts(night: Night, items: Items) -> None:
-    """Pull the concepts that the items of the concept sets name, by id, by code or by name."""
+    """Pull the concepts that the items of the concept sets name by code or by name."""
     if night.engine.reads_in_place:
         return
     rows = list(items)
     by_code = [row for row in rows if row["concept_id"] is None and row["concept_code"] is not None]
     by_name = [row for row in rows if row["concept_id"] is None and row["concept_code"] is None]
-    ids = {int(str(row["concept_id"])) for row in rows if row["concept_id"] is not None}
     with night.step("pull vocabulary") as step:
-        step.rows = night.pull("concept", concept_ids=sorted(ids))
-        step.rows += night.pull(
+        step.rows = night.pull(
             "concept_by_code",
             "concept",
             vocabulary_ids=_words(by_code, "vocabulary_id"),
@@ -52,6 +50,16 @@ def pull_descendants(night: Night) -> None:
     ids = [int(str(row[0])) for row in night.engine.fetch(sql.parse(query), {})]
     with night.step("pull concept_ancestor") as step:
         step.rows = night.pull("concept_ancestor", concept_ids=sorted(ids))
+
+
+def pull_members(night: Night) -> None:
+    """Pull the concepts in `work.concept_named`, descendants included."""
+    if night.engine.reads_in_place:
+        return
+    query = "SELECT DISTINCT concept_id FROM work.concept_named"
+    ids = [int(str(row[0])) for row in night.engine.fetch(sql.parse(query), {})]
+    with night.step("pull concept") as step:
+        step.rows = night.pull("concept", concept_ids=sorted(ids))
 
 
 def pull_mappings(night: Night, n_steps: int) -> None:

@@ -1,10 +1,10 @@
 -- Title: Members of every concept set, with their number of records in the CDM
 -- Returns: concept_set, concept_id, n_records (NULL for sets that are not searched in clinical tables); is_mapped
---          (TRUE for a concept that only mappings lead into the set); is_invalid (of ids that the set names)
--- Tables: work.concept_lookup, work.concept_set_item, work.concept_set_table, work.record_count, vocab.concept
+--          (TRUE for a concept that only mappings lead into the set); is_invalid (in the vocabulary of the CDM)
+-- Tables: work.concept_lookup, work.concept_set_table, work.record_count, vocab.concept
 -- Window: records up to the as-of date, of all persons
 -- Missing: a member without records has n_records 0; a mapped concept without records has no row; is_invalid is NULL
---          for descendants and for ids that the vocabulary does not have
+--          for concepts that the vocabulary does not have
 -- Parameters: follow (1: mapped concepts count)
 WITH counted AS (
   SELECT s.concept_set, s.concept_id, SUM(COALESCE(r.n_records, 0)) AS n_records
@@ -14,18 +14,17 @@ WITH counted AS (
   GROUP BY s.concept_set, s.concept_id
 ),
 
-given AS (
+known AS (
   SELECT
-    i.concept_set, i.concept_id,
+    s.concept_set, s.concept_id,
     MAX(CASE WHEN COALESCE(c.invalid_reason, '') = '' THEN 0 ELSE 1 END) = 1 AS is_invalid
-  FROM work.concept_set_item AS i
-  INNER JOIN vocab.concept AS c ON c.concept_id = i.concept_id
-  WHERE NOT i.is_excluded
-  GROUP BY i.concept_set, i.concept_id
+  FROM work.concept_lookup AS s
+  INNER JOIN vocab.concept AS c ON c.concept_id = s.concept_id
+  GROUP BY s.concept_set, s.concept_id
 )
 
-SELECT s.concept_set, s.concept_id, CAST(c.n_records AS BIGINT) AS n_records, s.is_mapped, g.is_invalid
+SELECT s.concept_set, s.concept_id, CAST(c.n_records AS BIGINT) AS n_records, s.is_mapped, k.is_invalid
 FROM work.concept_lookup AS s
 LEFT JOIN counted AS c ON c.concept_set = s.concept_set AND c.concept_id = s.concept_id
-LEFT JOIN given AS g ON g.concept_set = s.concept_set AND g.concept_id = s.concept_id
+LEFT JOIN known AS k ON k.concept_set = s.concept_set AND k.concept_id = s.concept_id
 WHERE NOT s.is_mapped OR (:follow = 1 AND c.n_records > 0)

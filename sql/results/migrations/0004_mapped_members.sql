@@ -1,4 +1,4 @@
--- Title: Members of a concept set by mapping, and ids that are no longer valid
+-- Title: Members of a concept set by mapping, and members that are no longer valid
 -- Returns: concept_set_member with the columns is_mapped and is_invalid
 -- Tables: concept_set_member
 -- Window: none

@@ -157,8 +157,8 @@ def _is_comparable(condition: exp.Expr, site: SiteTable, tables: Mapping[str, Si
         inner = query.this
         other = tables[inner.args["from_"].this.name]
         # Texts may write one id in several ways, so only numbers are compared.
-        return is_number and inner.selects[0].name in other.numeric
-    return is_number == condition.this.name.endswith(_NUMBERS)
+        return bool(is_number and inner.selects[0].name in other.numeric)
+    return bool(is_number == condition.this.name.endswith(_NUMBERS))
 
 
 def _group_by(select: exp.Select, column: exp.Column) -> None:

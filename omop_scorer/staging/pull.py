@@ -119,8 +119,8 @@ def pull_persons(night: Night) -> None:
         step.rows = night.pull("condition_occurrence", concept_ids=ids)
         step.rows += _pull_unmapped(night, "condition_occurrence", concept_ids=ids)
         patients = _patients(night)
-        step.rows += night.pull("person", **patients)
-        step.rows += night.pull("death", **patients)
+        step.rows += night.pull("person", "person", **patients)
+        step.rows += night.pull("death", "death", **patients)
 
 
 def pull_records(night: Night) -> None:
@@ -137,12 +137,12 @@ def pull_records(night: Night) -> None:
     searched = sets_by_table(night.definitions)
     with night.step("pull records") as step:
         ids = _on_record(night, searched["drug_exposure"])
-        step.rows = night.pull("drug_exposure", concept_ids=ids, **patients)
+        step.rows = night.pull("drug_exposure", "drug_exposure", concept_ids=ids, **patients)
         if "drug_exposure" in unmapped:
             step.rows += _pull_unmapped(night, "drug_exposure", **patients)
         for table in ("measurement", "observation"):
             ids = _on_record(night, searched[table])
-            step.rows += night.pull(table, concept_ids=ids, **patients)
+            step.rows += night.pull(table, table, concept_ids=ids, **patients)
             if table in unmapped:
                 ids = _members(night, searched[table], "concept_lookup")
                 step.rows += _pull_unmapped(night, table, concept_ids=ids, **patients)

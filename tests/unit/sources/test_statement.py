@@ -1,6 +1,5 @@
 """Statements of sql/source, fitted to the tables of a site."""
 
-from collections.abc import Mapping
 from datetime import date
 
 import pytest
@@ -8,7 +7,7 @@ from sqlglot import exp
 
 from omop_scorer import sql
 from omop_scorer.cdm.tables import COUNT_TABLES, TABLES, SiteTable
-from omop_scorer.sources.statement import LONGEST_LIST, Statement, bound, fitted
+from omop_scorer.sources.statement import LONGEST_LIST, Ids, Statement, bound, fitted
 
 #: What a statement may consist of; the same words in every database.
 ALLOWED = {
@@ -161,7 +160,7 @@ def disease(**changes: object) -> dict[str, SiteTable]:
     return {"death": site("death"), "condition_occurrence": site("condition_occurrence", **changes)}
 
 
-def where(statement: Statement, ids: Mapping[str, object]) -> str:
+def where(statement: Statement, ids: Ids) -> str:
     ((tree, _),) = bound(statement, ids)
     return tree.sql("sqlite", comments=False).partition(" WHERE ")[2]
 
@@ -191,7 +190,7 @@ WITHOUT_SOURCE = {c.name: "BIGINT" for t in TABLES for c in t.columns if "source
     ],
 )
 def test_persons_are_found_by_standard_or_by_source_concept(
-    changes: dict[str, object], ids: dict[str, object], expected: str
+    changes: dict[str, object], ids: Ids, expected: str
 ) -> None:
     assert where(fitted("death", disease(**changes)), ids) == ONLY.format(expected)
 

@@ -216,15 +216,12 @@ def _patients(night: Night, findings: Findings) -> None:
     """Stage cohort and covariates as a run does, and report how many records they are based on."""
     attrition = stage_cohort(night)
     n_cohort, n_scored = attrition[0].n_persons, attrition[-1].n_persons
-    if n_cohort == 0:
+    if n_cohort:
+        findings.add(
+            "note", f"cohort: {n_cohort:,} persons as of {night.as_of}, {n_scored:,} can be scored"
+        )
+    else:
         findings.add("warning", f"cohort: no persons as of {night.as_of}")
-        _pulled_values(night, findings)
-        return
-    findings.add(
-        "note", f"cohort: {n_cohort:,} persons as of {night.as_of}, {n_scored:,} can be scored"
-    )
-    if n_scored == 0:
-        return
     before = len(night.journal.warnings)
     stage_covariates(night)
     findings.add("warning", *night.journal.warnings[before:])
@@ -233,6 +230,8 @@ def _patients(night: Night, findings: Findings) -> None:
     notes, mapping_warnings = mapping_messages(night, mapped)
     findings.add("note", *notes)
     findings.add("warning", *mapping_warnings)
+    if n_scored == 0:
+        return
     counts = fetch_quality(night, mapped)
     for quantity in _UNIT_QUANTITIES:
         n = counts[quantity, "n_records"]

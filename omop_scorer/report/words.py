@@ -102,8 +102,8 @@ COHORT_MEASURES = {
 
 #: The run file's `concept_mapping`, and what it does with records by a mapping.
 MAPPED_RECORDS = {
-    "follow": "Records that belong to a concept set by a mapping or by their source concept; "
-    "conditions and drugs count",
+    "follow": "Records that belong to a concept set by a mapping, or by their source concept "
+    "(measured values by their source concept do not count)",
     "exact": "Records that belong to a concept set only by a mapping or by their source concept, "
     "and do not count",
 }

@@ -82,7 +82,9 @@ def mapping_messages(
     notes, warnings = [], []
     if listed := ", ".join(_in_words(name, each) for name, each in found.items() if each.n_records):
         if night.config.concept_mapping == "follow":
-            notes.append(f"records that count by a mapping or by their source concept: {listed}")
+            notes.append(
+                f"records that belong to a concept set by a mapping or by their source concept: {listed}"
+            )
         else:
             warnings.append(
                 f"records that would count by a mapping or by their source concept: {listed}; they "

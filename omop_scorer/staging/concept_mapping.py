@@ -83,7 +83,8 @@ def mapping_messages(
     if listed := ", ".join(_in_words(name, each) for name, each in found.items() if each.n_records):
         if night.config.concept_mapping == "follow":
             notes.append(
-                f"records that belong to a concept set by a mapping or by their source concept: {listed}"
+                "records that belong to a concept set by a mapping or by their source concept: "
+                + listed
             )
         else:
             warnings.append(

@@ -107,6 +107,8 @@ COHORT_MEASURES = (
     "n_records_without_date",
     "n_deaths_without_date",
 )
+#: Counts of the records that belong to a concept set by a mapping or by their source concept.
+MAPPING_MEASURES = ("n_records_mapped", "n_persons_mapped")
 #: Value of `covariate` for counts of values that cannot be cast, with one measure per column.
 INPUT = "input"
 UNCASTABLE_PREFIX = "n_uncastable:"
@@ -182,14 +184,17 @@ def coded_words(
     dict
         Values in the order in which they are shown. Further values are possible:
         `covariate_quality.measure` may be UNCASTABLE_PREFIX and the name of a column,
-        `covariate_quality.covariate` the name of a measured quantity,
+        `covariate_quality.covariate` the name of a measured quantity or of a concept set,
         `subgroup_summary.stratum_value` a year, and `imputation_sensitivity.covariate` several
         covariates separated by TOGETHER.
     """
     classes, labels, covariates = tuple(classes), tuple(labels), tuple(covariates)
     populations = {"population": TREATED_POPULATIONS, "index_rule": INDEX_RULES}
     treated = {**populations, "index_class": (ALL, *classes)}
-    measures = (*MEASUREMENT_MEASURES, *STATUS_MEASURES, *STEROID_MEASURES, *COHORT_MEASURES)
+    measures = (
+        *(*MEASUREMENT_MEASURES, *STATUS_MEASURES, *STEROID_MEASURES),
+        *(*COHORT_MEASURES, *MAPPING_MEASURES),
+    )
     values = dict.fromkeys(value for each in STRATUM_VALUES.values() for value in each)
     tables: dict[str, dict[str, tuple[str, ...]]] = {
         "scoring_run": {"engine": ENGINES, "uncertainty": UNCERTAINTIES},

@@ -73,7 +73,7 @@ TABLES: tuple[Table, ...] = (
         True,
         _columns(
             "condition_occurrence_id:integer person_id:integer condition_concept_id:integer "
-            "condition_start_date:date"
+            "condition_start_date:date ?condition_source_concept_id:integer"
         ),
     ),
     Table(
@@ -83,7 +83,7 @@ TABLES: tuple[Table, ...] = (
         _columns(
             "drug_exposure_id:integer person_id:integer drug_concept_id:integer "
             "drug_exposure_start_date:date ?drug_exposure_end_date:date ?days_supply:integer "
-            "?route_concept_id:integer"
+            "?route_concept_id:integer ?drug_source_concept_id:integer"
         ),
     ),
     Table(
@@ -93,7 +93,8 @@ TABLES: tuple[Table, ...] = (
         _columns(
             "measurement_id:integer person_id:integer measurement_concept_id:integer "
             "measurement_date:date ?measurement_datetime:timestamp ?operator_concept_id:integer "
-            "value_as_number:double ?unit_concept_id:integer ?unit_source_value:text"
+            "value_as_number:double ?unit_concept_id:integer ?unit_source_value:text "
+            "?measurement_source_concept_id:integer"
         ),
     ),
     Table(
@@ -103,7 +104,8 @@ TABLES: tuple[Table, ...] = (
         _columns(
             "observation_id:integer person_id:integer observation_concept_id:integer "
             "observation_date:date ?observation_datetime:timestamp "
-            "?value_as_number:double ?unit_concept_id:integer ?unit_source_value:text"
+            "?value_as_number:double ?unit_concept_id:integer ?unit_source_value:text "
+            "?observation_source_concept_id:integer"
         ),
         "values stored as observations are not read",
     ),
@@ -148,7 +150,8 @@ TABLES: tuple[Table, ...] = (
         _columns(
             "concept_id_1:integer concept_id_2:integer relationship_id:text ?invalid_reason:text"
         ),
-        "dose forms are unknown, so corticosteroids are classified by route alone",
+        "dose forms are unknown, so corticosteroids are classified by route alone, and mappings "
+        "are unknown, so records of concepts that are not standard or no longer valid do not count",
     ),
     Table(
         "vocabulary",
@@ -173,6 +176,16 @@ COUNT_TABLES: tuple[Table, ...] = (
     _count_table("measurement", "measurement_concept_id", "measurement_date"),
     _count_table("observation", "observation_concept_id", "observation_date"),
 )
+
+#: Columns of the standard and of the source concept of a record, by clinical table.
+CONCEPT_COLUMNS: Mapping[str, tuple[str, str]] = {
+    table.counts.table: (
+        table.counts.concept_column,
+        table.counts.concept_column.replace("_concept_id", "_source_concept_id"),
+    )
+    for table in COUNT_TABLES
+    if table.counts is not None
+}
 
 
 @dataclass(frozen=True)

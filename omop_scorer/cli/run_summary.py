@@ -8,7 +8,7 @@ from rich.text import Text
 
 from omop_scorer.journal import Step
 from omop_scorer.nightly.run import RunSummary
-from omop_scorer.terms import COVARIATE_STATUSES
+from omop_scorer.terms import COVARIATE_STATUSES, MAPPING_MEASURES
 
 _N_SLOWEST_STEPS = 5
 
@@ -34,6 +34,8 @@ def render_summary(summary: RunSummary, steps: list[Step], covariates: list[str]
                 "unknown (disease activity not recorded)"
             ),
         ]
+    if (mapped := _mapped(summary)) is not None:
+        parts.append(mapped)
     parts.append(_time(steps))
     parts += [Text(f"warning: {warning}", style="yellow") for warning in summary.warnings]
     spaced = parts[:1]
@@ -89,6 +91,18 @@ def _covariates(summary: RunSummary, covariates: list[str]) -> Table:
             cells.append(f"{n:,}{share}" if n else "-")
         table.add_row(name, *cells)
     return table
+
+
+def _mapped(summary: RunSummary) -> Table | None:
+    """Return the concept sets with records by a mapping or by their source concept."""
+    records, persons = MAPPING_MEASURES
+    table = _table(
+        "Records by a mapping or by their source concept", "concept set", "records", "persons"
+    )
+    for (name, measure), n in sorted(summary.quality.items()):
+        if measure == records and n:
+            table.add_row(name, f"{n:,}", f"{summary.quality[name, persons]:,}")
+    return table if table.row_count else None
 
 
 def _subgroups(summary: RunSummary) -> Table:

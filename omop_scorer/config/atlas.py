@@ -31,8 +31,8 @@ def read_atlas(path: Path) -> tuple[ConceptSet, ...]:
     Raises
     ------
     ConfigurationError
-        The file is not such JSON, or an item has `includeMapped`: a run does not read the columns
-        that hold source concepts.
+        The file is not such JSON, or an item has `includeMapped`: `concept_mapping` of the run
+        file decides for all sets.
     """
     try:
         document = _with_atlas_keys(json.loads(path.read_text(encoding="utf-8-sig")))

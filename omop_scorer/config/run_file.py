@@ -148,6 +148,7 @@ class RunConfig(Frozen):
     concept_sets: str | None = None
     units: str | None = None
     treatment_lines: str | None = None
+    concept_mapping: Literal["follow", "exact"] = "follow"
     missing: Literal["impute", "reduced_model"] = "impute"
     impute: Literal["calculator", "training_mean", "cohort_median"] = "calculator"
     batch_size: int = Field(default=100_000, ge=1, le=10_000_000)

@@ -9,6 +9,7 @@ from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.cells import Cell
 from omop_scorer.disclosure.coded import ALL, IMPUTED, NO, WITHIN_TRIAL_RANGE, YES
 from omop_scorer.disclosure.identities import N_COHORT, N_SCORED, Tables, ages_of, scored
+from omop_scorer.disclosure.identities_mapped import link_mapped
 from omop_scorer.model.contradictions import ends
 from omop_scorer.terms import COHORT, COVARIATE, DISTANCE, NOTHING_IMPUTED, RECORDED, SCORED
 
@@ -349,6 +350,7 @@ def _records(tables: Tables) -> None:
         )
         for measure in (coded.N_CONVERTED, coded.N_CENSORED):
             figures.add_rest(("usable, not", quantity, measure), usable, [state(quantity, measure)])
+    link_mapped(tables, state)
     disease = figures.add_sum(
         ("with the disease",), [N_COHORT, state(COHORT, coded.N_EXCLUDED_CONDITION)]
     )

@@ -12,14 +12,16 @@ from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError, OmopScorerError
 from omop_scorer.journal import Journal
-from omop_scorer.results.schema import refuse_newer
+from omop_scorer.results.schema import migrations, refuse_newer
 from omop_scorer.staging.cdm_views import count_unreadable, inspect_tables, map_cdm
 from omop_scorer.staging.cohort import stage_cohort
+from omop_scorer.staging.concept_drift import drift_warnings
+from omop_scorer.staging.concept_mapping import fetch_mapped_records, mapping_messages
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.quality import fetch_quality
-from omop_scorer.stores import try_store
+from omop_scorer.stores import open_results, try_store
 
 Severity = Literal["error", "warning", "note"]
 
@@ -72,7 +74,7 @@ def check(config: RunConfig, journal: Journal) -> Findings:
     findings = Findings()
     definitions = _files(config, findings)
     with journal.step("results"):
-        _results(config, findings)
+        is_comparable = _results(config, findings)
     try:
         with journal.step("connect"):
             engine = open_engine(config.connections)
@@ -86,6 +88,8 @@ def check(config: RunConfig, journal: Journal) -> Findings:
             night = Night(engine, definitions, config.as_of_date or date.today(), journal)
             with journal.step("concepts"):
                 _concepts(night, findings)
+                if is_comparable:
+                    _drift(night, findings)
             _patients(night, findings)
     except OmopScorerError as error:
         findings.fail(error)
@@ -109,16 +113,20 @@ def _files(config: RunConfig, findings: Findings) -> Definitions | None:
     return definitions
 
 
-def _results(config: RunConfig, findings: Findings) -> None:
-    """Prove the right to write by taking the run lock and releasing it."""
+def _results(config: RunConfig, findings: Findings) -> bool:
+    """Prove the right to write by taking the run lock and releasing it.
+
+    Returns True if the results have the tables of this release.
+    """
     try:
         version = try_store(config.connections)
         refuse_newer(version)
     except OmopScorerError as error:
         findings.fail(error)
-        return
+        return False
     state = "can be written" if version else "will be created by the first run"
     findings.add("note", f"results: {state}; no other run holds the lock")
+    return version == len(migrations())
 
 
 def _tables(engine: Engine, findings: Findings) -> bool:
@@ -175,6 +183,19 @@ def _concepts(night: Night, findings: Findings) -> None:
         findings.add("warning", f"concepts {doubt}: {listed}{more}")
 
 
+def _drift(night: Night, findings: Findings) -> None:
+    with open_results(night.config.connections) as reader:
+        findings.add(
+            "warning",
+            *drift_warnings(
+                night,
+                lambda query, values: [
+                    tuple(row.values()) for row in reader.read(query, values).to_pylist()
+                ],
+            ),
+        )
+
+
 _DOMAINS = {
     "condition_occurrence": "Condition",
     "drug_exposure": "Drug",
@@ -195,20 +216,23 @@ def _patients(night: Night, findings: Findings) -> None:
     """Stage cohort and covariates as a run does, and report how many records they are based on."""
     attrition = stage_cohort(night)
     n_cohort, n_scored = attrition[0].n_persons, attrition[-1].n_persons
-    if n_cohort == 0:
+    if n_cohort:
+        findings.add(
+            "note", f"cohort: {n_cohort:,} persons as of {night.as_of}, {n_scored:,} can be scored"
+        )
+    else:
         findings.add("warning", f"cohort: no persons as of {night.as_of}")
-        _pulled_values(night, findings)
-        return
-    findings.add(
-        "note", f"cohort: {n_cohort:,} persons as of {night.as_of}, {n_scored:,} can be scored"
-    )
-    if n_scored == 0:
-        return
     before = len(night.journal.warnings)
     stage_covariates(night)
     findings.add("warning", *night.journal.warnings[before:])
     _pulled_values(night, findings)
-    counts = fetch_quality(night)
+    mapped = fetch_mapped_records(night)
+    notes, mapping_warnings = mapping_messages(night, mapped)
+    findings.add("note", *notes)
+    findings.add("warning", *mapping_warnings)
+    if n_scored == 0:
+        return
+    counts = fetch_quality(night, mapped)
     for quantity in _UNIT_QUANTITIES:
         n = counts[quantity, "n_records"]
         if not n:

@@ -25,6 +25,8 @@ from omop_scorer.staging.audits import Audits, arrow_tables, fetch_audits, stage
 from omop_scorer.staging.cdm_views import MappedCdm, UnreadableValues, count_unreadable, map_cdm
 from omop_scorer.staging.cohort import AttritionStep, stage_cohort
 from omop_scorer.staging.cohort_definitions import cohort_definitions
+from omop_scorer.staging.concept_drift import drift_warnings
+from omop_scorer.staging.concept_mapping import fetch_mapped_records, mapping_messages
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
 from omop_scorer.staging.matrix import matrix_query
@@ -73,7 +75,7 @@ class RunSummary:
 def n_steps(definitions: Definitions) -> int:
     """Return the number of steps of a run, for a progress bar."""
     is_limited = definitions.config.keep_person_level_runs is not None
-    return 28 + is_limited + 2 * len(definitions.model.card.covariates)
+    return 29 + is_limited + 2 * len(definitions.model.card.covariates)
 
 
 def run_night(definitions: Definitions, journal: Journal) -> RunSummary:
@@ -162,6 +164,8 @@ class _Attempts:
         run_id = begin(cdm.release)
         try:
             staged = _stage(night, cdm)
+            for warning in drift_warnings(night, store.fetch):
+                journal.warn(warning)
             with store.transaction():
                 self.answer = _score_and_publish(night, store, run_id, staged)
                 if night.config.keep_person_level_runs is not None:
@@ -214,8 +218,9 @@ def _stage(night: Night, cdm: MappedCdm) -> _Staged:
     stage_covariates(night)
     values = cdm.unreadable or _pulled_values(night)
     with night.step("quality"):
-        quality = fetch_quality(night)
-    for warning in cohort_warnings(quality):
+        mapped = fetch_mapped_records(night)
+        quality = fetch_quality(night, mapped)
+    for warning in (*cohort_warnings(quality), *mapping_messages(night, mapped)[1]):
         night.journal.warn(warning)
     unreadable = {
         (INPUT, f"{UNCASTABLE_PREFIX}{name}"): n for name, n in values.counts.items() if n

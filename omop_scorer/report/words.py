@@ -100,6 +100,14 @@ COHORT_MEASURES = {
     "n_deaths_without_date": "Deaths without a date (not counted)",
 }
 
+#: The run file's `concept_mapping`, and what it does with records by a mapping.
+MAPPED_RECORDS = {
+    "follow": "Records that belong to a concept set by a mapping, or by their source concept "
+    "(measured values by their source concept do not count)",
+    "exact": "Records that belong to a concept set only by a mapping or by their source concept, "
+    "and do not count",
+}
+
 #: Measures of `label_check`: finding, and the patients among whom it is counted.
 LABEL_CHECKS = {
     "worst_class_ruled_out": (

@@ -7,6 +7,7 @@ import pyarrow as pa
 from omop_scorer.errors import CdmError
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.pull import pull_persons
+from omop_scorer.staging.rule_sets import condition_sets
 from omop_scorer.terms import ATTRITION_REASONS, RACE_SETS
 
 
@@ -30,6 +31,8 @@ def stage_cohort(night: Night) -> list[AttritionStep]:
     """
     excluded = night.config.cohort.exclude_concept_sets
     night.load("excluded_set", pa.table({"concept_set": pa.array(excluded, pa.string())}))
+    searched = condition_sets(night.config)
+    night.load("condition_set", pa.table({"concept_set": pa.array(searched, pa.string())}))
     order = pa.array(range(len(RACE_SETS)), pa.int32())
     night.load("race_set", pa.table({"concept_set": list(RACE_SETS), "display_order": order}))
     night.stage("cohort/race")
@@ -37,6 +40,7 @@ def stage_cohort(night: Night) -> list[AttritionStep]:
     night.load("attrition_step", pa.table({"step": steps, "reason": list(ATTRITION_REASONS)}))
     pull_persons(night)
     with night.step("cohort") as step:
+        night.stage("cohort/condition_record")
         night.stage("cohort/disease")
         step.rows = night.stage("cohort/cohort")
     (duplicates,) = night.fetch("cohort/duplicate_person")

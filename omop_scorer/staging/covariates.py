@@ -11,14 +11,15 @@ import pyarrow as pa
 from omop_scorer.config.run_file import Exposure, Measured
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.pull import pull_records
-
-_DRUG_SETS = ("biologic_anti_tnf", "immunomodulator", "systemic_corticosteroid")
+from omop_scorer.staging.rule_sets import drug_sets, measured_sets
 
 
 def stage_covariates(night: Night) -> None:
     """Stage `work.patient_covariate`, one row per scored patient and covariate, and the lines."""
     _load_rules(night)
     pull_records(night)
+    with night.step("exposure") as step:
+        step.rows = night.stage("covariates/exposure")
     stage_values(night)
     with night.step("treatment_line") as step:
         step.rows = night.stage("covariates/treatment_line")
@@ -72,18 +73,13 @@ def _load_rules(night: Night) -> None:
     night.load(
         "line_drug", _table(drugs, concept_set="s", drug="s", drug_class="s", drug_order="i")
     )
-    sets = sorted({*_DRUG_SETS, *(str(drug["concept_set"]) for drug in drugs)})
+    sets = drug_sets(night.definitions)
     night.load("drug_set", pa.table({"concept_set": pa.array(sets, pa.string())}))
 
 
 def _sources(quantity: str, rule: Measured) -> Iterable[dict[str, object]]:
-    site = (f"site_{quantity}",) if rule.concept_ids else ()
-    for table, names in (
-        ("measurement", (*rule.measurement_concept_sets, *site)),
-        ("observation", (*rule.observation_concept_sets, *site)),
-    ):
-        for name in names:
-            yield {"quantity": quantity, "source_table": table, "concept_set": name}
+    for table, name in measured_sets(quantity, rule):
+        yield {"quantity": quantity, "source_table": table, "concept_set": name}
 
 
 def _table(rows: Iterable[dict[str, object]], **kinds: str) -> pa.Table:

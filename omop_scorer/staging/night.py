@@ -125,6 +125,7 @@ class Night:
         cohort, audit = self.config.cohort, self.config.audit
         return {
             "as_of_date": self.as_of,
+            "follow": int(self.config.concept_mapping == "follow"),
             "minimum_distinct_days": cohort.minimum_distinct_days,
             "year_only": int(cohort.age_rule == "year"),
             "age_minimum": cohort.age_minimum,

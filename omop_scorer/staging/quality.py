@@ -1,5 +1,8 @@
 """Counts of records by outcome, and of patients by covariate status."""
 
+from collections.abc import Mapping
+
+from omop_scorer.staging.concept_mapping import MappedRecords, mapping_counts
 from omop_scorer.staging.night import Night
 from omop_scorer.terms import (
     COHORT,
@@ -19,8 +22,11 @@ _COHORT_WARNINGS = {
 }
 
 
-def fetch_quality(night: Night) -> Quality:
-    """Return the records by outcome and the patients by status, zeros included."""
+def fetch_quality(night: Night, mapped: Mapping[str, MappedRecords]) -> Quality:
+    """Return the records by outcome and the patients by status, zeros included.
+
+    `mapped` holds the records by concept set that `fetch_mapped_records` returns.
+    """
     counts: Quality = {
         (quantity, measure): 0
         for quantity in night.config.covariates.quantities()
@@ -39,7 +45,7 @@ def fetch_quality(night: Night) -> Quality:
     (cohort,) = night.fetch("cohort/quality_cohort")
     for measure, n in zip(COHORT_MEASURES, cohort, strict=True):
         counts[COHORT, measure] = int(str(n))
-    return counts
+    return counts | mapping_counts(mapped)
 
 
 def cohort_warnings(counts: Quality) -> list[str]:

@@ -1,8 +1,8 @@
 -- Title: Vocabulary status of every concept id that the concept sets include
 -- Returns: one row per set and id: is_known, is_standard, is_invalid (0, 1), domain_id,
 --          n_below (descendants besides itself; NULL if descendants are not included), n_records (of itself
---          and, if included, of its descendants; NULL for sets that are not searched in clinical tables)
--- Tables: work.concept_set_item, work.concept_set_member, vocab.concept, vocab.concept_ancestor
+--          and, if included, of its descendants, and of concepts mapped to them; NULL for sets that are not searched in clinical tables)
+-- Tables: work.concept_set_item, work.concept_set_member, work.concept_link, vocab.concept, vocab.concept_ancestor
 -- Window: records up to the as-of date
 -- Missing: an id that the vocabulary does not contain has is_known 0
 -- Parameters: none
@@ -30,9 +30,17 @@ reach AS (
   INNER JOIN vocab.concept_ancestor AS a ON a.ancestor_concept_id = i.concept_id AND i.wants_descendants = 1
 ),
 
+with_mapped AS (
+  SELECT concept_set, given_id, reached_id FROM reach
+  UNION
+  SELECT r.concept_set, r.given_id, l.concept_id AS reached_id
+  FROM reach AS r
+  INNER JOIN work.concept_link AS l ON l.leads_to = r.reached_id
+),
+
 counted AS (
   SELECT r.concept_set, r.given_id, SUM(m.n_records) AS n_records
-  FROM reach AS r
+  FROM with_mapped AS r
   INNER JOIN work.concept_set_member AS m ON m.concept_set = r.concept_set AND m.concept_id = r.reached_id
   GROUP BY r.concept_set, r.given_id
 )

@@ -1,20 +1,9 @@
--- Title: Members of every concept set: the included concepts without the excluded ones
--- Returns: one row per concept set and member: concept_set, concept_id
--- Tables: work.concept_set_root, vocab.concept_ancestor
+-- Title: Concepts that count for every concept set
+-- Returns: one row per concept set and concept: concept_set, concept_id
+-- Tables: work.concept_lookup
 -- Window: none
--- Missing: a concept is its own descendant, with or without a row of its own in concept_ancestor
--- Parameters: none
-WITH named AS (
-  SELECT concept_set, concept_id, is_excluded
-  FROM work.concept_set_root
-  UNION ALL
-  SELECT r.concept_set, a.descendant_concept_id AS concept_id, r.is_excluded
-  FROM work.concept_set_root AS r
-  INNER JOIN vocab.concept_ancestor AS a ON a.ancestor_concept_id = r.concept_id
-  WHERE r.include_descendants
-)
-
+-- Missing: with concept_mapping exact, a concept that is mapped to a member does not count
+-- Parameters: follow (1: mapped concepts count)
 SELECT concept_set, concept_id
-FROM named
-GROUP BY concept_set, concept_id
-HAVING MAX(CASE WHEN is_excluded THEN 1 ELSE 0 END) = 0
+FROM work.concept_lookup
+WHERE NOT is_mapped OR :follow = 1

@@ -1,24 +1,24 @@
 -- Title: Persons with enough records of the disease, and whether they also have an excluding condition
 -- Returns: one row per person: is_excluded
--- Tables: cdm.condition_occurrence, work.concept_set, work.excluded_set
+-- Tables: work.condition_record, work.excluded_set
 -- Window: any condition record up to the as-of date
 -- Missing: a person without an excluding record is not excluded
 -- Parameters: as_of_date, minimum_distinct_days
 WITH excluded AS (
   SELECT DISTINCT c.person_id
-  FROM cdm.condition_occurrence AS c
-  INNER JOIN work.concept_set AS s ON s.concept_id = c.condition_concept_id
-  INNER JOIN work.excluded_set AS e ON e.concept_set = s.concept_set
-  WHERE c.condition_start_date <= :as_of_date
+  FROM work.condition_record AS c
+  INNER JOIN work.excluded_set AS e ON e.concept_set = c.concept_set
+  WHERE c.is_used AND c.condition_start_date <= :as_of_date
 ),
 
 disease AS (
-  SELECT c.person_id
-  FROM cdm.condition_occurrence AS c
-  INNER JOIN work.concept_set AS s ON s.concept_id = c.condition_concept_id AND s.concept_set = 'crohns_disease'
-  WHERE c.condition_start_date <= :as_of_date AND c.person_id IS NOT NULL
-  GROUP BY c.person_id
-  HAVING COUNT(DISTINCT c.condition_start_date) >= :minimum_distinct_days
+  SELECT person_id
+  FROM work.condition_record
+  WHERE
+    concept_set = 'crohns_disease' AND is_used
+    AND condition_start_date <= :as_of_date AND person_id IS NOT NULL
+  GROUP BY person_id
+  HAVING COUNT(DISTINCT condition_start_date) >= :minimum_distinct_days
 )
 
 SELECT

@@ -1,22 +1,20 @@
 -- Title: Counts that limit the cohort: ulcerative colitis, exclusions, and records without a date
 -- Returns: one row: n_with_ulcerative_colitis (excluded or not), n_excluded_condition, n_records_without_date
 --          (of the disease, all persons), n_deaths_without_date (persons of the cohort)
--- Tables: work.disease, work.cohort_member, cdm.condition_occurrence, cdm.death, work.concept_set
+-- Tables: work.disease, work.cohort_member, work.condition_record, cdm.death
 -- Window: any condition record up to the as-of date
 -- Missing: without such persons or records the count is 0
 -- Parameters: as_of_date
 WITH colitis AS (
-  SELECT DISTINCT c.person_id
-  FROM cdm.condition_occurrence AS c
-  INNER JOIN work.concept_set AS s ON s.concept_id = c.condition_concept_id AND s.concept_set = 'ulcerative_colitis'
-  WHERE c.condition_start_date <= :as_of_date
+  SELECT DISTINCT person_id
+  FROM work.condition_record
+  WHERE concept_set = 'ulcerative_colitis' AND is_used AND condition_start_date <= :as_of_date
 ),
 
 undated AS (
   SELECT COUNT(*) AS n
-  FROM cdm.condition_occurrence AS c
-  INNER JOIN work.concept_set AS s ON s.concept_id = c.condition_concept_id AND s.concept_set = 'crohns_disease'
-  WHERE c.condition_start_date IS NULL
+  FROM work.condition_record
+  WHERE concept_set = 'crohns_disease' AND is_used AND condition_start_date IS NULL
 ),
 
 undated_death AS (

@@ -1,22 +1,17 @@
 -- Title: Exposures of the cohort to the drugs that the rules use, with their intervals
 -- Returns: one row per exposure and concept set: start_date, route, n_days_after_start (0: the start day alone;
 --          an end after the as-of date counts as the as-of date)
--- Tables: cdm.drug_exposure, work.cohort_member, work.drug_set, work.concept_set
+-- Tables: work.exposure, work.cohort_member
 -- Window: started on or before the index date
 -- Missing: an end before the start, or a days_supply below 1, is ignored: the start day remains
 -- Parameters: as_of_date
-WITH drug AS (
-  SELECT DISTINCT s.concept_set, s.concept_id
-  FROM work.concept_set AS s
-  INNER JOIN work.drug_set AS d ON d.concept_set = s.concept_set
-)
-
 SELECT
   m.person_id,
   m.index_date,
-  d.concept_set,
+  x.concept_set,
   x.drug_exposure_id,
   x.drug_concept_id,
+  x.product_concept_id,
   x.drug_exposure_start_date AS start_date,
   x.route_concept_id,
   GREATEST(
@@ -28,7 +23,6 @@ SELECT
     END,
     COALESCE(CAST(x.days_supply AS BIGINT) - 1, 0)
   ) AS n_days_after_start
-FROM cdm.drug_exposure AS x
-INNER JOIN drug AS d ON d.concept_id = x.drug_concept_id
+FROM work.exposure AS x
 INNER JOIN work.cohort_member AS m ON m.person_id = x.person_id
-WHERE x.drug_exposure_start_date <= :as_of_date AND x.drug_exposure_start_date <= m.index_date
+WHERE x.is_used AND x.drug_exposure_start_date <= m.index_date

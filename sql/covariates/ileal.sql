@@ -1,20 +1,19 @@
 -- Title: Ileal involvement: 1 if an ileal location was ever recorded, else 0 if a colonic location was
 -- Returns: at most one row per person: covariate_value (1, 0) and the latest record that supports it
--- Tables: cdm.condition_occurrence, work.patient, work.concept_set
--- Window: any record up to the index date; exact concepts, no descendants
+-- Tables: work.condition_record, work.patient
+-- Window: any record up to the index date; exact concepts and concepts mapped to them, no descendants
 -- Missing: no row if neither location was recorded; patient_covariate imputes and says so
 -- Parameters: as_of_date
 WITH location AS (
   SELECT
     c.person_id, c.condition_occurrence_id, c.condition_concept_id, c.condition_start_date,
-    CASE WHEN s.concept_set = 'cd_not_ileal_colon' THEN 0 ELSE 1 END AS is_ileal
-  FROM cdm.condition_occurrence AS c
-  INNER JOIN work.concept_set AS s
-    ON
-      s.concept_id = c.condition_concept_id
-      AND s.concept_set IN ('cd_ileal_definite', 'cd_ileal_probable', 'cd_not_ileal_colon')
+    CASE WHEN c.concept_set = 'cd_not_ileal_colon' THEN 0 ELSE 1 END AS is_ileal
+  FROM work.condition_record AS c
   INNER JOIN work.patient AS p ON p.person_id = c.person_id
-  WHERE c.condition_start_date <= :as_of_date AND c.condition_start_date <= p.index_date
+  WHERE
+    c.concept_set IN ('cd_ileal_definite', 'cd_ileal_probable', 'cd_not_ileal_colon')
+    AND c.is_used
+    AND c.condition_start_date <= :as_of_date AND c.condition_start_date <= p.index_date
 ),
 
 ranked AS (

@@ -5,7 +5,9 @@
 -- Missing: without dose form and route: oral for the always systemic ingredients, otherwise unclassified
 -- Parameters: lookback_days
 WITH current_exposure AS (
-  SELECT r.person_id, r.drug_exposure_id, r.drug_concept_id, r.start_date, r.n_days_after_start, r.route_concept_id
+  SELECT
+    r.person_id, r.drug_exposure_id, r.drug_concept_id, r.product_concept_id, r.start_date, r.n_days_after_start,
+    r.route_concept_id
   FROM work.drug_record AS r
   INNER JOIN work.patient AS p ON p.person_id = r.person_id
   WHERE
@@ -32,10 +34,10 @@ classified AS (
       ELSE 'unclassified'
     END AS taken
   FROM current_exposure AS e
-  LEFT JOIN work.steroid_form AS f ON f.drug_concept_id = e.drug_concept_id
+  LEFT JOIN work.steroid_form AS f ON f.product_concept_id = e.product_concept_id
   LEFT JOIN route AS t ON t.concept_id = e.route_concept_id
   LEFT JOIN work.concept_set AS a
-    ON a.concept_id = e.drug_concept_id AND a.concept_set = 'corticosteroid_always_systemic'
+    ON a.concept_id = e.product_concept_id AND a.concept_set = 'corticosteroid_always_systemic'
 )
 
 SELECT

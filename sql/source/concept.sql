@@ -1,4 +1,4 @@
--- Title: Concepts that the concept sets give by id
+-- Title: Concepts that the concept sets give, and their descendants
 -- Returns: one row per concept
 -- Tables: vocab.concept
 -- Window: none

@@ -3,9 +3,11 @@
 --          one row per concept and date, and the run leaves out what is after the as-of date
 -- Tables: cdm.condition_occurrence
 -- Window: dates up to the as-of date
--- Missing: a concept without a record has no row
+-- Missing: a concept without a record has no row; records without a concept have a row, as do those of concept 0
 -- Parameters: concept_ids, as_of_date
 SELECT condition_concept_id AS concept_id, MIN(condition_start_date) AS record_date, COUNT(*) AS n_records
 FROM cdm.condition_occurrence
-WHERE condition_concept_id IN (:concept_ids) AND condition_start_date <= :as_of_date
+WHERE
+  (condition_concept_id IN (:concept_ids) OR condition_concept_id IS NULL)
+  AND condition_start_date <= :as_of_date
 GROUP BY condition_concept_id

@@ -29,6 +29,7 @@ MEASURES = (
     *terms.STATUS_MEASURES,
     *terms.STEROID_MEASURES,
     *terms.COHORT_MEASURES,
+    *terms.MAPPING_MEASURES,
 )
 
 

@@ -9,6 +9,7 @@ from tests.support.command_line import Finished, Site, log_lines, omop_scorer, s
 
 STEPS = [
     *("connect", "results schema", "CDM", "concept sets", "cohort", "attrition"),
+    "exposure",
     *("measurement_record", "measurement_value", "measurement_latest", "drug_record"),
     *("steroid_form", "steroid_record", "cdai", "age", "bmi", "crp", "prior_anti_tnf", "male"),
     *("steroid", "immunomodulator", "ileal", "patient_covariate", "treatment_line", "quality"),

@@ -34,6 +34,7 @@ def sections(rules: Settings) -> dict[str, Any]:
     """Say in the words of the run file what the extractor's settings say."""
     return {
         "as_of_date": rules.as_of_date,
+        "concept_mapping": rules.concept_mapping,
         "cohort": {
             "concept_ids": rules.cohort_concept_ids,
             "extra_concept_ids": rules.extra_cohort_concept_ids,
@@ -55,7 +56,9 @@ def rows_of(outcome: Outcome) -> dict[str, list[tuple[Any, ...]]]:
         table: f"SELECT {columns} FROM omop_scorer.latest_{table}"
         for table, columns in (TABLES | COLUMNS).items()
     }
-    queries["covariate_quality"] += " WHERE covariate NOT IN ('input', 'crohns_disease')"
+    queries["covariate_quality"] += (
+        " WHERE covariate NOT IN ('input', 'crohns_disease') OR measure LIKE '%_mapped'"
+    )
     with duckdb.connect(str(outcome.results), read_only=True) as connection:
         return {
             table: sorted(connection.execute(query).fetchall()) for table, query in queries.items()

@@ -121,8 +121,9 @@ def test_an_empty_cdm_has_an_empty_cohort_and_zero_rows():
         (5, "age_out_of_range", 0, 0),
     ]
     assert found.rows("patient_covariate") == found.rows("treatment_line") == []
-    # Eight measures of five quantities, five of nine covariates, six of the steroids.
-    assert len(found.covariate_quality) == 8 * 5 + 5 * 9 + 6
+    # Eight measures of five quantities, five of nine covariates, six of the steroids; two of the
+    # sets: five of conditions, three and eighteen of drugs, six of quantities.
+    assert len(found.covariate_quality) == 8 * 5 + 5 * 9 + 6 + 2 * (5 + 3 + 18 + 6)
     assert {n for _, _, n in found.covariate_quality} == {0}
 
 

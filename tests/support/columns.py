@@ -37,11 +37,13 @@ SHORT: dict[str, dict[str, str]] = {
     "condition_occurrence": {
         "id": "condition_occurrence_id",
         "concept": "condition_concept_id",
+        "source": "condition_source_concept_id",
         "date": "condition_start_date",
     },
     "drug_exposure": {
         "id": "drug_exposure_id",
         "concept": "drug_concept_id",
+        "source": "drug_source_concept_id",
         "start": "drug_exposure_start_date",
         "end": "drug_exposure_end_date",
         "days": "days_supply",
@@ -62,6 +64,7 @@ SHORT: dict[str, dict[str, str]] = {
         "class": "concept_class_id",
         "standard": "standard_concept",
         "code": "concept_code",
+        "invalid": "invalid_reason",
     },
     "cdm_source": {"name": "cdm_source_name", "version": "cdm_version"},
 }
@@ -70,6 +73,7 @@ for _table in ("measurement", "observation"):
         **_VALUE,
         "id": f"{_table}_id",
         "concept": f"{_table}_concept_id",
+        "source": f"{_table}_source_concept_id",
         "date": f"{_table}_date",
         "datetime": f"{_table}_datetime",
         "operator": "operator_concept_id",

@@ -75,6 +75,7 @@ class Settings:
     """Every number and list of the rules, with the shipped defaults."""
 
     as_of_date: date = date(2026, 1, 1)
+    concept_mapping: str = "follow"
     age_rule: str = "date"
     minimum_age: int = 18
     maximum_age: int = 99
@@ -266,6 +267,7 @@ def extract(cdm: Cdm, settings: Settings) -> Extraction:
 
     covariates: list[tuple[Any, ...]] = []
     quality: dict[tuple[str, str], int] = empty_quality()
+    quality |= mapped_records(cdm, settings, crohns)
     for person_id in scored:
         for found in patient_covariates(cdm, settings, persons[person_id], quality):
             covariates.append((person_id, *found))
@@ -292,6 +294,109 @@ def descendants(cdm: Cdm, concept_ids: Iterable[int]) -> set[int]:
     }
 
 
+MAPPINGS = ("Maps to", "Concept replaced by")
+
+
+def leads_to(cdm: Cdm, concept_id: int) -> set[int]:
+    """Every concept at the end of a chain of valid mappings from a concept, in circles too."""
+    found: set[int] = set()
+    waiting = [concept_id]
+    while waiting:
+        here = waiting.pop()
+        for link in cdm.get("concept_relationship", []):
+            target = link["concept_id_2"]
+            is_mapping = link["relationship_id"] in MAPPINGS and not link.get("invalid_reason")
+            if link["concept_id_1"] == here and is_mapping and target not in found:
+                found.add(target)
+                waiting.append(target)
+    return found
+
+
+def mapped_into(cdm: Cdm, members: set[int]) -> set[int]:
+    """The concepts, not standard or not valid, from which mappings lead to a member."""
+    in_force = {
+        row["concept_id"]
+        for row in cdm.get("concept", [])
+        if row.get("standard_concept") == "S" and not row.get("invalid_reason")
+    }
+    starts = {link["concept_id_1"] for link in cdm.get("concept_relationship", [])}
+    return {c for c in starts - members - in_force - {0} if leads_to(cdm, c) & members}
+
+
+def belonging(cdm: Cdm, table: str, members: set[int]) -> list[tuple[Row, bool]]:
+    """The records of a set, and whether each is one by a mapping or by its source concept."""
+    mapped = mapped_into(cdm, members)
+    word = table.partition("_")[0]
+    found = []
+    for row in cdm.get(table, []):
+        concept = row.get(f"{word}_concept_id")
+        if not concept:
+            if row.get(f"{word}_source_concept_id") in (members | mapped) - {0, None}:
+                found.append((row, True))
+        elif concept in members | mapped:
+            found.append((row, concept in mapped))
+    return found
+
+
+def counting(cdm: Cdm, settings: Settings, table: str, members: set[int]) -> list[Row]:
+    """The records of a set that the rules use: conditions and drugs by their source concept too."""
+    by_source = table in ("condition_occurrence", "drug_exposure")
+    word = table.partition("_")[0]
+    return [
+        row
+        for row, is_mapped in belonging(cdm, table, members)
+        if not is_mapped
+        or (settings.concept_mapping == "follow" and (by_source or row[f"{word}_concept_id"]))
+    ]
+
+
+def mapped_records(cdm: Cdm, settings: Settings, cohort: list[int]) -> dict[tuple[str, str], int]:
+    """Records and persons of each set by a mapping or source concept, whether they count or not.
+
+    Those of the cohort's persons; of the disease itself, which decides who is one, everybody's.
+    """
+    conditions = {
+        "crohns_disease": descendants(
+            cdm, (*settings.cohort_concept_ids, *settings.extra_cohort_concept_ids)
+        ),
+        "ulcerative_colitis": descendants(cdm, settings.ulcerative_colitis),
+        "cd_ileal_definite": {*settings.cd_ileal_definite},
+        "cd_ileal_probable": {*settings.cd_ileal_probable},
+        "cd_not_ileal_colon": {*settings.cd_not_ileal_colon},
+    }
+    steroids = settings.steroid_always_systemic + settings.steroid_by_form
+    drugs = {
+        "biologic_anti_tnf": settings.biologic_anti_tnf,
+        "immunomodulator": settings.immunomodulator,
+        "systemic_corticosteroid": steroids,
+        **{drug.replace(" ", "_"): ids for drug, _, ids in settings.line_drugs},
+    }
+    sets = {name: [("condition_occurrence", "start_", ids)] for name, ids in conditions.items()}
+    sets |= {
+        name: [("drug_exposure", "exposure_start_", descendants(cdm, ids))]
+        for name, ids in drugs.items()
+    }
+    for name in ("crp", "crp_moles", "bmi", "body_weight", "body_height"):
+        sets[name] = [("measurement", "", {*getattr(settings, name)})]
+    sets["crp_observation_table"] = [("observation", "", {*settings.crp_observation_table})]
+    if settings.cdai_concept_ids:
+        ids = {*settings.cdai_concept_ids}
+        sets["site_cdai"] = [("measurement", "", ids), ("observation", "", ids)]
+    counts = {}
+    for name, searched in sets.items():
+        found = [
+            row["person_id"]
+            for table, kind, members in searched
+            for row, is_mapped in belonging(cdm, table, members)
+            if is_mapped
+            and happened_by(row[f"{table.partition('_')[0]}_{kind}date"], settings.as_of_date)
+            and (name == "crohns_disease" or row["person_id"] in cohort)
+        ]
+        counts[name, "n_records_mapped"] = len(found)
+        counts[name, "n_persons_mapped"] = len({*found})
+    return counts
+
+
 def happened_by(day: date | None, last_day: date) -> bool:
     return day is not None and day <= last_day
 
@@ -302,12 +407,11 @@ def find_cohort(cdm: Cdm, settings: Settings) -> tuple[list[int], int]:
     colitis = descendants(cdm, settings.ulcerative_colitis)
     days: dict[int, set[date]] = {}
     with_colitis: set[int] = set()
-    for row in cdm.get("condition_occurrence", []):
-        if not happened_by(row["condition_start_date"], settings.as_of_date):
-            continue
-        if row["condition_concept_id"] in crohns:
+    for row in counting(cdm, settings, "condition_occurrence", crohns):
+        if happened_by(row["condition_start_date"], settings.as_of_date):
             days.setdefault(row["person_id"], set()).add(row["condition_start_date"])
-        if row["condition_concept_id"] in colitis:
+    for row in counting(cdm, settings, "condition_occurrence", colitis):
+        if happened_by(row["condition_start_date"], settings.as_of_date):
             with_colitis.add(row["person_id"])
     cohort = [p for p, found in days.items() if len(found) >= settings.minimum_distinct_days]
     n_also_colitis = sum(p in with_colitis for p in cohort)
@@ -451,10 +555,8 @@ def candidates(cdm: Cdm, settings: Settings, person: Row, quantity: str) -> list
     lookback = settings.lookback_days[quantity]
     readings = []
     for table in ("measurement", "observation"):
-        for row in cdm.get(table, []):
+        for row in counting(cdm, settings, table, {*concepts[table]}):
             if row["person_id"] != person["person_id"]:
-                continue
-            if row[f"{table}_concept_id"] not in concepts[table]:
                 continue
             day = row[f"{table}_date"]
             if not happened_by(day, settings.as_of_date):
@@ -504,9 +606,8 @@ def exposures(cdm: Cdm, settings: Settings, person_id: int, concepts: set[int]) 
     """The person's exposures to any of the concepts that started on or before the index date."""
     return [
         row
-        for row in cdm.get("drug_exposure", [])
+        for row in counting(cdm, settings, "drug_exposure", concepts)
         if row["person_id"] == person_id
-        and row["drug_concept_id"] in concepts
         and happened_by(row["drug_exposure_start_date"], settings.as_of_date)
     ]
 
@@ -554,14 +655,15 @@ def immunomodulators(cdm: Cdm, settings: Settings, person_id: int) -> list[Row]:
 
 
 def how_taken(cdm: Cdm, settings: Settings, row: Row) -> str:
-    """oral, injected, local or unclassified: from the dose forms, without one from the route."""
-    forms = {
-        link["concept_id_2"]
-        for link in cdm.get("concept_relationship", [])
-        if link["concept_id_1"] == row["drug_concept_id"]
-        and link["relationship_id"] == "RxNorm has dose form"
-        and not link.get("invalid_reason")
-    }
+    """oral, injected, local or unclassified: from the dose forms, without one from the route.
+
+    A mapped product without a dose form has those of the corticosteroids that it leads to.
+    """
+    product = row["drug_concept_id"] or row.get("drug_source_concept_id")
+    members = descendants(cdm, settings.steroid_always_systemic + settings.steroid_by_form)
+    forms = dose_forms(cdm, {product})
+    if not forms and product not in members:
+        forms = dose_forms(cdm, leads_to(cdm, product) & members)
     route = row.get("route_concept_id")
     ways = (
         ("oral", settings.dose_form_oral, settings.route_oral),
@@ -574,7 +676,19 @@ def how_taken(cdm: Cdm, settings: Settings, row: Row) -> str:
     if forms:
         return "unclassified"
     always_systemic = descendants(cdm, settings.steroid_always_systemic)
-    return "oral" if row["drug_concept_id"] in always_systemic else "unclassified"
+    if settings.concept_mapping == "follow":
+        always_systemic |= mapped_into(cdm, always_systemic)
+    return "oral" if product in always_systemic else "unclassified"
+
+
+def dose_forms(cdm: Cdm, products: set[int]) -> set[int]:
+    return {
+        link["concept_id_2"]
+        for link in cdm.get("concept_relationship", [])
+        if link["concept_id_1"] in products
+        and link["relationship_id"] == "RxNorm has dose form"
+        and not link.get("invalid_reason")
+    }
 
 
 def steroids(
@@ -603,9 +717,8 @@ def ileal(cdm: Cdm, settings: Settings, person_id: int) -> tuple[Any, ...]:
     for value, concepts in ((1.0, ileum), (0.0, settings.cd_not_ileal_colon)):
         rows = [
             row
-            for row in cdm.get("condition_occurrence", [])
+            for row in counting(cdm, settings, "condition_occurrence", {*concepts})
             if row["person_id"] == person_id
-            and row["condition_concept_id"] in concepts
             and happened_by(row["condition_start_date"], settings.as_of_date)
         ]
         if rows:

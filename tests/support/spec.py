@@ -72,7 +72,8 @@ class Cdm:
         concept, day = row[names["concept"]], row[names.get("date", names.get("start", ""))]
         value, unit = row.get("value_as_number"), row.get("unit_source_value")
         number = None if value is None else float(value)
-        evidence = (table, expected.id, int(concept or 0), date.fromisoformat(day or ""))
+        concept_id = None if concept is None else int(concept)
+        evidence = (table, expected.id, concept_id, date.fromisoformat(day or ""))
         return (round(float(expected.value), 9), expected.status, *evidence, number, unit)
 
 

@@ -6,6 +6,7 @@ single traits plain. The length is lists of traits.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -88,6 +89,12 @@ CONDITIONS = (
     *(ILEAL_CHILD_NOT_LISTED, 4212992, 37116446, COLITIS, COLITIS_CHILD, COMPLICATION),
     *(COMPLICATION_CHILD, PERIANAL, UNLINKED, 201826, 0, CROHNS_CHILD, 37172546, 46269876),
 )
+# Concepts without descendant links, from which mappings may lead anywhere.
+N_OLD = 10
+OLD_CONDITIONS = tuple(PRODUCT + 800 + number for number in range(N_OLD))
+OLD_DRUGS = tuple(PRODUCT + 820 + number for number in range(N_OLD))
+OLD_MEASURED = tuple(PRODUCT + 840 + number for number in range(4))
+OLD = (*OLD_CONDITIONS, *OLD_DRUGS, *OLD_MEASURED)
 CONDITION_LINKS = (
     *((CROHNS, CROHNS), (CROHNS, CROHNS_CHILD), (CROHNS, 195585), (CROHNS, 4244235)),
     *((CROHNS, 195575), (CROHNS, 194684), (CROHNS, 4177488), (CROHNS, 4239382)),
@@ -126,6 +133,7 @@ STEROID_PARENTS = (
     *((1507705,), (939259, 1115572), (920458,), (920458, 1550557), (1518254, 1551099), ()),
 )
 N_PRODUCTS = 8
+MARKS = ((None, "D"), (None, None), ("S", None), (None, "U"), ("S", "D"), ("C", None), ("", ""), ())
 ORAL, INJECTABLE, ENEMA, INHALER, EYE_DROPS, UNKNOWN_FORM = (
     *(19082573, 46234469, 19082627, 19127579, 19129634),
     19_999_999,
@@ -283,12 +291,29 @@ def mostly(plain: int, options: tuple[Any, ...], trait: int) -> Any:
     return pick(options[:plain] if trait < 200 else options, trait)
 
 
+def concepts_of(
+    concept: int, old: tuple[int, ...], traits: tuple[int, int]
+) -> tuple[int | None, int | None]:
+    """Concept and source concept of a record: a quarter have an old one, or only a source one."""
+    kind, choice = traits[0] % 16, traits[1]
+    source = pick((*old, concept, 0, None, *old), choice)
+    if kind in (3, 4):
+        return pick(old, choice), None
+    if kind in (5, 6):
+        return pick((0, None), choice // 16), source
+    return concept, source if kind == 7 else None
+
+
 def add_condition(builder: Builder, person_id: int, event: bytes, birth: Row) -> None:
     day = builder.day(event[2])
+    concept, source = pick(CONDITIONS, event[1]), None
+    if len(event) > 5:
+        concept, source = concepts_of(concept, OLD_CONDITIONS, (event[5], event[6]))
     builder.add(
         "condition_occurrence",
         person_id=person_id,
-        condition_concept_id=pick(CONDITIONS, event[1]),
+        condition_concept_id=concept,
+        condition_source_concept_id=source,
         condition_start_date=day,
         condition_start_datetime=builder.moment(day, event[3]),
         condition_end_date=pick((None, day), event[4]),
@@ -309,11 +334,13 @@ def add_measurement(builder: Builder, person_id: int, event: bytes, birth: Row) 
     value = pick(VALUES[quantity], event[5])
     if event[5] < 160:
         value = pick(PLAUSIBLE[quantity], event[5]) / factor
+    concept, source = concepts_of(concept, OLD_MEASURED, (event[10] // 3, event[6]))
     in_observation = event[8] % 4 == 3 or (concept in (37398482, 37398420) and event[8] < 200)
     table = "observation" if in_observation else "measurement"
     columns: Row = {
         "person_id": person_id,
         f"{table}_concept_id": concept,
+        f"{table}_source_concept_id": source,
         f"{table}_date": day,
         f"{table}_datetime": builder.moment(day, event[3]),
         f"{table}_type_concept_id": 32817,
@@ -365,6 +392,7 @@ def add_drug(builder: Builder, person_id: int, event: bytes, birth: Row) -> None
         # Around the day from which the audits follow a biologic, or the edge of a window.
         edge = settings.since if concept in BIOLOGICS else builder.ago(edges[event[6] % 2])
         start = builder.last = edge + timedelta(days=pick(NEXT_TO, event[10]))
+    concept, source = concepts_of(concept, OLD_DRUGS, (event[6] // 2, event[9]))
     ends: tuple[date | None, ...] = (start, None)
     supply = pick(SUPPLIES, event[4])
     if start is not None:
@@ -381,6 +409,7 @@ def add_drug(builder: Builder, person_id: int, event: bytes, birth: Row) -> None
         "drug_exposure",
         person_id=person_id,
         drug_concept_id=concept,
+        drug_source_concept_id=source,
         drug_exposure_start_date=start,
         drug_exposure_start_datetime=builder.moment(start, event[9]),
         drug_exposure_end_date=pick(ends, event[3]),
@@ -460,7 +489,32 @@ def add_person(builder: Builder, number: int, traits: bytes, events: list[bytes]
         before, builder.same_day = record, False
 
 
-def add_vocabulary(builder: Builder, missing: set[int], products: list[bytes]) -> None:
+def mappings(old: list[bytes]) -> Iterator[tuple[int, int, str, str | None]]:
+    """Up to two relations of each old concept: to members, to others, to itself, in circles."""
+    relations = (*("Maps to", "Concept replaced by") * 3, "Mapped from", "RxNorm has dose form")
+    for number, (concept, traits) in enumerate(zip(OLD, old, strict=True)):
+        is_condition, is_drug = concept in OLD_CONDITIONS, concept in OLD_DRUGS
+        members: tuple[int, ...] = (3020460, 3038553, 46234770, SITE_CDAI, 37398482, 3025315)
+        if is_condition:
+            members = (*CONDITIONS[:12], COLITIS, COMPLICATION)
+        elif is_drug:
+            members = (*(PRODUCT + n for n in range(N_PRODUCTS)), *ALWAYS_SYSTEMIC, *SIX, TWO_DRUGS)
+            members += (*BY_FORM, *IMMUNOMODULATORS, SIMPLE_PRODUCT[937368])
+        for trait, relation in ((traits[0], traits[1]), (traits[2], traits[1] // 8)):
+            near = (OLD[number - 1], OLD[(number + 1) % len(OLD)], concept, UNLINKED, 0)
+            target = pick(members, trait) if trait < 160 else pick(near, trait)
+            if trait < 232:
+                yield (
+                    concept,
+                    target,
+                    pick(relations, relation),
+                    pick((None, None, "", "D", None), traits[3] // 8),
+                )
+
+
+def add_vocabulary(
+    builder: Builder, missing: set[int], products: list[bytes], old: list[bytes]
+) -> None:
     """Ancestors with gaps, dose forms, and a concept row for every id in use."""
     cdm = builder.cdm
     links = [
@@ -478,6 +532,9 @@ def add_vocabulary(builder: Builder, missing: set[int], products: list[bytes]) -
         if product[3] % 16 == 1:
             # Related to a form, but not as its dose form.
             forms.append((concept_id, ORAL, "Mapped from", None))
+    forms += mappings(old)
+    # How the vocabulary marks an old concept: standard or not, valid or not, or not known to it.
+    marks = {c: pick(MARKS, traits[3]) for c, traits in zip(OLD, old, strict=True)}
     cdm["concept_ancestor"] = [
         {
             "ancestor_concept_id": ancestor,
@@ -502,7 +559,7 @@ def add_vocabulary(builder: Builder, missing: set[int], products: list[bytes]) -
     used |= {concept_id for form in forms for concept_id in form[:2]}
     for table in ("condition_occurrence", "drug_exposure", "measurement", "observation"):
         column = f"{table.partition('_')[0]}_concept_id"
-        used |= {row[column] for row in cdm[table]}
+        used |= {row[column] for row in cdm[table] if row[column] is not None}
     cdm["concept"] = [
         {
             "concept_id": concept_id,
@@ -510,13 +567,14 @@ def add_vocabulary(builder: Builder, missing: set[int], products: list[bytes]) -
             "domain_id": "Metadata",
             "vocabulary_id": "None",
             "concept_class_id": "Undefined",
-            "standard_concept": "S",
+            "standard_concept": mark[0],
             "concept_code": str(concept_id),
             "valid_start_date": date(1970, 1, 1),
             "valid_end_date": date(2099, 12, 31),
-            "invalid_reason": None,
+            "invalid_reason": mark[1],
         }
         for concept_id in sorted(used)
+        if (mark := marks.get(concept_id, ("S", None)))
     ]
 
 
@@ -532,7 +590,7 @@ EVENTS = st.one_of(
 )
 PERSON = st.tuples(st.binary(min_size=10, max_size=10), EVENTS)
 N_LINKS = len(CONDITION_LINKS) + len(DRUG_LINKS)
-N_VOCABULARY_TRAITS = 1 + 4 * N_PRODUCTS + N_LINKS
+N_VOCABULARY_TRAITS = 1 + 4 * N_PRODUCTS + 4 * len(OLD) + N_LINKS
 VOCABULARY = st.binary(min_size=N_VOCABULARY_TRAITS, max_size=N_VOCABULARY_TRAITS)
 
 
@@ -548,6 +606,7 @@ def persons(max_persons: int) -> st.SearchStrategy[list[tuple[bytes, list[bytes]
 def settings_of_runs(draw: st.DrawFn) -> Settings:
     """As-of dates (leap days too), cohort, the site's CDAI, and what the audits count from when."""
     options: tuple[tuple[Any, ...], ...] = (
+        ("follow", "follow", "follow", "exact"),
         ("date", "date", "year"),
         (1, 1, 1, 2),
         ((), (SITE_CDAI,), (SITE_CDAI,), (SITE_CDAI, SITE_CDAI + 1)),
@@ -563,11 +622,12 @@ def settings_of_runs(draw: st.DrawFn) -> Settings:
     for values in options:
         trait, place = divmod(trait, len(values))
         picked.append(values[place])
-    age_rule, minimum_distinct_days, cdai, extra, as_of_date, since, age_at, continuing = picked
+    mapping, age_rule, days, cdai, extra, as_of_date, since, age_at, continuing = picked
     return Settings(
         as_of_date=as_of_date,
+        concept_mapping=mapping,
         age_rule=age_rule,
-        minimum_distinct_days=minimum_distinct_days,
+        minimum_distinct_days=days,
         cdai_concept_ids=cdai,
         extra_cohort_concept_ids=extra,
         since=date(2016, 1, 1) if since is None else as_of_date - timedelta(days=since),
@@ -588,8 +648,11 @@ def tiny_cdms(draw: st.DrawFn, settings: Settings, max_persons: int = 40) -> Cdm
     for number, (person, events) in enumerate(draw(persons(max_persons))):
         add_person(builder, number, person, events)
     products = [traits[start : start + 4] for start in range(1, 1 + 4 * N_PRODUCTS, 4)]
-    missing = {number for number, trait in enumerate(traits[1 + 4 * N_PRODUCTS :]) if trait >= 216}
-    add_vocabulary(builder, missing, products)
+    first = 1 + 4 * N_PRODUCTS
+    last = first + 4 * len(OLD)
+    old = [traits[start : start + 4] for start in range(first, last, 4)]
+    missing = {number for number, trait in enumerate(traits[last:]) if trait >= 216}
+    add_vocabulary(builder, missing, products, old)
     return builder.cdm
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import duckdb
 
-from omop_scorer.cdm.tables import SiteTable, Table
+from omop_scorer.cdm.tables import CONCEPT_COLUMNS, SiteTable, Table
 from omop_scorer.connections.duckdb import errors_as, registered
 from omop_scorer.errors import CdmError, SqlError
 from omop_scorer.sources.base import PulledSource
-from omop_scorer.sources.statement import Ids, fitted
+from omop_scorer.sources.statement import Ids, Statement, fitted
 
 _SCHEMA = "memory.site"
 
@@ -40,6 +40,8 @@ class PulledTables:
         self._site: dict[str, SiteTable] = {}
         self._raw: dict[str, str] = {}
         """Qualified name of the raw table, by CDM table."""
+        self._wide: set[tuple[str, str]] = set()
+        """Tables, and what was asked of them, of statements that returned more than that."""
         self._n_rows = 0
         connection.execute(f"CREATE SCHEMA {_SCHEMA}")
 
@@ -91,6 +93,8 @@ class PulledTables:
         if table not in self._site:
             return 0
         statement = fitted(name, self._site)
+        if not self._is_needed(statement, table, ids):
+            return 0
         insert = f"INSERT INTO {self._raw[table]} BY NAME SELECT * FROM pulled_rows"  # noqa: S608
         n_rows = 0
         # A statement that is not read to its end is stopped here, not when memory is cleared.
@@ -104,6 +108,23 @@ class PulledTables:
                 ):
                     self._connection.execute(insert)
         return n_rows
+
+    def _is_needed(self, statement: Statement, table: str, ids: Ids) -> bool:
+        """Return False if another statement returned these rows, or if none of them can count.
+
+        Where a database cannot compare the ids of a list, a statement returns every row for the
+        rest of its conditions.
+        """
+        _, source = CONCEPT_COLUMNS.get(table, ("", ""))
+        if statement.name.endswith("_unmapped") and source not in self._site[table].columns:
+            return False
+        if not statement.is_wide:
+            return True
+        kept = {name: ids[name] for name in statement.parameters}
+        asked = (table, str(sorted(kept.items())))
+        is_new = asked not in self._wide
+        self._wide.add(asked)
+        return is_new
 
     def shown(self, name: str, ids: Ids) -> str:
         """Return a statement in the SQL of the source."""

@@ -16,6 +16,7 @@ from omop_scorer.report.words import (
     ASSUMPTIONS,
     COHORT_MEASURES,
     HIDDEN,
+    MAPPED_RECORDS,
     RECORD_MEASURES,
     STATES,
     count,
@@ -215,7 +216,7 @@ def _records(context: Context) -> list[Block]:
                 "note",
             )
         )
-    items = [*_on_steroids(context), *_on_cohort(context)]
+    items = [*_on_steroids(context), *_on_cohort(context), *_on_mappings(context)]
     return [*blocks, Listing(items)] if items else blocks
 
 
@@ -253,6 +254,24 @@ def _on_cohort(context: Context) -> list[str]:
     if unread:
         items.append(f"Values that could not be read and count as missing: {', '.join(unread)}.")
     return items
+
+
+def _on_mappings(context: Context) -> list[str]:
+    quality = context.data.table("covariate_quality")
+    persons = {
+        row["covariate"]: count(row["n"])
+        for row in rows_of(pick(quality, measure=coded.N_PERSONS_MAPPED))
+    }
+    found = [
+        f"{row['covariate']} {count(row['n'])} (persons: {persons.get(row['covariate'], '')})"
+        for row in rows_of(pick(quality, measure=coded.N_RECORDS_MAPPED))
+        if whole(row["n"]) != 0
+    ]
+    if not found:
+        return []
+    mapping = (context.data.run.get("config") or {}).get("concept_mapping")
+    title = MAPPED_RECORDS.get(str(mapping), MAPPED_RECORDS["follow"])
+    return [f"{title}: {', '.join(found)}."]
 
 
 def _sensitivity(context: Context) -> list[Block]:

@@ -28,6 +28,7 @@ NAMED = (
     *terms.STATUS_MEASURES,
     *terms.STEROID_MEASURES,
     *terms.COHORT_MEASURES,
+    *terms.MAPPING_MEASURES,
     *terms.LABEL_CHECKS,
 )
 

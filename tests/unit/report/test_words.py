@@ -22,6 +22,7 @@ DOMAINS = {
     "ASSUMPTIONS": terms.ASSUMPTIONS,
     "RECORD_MEASURES": terms.MEASUREMENT_MEASURES,
     "COHORT_MEASURES": terms.COHORT_MEASURES,
+    "MAPPED_RECORDS": get_args(RunConfig.model_fields["concept_mapping"].annotation),
     "LABEL_CHECKS": terms.LABEL_CHECKS,
     "UNCERTAINTIES": terms.UNCERTAINTIES,
     "EFFECTS": (terms.EFFECT, terms.RESPONSE),

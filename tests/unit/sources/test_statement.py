@@ -7,12 +7,13 @@ from sqlglot import exp
 
 from omop_scorer import sql
 from omop_scorer.cdm.tables import COUNT_TABLES, TABLES, SiteTable
-from omop_scorer.sources.statement import LONGEST_LIST, bound, fitted
+from omop_scorer.sources.statement import LONGEST_LIST, Ids, Statement, bound, fitted
 
 #: What a statement may consist of; the same words in every database.
 ALLOWED = {
     *("Select", "Column", "Identifier", "From", "Table", "Where", "And", "In", "Placeholder"),
     *("Subquery", "Alias", "Group", "Count", "Star", "Min", "LTE", "Literal"),
+    *("Or", "Paren", "Is", "Null"),
 }
 NAMES = [name for name in sql.names() if name.startswith("source/")]
 
@@ -61,7 +62,9 @@ def test_names_are_quoted_and_missing_columns_left_out() -> None:
         "condition_occurrence": site("condition_occurrence"),
     }
     statement = fitted("person", tables)
-    ((tree, values),) = bound(statement, {"cohort_concept_ids": [201606, 7]})
+    ((tree, values),) = bound(
+        statement, {"cohort_concept_ids": [201606, 7], "cohort_source_ids": []}
+    )
     assert tree.sql("postgres", comments=False) == (
         'SELECT "PERSON_ID", "GENDER_CONCEPT_ID", "YEAR_OF_BIRTH", "MONTH_OF_BIRTH", '
         '"DAY_OF_BIRTH" FROM "Site"."PERSON" WHERE "PERSON_ID" IN (SELECT "PERSON_ID" FROM '
@@ -86,7 +89,9 @@ def test_persons_of_two_types_are_not_compared() -> None:
         "person": site("person", numeric=frozenset()),
         "condition_occurrence": site("condition_occurrence"),
     }
-    ((tree, _),) = bound(fitted("person", tables), {"cohort_concept_ids": [1]})
+    ((tree, _),) = bound(
+        fitted("person", tables), {"cohort_concept_ids": [1], "cohort_source_ids": []}
+    )
     assert tree.args.get("where") is None
 
 
@@ -131,7 +136,7 @@ def test_two_long_lists_are_divided_into_every_pair_of_parts() -> None:
 
 def test_a_long_list_of_a_subquery_becomes_literals_of_one_statement() -> None:
     tables = {"death": site("death"), "condition_occurrence": site("condition_occurrence")}
-    ids = {"cohort_concept_ids": list(range(LONGEST_LIST + 1))}
+    ids = {"cohort_concept_ids": list(range(LONGEST_LIST + 1)), "cohort_source_ids": []}
     ((tree, values),) = bound(fitted("death", tables), ids)
     assert values == {}
     lists = [each for each in tree.find_all(exp.In) if each.expressions]
@@ -149,3 +154,66 @@ def test_no_statement_binds_more_values_than_sql_server_takes(name: str) -> None
     ) | {"as_of_date": date(2024, 3, 1)}
     parts = list(bound(statement, ids))
     assert max(len(values) for _, values in parts) <= 2098
+
+
+def disease(**changes: object) -> dict[str, SiteTable]:
+    return {"death": site("death"), "condition_occurrence": site("condition_occurrence", **changes)}
+
+
+def where(statement: Statement, ids: Ids) -> str:
+    ((tree, _),) = bound(statement, ids)
+    return tree.sql("sqlite", comments=False).partition(" WHERE ")[2]
+
+
+COHORT = {"cohort_concept_ids": [7], "cohort_source_ids": [8]}
+ONLY = '"PERSON_ID" IN (SELECT "PERSON_ID" FROM "Site"."CONDITION_OCCURRENCE"{})'
+STANDARD = ' WHERE "CONDITION_CONCEPT_ID" IN (:cohort_concept_ids_0)'
+SOURCE = '"CONDITION_SOURCE_CONCEPT_ID" IN (:cohort_source_ids_0)'
+WITHOUT_SOURCE = {c.name: "BIGINT" for t in TABLES for c in t.columns if "source" not in c.name}
+
+
+@pytest.mark.parametrize(
+    ("changes", "ids", "expected"),
+    [
+        ({}, COHORT, f"{STANDARD} OR {SOURCE}"),
+        ({}, COHORT | {"cohort_source_ids": []}, STANDARD),
+        ({}, COHORT | {"cohort_concept_ids": []}, f" WHERE {SOURCE}"),
+        ({"columns": WITHOUT_SOURCE}, COHORT, STANDARD),
+        # Source concepts as text: more persons are read, but only if any counts by one.
+        ({"numeric": {"person_id", "condition_concept_id"}}, COHORT, ""),
+        (
+            {"numeric": {"person_id", "condition_concept_id"}},
+            COHORT | {"cohort_source_ids": []},
+            STANDARD,
+        ),
+        ({"numeric": {"person_id"}}, COHORT, ""),
+    ],
+)
+def test_persons_are_found_by_standard_or_by_source_concept(
+    changes: dict[str, object], ids: Ids, expected: str
+) -> None:
+    assert where(fitted("death", disease(**changes)), ids) == ONLY.format(expected)
+
+
+def test_records_without_a_standard_concept_have_concept_0_or_none() -> None:
+    statement = fitted("condition_occurrence_unmapped", disease())
+    assert where(statement, {"concept_ids": [7], "no_concept_ids": [0]}) == (
+        '"CONDITION_SOURCE_CONCEPT_ID" IN (:concept_ids_0) AND '
+        '("CONDITION_CONCEPT_ID" IN (:no_concept_ids_0) OR "CONDITION_CONCEPT_ID" IS NULL)'
+    )
+
+
+def test_records_are_counted_for_all_concepts_where_the_list_is_long() -> None:
+    tables = {"measurement": site("measurement")}
+    counting = fitted("measurement_count", tables)
+    asked = (
+        '("MEASUREMENT_CONCEPT_ID" IN (:concept_ids_0) OR "MEASUREMENT_CONCEPT_ID" IS NULL) AND '
+    )
+    by_day = '"MEASUREMENT_DATE" <= :as_of_date GROUP BY "MEASUREMENT_CONCEPT_ID"'
+    ids = {"concept_ids": [1], "as_of_date": date(2024, 3, 1)}
+    assert where(counting, ids) == asked + by_day
+    assert where(counting, ids | {"concept_ids": list(range(LONGEST_LIST + 1))}) == by_day
+    # By date there would be many rows of every concept.
+    text = fitted("measurement_count", {"measurement": site("measurement", dated=frozenset())})
+    parts = list(bound(text, ids | {"concept_ids": list(range(LONGEST_LIST + 1))}))
+    assert len(parts) == 2

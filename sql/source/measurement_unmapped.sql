@@ -1,0 +1,18 @@
+-- Title: Measurements of persons with the disease that have no standard concept, by their source concept
+-- Returns: one row per measurement
+-- Tables: cdm.measurement, cdm.condition_occurrence
+-- Window: none; the rules apply theirs in the run
+-- Missing: a person without such a record gives no row
+-- Parameters: concept_ids, no_concept_ids, cohort_concept_ids, cohort_source_ids
+SELECT
+  measurement_id, person_id, measurement_concept_id, measurement_date, measurement_datetime,
+  operator_concept_id, value_as_number, unit_concept_id, unit_source_value,
+  measurement_source_concept_id
+FROM cdm.measurement
+WHERE
+  measurement_source_concept_id IN (:concept_ids)
+  AND (measurement_concept_id IN (:no_concept_ids) OR measurement_concept_id IS NULL)
+  AND person_id IN (
+    SELECT person_id FROM cdm.condition_occurrence
+    WHERE condition_concept_id IN (:cohort_concept_ids) OR condition_source_concept_id IN (:cohort_source_ids)
+  )

@@ -17,8 +17,9 @@ from omop_scorer.staging.cdm_views import count_unreadable, inspect_tables, map_
 from omop_scorer.staging.cohort import stage_cohort
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
+from omop_scorer.staging.doubts import doubts, without_number
 from omop_scorer.staging.night import Night
-from omop_scorer.staging.quality import fetch_quality
+from omop_scorer.staging.quality import Quality, cohort_warnings, fetch_quality
 from omop_scorer.stores import try_store
 
 Severity = Literal["error", "warning", "note"]
@@ -202,24 +203,21 @@ def _patients(night: Night, findings: Findings) -> None:
     findings.add(
         "note", f"cohort: {n_cohort:,} persons as of {night.as_of}, {n_scored:,} can be scored"
     )
-    if n_scored == 0:
-        return
     before = len(night.journal.warnings)
     stage_covariates(night)
     findings.add("warning", *night.journal.warnings[before:])
     _pulled_values(night, findings)
     counts = fetch_quality(night)
+    found = doubts(night, counts, n_cohort, n_scored)
+    lacking = [f"{name}: {records}" for name, records in without_number(night, counts).items()]
+    findings.add("warning", *cohort_warnings(counts), *found)
+    findings.add(
+        "warning", *(each for each in lacking if not any(said.startswith(each) for said in found))
+    )
+    if n_scored == 0:
+        return
     for quantity in _UNIT_QUANTITIES:
-        n = counts[quantity, "n_records"]
-        if not n:
-            findings.add("warning", f"{quantity}: no patient has a record in its window")
-            continue
-        n_rejected = counts[quantity, "n_rejected_unit"]
-        findings.add(
-            "warning" if n_rejected else "note",
-            f"{quantity}: {1 - n_rejected / n:.1%} of {n:,} records have an accepted unit"
-            + (f"; {n_rejected:,} are rejected for their unit" if n_rejected else ""),
-        )
+        _units(quantity, counts, findings)
     for covariate in night.model.card.covariates:
         n_imputed = counts[covariate.name, "n_imputed"]
         share = n_imputed / n_scored
@@ -228,6 +226,25 @@ def _patients(night: Night, findings: Findings) -> None:
                 "warning" if share >= 0.5 else "note",
                 f"{covariate.name}: would be imputed for {share:.1%} of patients",
             )
+
+
+def _units(quantity: str, counts: Quality, findings: Findings) -> None:
+    """Report how many of the records with a number have a unit that is accepted."""
+    n_records = counts[quantity, "n_records"]
+    if not n_records:
+        findings.add("warning", f"{quantity}: no patient has a record in its window")
+        return
+    n_without = counts[quantity, "n_rejected_value"]
+    n = n_records - n_without
+    if not n:
+        return
+    with_number = " with a number" if n_without else ""
+    n_rejected = counts[quantity, "n_rejected_unit"]
+    findings.add(
+        "warning" if n_rejected else "note",
+        f"{quantity}: {1 - n_rejected / n:.1%} of {n:,} records{with_number} have an accepted unit"
+        + (f"; {n_rejected:,} are rejected for their unit" if n_rejected else ""),
+    )
 
 
 def _pulled_values(night: Night, findings: Findings) -> None:

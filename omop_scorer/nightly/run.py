@@ -27,6 +27,7 @@ from omop_scorer.staging.cohort import AttritionStep, stage_cohort
 from omop_scorer.staging.cohort_definitions import cohort_definitions
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
+from omop_scorer.staging.doubts import doubts
 from omop_scorer.staging.matrix import matrix_query
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.quality import Quality, cohort_warnings, fetch_quality
@@ -73,7 +74,7 @@ class RunSummary:
 def n_steps(definitions: Definitions) -> int:
     """Return the number of steps of a run, for a progress bar."""
     is_limited = definitions.config.keep_person_level_runs is not None
-    return 28 + is_limited + 2 * len(definitions.model.card.covariates)
+    return 30 + is_limited + 2 * len(definitions.model.card.covariates)
 
 
 def run_night(definitions: Definitions, journal: Journal) -> RunSummary:
@@ -215,7 +216,9 @@ def _stage(night: Night, cdm: MappedCdm) -> _Staged:
     values = cdm.unreadable or _pulled_values(night)
     with night.step("quality"):
         quality = fetch_quality(night)
-    for warning in cohort_warnings(quality):
+    n_cohort, n_scored = attrition[0].n_persons, attrition[-1].n_persons
+    found = doubts(night, quality, n_cohort, n_scored)
+    for warning in (*cohort_warnings(quality), *found):
         night.journal.warn(warning)
     unreadable = {
         (INPUT, f"{UNCASTABLE_PREFIX}{name}"): n for name, n in values.counts.items() if n

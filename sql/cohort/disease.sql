@@ -18,7 +18,13 @@ disease AS (
   INNER JOIN work.concept_set AS s ON s.concept_id = c.condition_concept_id AND s.concept_set = 'crohns_disease'
   WHERE c.condition_start_date <= :as_of_date AND c.person_id IS NOT NULL
   GROUP BY c.person_id
-  HAVING COUNT(DISTINCT c.condition_start_date) >= :minimum_distinct_days
+  HAVING
+    COUNT(
+      DISTINCT CASE
+        WHEN c.condition_start_date < CAST('0001-01-01' AS DATE) THEN CAST('0001-01-01' AS DATE)
+        ELSE c.condition_start_date
+      END
+    ) >= :minimum_distinct_days
 )
 
 SELECT

@@ -1,12 +1,16 @@
 -- Title: Ileal involvement: 1 if an ileal location was ever recorded, else 0 if a colonic location was
 -- Returns: at most one row per person: covariate_value (1, 0) and the latest record that supports it
 -- Tables: cdm.condition_occurrence, work.patient, work.concept_set
--- Window: any record up to the index date; exact concepts, no descendants
+-- Window: any record up to the index date, or of the lookback_days days before it; exact concepts, no descendants
 -- Missing: no row if neither location was recorded; patient_covariate imputes and says so
--- Parameters: as_of_date
+-- Parameters: as_of_date, lookback_days
 WITH location AS (
   SELECT
-    c.person_id, c.condition_occurrence_id, c.condition_concept_id, c.condition_start_date,
+    c.person_id, c.condition_occurrence_id, c.condition_concept_id, p.index_date,
+    CASE
+      WHEN c.condition_start_date < CAST('0001-01-01' AS DATE) THEN CAST('0001-01-01' AS DATE)
+      ELSE c.condition_start_date
+    END AS condition_start_date,
     CASE WHEN s.concept_set = 'cd_not_ileal_colon' THEN 0 ELSE 1 END AS is_ileal
   FROM cdm.condition_occurrence AS c
   INNER JOIN work.concept_set AS s
@@ -27,6 +31,7 @@ ranked AS (
         condition_occurrence_id DESC NULLS LAST, condition_concept_id DESC NULLS LAST
     ) AS precedence
   FROM location
+  WHERE DATE_DIFF('day', condition_start_date, index_date) <= :lookback_days
 )
 
 SELECT

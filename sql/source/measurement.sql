@@ -6,7 +6,7 @@
 -- Parameters: concept_ids, cohort_concept_ids
 SELECT
   measurement_id, person_id, measurement_concept_id, measurement_date, measurement_datetime,
-  operator_concept_id, value_as_number, unit_concept_id, unit_source_value
+  operator_concept_id, value_as_number, unit_concept_id, unit_source_value, value_source_value
 FROM cdm.measurement
 WHERE
   measurement_concept_id IN (:concept_ids)

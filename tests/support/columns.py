@@ -63,7 +63,11 @@ SHORT: dict[str, dict[str, str]] = {
         "standard": "standard_concept",
         "code": "concept_code",
     },
-    "cdm_source": {"name": "cdm_source_name", "version": "cdm_version"},
+    "cdm_source": {
+        "name": "cdm_source_name",
+        "version": "cdm_version",
+        "released": "cdm_release_date",
+    },
 }
 for _table in ("measurement", "observation"):
     SHORT[_table] = {
@@ -73,4 +77,5 @@ for _table in ("measurement", "observation"):
         "date": f"{_table}_date",
         "datetime": f"{_table}_datetime",
         "operator": "operator_concept_id",
+        "source": "value_source_value",
     }

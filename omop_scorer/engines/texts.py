@@ -41,8 +41,6 @@ BEFORE_CALENDAR = (
 )
 
 #: Days after year 9999; they mean never.
-AFTER_CALENDAR = (
-    f"[+]?[iI][nN][fF][iI][nN][iI][tT][yY]|[+]?[0-9]{{5,7}}{_MONTH_AND_DAY}{_TIME}"
-)
+AFTER_CALENDAR = f"[+]?[iI][nN][fF][iI][nN][iI][tT][yY]|[+]?[0-9]{{5,7}}{_MONTH_AND_DAY}{_TIME}"
 
 FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"

@@ -72,9 +72,7 @@ def test_days_outside_the_calendar(tmp_path, layout):
     drugs = DRUGS
     if source == "duckdb" and layout != "texts":
         drugs = drugs.replace("0044-03-15 BC", "0044-03-15 (BC)")
-    cdm = read_cdm(
-        drug_exposure=drugs, condition_occurrence=ILEUM, death=DEATH, cdm_source=RELEASE
-    )
+    cdm = read_cdm(drug_exposure=drugs, condition_occurrence=ILEUM, death=DEATH, cdm_source=RELEASE)
     done = run_from(source, tmp_path, cdm, **kept)
     lines = done.by_case("SELECT person_id, start_date FROM treatment_line")
     assert {case: start for case, found in lines.items() for (start,) in found} == {
@@ -93,7 +91,9 @@ def test_days_outside_the_calendar(tmp_path, layout):
         "long ago": date(1, 1, 1),
         "year 12345": date(2020, 1, 1),
     }
-    counted = done.rows("SELECT measure, n FROM covariate_quality WHERE covariate = 'crohns_disease'")
+    counted = done.rows(
+        "SELECT measure, n FROM covariate_quality WHERE covariate = 'crohns_disease'"
+    )
     assert {measure: n for measure, n in counted if n} == COUNTED
     assert done.rows("SELECT cdm_release_date FROM scoring_run") == [(None,)]
     assert done.uncastable() == {}

@@ -26,7 +26,7 @@ TRAINING_MEAN = {"cdai": 306.2, "bmi": 24.07, "crp": 19.41, "ileal": 0.7414}
 
 FOOT = 30.48
 # Signs of feet and of inches, as the one that stands for them.
-FEET, INCHES = "'\u2019\u2032\u2018`\u00b4", "\"\u201d\u2033\u201c"
+FEET, INCHES = "'\u2019\u2032\u2018`\u00b4", '"\u201d\u2033\u201c'
 CRP_PER_MOLE = 104.99790004199916
 UNIT_CONCEPTS: dict[str, dict[int, float]] = {
     "crp": {

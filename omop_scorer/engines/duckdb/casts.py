@@ -46,11 +46,11 @@ def _moment(native: str, kept: str) -> str:
     )
 
 
-_FINITE = "CASE WHEN ABS(TRY_CAST(x AS DOUBLE)) < CAST('inf' AS DOUBLE) THEN TRY_CAST(x AS DOUBLE) END"
-
-_INTEGER = (
-    f"CASE WHEN {_is(texts.WHOLE_NUMBER)} THEN TRY_CAST(SPLIT_PART(x, '.', 1) AS BIGINT) END"
+_FINITE = (
+    "CASE WHEN ABS(TRY_CAST(x AS DOUBLE)) < CAST('inf' AS DOUBLE) THEN TRY_CAST(x AS DOUBLE) END"
 )
+
+_INTEGER = f"CASE WHEN {_is(texts.WHOLE_NUMBER)} THEN TRY_CAST(SPLIT_PART(x, '.', 1) AS BIGINT) END"
 
 #: Casts by declared kind and by family of the site's type; `x` is the column.
 _LOSSLESS: Mapping[tuple[str, str], str] = {
@@ -76,9 +76,7 @@ _LOSSY: Mapping[tuple[str, str], str] = {
     f"WHEN {_is(texts.NOT_A_NUMBER)} THEN CAST('nan' AS DOUBLE) "
     f"WHEN {_is(texts.ENDLESS)} THEN TRY_CAST(x AS DOUBLE) END",
     ("date", "text"): _moment("DATE", "LEFT(x, 10)"),
-    ("timestamp", "text"): _moment(
-        "TIMESTAMP", f"REGEXP_EXTRACT(x, '{texts.KEPT_OF_MOMENT}', 0)"
-    ),
+    ("timestamp", "text"): _moment("TIMESTAMP", f"REGEXP_EXTRACT(x, '{texts.KEPT_OF_MOMENT}', 0)"),
     # A day beyond the moments that DuckDB knows is none.
     ("timestamp", "date"): "TRY_CAST(x AS TIMESTAMP)",
 }

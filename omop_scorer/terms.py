@@ -117,7 +117,7 @@ COHORT_MEASURES = (
 )
 #: Counts of the cohort's records without a date, one measure per table with such records.
 UNDATED_PREFIX = "n_records_without_date:"
-#: Heights in feet that may be in feet and inches; they are among the records rejected for their unit.
+#: Heights in feet that may be in feet and inches, of the records rejected for their unit.
 AMBIGUOUS_FEET = "n_rejected_unit:feet_and_inches"
 #: Value of `covariate` for counts of values that cannot be cast, with one measure per column.
 INPUT = "input"

@@ -34,11 +34,10 @@ def stage_covariates(night: Night) -> None:
 
 def stage_values(night: Night) -> None:
     """Stage `patient_covariate` from records up to each person's index date."""
+    days = windows(night.config.covariates.steroid)
     for name in _RECORDS:
         with night.step(name) as step:
-            step.rows = night.stage(
-                f"covariates/{name}", **windows(night.config.covariates.steroid)
-            )
+            step.rows = night.stage(f"covariates/{name}", None, **days)
     n_before = 0
     for covariate in night.model.card.covariates:
         rule = getattr(night.config.covariates, covariate.name, None)

@@ -38,8 +38,8 @@ def fetch_quality(night: Night) -> Quality:
     }
     for quantity, *numbers in night.fetch("covariates/quality_measurement"):
         *listed, n_ambiguous = map(_whole, numbers)
-        for measure, n in zip(MEASUREMENT_MEASURES, listed, strict=True):
-            counts[str(quantity), measure] = n
+        for measure, n_records in zip(MEASUREMENT_MEASURES, listed, strict=True):
+            counts[str(quantity), measure] = n_records
         if n_ambiguous:
             counts[str(quantity), AMBIGUOUS_FEET] = n_ambiguous
     for covariate in night.model.card.covariates:
@@ -53,7 +53,7 @@ def fetch_quality(night: Night) -> Quality:
 
 
 def _of_cohort(night: Night) -> Quality:
-    """Return the counts about the whole cohort. Undated records have a count where there are any."""
+    """Return the counts about the whole cohort; of undated records, where there are any."""
     (cohort,) = night.fetch("cohort/quality_cohort")
     ((*exposures, undated_drugs),) = night.fetch("covariates/quality_exposure")
     ((*deaths, undated_measurements, undated_observations),) = night.fetch("cohort/quality_death")

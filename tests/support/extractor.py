@@ -533,7 +533,7 @@ def judge(settings: Settings, quantity: str, row: Row) -> Verdict:
 
 
 def may_be_inches(row: Row) -> bool:
-    """Whether a height of 4 to 7 feet may be feet and inches, by the source's text or its digits."""
+    """Whether a height of 4 to 7 feet may be feet and inches, by its text or its digits."""
     value = row["value_as_number"]
     if not 4 <= value <= 7:
         return False

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from omop_scorer.config.run_file import EVER_DAYS, RunConfig, load, shipped_run_file
+from omop_scorer.config.run_file import RunConfig, load, shipped_run_file
 from omop_scorer.errors import ConfigurationError
 
 SPARK = "engine: spark\ncdm: {url: a}\nresults: {url: b}\n"

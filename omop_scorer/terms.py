@@ -106,9 +106,21 @@ COHORT_MEASURES = (
     "n_excluded_condition",
     "n_records_without_date",
     "n_deaths_without_date",
+    "n_long_exposure",
+    "n_reversed_exposure",
+    "n_negative_supply",
+    "n_implausible_start",
+    "n_record_after_death",
+    "n_death_contradicted",
+    "n_death_before_birth",
+    "n_deaths_of_two_dates",
 )
 #: Counts of the records that belong to a concept set by a mapping or by their source concept.
 MAPPING_MEASURES = ("n_records_mapped", "n_persons_mapped")
+#: Counts of the cohort's records without a date, one measure per table with such records.
+UNDATED_PREFIX = "n_records_without_date:"
+#: Heights in feet that may be in feet and inches, of the records rejected for their unit.
+AMBIGUOUS_FEET = "n_rejected_unit:feet_and_inches"
 #: Value of `covariate` for counts of values that cannot be cast, with one measure per column.
 INPUT = "input"
 UNCASTABLE_PREFIX = "n_uncastable:"
@@ -183,7 +195,8 @@ def coded_words(
     -------
     dict
         Values in the order in which they are shown. Further values are possible:
-        `covariate_quality.measure` may be UNCASTABLE_PREFIX and the name of a column,
+        `covariate_quality.measure` may be UNCASTABLE_PREFIX and the name of a column, or
+        UNDATED_PREFIX and the name of a table,
         `covariate_quality.covariate` the name of a measured quantity or of a concept set,
         `subgroup_summary.stratum_value` a year, and `imputation_sensitivity.covariate` several
         covariates separated by TOGETHER.
@@ -192,7 +205,7 @@ def coded_words(
     populations = {"population": TREATED_POPULATIONS, "index_rule": INDEX_RULES}
     treated = {**populations, "index_class": (ALL, *classes)}
     measures = (
-        *(*MEASUREMENT_MEASURES, *STATUS_MEASURES, *STEROID_MEASURES),
+        *(*MEASUREMENT_MEASURES, AMBIGUOUS_FEET, *STATUS_MEASURES, *STEROID_MEASURES),
         *(*COHORT_MEASURES, *MAPPING_MEASURES),
     )
     values = dict.fromkeys(value for each in STRATUM_VALUES.values() for value in each)

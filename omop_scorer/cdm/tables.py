@@ -23,6 +23,8 @@ class Column:
     name: str
     kind: Kind
     is_required: bool
+    is_missed: bool = True
+    """False for a column that many sites leave out, and that only explains other values."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,14 @@ class Table:
 def _columns(text: str) -> tuple[Column, ...]:
     columns = []
     for word in text.split():
-        name, kind = word.removeprefix("?").split(":")
-        columns.append(Column(name, kind, not word.startswith("?")))  # type: ignore[arg-type]
+        name, kind = word.lstrip("?").split(":")
+        required, missed = not word.startswith("?"), not word.startswith("??")
+        columns.append(Column(name, kind, required, missed))  # type: ignore[arg-type]
     return tuple(columns)
 
 
-#: Every table that the queries read. A leading ? marks an optional column.
+#: Every table that the queries read. A leading ? marks an optional column, and ?? one without which
+#: nothing is missed.
 TABLES: tuple[Table, ...] = (
     Table(
         "person",
@@ -94,7 +98,7 @@ TABLES: tuple[Table, ...] = (
             "measurement_id:integer person_id:integer measurement_concept_id:integer "
             "measurement_date:date ?measurement_datetime:timestamp ?operator_concept_id:integer "
             "value_as_number:double ?unit_concept_id:integer ?unit_source_value:text "
-            "?measurement_source_concept_id:integer"
+            "?measurement_source_concept_id:integer ??value_source_value:text"
         ),
     ),
     Table(

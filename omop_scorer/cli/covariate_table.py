@@ -2,7 +2,7 @@
 
 from omop_scorer import sql
 from omop_scorer.config.definitions import Definitions
-from omop_scorer.config.run_file import EVER_DAYS, Exposure, Measured
+from omop_scorer.config.run_file import DiseaseLocation, Exposure, Measured
 
 
 def covariate_rules(definitions: Definitions) -> list[tuple[str, str, str, str, str]]:
@@ -16,8 +16,8 @@ def covariate_rules(definitions: Definitions) -> list[tuple[str, str, str, str, 
         if isinstance(rule, Measured):
             sets = (*rule.measurement_concept_sets, *rule.observation_concept_sets)
             source = ", ".join([*sets, *map(str, rule.concept_ids)]) or "no concept configured"
-        if isinstance(rule, Measured | Exposure):
-            window = "ever" if rule.lookback_days == EVER_DAYS else f"{rule.lookback_days} days"
+        if isinstance(rule, Measured | Exposure | DiseaseLocation):
+            window = "ever" if rule.lookback_days is None else f"{rule.lookback_days} days"
         if isinstance(rule, Exposure):
             if_missing = "no (absent)"
         elif covariate.name in left_out:

@@ -16,13 +16,16 @@ from omop_scorer.errors import ConfigurationError
 from omop_scorer.resources import shipped
 from omop_scorer.terms import EngineName, Uncertainty
 
-#: "Ever" as a number of days: 200 years, longer than any patient's history.
+#: The longest window that can be given as a number: 200 years. Without a number it is ever.
 EVER_DAYS = 73_000
 
 #: PostgreSQL silently truncates longer names.
 _LONGEST_NAME_BYTES = 63
 
 Days = Annotated[int, Field(ge=0, le=EVER_DAYS)]
+
+#: Days before the index date; None for ever.
+Lookback = Days | None
 
 Table = Literal["measurement", "observation"]
 
@@ -53,7 +56,7 @@ class Measured(Frozen):
     concept_ids: tuple[ConceptId, ...] = ()
     measurement_concept_sets: tuple[str, ...] = ()
     observation_concept_sets: tuple[str, ...] = ()
-    lookback_days: Days
+    lookback_days: Lookback
     minimum: float
     maximum: float
     minimum_age: int = Field(default=0, ge=0)
@@ -73,12 +76,19 @@ class Measured(Frozen):
 class Exposure(Frozen):
     """Rules for a yes/no covariate that is derived from drug exposures."""
 
-    lookback_days: Days
+    lookback_days: Lookback
+
+
+class CurrentExposure(Exposure):
+    """Rules for a yes/no covariate that is derived from the intervals of drug exposures."""
+
+    maximum_days: int | None = Field(default=None, ge=1, le=EVER_DAYS)
 
 
 class DiseaseLocation(Frozen):
     """Rules for the disease location, which is derived from the whole history."""
 
+    lookback_days: Lookback = None
     imputed_value: float | None = Field(default=None, ge=0, le=1)
 
 
@@ -101,14 +111,14 @@ class Covariates(Frozen):
     )
     body_height: Measured = Measured(
         measurement_concept_sets=("body_height",),
-        lookback_days=EVER_DAYS,
+        lookback_days=None,
         minimum=120,
         maximum=230,
         minimum_age=18,
     )
-    prior_anti_tnf: Exposure = Exposure(lookback_days=EVER_DAYS)
-    steroid: Exposure = Exposure(lookback_days=30)
-    immunomodulator: Exposure = Exposure(lookback_days=90)
+    prior_anti_tnf: Exposure = Exposure(lookback_days=None)
+    steroid: CurrentExposure = CurrentExposure(lookback_days=30)
+    immunomodulator: CurrentExposure = CurrentExposure(lookback_days=90)
     ileal: DiseaseLocation = DiseaseLocation()
 
     @model_validator(mode="before")

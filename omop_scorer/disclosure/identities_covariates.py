@@ -19,6 +19,11 @@ _RECORDED = (coded.N_OBSERVED, coded.N_COMPUTED, coded.N_ABSENT)
 
 _REJECTED = (coded.N_REJECTED_VALUE, coded.N_REJECTED_UNIT, coded.N_REJECTED_LIMIT)
 
+_PERSONS_BY_DEATH = (
+    *(coded.N_DEATHS_WITHOUT_DATE, coded.N_DEATH_CONTRADICTED, coded.N_DEATH_BEFORE_BIRTH),
+    coded.N_DEATHS_OF_TWO_DATES,
+)
+
 _UNIT = (coded.N_UNIT_FROM_TEXT, coded.N_UNIT_MISSING)
 
 
@@ -357,4 +362,5 @@ def _records(tables: Tables) -> None:
     figures.add_rest(
         ("without colitis",), disease, [state(COHORT, coded.N_WITH_ULCERATIVE_COLITIS)]
     )
-    figures.add_rest(("no undated death",), N_COHORT, [state(COHORT, coded.N_DEATHS_WITHOUT_DATE)])
+    for measure in _PERSONS_BY_DEATH:
+        figures.add_rest(("not", measure), N_COHORT, [state(COHORT, measure)])

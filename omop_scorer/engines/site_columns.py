@@ -7,9 +7,13 @@ from sqlglot import exp
 
 from omop_scorer.cdm.tables import Kind, SiteTable, Table
 from omop_scorer.config.connections import Cdm
+from omop_scorer.engines.texts import BLANKS
 
 #: Function of a column, its type at the site, the declared kind and the CDM settings. It returns
 #: the cast column, and the condition under which the cast loses a value; None if it never does.
+#: In place of the type of a column of numbers whose values arrive as text.
+NUMBER_AS_TEXT = "number as text"
+
 SafeCast = Callable[[exp.Expr, str, Kind, Cdm], tuple[exp.Expr, exp.Expr | None]]
 
 
@@ -43,21 +47,27 @@ def mapped_columns(
         value = null(column.kind)
         if site is not None and column.name in site.columns:
             raw = exp.column(exp.to_identifier(site.names[column.name], quoted=True))
-            value, is_lost = safe_cast(raw, site.columns[column.name], column.kind, cdm)
+            native = site.columns[column.name]
+            if native == "VARCHAR" and column.name in site.numeric:
+                native = NUMBER_AS_TEXT
+            value, is_lost = safe_cast(raw, native, column.kind, cdm)
             if is_lost is not None:
                 lost[column.name] = exp.Count(this=exp.case().when(is_lost, "1"))
         selected.append(exp.alias_(value, column.name))
     return selected, lost
 
 
-def missing_as_null(column: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:
+def missing_as_null(column: exp.Expr, kind: Kind, cdm: Cdm, dialect: str) -> exp.Expr:
     """Return a text column with NULL in place of the empty text and of `cdm.null_text`.
 
-    A column whose declared kind is text keeps empty texts, unless `null_text` names other texts.
+    A column whose declared kind is text keeps blanks and empty texts, unless `null_text` names
+    other texts. In any other column blanks around a text mean nothing, and blanks alone are empty.
     """
     texts = set(cdm.null_text)
     if kind == "text" and texts <= {""}:
         return column
+    if kind != "text":
+        column = fill(f"TRIM(BOTH {BLANKS} FROM x)", dialect, column)
     return exp.case().when(column.isin(*sorted({"", *texts})), exp.null()).else_(column)
 
 

@@ -19,8 +19,9 @@ from omop_scorer.staging.concept_drift import drift_warnings
 from omop_scorer.staging.concept_mapping import fetch_mapped_records, mapping_messages
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
+from omop_scorer.staging.doubts import doubts, without_number
 from omop_scorer.staging.night import Night
-from omop_scorer.staging.quality import fetch_quality
+from omop_scorer.staging.quality import Quality, cohort_warnings, fetch_quality
 from omop_scorer.stores import open_results, try_store
 
 Severity = Literal["error", "warning", "note"]
@@ -229,21 +230,17 @@ def _patients(night: Night, findings: Findings) -> None:
     mapped = fetch_mapped_records(night)
     notes, mapping_warnings = mapping_messages(night, mapped)
     findings.add("note", *notes)
-    findings.add("warning", *mapping_warnings)
+    counts = fetch_quality(night, mapped)
+    found = doubts(night, counts, n_cohort, n_scored)
+    lacking = [f"{name}: {records}" for name, records in without_number(night, counts).items()]
+    findings.add("warning", *mapping_warnings, *cohort_warnings(counts), *found)
+    findings.add(
+        "warning", *(each for each in lacking if not any(said.startswith(each) for said in found))
+    )
     if n_scored == 0:
         return
-    counts = fetch_quality(night, mapped)
     for quantity in _UNIT_QUANTITIES:
-        n = counts[quantity, "n_records"]
-        if not n:
-            findings.add("warning", f"{quantity}: no patient has a record in its window")
-            continue
-        n_rejected = counts[quantity, "n_rejected_unit"]
-        findings.add(
-            "warning" if n_rejected else "note",
-            f"{quantity}: {1 - n_rejected / n:.1%} of {n:,} records have an accepted unit"
-            + (f"; {n_rejected:,} are rejected for their unit" if n_rejected else ""),
-        )
+        _units(quantity, counts, findings)
     for covariate in night.model.card.covariates:
         n_imputed = counts[covariate.name, "n_imputed"]
         share = n_imputed / n_scored
@@ -252,6 +249,25 @@ def _patients(night: Night, findings: Findings) -> None:
                 "warning" if share >= 0.5 else "note",
                 f"{covariate.name}: would be imputed for {share:.1%} of patients",
             )
+
+
+def _units(quantity: str, counts: Quality, findings: Findings) -> None:
+    """Report how many of the records with a number have a unit that is accepted."""
+    n_records = counts[quantity, "n_records"]
+    if not n_records:
+        findings.add("warning", f"{quantity}: no patient has a record in its window")
+        return
+    n_without = counts[quantity, "n_rejected_value"]
+    n = n_records - n_without
+    if not n:
+        return
+    with_number = " with a number" if n_without else ""
+    n_rejected = counts[quantity, "n_rejected_unit"]
+    findings.add(
+        "warning" if n_rejected else "note",
+        f"{quantity}: {1 - n_rejected / n:.1%} of {n:,} records{with_number} have an accepted unit"
+        + (f"; {n_rejected:,} are rejected for their unit" if n_rejected else ""),
+    )
 
 
 def _pulled_values(night: Night, findings: Findings) -> None:

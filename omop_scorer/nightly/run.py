@@ -29,6 +29,7 @@ from omop_scorer.staging.concept_drift import drift_warnings
 from omop_scorer.staging.concept_mapping import fetch_mapped_records, mapping_messages
 from omop_scorer.staging.concept_sets import stage_concept_sets
 from omop_scorer.staging.covariates import stage_covariates
+from omop_scorer.staging.doubts import doubts
 from omop_scorer.staging.matrix import matrix_query
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.quality import Quality, cohort_warnings, fetch_quality
@@ -75,7 +76,7 @@ class RunSummary:
 def n_steps(definitions: Definitions) -> int:
     """Return the number of steps of a run, for a progress bar."""
     is_limited = definitions.config.keep_person_level_runs is not None
-    return 29 + is_limited + 2 * len(definitions.model.card.covariates)
+    return 31 + is_limited + 2 * len(definitions.model.card.covariates)
 
 
 def run_night(definitions: Definitions, journal: Journal) -> RunSummary:
@@ -220,7 +221,9 @@ def _stage(night: Night, cdm: MappedCdm) -> _Staged:
     with night.step("quality"):
         mapped = fetch_mapped_records(night)
         quality = fetch_quality(night, mapped)
-    for warning in (*cohort_warnings(quality), *mapping_messages(night, mapped)[1]):
+    n_cohort, n_scored = attrition[0].n_persons, attrition[-1].n_persons
+    found = doubts(night, quality, n_cohort, n_scored)
+    for warning in (*cohort_warnings(quality), *mapping_messages(night, mapped)[1], *found):
         night.journal.warn(warning)
     unreadable = {
         (INPUT, f"{UNCASTABLE_PREFIX}{name}"): n for name, n in values.counts.items() if n

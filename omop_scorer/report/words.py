@@ -98,6 +98,14 @@ COHORT_MEASURES = {
     "n_excluded_condition": "Persons kept out of the cohort because of an excluded condition",
     "n_records_without_date": "Records of the disease without a date (not counted)",
     "n_deaths_without_date": "Deaths without a date (not counted)",
+    "n_long_exposure": "Drug exposures of more than 366 days",
+    "n_reversed_exposure": "Drug exposures that end before they start (the start day counts)",
+    "n_negative_supply": "Drug exposures with a negative supply (the start day counts)",
+    "n_implausible_start": "Drug exposures that start before 1900 or before birth",
+    "n_record_after_death": "Records dated after the death of their person",
+    "n_death_contradicted": "Persons with a record more than 60 days after their death",
+    "n_death_before_birth": "Persons whose death is dated before their birth",
+    "n_deaths_of_two_dates": "Persons with several dates of death (the earliest counts)",
 }
 
 #: The run file's `concept_mapping`, and what it does with records by a mapping.

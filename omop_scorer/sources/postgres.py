@@ -7,6 +7,7 @@ from functools import cached_property
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 from sqlglot import exp
 
@@ -23,7 +24,8 @@ _BLOCK_BYTES = 8 * 2**20
 
 _INTEGERS = re.compile("smallint|integer|bigint")
 _FLOATS = {"real": "FLOAT", "double precision": "DOUBLE"}
-#: DuckDB reads every day and moment of PostgreSQL as it is written: infinity, BC, year 12345.
+#: DuckDB reads every day and moment of PostgreSQL as it is written (infinity, year 12345), except
+#: those before Christ: see `_bc_as_duckdb_writes_it`.
 _DAYS = {
     "date": "DATE",
     "timestamp without time zone": "TIMESTAMP",
@@ -94,13 +96,14 @@ class PostgresSource(PulledSource):
     def pull(self, statement: Statement, ids: Ids) -> Generator[pa.RecordBatch, None, None]:
         """Stream the rows by COPY."""
         kinds = {name: _ARROW.get(native, pa.string()) for name, native in statement.types.items()}
+        days = [name for name, native in statement.types.items() if native in _DAYS.values()]
         for tree, values in bound(statement, ids):
             chosen = self._by_person(tree, values)
             query = f"COPY ({rendered(chosen, is_bound=bool(values))}) TO STDOUT (FORMAT csv)"
             with self._connection.errors_as(SqlError, f"{self.where}: {statement.name}"):
                 for block in self._blocks(query, values):
                     try:
-                        yield from _parsed(block, statement.columns, kinds)
+                        yield from _parsed(block, statement.columns, kinds, days)
                     except pa.ArrowInvalid:
                         # Arrow quotes the cell that it cannot parse.
                         raise SqlError(
@@ -182,9 +185,10 @@ def _native(type_name: str) -> str:
 
 
 def _parsed(
-    block: bytes, columns: tuple[str, ...], kinds: dict[str, pa.DataType]
+    block: bytes, columns: tuple[str, ...], kinds: dict[str, pa.DataType], days: list[str]
 ) -> Iterator[pa.RecordBatch]:
     """Parse a block. COPY writes NULL as nothing, and an empty text in quotes."""
+    has_bc = b" BC" in block
     table = pyarrow.csv.read_csv(
         pa.BufferReader(block),
         read_options=pyarrow.csv.ReadOptions(
@@ -198,4 +202,12 @@ def _parsed(
             quoted_strings_can_be_null=False,
         ),
     )
-    yield from table.to_batches()
+    yield from (_bc_as_duckdb_writes_it(table, days) if has_bc else table).to_batches()
+
+
+def _bc_as_duckdb_writes_it(table: pa.Table, days: list[str]) -> pa.Table:
+    """Return the texts of days and moments with `(BC)` behind the day, not BC at the end."""
+    for name in days:
+        texts = pc.replace_substring_regex(table[name], r"^([0-9-]+)(.*) BC$", r"\1 (BC)\2")
+        table = table.set_column(table.schema.get_field_index(name), name, texts)
+    return table

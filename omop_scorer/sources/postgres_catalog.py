@@ -24,15 +24,20 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND lower(c.relname) = ANY (%(names
 ORDER BY n.nspname, c.relname
 """
 
-#: A column of a domain has the domain's type.
+#: A column of a domain has the type below the domain, which may be of another domain.
 _COLUMNS = """
-SELECT a.attname, CASE t.typtype
-    WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) ELSE format_type(a.atttypid, a.atttypmod)
-  END AS native
-FROM pg_catalog.pg_attribute AS a
-INNER JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attnum
+WITH RECURSIVE typed (attnum, attname, type_id, type_modifier) AS (
+  SELECT attnum, attname, atttypid, atttypmod FROM pg_catalog.pg_attribute
+  WHERE attrelid = %(oid)s AND attnum > 0 AND NOT attisdropped
+  UNION ALL
+  SELECT c.attnum, c.attname, t.typbasetype, t.typtypmod
+  FROM typed AS c
+  INNER JOIN pg_catalog.pg_type AS t ON t.oid = c.type_id AND t.typtype = 'd'
+)
+SELECT c.attname, pg_catalog.format_type(c.type_id, c.type_modifier) AS native
+FROM typed AS c
+INNER JOIN pg_catalog.pg_type AS t ON t.oid = c.type_id AND t.typtype <> 'd'
+ORDER BY c.attnum
 """
 
 

@@ -118,7 +118,7 @@ def inspect_tables(engine: Engine) -> tuple[list[str], list[str], dict[str, Site
                 text = f"column {table.name}.{column.name} is missing"
                 if column.is_required:
                     problems.append(f"{engine.site}: {text}; a run needs it")
-                else:
+                elif column.is_missed:
                     warnings.append(f"{text}: its values count as missing")
     return problems, warnings, found
 
@@ -161,7 +161,9 @@ def _release(engine: Engine) -> tuple[dict[str, object], list[str]]:
             {},
         )
         vocabulary = str(versions[0][0]) if versions and versions[0][0] else None
-    dates = [row[2] for row in rows if isinstance(row[2], date)]
+    # DuckDB gives the ends of the calendar for infinity, and a text for a day outside it.
+    days = [row[2] for row in rows if isinstance(row[2], date)]
+    dates = [each for each in days if date.min < each < date.max]
     return {
         "cdm_source_name": joined(0),
         "cdm_version": joined(1),

@@ -8,10 +8,19 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from omop_scorer.config.run_file import Exposure, Measured
+from omop_scorer.config.run_file import CurrentExposure, DiseaseLocation, Exposure, Measured
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.pull import pull_records
 from omop_scorer.staging.rule_sets import drug_sets, measured_sets
+
+#: More days than the calendar has. A window without a number of days is as long as that.
+EVER = 4_000_000
+
+#: Files that find and judge the records, in order.
+_RECORDS = (
+    *("measurement_record", "measurement_doubt", "measurement_value", "measurement_latest"),
+    *("drug_record", "steroid_form", "steroid_record"),
+)
 
 
 def stage_covariates(night: Night) -> None:
@@ -27,23 +36,33 @@ def stage_covariates(night: Night) -> None:
 
 def stage_values(night: Night) -> None:
     """Stage `patient_covariate` from records up to each person's index date."""
-    for name in ("measurement_record", "measurement_value", "measurement_latest", "drug_record"):
+    days = windows(night.config.covariates.steroid)
+    for name in _RECORDS:
         with night.step(name) as step:
-            step.rows = night.stage(f"covariates/{name}")
-    lookback_days = night.config.covariates.steroid.lookback_days
-    for name in ("steroid_form", "steroid_record"):
-        with night.step(name) as step:
-            step.rows = night.stage(f"covariates/{name}", lookback_days=lookback_days)
+            step.rows = night.stage(f"covariates/{name}", None, **days)
     n_before = 0
     for covariate in night.model.card.covariates:
         rule = getattr(night.config.covariates, covariate.name, None)
-        window = {"lookback_days": rule.lookback_days} if isinstance(rule, Exposure) else {}
         with night.step(covariate.name) as step:
-            n = night.stage(f"covariates/{covariate.name}", "covariate", **window)
+            n = night.stage(f"covariates/{covariate.name}", "covariate", **windows(rule))
             step.rows, n_before = n - n_before, n
     with night.step("patient_covariate") as step:
         night.load("model_covariate", _replacements(night))
         step.rows = night.stage("covariates/patient_covariate")
+
+
+def windows(rule: object) -> dict[str, int]:
+    """Return the numbers of days that the SQL file of a covariate binds; `EVER` for no limit."""
+    days: dict[str, int] = {}
+    if isinstance(rule, Exposure | DiseaseLocation):
+        days["lookback_days"] = _or_ever(rule.lookback_days)
+    if isinstance(rule, CurrentExposure):
+        days["maximum_days"] = _or_ever(rule.maximum_days)
+    return days
+
+
+def _or_ever(days: int | None) -> int:
+    return EVER if days is None else days
 
 
 def _load_rules(night: Night) -> None:
@@ -55,7 +74,7 @@ def _load_rules(night: Night) -> None:
         pa.table(
             {
                 "quantity": pa.array(quantities, pa.string()),
-                "lookback_days": pa.array([rule.lookback_days for rule in rules]),
+                "lookback_days": pa.array([_or_ever(rule.lookback_days) for rule in rules]),
                 "minimum": pa.array([rule.minimum for rule in rules], pa.float64()),
                 "maximum": pa.array([rule.maximum for rule in rules], pa.float64()),
                 "minimum_age": pa.array([rule.minimum_age for rule in rules]),

@@ -22,6 +22,7 @@ _PER_INDEX_DATE = frozenset(
     (
         *("cohort", "cohort_member", "patient", "measurement_record", "measurement_value"),
         *("measurement_latest", "drug_record", "steroid_form", "steroid_record", "covariate"),
+        "measurement_doubt",
         *("model_covariate", "patient_covariate"),
     )
 )

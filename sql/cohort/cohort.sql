@@ -1,13 +1,18 @@
 -- Title: Persons with the disease, with age, sex and date of death
 -- Returns: one row per person: index_date; age (completed years, NULL when the year of birth is unknown);
---          is_male (TRUE, FALSE, NULL when unknown); race (a concept set, NULL when unknown); death_date (the earliest)
+--          is_male (TRUE, FALSE, NULL when unknown); race (a concept set, NULL when unknown); death_date (the
+--          earliest; a day before year 1 counts as its first day)
 -- Tables: work.disease, work.race, cdm.person, cdm.death, work.concept_set
 -- Window: as in disease; age and death as of the as-of date
 -- Missing: 15 June if the month of birth is unknown, whatever the day; the 1st if only the day is unknown;
 --          a person without a row in person stays in the cohort, with age, sex and race unknown
 -- Parameters: as_of_date, year_only (1: age = year - year of birth)
 WITH death AS (
-  SELECT person_id, MIN(death_date) AS death_date FROM cdm.death
+  SELECT
+    person_id,
+    MIN(CASE WHEN death_date < CAST('0001-01-01' AS DATE) THEN CAST('0001-01-01' AS DATE) ELSE death_date END)
+      AS death_date
+  FROM cdm.death
   GROUP BY person_id
 ),
 

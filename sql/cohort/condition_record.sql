@@ -1,5 +1,6 @@
 -- Title: Condition records that belong to the concept sets of the rules
--- Returns: one row per record and concept set: is_mapped (by a mapped concept, or by its source concept), is_used
+-- Returns: one row per record and concept set: condition_start_date (a day before year 1 counts as its first day),
+--          is_mapped (by a mapped concept, or by its source concept), is_used
 -- Tables: cdm.condition_occurrence, work.concept_lookup, work.condition_set
 -- Window: none; records of all persons, dated or not
 -- Missing: a record whose standard concept is 0 or NULL belongs to the sets of its source concept
@@ -25,6 +26,10 @@ record AS (
 )
 
 SELECT
-  concept_set, person_id, condition_occurrence_id, condition_concept_id, condition_start_date, is_mapped,
+  concept_set, person_id, condition_occurrence_id, condition_concept_id, is_mapped,
+  CASE
+    WHEN condition_start_date < CAST('0001-01-01' AS DATE) THEN CAST('0001-01-01' AS DATE)
+    ELSE condition_start_date
+  END AS condition_start_date,
   CASE WHEN is_mapped AND :follow = 0 THEN FALSE ELSE TRUE END AS is_used
 FROM record

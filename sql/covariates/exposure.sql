@@ -1,6 +1,7 @@
 -- Title: Exposures of the cohort that belong to the concept sets of drugs
 -- Returns: one row per exposure and concept set: product_concept_id (the concept by which it belongs to the set: its
---          own, or its source concept), is_mapped (by a mapped concept, or by its source concept), is_used
+--          own, or its source concept), is_mapped (by a mapped concept, or by its source concept), is_used. A day
+--          before year 1 counts as its first day, and one after year 9999 as its last
 -- Tables: cdm.drug_exposure, work.cohort_member, work.drug_set, work.concept_lookup
 -- Window: started by the as-of date
 -- Missing: an exposure whose standard concept is 0 or NULL belongs to the sets of its source concept
@@ -34,6 +35,15 @@ record AS (
 
 SELECT
   concept_set, person_id, drug_exposure_id, drug_concept_id, product_concept_id,
-  drug_exposure_start_date, drug_exposure_end_date, days_supply, route_concept_id, is_mapped,
+  days_supply, route_concept_id, is_mapped,
+  CASE
+    WHEN drug_exposure_start_date < CAST('0001-01-01' AS DATE) THEN CAST('0001-01-01' AS DATE)
+    ELSE drug_exposure_start_date
+  END AS drug_exposure_start_date,
+  CASE
+    WHEN drug_exposure_end_date > CAST('9999-12-31' AS DATE) THEN CAST('9999-12-31' AS DATE)
+    WHEN drug_exposure_end_date < CAST('0001-01-01' AS DATE) THEN CAST('0001-01-01' AS DATE)
+    ELSE drug_exposure_end_date
+  END AS drug_exposure_end_date,
   CASE WHEN is_mapped AND :follow = 0 THEN FALSE ELSE TRUE END AS is_used
 FROM record

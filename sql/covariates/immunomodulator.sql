@@ -1,9 +1,10 @@
 -- Title: Current use of an immunomodulator (azathioprine, mercaptopurine or methotrexate, in any form)
 -- Returns: one row per person with such an exposure: covariate_value 1 and the latest exposure
 -- Tables: work.drug_record, work.patient
--- Window: exposures that started by the index date and last until index date - lookback_days or later
+-- Window: exposures that started by the index date and last until index date - lookback_days or later;
+--         an exposure longer than maximum_days counts as one of maximum_days
 -- Missing: no row; patient_covariate gives the status absent
--- Parameters: lookback_days
+-- Parameters: lookback_days, maximum_days
 WITH ranked AS (
   SELECT
     r.person_id, r.drug_exposure_id, r.drug_concept_id, r.start_date,
@@ -15,7 +16,7 @@ WITH ranked AS (
   INNER JOIN work.patient AS p ON p.person_id = r.person_id
   WHERE
     r.concept_set = 'immunomodulator'
-    AND DATE_DIFF('day', r.start_date, p.index_date) - r.n_days_after_start <= :lookback_days
+    AND DATE_DIFF('day', r.start_date, p.index_date) - LEAST(r.n_days_after_start, :maximum_days - 1) <= :lookback_days
 )
 
 SELECT

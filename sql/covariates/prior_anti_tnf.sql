@@ -1,7 +1,7 @@
 -- Title: Any anti-TNF treatment before the index date
 -- Returns: one row per person with such an exposure: covariate_value 1 and the latest exposure
 -- Tables: work.drug_record, work.patient
--- Window: 1 to lookback_days days before the index date; an exposure that starts on the index date does not count
+-- Window: any time before the index date, or 1 to lookback_days days; a start on the index date does not count
 -- Missing: no row; patient_covariate gives the status absent
 -- Parameters: lookback_days
 WITH ranked AS (

@@ -7,7 +7,7 @@
 SELECT
   measurement_id, person_id, measurement_concept_id, measurement_date, measurement_datetime,
   operator_concept_id, value_as_number, unit_concept_id, unit_source_value,
-  measurement_source_concept_id
+  measurement_source_concept_id, value_source_value
 FROM cdm.measurement
 WHERE
   measurement_concept_id IN (:concept_ids)

@@ -10,7 +10,9 @@ from sqlglot import exp
 
 from omop_scorer.config.connections import Cdm
 from omop_scorer.engines.duckdb import casts as duckdb_casts
-from tests.support import spark
+from omop_scorer.engines.site_columns import NUMBER_AS_TEXT
+from tests.support import spark, text_meanings
+from tests.support.text_meanings import MEANINGS, answers
 
 SITE = Cdm(
     url="cdm.duckdb",
@@ -68,8 +70,9 @@ FLOATS = (
 DECIMALS = ("7", "7.50", "-7.00", "99999999999999999999", "9223372036854775807", "0.00")
 
 
-def in_duckdb(native: str, kind: Any, values: tuple[str, ...]) -> list[Any]:
-    value, is_lost = duckdb_casts.safe_cast(exp.column("v"), native, kind, SITE)
+def in_duckdb(native: str, kind: Any, values: tuple[str, ...], site: Cdm = SITE) -> list[Any]:
+    value, is_lost = duckdb_casts.safe_cast(exp.column("v"), native, kind, site)
+    native = "VARCHAR" if native == NUMBER_AS_TEXT else native
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("CREATE TABLE given (n INTEGER, t VARCHAR)")
@@ -119,10 +122,10 @@ def differences(values: tuple[str, ...], left: list[Any], right: list[Any]) -> l
     ]
 
 
-def in_spark(native: str, kind: Any, values: tuple[str, ...]) -> list[Any]:
+def in_spark(native: str, kind: Any, values: tuple[str, ...], site: Cdm = SITE) -> list[Any]:
     from omop_scorer.engines.spark import casts as spark_casts
 
-    value, is_lost = spark_casts.safe_cast(exp.column("v"), native, kind, SITE)
+    value, is_lost = spark_casts.safe_cast(exp.column("v"), native, kind, site)
     # Of a text that is no number or day, the plain cast is not reached.
     given = pa.table({"n": range(len(values)), "t": list(values)})
     spark.session().createDataFrame(given).createOrReplaceTempView("casts_given")
@@ -132,6 +135,36 @@ def in_spark(native: str, kind: Any, values: tuple[str, ...]) -> list[Any]:
         .order_by("n")
     )
     return [tuple(row) for row in spark.session().sql(query.sql("spark")).collect()]
+
+
+PLAIN = Cdm(url="cdm.duckdb")
+
+
+def told(found: list[Any], meanings: dict[str, Any]) -> list[Any]:
+    """The texts whose cast is not what they mean."""
+    return [
+        (text, *pair)
+        for text, *pair in zip(meanings, found, answers(meanings), strict=True)
+        if not all(map(same, *pair))
+    ]
+
+
+@pytest.mark.parametrize("kind", MEANINGS)
+def test_duckdb_reads_every_text_as_it_is_meant(kind: Any) -> None:
+    meanings = MEANINGS[kind]
+    assert told(in_duckdb("varchar", kind, tuple(meanings), PLAIN), meanings) == []
+
+
+def test_a_column_of_numbers_may_hold_what_is_no_number() -> None:
+    meanings = text_meanings.NUMBERS | text_meanings.SPECIAL_NUMBERS | {"-infinity": -math.inf}
+    found = in_duckdb(NUMBER_AS_TEXT, "double", tuple(meanings), PLAIN)
+    assert told(found, meanings) == []
+
+
+@pytest.mark.parametrize("kind", MEANINGS)
+def test_spark_reads_every_text_as_it_is_meant(kind: Any) -> None:
+    meanings = MEANINGS[kind]
+    assert told(in_spark("string", kind, tuple(meanings), PLAIN), meanings) == []
 
 
 @pytest.mark.parametrize("is_ansi", ["true", "false"])

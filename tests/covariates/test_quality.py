@@ -118,6 +118,14 @@ COHORT = {
         "n_excluded_condition": 0,
         "n_records_without_date": 0,
         "n_deaths_without_date": 0,
+        "n_long_exposure": 0,
+        "n_reversed_exposure": 0,
+        "n_negative_supply": 0,
+        "n_implausible_start": 0,
+        "n_record_after_death": 1,  # drug 10, a month after the death
+        "n_death_contradicted": 0,
+        "n_death_before_birth": 0,
+        "n_deaths_of_two_dates": 0,
     }
 }
 QUANTITIES = ("crp", "cdai", "bmi", "body_weight", "body_height")

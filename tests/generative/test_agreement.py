@@ -107,6 +107,12 @@ def judge(rules: Settings, cdm: Cdm, outcome: Outcome) -> None:
         "WHERE measure = 'n_with_ulcerative_colitis'"
     )
     assert colitis == [(expected.n_also_ulcerative_colitis,)]
+    counted = outcome.rows(
+        "SELECT measure, n FROM omop_scorer.latest_covariate_quality "
+        "WHERE covariate = 'crohns_disease'"
+    )
+    found = {measure: n for measure, n in counted if measure in expected.doubts}
+    assert found == expected.doubts
 
 
 @pytest.mark.parametrize("part", range(2))

@@ -66,7 +66,11 @@ SHORT: dict[str, dict[str, str]] = {
         "code": "concept_code",
         "invalid": "invalid_reason",
     },
-    "cdm_source": {"name": "cdm_source_name", "version": "cdm_version"},
+    "cdm_source": {
+        "name": "cdm_source_name",
+        "version": "cdm_version",
+        "released": "cdm_release_date",
+    },
 }
 for _table in ("measurement", "observation"):
     SHORT[_table] = {
@@ -77,4 +81,5 @@ for _table in ("measurement", "observation"):
         "date": f"{_table}_date",
         "datetime": f"{_table}_datetime",
         "operator": "operator_concept_id",
+        "source": "value_source_value",
     }

@@ -5,8 +5,9 @@ difference. The length is the concept ids and units, written out here a second t
 """
 
 import math
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -23,6 +24,9 @@ MALE, FEMALE = 8507, 8532
 PUBLISHED_CONSTANT = {"cdai": 300.0, "bmi": 20.0, "crp": 10.0, "ileal": 0.0}
 TRAINING_MEAN = {"cdai": 306.2, "bmi": 24.07, "crp": 19.41, "ileal": 0.7414}
 
+FOOT = 30.48
+# Signs of feet and of inches, as the one that stands for them.
+FEET, INCHES = "'\u2019\u2032\u2018`\u00b4", '"\u201d\u2033\u201c'
 CRP_PER_MOLE = 104.99790004199916
 UNIT_CONCEPTS: dict[str, dict[int, float]] = {
     "crp": {
@@ -202,6 +206,7 @@ class Extraction:
         source_concept_id, source_date, source_value, source_unit.
     treatment_line: person_id, line_number, drug, drug_class, start_date.
     covariate_quality: covariate, measure, n.
+    doubts: how many values of the cohort cannot be right, by measure.
     """
 
     cohort: list[tuple[Any, ...]]
@@ -211,6 +216,7 @@ class Extraction:
     covariate_quality: list[tuple[Any, ...]]
     scored: list[int]
     n_also_ulcerative_colitis: int
+    doubts: dict[str, int]
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """The sorted rows of a table; its first two columns differ, so None is never compared."""
@@ -225,6 +231,7 @@ class Verdict:
     value: float = math.nan
     factor: float = 1.0
     unit_from: str = ""
+    is_ambiguous: bool = False
 
 
 @dataclass
@@ -281,6 +288,8 @@ def extract(cdm: Cdm, settings: Settings) -> Extraction:
         covariate_quality=[(*name, n) for name, n in quality.items()],
         scored=scored,
         n_also_ulcerative_colitis=n_also_colitis,
+        doubts=doubts_of_drugs(cdm, settings, crohns, persons)
+        | doubts_of_deaths(cdm, settings, crohns, persons),
     )
 
 
@@ -465,6 +474,89 @@ def leave_out(
     return rows, left
 
 
+def is_before_birth(day: date, person: Row | None, settings: Settings) -> bool:
+    """Whether a day is before the day of birth that the rules of the age give."""
+    years = age_on(person, day, replace(settings, age_rule="date"))
+    return years is not None and years < 0
+
+
+def drugs_read(cdm: Cdm, settings: Settings) -> set[int]:
+    """Every concept that a rule about drugs asks for."""
+    ingredients = [i for _, _, each in settings.line_drugs for i in each]
+    ingredients += settings.biologic_anti_tnf + settings.immunomodulator
+    ingredients += settings.steroid_always_systemic + settings.steroid_by_form
+    return descendants(cdm, ingredients)
+
+
+def doubts_of_drugs(
+    cdm: Cdm, settings: Settings, cohort: list[int], persons: dict[int, Row]
+) -> dict[str, int]:
+    found = dict.fromkeys(("long_exposure", "reversed_exposure", "negative_supply"), 0)
+    found["implausible_start"] = 0
+    concepts = drugs_read(cdm, settings)
+    for person_id in cohort:
+        for row in exposures(cdm, settings, person_id, concepts):
+            start, end = row["drug_exposure_start_date"], row.get("drug_exposure_end_date")
+            supply = row.get("days_supply")
+            found["long_exposure"] += days_covered(row) > 366
+            found["reversed_exposure"] += end is not None and end < start
+            found["negative_supply"] += supply is not None and supply < 0
+            found["implausible_start"] += start < date(1900, 1, 1) or is_before_birth(
+                start, persons.get(person_id), settings
+            )
+    return {f"n_{name}": n for name, n in found.items()}
+
+
+def days_of_records(cdm: Cdm, settings: Settings, person_id: int) -> list[date]:
+    """The days of a person's records that a rule asks for, up to the as-of date."""
+    disease = descendants(cdm, (*settings.cohort_concept_ids, *settings.extra_cohort_concept_ids))
+    disease |= {*settings.cd_ileal_definite, *settings.cd_ileal_probable}
+    disease |= {*settings.cd_not_ileal_colon}
+    measured = {*settings.crp, *settings.crp_moles, *settings.cdai_concept_ids, *settings.bmi}
+    measured |= {*settings.body_weight, *settings.body_height}
+    observed = {*settings.crp_observation_table, *settings.cdai_concept_ids}
+    read = (
+        ("condition_occurrence", "condition_concept_id", "condition_start_date", disease),
+        ("measurement", "measurement_concept_id", "measurement_date", measured),
+        ("observation", "observation_concept_id", "observation_date", observed),
+    )
+    days = [
+        row["drug_exposure_start_date"]
+        for row in exposures(cdm, settings, person_id, drugs_read(cdm, settings))
+    ]
+    for table, concept, day, wanted in read:
+        days += [
+            row[day]
+            for row in cdm.get(table, [])
+            if row["person_id"] == person_id
+            and row[concept] in wanted
+            and happened_by(row[day], settings.as_of_date)
+        ]
+    return days
+
+
+def doubts_of_deaths(
+    cdm: Cdm, settings: Settings, cohort: list[int], persons: dict[int, Row]
+) -> dict[str, int]:
+    found = dict.fromkeys(("record_after_death", "death_contradicted", "death_before_birth"), 0)
+    found["deaths_of_two_dates"] = 0
+    for person_id in cohort:
+        deaths = {
+            row["death_date"] for row in cdm.get("death", []) if row["person_id"] == person_id
+        } - {None}
+        found["deaths_of_two_dates"] += len(deaths) > 1
+        if not deaths or min(deaths) > settings.as_of_date:
+            continue
+        days = days_of_records(cdm, settings, person_id)
+        after = [(day - min(deaths)).days for day in days if day > min(deaths)]
+        found["record_after_death"] += len(after)
+        found["death_contradicted"] += any(n > 60 for n in after)
+        found["death_before_birth"] += is_before_birth(
+            min(deaths), persons.get(person_id), settings
+        )
+    return {f"n_{name}": n for name, n in found.items()}
+
+
 def empty_quality() -> dict[tuple[str, str], int]:
     """Every measure at zero, for zero rows are written too."""
     records = ("records", "rejected_value", "rejected_unit", "rejected_limit", "converted")
@@ -534,11 +626,27 @@ def judge(settings: Settings, quantity: str, row: Row) -> Verdict:
     else:
         return Verdict("rejected_unit")
 
+    if quantity == "body_height" and factor == FOOT and may_be_inches(row):
+        return Verdict("rejected_unit", is_ambiguous=True)
+
     low, high = settings.limits[quantity]
     converted = float(value) * float(factor)
     if not low <= converted <= high:
         return Verdict("rejected_limit")
     return Verdict("usable", converted, factor, unit_from)
+
+
+def may_be_inches(row: Row) -> bool:
+    """Whether a height of 4 to 7 feet may be feet and inches, by its text or its digits."""
+    value = row["value_as_number"]
+    if not 4 <= value <= 7:
+        return False
+    text = without_blanks(row.get("value_source_value") or "").replace(".", "").replace(",", "")
+    after_feet = f"[{FEET}].|^[^-]+-.|ft.|feet.|foot."
+    if "measurement_id" in row and re.search(f"[{INCHES}]|in|{after_feet}", text):
+        return True
+    digits = repr(float(value)).partition(".")[2]
+    return len(digits) <= 2 and 1 <= int(digits.ljust(2, "0")) <= 11
 
 
 def candidates(cdm: Cdm, settings: Settings, person: Row, quantity: str) -> list[Reading]:
@@ -581,6 +689,9 @@ def latest_reading(
     for reading in readings:
         if reading.verdict.reason != "usable":
             quality[quantity, f"n_{reading.verdict.reason}"] += 1
+        if reading.verdict.is_ambiguous:
+            name = (quantity, "n_rejected_unit:feet_and_inches")
+            quality[name] = quality.get(name, 0) + 1
     for reading in usable:
         censored = reading.row.get("operator_concept_id") in settings.censoring_operators
         quality[quantity, "n_converted"] += reading.verdict.factor != 1

@@ -167,7 +167,21 @@ VALUES = {
     ),
     "body_height": (
         *(170.0, 182.5, 120.0, 230.0, 119.999, 230.001, 200.0, 200.0, 1.7, 2.0, 1.2, 2.3, 67.0),
-        *(5.6, 1700.0, 1200.0, 2300.0, 47.244, 90.551, 3.937, 0.0, -170.0, *NOT_FINITE),
+        *(
+            5.6,
+            5.11,
+            5.1,
+            6.05,
+            1700.0,
+            1200.0,
+            2300.0,
+            47.244,
+            90.551,
+            3.937,
+            0.0,
+            -170.0,
+            *NOT_FINITE,
+        ),
     ),
     "cdai": (250.0, 0.0, 750.0, 750.001, -0.001, 150.0, 220.0, 450.0, 197.0, 17.5, *NOT_FINITE),
 }
@@ -190,6 +204,7 @@ CONCEPTS = {
     "body_height": (3036277, 3036277, 3036277, 3025315),
     "cdai": (SITE_CDAI, SITE_CDAI + 1, SITE_CDAI, 0),
 }
+HEIGHT_TEXTS = (None, None, "5'11\"", "5.6 ft", "5 ft 7 in", "5-8", "", "6.0'")
 WRONG_UNITS = (8753, 8554, 9529, 8582, 8751, 9531, NOT_A_DOUBLE)
 UNIT_CONCEPT_IDS = {
     "bmi": (9531, None, 0, 8554, 8753),
@@ -350,6 +365,8 @@ def add_measurement(builder: Builder, person_id: int, event: bytes, birth: Row) 
     }
     if table == "measurement":
         columns["operator_concept_id"] = pick(OPERATORS, event[9])
+        if quantity == "body_height":
+            columns["value_source_value"] = pick(HEIGHT_TEXTS, event[9])
     builder.add(table, **columns)
 
 

@@ -11,7 +11,8 @@ from sqlglot import exp
 
 from omop_scorer.cdm.tables import Kind
 from omop_scorer.config.connections import Cdm
-from omop_scorer.engines.site_columns import fill, missing_as_null
+from omop_scorer.engines import texts
+from omop_scorer.engines.site_columns import NUMBER_AS_TEXT, fill, missing_as_null
 
 _NATIVE = {
     "integer": "BIGINT",
@@ -31,11 +32,25 @@ _FAMILIES = (
     (r"TIMESTAMP.*", "timestamp"),
 )
 
-_ISO_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
-_ISO_TIME = r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9:]+)?)?"
+def _is(pattern: str) -> str:
+    return f"REGEXP_FULL_MATCH(x, '{pattern}')"
 
-_IS_ISO = f"REGEXP_FULL_MATCH(TRIM(x), '{_ISO_DATE}{_ISO_TIME}')"
+
+def _moment(native: str, kept: str) -> str:
+    """Return the cast of a text of a day, with or without a time of day."""
+    return (
+        f"CASE WHEN {_is(texts.MOMENT)} THEN TRY_CAST({kept} AS {native}) "
+        f"WHEN {_is(texts.BEFORE_CALENDAR)} THEN CAST('{texts.FIRST_DAY}' AS {native}) "
+        f"WHEN {_is(texts.AFTER_CALENDAR)} THEN CAST('{texts.LAST_DAY}' AS {native}) END"
+    )
+
+
+_FINITE = (
+    "CASE WHEN ABS(TRY_CAST(x AS DOUBLE)) < CAST('inf' AS DOUBLE) THEN TRY_CAST(x AS DOUBLE) END"
+)
+
+_INTEGER = f"CASE WHEN {_is(texts.WHOLE_NUMBER)} THEN TRY_CAST(SPLIT_PART(x, '.', 1) AS BIGINT) END"
 
 #: Casts by declared kind and by family of the site's type; `x` is the column.
 _LOSSLESS: Mapping[tuple[str, str], str] = {
@@ -47,7 +62,6 @@ _LOSSLESS: Mapping[tuple[str, str], str] = {
     ("date", "date"): "x",
     ("date", "timestamp"): "CAST(x AS DATE)",
     ("timestamp", "timestamp"): "CAST(x AS TIMESTAMP)",
-    ("timestamp", "date"): "CAST(x AS TIMESTAMP)",
 }
 
 _LOSSY: Mapping[tuple[str, str], str] = {
@@ -55,12 +69,16 @@ _LOSSY: Mapping[tuple[str, str], str] = {
     ("integer", "float"): "CASE WHEN x = FLOOR(x) AND ABS(x) <= 9007199254740992 "
     "THEN TRY_CAST(x AS BIGINT) END",
     ("integer", "decimal"): "CASE WHEN x = FLOOR(x) THEN TRY_CAST(x AS BIGINT) END",
-    ("integer", "text"): r"CASE WHEN REGEXP_FULL_MATCH(TRIM(x), '[+-]?[0-9]+(\.0*)?') "
-    "THEN TRY_CAST(SPLIT_PART(TRIM(x), '.', 1) AS BIGINT) END",
-    ("double", "text"): r"CASE WHEN REGEXP_FULL_MATCH(TRIM(x), "
-    r"'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?') THEN TRY_CAST(TRIM(x) AS DOUBLE) END",
-    ("date", "text"): f"CASE WHEN {_IS_ISO} THEN TRY_CAST(LEFT(TRIM(x), 10) AS DATE) END",
-    ("timestamp", "text"): f"CASE WHEN {_IS_ISO} THEN TRY_CAST(TRIM(x) AS TIMESTAMP) END",
+    ("integer", "text"): _INTEGER,
+    ("integer", NUMBER_AS_TEXT): _INTEGER,
+    ("double", "text"): f"CASE WHEN {_is(texts.NUMBER)} THEN {_FINITE} END",
+    ("double", NUMBER_AS_TEXT): f"CASE WHEN {_is(texts.NUMBER)} THEN {_FINITE} "
+    f"WHEN {_is(texts.NOT_A_NUMBER)} THEN CAST('nan' AS DOUBLE) "
+    f"WHEN {_is(texts.ENDLESS)} THEN TRY_CAST(x AS DOUBLE) END",
+    ("date", "text"): _moment("DATE", "LEFT(x, 10)"),
+    ("timestamp", "text"): _moment("TIMESTAMP", f"REGEXP_EXTRACT(x, '{texts.KEPT_OF_MOMENT}', 0)"),
+    # A day beyond the moments that DuckDB knows is none.
+    ("timestamp", "date"): "TRY_CAST(x AS TIMESTAMP)",
 }
 
 
@@ -84,14 +102,15 @@ def safe_cast(
         Cast column, and the condition; None if the cast cannot lose a value.
     """
     family = _family(native)
-    given = missing_as_null(column, kind, cdm) if family == "text" else column
+    is_text = family in ("text", NUMBER_AS_TEXT)
+    given = missing_as_null(column, kind, cdm, "duckdb") if is_text else column
     if kind == "text":
-        return (given if family == "text" else _cast(given, kind)), None
+        return (given if is_text else _cast(given, kind)), None
     if template := _LOSSLESS.get((kind, family)):
         return _fill(template, given), None
     template = _LOSSY.get((kind, family))
     value = _fill(template, given) if template else null(kind)
-    if family == "text" and kind in ("date", "timestamp"):
+    if is_text and kind in ("date", "timestamp"):
         value = _with_date_formats(value, given, kind, cdm)
     return value, exp.and_(given.is_(exp.null()).not_(), value.is_(exp.null()))
 
@@ -106,7 +125,7 @@ def _with_date_formats(iso: exp.Expr, given: exp.Expr, kind: Kind, cdm: Cdm) -> 
     tries = []
     for text in cdm.date_formats:
         for time in ("", " %H:%M", " %H:%M:%S"):
-            parsed = _fill(f"TRY_STRPTIME(TRIM(x), {exp.Literal.string(text + time)})", given)
+            parsed = _fill(f"TRY_STRPTIME(x, {exp.Literal.string(text + time)})", given)
             plausible = _fill("YEAR(x) BETWEEN 1800 AND 2299", parsed)
             tries.append(exp.case().when(plausible, _cast(parsed, kind)))
     return exp.func("COALESCE", iso, *tries) if tries else iso
@@ -121,5 +140,7 @@ def _cast(value: exp.Expr, kind: Kind) -> exp.Expr:
 
 
 def _family(native: str) -> str:
+    if native == NUMBER_AS_TEXT:
+        return native
     upper = native.upper()
     return next((name for pattern, name in _FAMILIES if re.fullmatch(pattern, upper)), "other")

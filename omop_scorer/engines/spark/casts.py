@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from omop_scorer.cdm.tables import Kind
 from omop_scorer.config.connections import Cdm
+from omop_scorer.engines import texts
 from omop_scorer.engines.site_columns import fill, missing_as_null
 from omop_scorer.engines.spark.date_formats import as_pattern, month_names
 from omop_scorer.errors import ConfigurationError
@@ -34,12 +35,6 @@ _FAMILIES = (
     ("timestamp|timestamp_ntz|timestamp_ltz", "timestamp"),
 )
 
-_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-
-_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?"
-
-_ZONE = "(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)?"
-
 #: Casts by declared kind and by family of the site's type; `x` is the column.
 _LOSSLESS: Mapping[tuple[str, str], str] = {
     ("integer", "integer"): "CAST(x AS BIGINT)",
@@ -59,21 +54,32 @@ def _whole(pattern: str) -> str:
     return f"(?s)^({pattern})(?!.)"
 
 
+def _is(pattern: str) -> str:
+    return f"x RLIKE '{_whole(pattern)}'"
+
+
+def _moment(native: str, kept: str) -> str:
+    """Return the cast of a text of a day, with or without a time of day."""
+    return (
+        f"CASE WHEN {_is(texts.MOMENT)} THEN TRY_CAST({kept} AS {native}) "
+        f"WHEN {_is(texts.BEFORE_CALENDAR)} THEN CAST('{texts.FIRST_DAY}' AS {native}) "
+        f"WHEN {_is(texts.AFTER_CALENDAR)} THEN CAST('{texts.LAST_DAY}' AS {native}) END"
+    )
+
+
 _LOSSY: Mapping[tuple[str, str], str] = {
     ("integer", "float"): "CASE WHEN ABS(x) <= 9007199254740992 THEN "
     "CASE WHEN CAST(TRY_CAST(x AS BIGINT) AS DOUBLE) = x THEN TRY_CAST(x AS BIGINT) END END",
     ("integer", "decimal"): "CASE WHEN x = FLOOR(x) THEN TRY_CAST(x AS BIGINT) END",
-    ("integer", "text"): f"CASE WHEN TRIM(x) RLIKE '{_whole('[+-]?[0-9]+([.]0*)?')}' "
-    "THEN TRY_CAST(SUBSTRING_INDEX(TRIM(x), '.', 1) AS BIGINT) END",
-    ("double", "text"): "CASE WHEN TRIM(x) RLIKE "
-    f"'{_whole('[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?')}' "
-    "THEN TRY_CAST(TRIM(x) AS DOUBLE) END",
-    ("date", "text"): "CASE WHEN TRIM(x) RLIKE "
-    f"'{_whole(f'{_DATE}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]+)?)?(Z|[+-][0-9:]+)?)?')}' "
-    "THEN TRY_CAST(LEFT(TRIM(x), 10) AS DATE) END",
-    # The time of day is read as written; an offset from UTC is ignored.
-    ("timestamp", "text"): f"CASE WHEN TRIM(x) RLIKE '{_whole(f'{_DATE}([T ]{_CLOCK}{_ZONE})?')}' "
-    f"THEN TRY_CAST(REGEXP_EXTRACT(TRIM(x), '^{_DATE}([T ]{_CLOCK})?', 0) AS TIMESTAMP_NTZ) END",
+    ("integer", "text"): f"CASE WHEN {_is(texts.WHOLE_NUMBER)} "
+    "THEN TRY_CAST(SUBSTRING_INDEX(x, '.', 1) AS BIGINT) END",
+    ("double", "text"): f"CASE WHEN {_is(texts.NUMBER)} THEN "
+    "CASE WHEN ABS(TRY_CAST(x AS DOUBLE)) < CAST('Infinity' AS DOUBLE) "
+    "THEN TRY_CAST(x AS DOUBLE) END END",
+    ("date", "text"): _moment("DATE", "LEFT(x, 10)"),
+    ("timestamp", "text"): _moment(
+        "TIMESTAMP_NTZ", f"REGEXP_EXTRACT(x, '{texts.KEPT_OF_MOMENT}', 0)"
+    ),
 }
 
 
@@ -97,7 +103,7 @@ def safe_cast(
         Cast column, and the condition; None if the cast cannot lose a value.
     """
     family = _family(native)
-    given = missing_as_null(column, kind, cdm) if family == "text" else column
+    given = missing_as_null(column, kind, cdm, "spark") if family == "text" else column
     if template := _LOSSLESS.get((kind, family)):
         return _fill(template, given), None
     if kind == "text":
@@ -135,7 +141,7 @@ def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
 
     def of(part: str) -> str:
         # Group 1 of the pattern is the whole text.
-        return f"REGEXP_EXTRACT(TRIM(x), {whole}, {parts.index(part) + 2})"
+        return f"REGEXP_EXTRACT(x, {whole}, {parts.index(part) + 2})"
 
     if "short year" in parts:
         # POSIX: 69 to 99 mean 1969 to 1999, and 00 to 68 mean 2000 to 2068.
@@ -154,7 +160,7 @@ def _by_format(given: exp.Expr, text: str, kind: Kind) -> exp.Expr:
         second = f"LPAD({of('second')}, 2, '0')" if "second" in parts else "'00'"
         written = f"CONCAT({written}, ' ', {clock[0]}, ':', {clock[1]}, ':', {second})"
     return _fill(
-        f"CASE WHEN TRIM(x) RLIKE {whole} THEN CASE WHEN {year} BETWEEN 1800 AND 2299 "
+        f"CASE WHEN x RLIKE {whole} THEN CASE WHEN {year} BETWEEN 1800 AND 2299 "
         f"THEN TRY_CAST({written} AS {_NATIVE[kind]}) END END",
         given,
     )

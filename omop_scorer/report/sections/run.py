@@ -86,10 +86,10 @@ def _rules(context: Context) -> list[tuple[str, str]]:
     at = "the index treatment" if audit.get("age_at") == "index" else "the as-of date"
     windows = [f"audits since {context.names.since}", f"with the age at {at}"]
     for name, rule in (config.get("covariates") or {}).items():
-        days = rule.get("lookback_days") if isinstance(rule, dict) else None
-        if days is not None:
-            title = context.names.covariate(str(name))
-            windows.append(f"{title} {'ever' if days >= EVER_DAYS else f'{days} days'}")
+        if isinstance(rule, dict) and "lookback_days" in rule:
+            title, days = context.names.covariate(str(name)), rule["lookback_days"]
+            is_ever = days is None or days >= EVER_DAYS
+            windows.append(f"{title} {'ever' if is_ever else f'{days} days'}")
     return [("Cohort", "; ".join(parts)), ("Windows", "; ".join(windows))]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from omop_scorer.config.run_file import EVER_DAYS, RunConfig, load, shipped_run_file
+from omop_scorer.config.run_file import RunConfig, load, shipped_run_file
 from omop_scorer.errors import ConfigurationError
 
 SPARK = "engine: spark\ncdm: {url: a}\nresults: {url: b}\n"
@@ -45,7 +45,7 @@ def test_the_defaults_are_those_of_the_rules() -> None:
         "cdai": 90,
         "bmi": 730,
         "body_weight": 730,
-        "body_height": EVER_DAYS,
+        "body_height": None,
     }
     limits = {name: (r.minimum, r.maximum) for name, r in config.covariates.quantities().items()}
     assert limits == {
@@ -57,7 +57,9 @@ def test_the_defaults_are_those_of_the_rules() -> None:
     }
     assert config.covariates.steroid.lookback_days == 30
     assert config.covariates.immunomodulator.lookback_days == 90
-    assert config.covariates.prior_anti_tnf.lookback_days == EVER_DAYS
+    assert config.covariates.prior_anti_tnf.lookback_days is None
+    assert config.covariates.ileal.lookback_days is None
+    assert config.covariates.steroid.maximum_days is None
     assert config.cohort.concept_ids == (201606,)
     assert (config.cohort.age_minimum, config.cohort.age_maximum) == (18, 99)
     assert config.results.schema_ == "omop_scorer"

@@ -61,7 +61,7 @@ def test_a_site_caps_long_exposures(tmp_path):
 
 
 HEIGHTS = """
-case         | id | concept |       date | value | unit | text | source
+case         | id | concept |       date | value | unit | text | written
 feet inches  |  1 | height  | 2020-01-01 |  5.11 | 9306 |      |
 five ten     |  2 | height  | 2020-01-01 |   5.1 | 0    | ft   |
 five five    |  3 | height  | 2020-01-01 |  5.05 | 9307 |      |
@@ -100,7 +100,7 @@ def test_heights_that_may_be_feet_and_inches(tmp_path):
 
 
 CRP = """
-case    | id | concept |       date | value | unit | source
+case    | id | concept |       date | value | unit | written
 below   |  1 | crp     | 2024-01-10 |       |      | <0.3
 word    |  2 | crp     | 2024-01-10 |       | mg/L | Neg
 nothing |  3 | crp     | 2024-01-10 |       |      | ' '

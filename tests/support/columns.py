@@ -81,5 +81,5 @@ for _table in ("measurement", "observation"):
         "date": f"{_table}_date",
         "datetime": f"{_table}_datetime",
         "operator": "operator_concept_id",
-        "source": "value_source_value",
+        "written": "value_source_value",
     }

@@ -252,21 +252,18 @@ def _patients(night: Night, findings: Findings) -> None:
 
 
 def _units(quantity: str, counts: Quality, findings: Findings) -> None:
-    """Report how many of the records with a number have a unit that is accepted."""
+    """Report how many records have an accepted unit, unless no record has a number."""
     n_records = counts[quantity, "n_records"]
     if not n_records:
         findings.add("warning", f"{quantity}: no patient has a record in its window")
         return
-    n_without = counts[quantity, "n_rejected_value"]
-    n = n_records - n_without
-    if not n:
+    if counts[quantity, "n_rejected_value"] == n_records:
         return
-    with_number = " with a number" if n_without else ""
     n_rejected = counts[quantity, "n_rejected_unit"]
     findings.add(
         "warning" if n_rejected else "note",
-        f"{quantity}: {1 - n_rejected / n:.1%} of {n:,} records{with_number} have an accepted unit"
-        + (f"; {n_rejected:,} are rejected for their unit" if n_rejected else ""),
+        f"{quantity}: {1 - n_rejected / n_records:.1%} of {n_records:,} records have an accepted "
+        f"unit{f'; {n_rejected:,} are rejected for their unit' if n_rejected else ''}",
     )
 
 

@@ -10,6 +10,8 @@ from omop_scorer.connections.duckdb import errors_as
 from omop_scorer.engines.parquet_table import Group, ParquetTable
 from omop_scorer.errors import CdmError
 
+_WITHOUT_ZONE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+
 
 def parquet_table(connection: duckdb.DuckDBPyConnection, table: ParquetTable) -> SiteTable:
     """Return a table whose relations are calls of READ_PARQUET.
@@ -29,7 +31,7 @@ def _part(connection: duckdb.DuckDBPyConnection, group: Group, label: str) -> Si
     local = [
         _as_utc(name)
         for name, native in natives.items()
-        if (found := group.types.get(name.lower())) and found.is_utc and "ZONE" not in native
+        if (found := group.types.get(name.lower())) and found.is_utc and native in _WITHOUT_ZONE
     ]
     if local:
         # DuckDB takes the moment that INT96 holds in UTC for the time on the wall.

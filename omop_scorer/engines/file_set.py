@@ -3,7 +3,8 @@
 A load that replaces files during a run would mix two states of the CDM, and no query would fail.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,12 +81,10 @@ class FileSet:
 
 def _states(home: str, paths: Iterable[Path]) -> dict[Path, FileState]:
     states = {}
-    for path in paths:
-        try:
+    with file_errors_as(CdmError, home):
+        for path in paths:
             found = path.stat()
             states[path] = FileState(path.resolve(), found.st_size, found.st_mtime_ns)
-        except OSError as error:
-            raise CdmError(f"{home}: {path} cannot be read ({error.strerror})") from None
     return states
 
 
@@ -97,6 +96,18 @@ def _change(before: FileState | None, after: FileState | None) -> str:
     return "was replaced" if before.target != after.target else "was changed"
 
 
+@contextmanager
+def file_errors_as(kind: type[OmopScorerError], where: str) -> Iterator[None]:
+    """Raise errors of the file system as errors of the given class, naming the file."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(
+            f"{where}: {error.filename} cannot be read ({error.strerror}); see that it is there "
+            "and that the user of the job may read it"
+        ) from None
+
+
 def entries(folder: Path, label: str, kind: type[OmopScorerError]) -> list[Path]:
     """Return what a folder holds, in order of names.
 
@@ -105,10 +116,5 @@ def entries(folder: Path, label: str, kind: type[OmopScorerError]) -> list[Path]
     OmopScorerError
         The folder cannot be read: an error of the class `kind`.
     """
-    try:
+    with file_errors_as(kind, label):
         return sorted(folder.iterdir())
-    except OSError as error:
-        raise kind(
-            f"{label}: the folder cannot be read ({error.strerror}); give the user of the job the "
-            "right to read it"
-        ) from None

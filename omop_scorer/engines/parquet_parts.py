@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from omop_scorer.engines.file_set import entries
+from omop_scorer.engines.file_set import entries, file_errors_as
 from omop_scorer.engines.parquet_types import ParquetType, type_of
 from omop_scorer.errors import CdmError
 
@@ -41,7 +41,8 @@ def files_of(folder: Path, label: str) -> Iterator[Path]:
     CdmError
         A folder cannot be read, links lead in a circle, or a part has another format.
     """
-    yield from _files_of(folder, label, ())
+    with file_errors_as(CdmError, label):
+        yield from _files_of(folder, label, ())
 
 
 def _files_of(folder: Path, label: str, above: tuple[Path, ...]) -> Iterator[Path]:
@@ -64,12 +65,9 @@ def _is_parquet(path: Path, label: str) -> bool:
             f"{label}: not Parquet, although the folder of the table holds its Parquet files; "
             "write all parts of a table as Parquet, or remove the file"
         )
-    try:
-        with path.open("rb") as file:
-            file.seek(-min(4, path.stat().st_size), 2)
-            return file.read(4) in _MAGIC
-    except OSError as error:
-        raise CdmError(f"{label}: cannot be read ({error.strerror})") from None
+    with path.open("rb") as file:
+        file.seek(-min(4, path.stat().st_size), 2)
+        return file.read(4) in _MAGIC
 
 
 def read_part(
@@ -100,6 +98,8 @@ def read_part(
 
     try:
         footer = pq.read_metadata(file)
+    except PermissionError:
+        raise CdmError(f"{label}: the user of the job may not read it") from None
     except (OSError, pa.ArrowException) as error:
         raise CdmError(
             f"{label}: cannot be read as Parquet ({type(error).__name__}); it is damaged, or was "

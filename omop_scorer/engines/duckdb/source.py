@@ -20,7 +20,7 @@ from omop_scorer.connections.duckdb import (
     lock_holder,
 )
 from omop_scorer.engines.duckdb.parquet import parquet_table
-from omop_scorer.engines.file_set import FileSet, entries
+from omop_scorer.engines.file_set import FileSet, entries, file_errors_as
 from omop_scorer.engines.parquet_parts import files_of
 from omop_scorer.engines.parquet_table import read_table
 from omop_scorer.engines.table_formats import is_delta, refuse_other_formats
@@ -71,9 +71,11 @@ class Source:
         self._path = Path(url.removeprefix(DELTA))
         self._is_delta_only = url.startswith(DELTA)
         self._where = f"{key} {self._path}"
-        if not self._path.exists():
-            raise ConnectionFailedError(f"{self._where}: no such file or folder")
-        if not self._path.is_dir():
+        with file_errors_as(ConnectionFailedError, self._where):
+            if not self._path.exists():
+                raise ConnectionFailedError(f"{self._where}: no such file or folder")
+            self._is_folder = self._path.is_dir()
+        if not self._is_folder:
             if self._is_delta_only:
                 raise ConnectionFailedError(f"{self._where}: not a folder of Delta tables")
             self._files.fix(self._where, "", lambda: [self._path])
@@ -113,8 +115,9 @@ class Source:
         CdmError
             The schema holds no tables, several schemas or files match, or the table cannot be read.
         """
-        if self._path.is_dir():
-            return self._find_file(table, needed)
+        if self._is_folder:
+            with file_errors_as(CdmError, self._where):
+                return self._find_file(table, needed)
         relation = self._find_in_schema(table, schema, anchor)
         return None if relation is None else self._describe(relation)
 
@@ -154,8 +157,11 @@ class Source:
         CdmError
             Several files match.
         """
-        path = self._path_of(table) if self._path.is_dir() else None
-        return path if path is not None and is_delta(path) else None
+        if not self._is_folder:
+            return None
+        with file_errors_as(CdmError, self._where):
+            path = self._path_of(table)
+            return path if path is not None and is_delta(path) else None
 
     def label(self, path: Path) -> str:
         """Return the name of a file or folder of this source in messages."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omop_scorer.cdm.tables import SiteTable
 from omop_scorer.connections.spark import Session, errors_as, named
-from omop_scorer.engines.file_set import FileSet, entries
+from omop_scorer.engines.file_set import FileSet, entries, file_errors_as
 from omop_scorer.engines.parquet_parts import files_of
 from omop_scorer.engines.parquet_table import Group, read_table
 from omop_scorer.engines.spark.parquet import frame_of
@@ -35,11 +35,12 @@ class FolderSource:
         self._prefix = prefix
         self._files = files or FileSet()
         self._n_views = 0
-        if not self._path.is_dir():
-            raise ConnectionFailedError(
-                f"{self._where}: no such folder; engine spark reads a folder of Parquet files, or "
-                "the tables of a catalog if the url is the word spark"
-            )
+        with file_errors_as(ConnectionFailedError, self._where):
+            if not self._path.is_dir():
+                raise ConnectionFailedError(
+                    f"{self._where}: no such folder; engine spark reads a folder of Parquet "
+                    "files, or the tables of a catalog if the url is the word spark"
+                )
 
     def find(
         self, table: str, _schema: str | None, needed: Collection[str] | None = None
@@ -59,9 +60,10 @@ class FolderSource:
         CdmError
             Several files match, the file is not Parquet, or it cannot be read.
         """
-        path = self._path_of(table)
-        if path is not None:
-            self._refuse_other_formats(path)
+        with file_errors_as(CdmError, self._where):
+            path = self._path_of(table)
+            if path is not None:
+                self._refuse_other_formats(path)
         states = self._files.fix(self._where, table, partial(self._files_of, table))
         if path is None:
             return None

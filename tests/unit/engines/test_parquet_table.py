@@ -1,6 +1,9 @@
 """Parts of a Parquet table: which files belong to it, and what is refused."""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import combinations
@@ -11,13 +14,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlglot import exp
 
 from omop_scorer.cdm.tables import TABLES, SiteTable
+from omop_scorer.config.connections import Cdm, Connections, PostgreSQL, Results, Spark
+from omop_scorer.engines.duckdb.engine import DuckDBEngine
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.engines.parquet_types import can_be_one, type_of
 from omop_scorer.errors import CdmError, ConnectionFailedError
 
-PERSON = {column.name for table in TABLES if table.name == "person" for column in table.columns}
+PERSON = next(table for table in TABLES if table.name == "person")
+NEEDED = {column.name for column in PERSON.columns}
 
 
 @pytest.fixture
@@ -35,7 +42,7 @@ def write(file: Path, **columns: Any) -> None:
 def find(folder: Path) -> SiteTable | None:
     with duckdb.connect() as connection:
         source = Source(connection, "site", "cdm.url", str(folder.parent), ("",))
-        return source.find("person", None, "person", PERSON)
+        return source.find("person", None, "person", NEEDED)
 
 
 def rows(folder: Path, *columns: str) -> list[Any]:
@@ -203,16 +210,68 @@ def test_a_folder_without_parts_is_refused(folder: Path) -> None:
         find(folder)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
-def test_a_folder_that_cannot_be_read_is_named(folder: Path) -> None:
-    write(folder / "x" / "a.parquet", person_id=[1])
-    for closed, error in ((folder / "x", CdmError), (folder.parent, ConnectionFailedError)):
-        closed.chmod(0o300)
-        try:
-            with pytest.raises(error, match=r"cannot be read .*Permission denied"):
-                find(folder)
-        finally:
-            closed.chmod(0o700)
+@pytest.fixture
+def world() -> Iterator[Path]:
+    """Return a folder below which only modes count: root reads everything, so it steps back."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize(
+    ("closed", "mode", "error"),
+    [
+        ("cdm", 0o000, ConnectionFailedError),
+        ("cdm", 0o444, CdmError),
+        ("cdm/person", 0o000, CdmError),
+        ("cdm/person/x", 0o000, CdmError),
+        ("cdm/person/x", 0o444, CdmError),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_named(
+    world: Path, closed: str, mode: int, error: type[Exception]
+) -> None:
+    write(world / "cdm" / "person" / "x" / "a.parquet", person_id=[1])
+    (world / closed).chmod(mode)
+    try:
+        with (
+            nobody(),
+            pytest.raises(error, match=rf"{closed}.* cannot be read \(Permission denied"),
+        ):
+            find(world / "cdm" / "person")
+    finally:
+        (world / closed).chmod(0o700)
+
+
+def test_ids_in_floats_are_read_where_they_are_exact(folder: Path) -> None:
+    write(folder / "a.parquet", person_id=pa.array([1, 2**24 - 1, 2.0**24], pa.float32()))
+    write(folder / "b.parquet", person_id=[2.0**24 + 1, 2.0**53 - 1, 2.0**53])
+    write(folder / "c.parquet", person_id=[2**53 + 1, 2**63 - 1])
+    write(folder / "d.parquet", person_id=["2", " 9007199254740993 ", "x"])
+    connections = Connections(
+        *("duckdb", Cdm(url=str(folder.parent)), Results(url="results.duckdb"), PostgreSQL()),
+        *(Spark(), 1000, 1, None, 1000),
+    )
+    engine = DuckDBEngine(connections)
+    engine.map_table(PERSON, engine.find_table(PERSON))
+    query = exp.select("person_id").from_(exp.table_("person", db="cdm")).order_by("person_id")
+    ids = [row[0] for row in engine.fetch(query, {})]
+    counts = engine.count_unreadable(PERSON)
+    engine.close()
+    exact = [1, 2, 2**24 - 1, 2**24 + 1, 2**53 - 1, 2**53 + 1, 2**53 + 1, 2**63 - 1]
+    assert ids == [*exact, None, None, None]
+    assert counts == {"person_id": 3}
 
 
 def test_moments_without_a_mark_of_time_zone_are_as_written(tmp_path: Path) -> None:

@@ -3,10 +3,14 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omop_scorer.engines.file_set import entries, file_errors_as
-from omop_scorer.engines.parquet_types import ParquetType, type_of
+from omop_scorer.engines.parquet_types import ParquetType, columns_of
 from omop_scorer.errors import CdmError
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData
 
 #: A Parquet file ends with one of these, the second if its footer is encrypted.
 _MAGIC = (b"PAR1", b"PARE")
@@ -84,7 +88,8 @@ def read_part(
     folders
         Names of the folders between the table and the file.
     needed
-        Lower-case names of the columns that will be read; None for all.
+        Lower-case names of the columns that will be read; None for all. If it is empty, only
+        names are asked for.
 
     Raises
     ------
@@ -92,12 +97,30 @@ def read_part(
         The file is not Parquet or is damaged, or a column that is needed has a type that no
         column of a CDM can have, or stands there twice.
     """
+    footer = _footer(file, label)
+    names: dict[str, str] = {}
+    types: dict[str, ParquetType] = {}
+    for column in columns_of(footer):
+        lower = column.name.lower()
+        is_needed = needed is None or lower in needed
+        if is_needed and lower in names:
+            raise CdmError(f"{label}: column {lower} stands there twice; keep one of them")
+        names[lower] = column.name
+        if is_needed:
+            types[lower] = column.type
+    _refuse_strange_types(types, label)
+    keys = {key.lower(): key for key in (f.partition("=")[0] for f in folders if "=" in f)}
+    is_key_needed = any(k not in names and (not needed or k in needed) for k in keys)
+    return Part(file, label, footer.num_rows, names, types, keys if is_key_needed else {})
+
+
+def _footer(file: Path, label: str) -> "FileMetaData":
     # DuckDB files and CSV need no Arrow for Parquet.
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
-        footer = pq.read_metadata(file)
+        return pq.read_metadata(file)
     except PermissionError:
         raise CdmError(f"{label}: the user of the job may not read it") from None
     except (OSError, pa.ArrowException) as error:
@@ -105,23 +128,6 @@ def read_part(
             f"{label}: cannot be read as Parquet ({type(error).__name__}); it is damaged, or was "
             "not written to its end"
         ) from None
-    names: dict[str, str] = {}
-    types: dict[str, ParquetType] = {}
-    for index in range(footer.num_columns):
-        column = footer.schema.column(index)
-        is_nested = column.path != column.name or column.max_repetition_level > 0
-        name = column.path.partition(".")[0] if is_nested else column.name
-        lower = name.lower()
-        is_needed = needed is None or lower in needed
-        if is_needed and names.get(lower, name) != name:
-            raise CdmError(f"{label}: column {lower} stands there twice; keep one of them")
-        names[lower] = name
-        if is_needed:
-            types[lower] = ParquetType(None, "a nested type") if is_nested else type_of(column)
-    _refuse_strange_types(types, label)
-    keys = {key.lower(): key for key in (f.partition("=")[0] for f in folders if "=" in f)}
-    is_key_needed = any(k not in names and (needed is None or k in needed) for k in keys)
-    return Part(file, label, footer.num_rows, names, types, keys if is_key_needed else {})
 
 
 def _refuse_strange_types(types: Mapping[str, ParquetType], label: str) -> None:

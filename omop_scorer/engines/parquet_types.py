@@ -4,11 +4,12 @@ The declarations alone decide, so every engine reads the same values from the sa
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from pyarrow.parquet import ColumnSchema
+    from pyarrow.parquet import ColumnSchema, FileMetaData
 
 Family = Literal["integer", "decimal", "float", "text", "date", "moment", "boolean", "null"]
 
@@ -55,8 +56,27 @@ _PHYSICAL = {
 }
 
 
-def type_of(column: "ColumnSchema") -> ParquetType:
-    """Return the type of a column that is not nested."""
+@dataclass(frozen=True)
+class ParquetColumn:
+    """A column of a file."""
+
+    name: str
+    type: ParquetType
+
+
+def columns_of(footer: "FileMetaData") -> Iterator[ParquetColumn]:
+    """Yield the columns of a file in order; a column that is nested once."""
+    nested: set[str] = set()
+    for index in range(footer.num_columns):
+        leaf = footer.schema.column(index)
+        if leaf.path == leaf.name and leaf.max_repetition_level == 0:
+            yield ParquetColumn(leaf.name, _type_of(leaf))
+        elif (name := leaf.path.partition(".")[0]) not in nested:
+            nested.add(name)
+            yield ParquetColumn(name, ParquetType(None, "a nested type"))
+
+
+def _type_of(column: "ColumnSchema") -> ParquetType:
     logical, physical = column.logical_type.type, column.physical_type
     about = json.loads(column.logical_type.to_json())
     unsupported = ParquetType(None, physical if logical == "NONE" else logical)

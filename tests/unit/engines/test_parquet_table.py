@@ -22,6 +22,7 @@ from omop_scorer.engines.duckdb.engine import DuckDBEngine
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.engines.parquet_types import can_be_one, columns_of
 from omop_scorer.errors import CdmError, ConnectionFailedError
+from omop_scorer.loading.text_tables import TextTables
 
 PERSON = next(table for table in TABLES if table.name == "person")
 NEEDED = {column.name for column in PERSON.columns}
@@ -112,6 +113,18 @@ def test_a_column_that_a_part_lacks_is_missing_there(folder: Path) -> None:
         (1, 5, None),
         (2, None, None),
     ]
+
+
+def test_a_load_reads_parts_of_different_types_as_text(folder: Path) -> None:
+    write(folder / "a.parquet", person_id=[1], note=[[1]], month_of_birth=pa.nulls(1))
+    write(folder / "gender_concept_id=8507" / "b.parquet", PERSON_ID=["2"])
+    with TextTables(str(folder.parent)) as tables:
+        names = tables.columns("person")
+        assert names is not None
+        assert set(names) == {"person_id", "note", "month_of_birth", "gender_concept_id"}
+        wanted = [names[n] for n in ("person_id", "month_of_birth", "gender_concept_id")]
+        found = [row for batch in tables.read("person", wanted, 10) for row in batch.to_pylist()]
+    assert sorted(tuple(row.values()) for row in found) == [("1", None, None), ("2", None, "8507")]
 
 
 def test_only_files_without_rows_are_a_table_without_rows(folder: Path) -> None:

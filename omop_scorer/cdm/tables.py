@@ -197,7 +197,9 @@ class SiteTable:
     """A table at a site: its location, and its columns with their types."""
 
     relation: str
-    """The table in the SQL of the engine: a qualified name, or a call such as READ_CSV(...)."""
+    """The table in the SQL of the engine: a qualified name, or a call such as READ_CSV(...).
+
+    It is empty for a table of several parts."""
     label: str
     """The table in messages."""
     columns: Mapping[str, str]
@@ -214,3 +216,10 @@ class SiteTable:
     """Columns of fixed width, by lower-case name, whose texts arrive with blanks at the end."""
     is_filtered: bool = False
     """True if the server hides rows from this user (row-level security)."""
+    parts: "tuple[SiteTable, ...]" = ()
+    """Tables with types and columns of their own, whose rows together are this table."""
+
+    @property
+    def pieces(self) -> "tuple[SiteTable, ...]":
+        """The parts; the table itself where it has none."""
+        return self.parts or (self,)

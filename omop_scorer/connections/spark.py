@@ -290,6 +290,8 @@ def _needed(settings: Connections) -> Mapping[str, str]:
         "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
         "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
         "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+        # Moments in nanoseconds, which pandas writes, would be refused; we convert the numbers.
+        "spark.sql.legacy.parquet.nanosAsLong": "true",
     }
 
 

@@ -61,6 +61,15 @@ class Engine(ABC):
     def count_unreadable(self, table: Table) -> Mapping[str, int]:
         """Return, per column of a mapped table whose cast can lose values, how many it loses."""
 
+    def refuse_changed_files(self) -> None:
+        """Check that the files of the CDM are still those that were found at first.
+
+        Raises
+        ------
+        CdmError
+            The message names a file that was added, removed, replaced or changed.
+        """
+
     @property
     def reads_in_place(self) -> bool:
         """False if the engine works on rows that `pull` copies from the CDM."""

@@ -1,6 +1,7 @@
 """Columns of a mapped CDM table. Engines differ only in the casts that they pass in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
@@ -15,6 +16,64 @@ from omop_scorer.engines.texts import BLANKS
 NUMBER_AS_TEXT = "number as text"
 
 SafeCast = Callable[[exp.Expr, str, Kind, Cdm], tuple[exp.Expr, exp.Expr | None]]
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A declared table over a site's table, and the columns and query that count lost values."""
+
+    query: exp.Query
+    lost: tuple[str, ...]
+    counting: exp.Query
+
+
+def mapped_table(
+    table: Table,
+    site: SiteTable | None,
+    cdm: Cdm,
+    safe_cast: SafeCast,
+    null: Callable[[Kind], exp.Expr],
+    dialect: str,
+) -> Mapped:
+    """Return the query of a declared table: the rows of every part, or none if there is no table.
+
+    Parameters
+    ----------
+    table, site, cdm, safe_cast, null
+        As for `mapped_columns`.
+    dialect
+        Dialect of the relations of the site.
+    """
+    if site is None:
+        selected, _ = mapped_columns(table, None, cdm, safe_cast, null)
+        return Mapped(exp.select(*selected).where("FALSE"), (), exp.select())
+    pieces = [(part, *mapped_columns(table, part, cdm, safe_cast, null)) for part in site.pieces]
+    losing = {name for _, _, lost in pieces for name in lost}
+    columns = tuple(column.name for column in table.columns if column.name in losing)
+    queries, counts = [], []
+    for part, selected, lost in pieces:
+        queries.append(exp.select(*selected).from_(part.relation, dialect=dialect))
+        if lost:
+            each = [exp.alias_(lost.get(name, "0"), name) for name in columns]
+            counts.append(exp.select(*each).from_(part.relation, dialect=dialect))
+    return Mapped(_together(queries), columns, _sum(counts, columns))
+
+
+def _together(queries: Sequence[exp.Query]) -> exp.Query:
+    """Return one query for the rows of all."""
+    # Nested to the depth of a balanced tree, because the parts of a table may be thousands.
+    if len(queries) == 1:
+        return queries[0]
+    half = len(queries) // 2
+    return exp.union(_together(queries[:half]), _together(queries[half:]), distinct=False)
+
+
+def _sum(counts: Sequence[exp.Query], columns: Sequence[str]) -> exp.Query:
+    """Return the sums of several counts of the same columns."""
+    if len(counts) < 2:
+        return counts[0] if counts else exp.select()
+    sums = [exp.Sum(this=exp.column(name)) for name in columns]
+    return exp.select(*sums).from_(_together(counts).subquery("part"))
 
 
 def mapped_columns(

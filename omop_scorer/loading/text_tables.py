@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
+from omop_scorer.cdm.tables import SiteTable
 from omop_scorer.connections.duckdb import arrow_batches, connected, errors_as
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.errors import CdmError
@@ -49,7 +50,7 @@ class TextTables:
         CdmError
             Several tables match, or the table cannot be read.
         """
-        found = self._source.find(table, None, "person")
+        found = self._source.find(table, None, "person", ())
         return None if found is None else found.names
 
     def read(self, table: str, columns: Sequence[str], batch_size: int) -> Iterator[pa.RecordBatch]:
@@ -60,18 +61,19 @@ class TextTables:
         CdmError
             The table cannot be read, or a line of a CSV file is not valid.
         """
-        found = self._source.find(table, None, "person")
-        if found is None:
-            return
-        selected = [
-            exp.alias_(
-                exp.cast(exp.column(exp.to_identifier(name, quoted=True)), "VARCHAR"),
-                name.lower(),
-                quoted=True,
-            )
-            for name in columns
-        ]
-        query = exp.select(*selected).from_(found.relation, dialect="duckdb")
-        with errors_as(CdmError, found.label):
-            rows = self._connection.sql(query.sql(dialect="duckdb"))
-            yield from arrow_batches(rows, batch_size)
+        needed = {name.lower() for name in columns}
+        found = self._source.find(table, None, "person", needed)
+        for part in found.pieces if found else ():
+            query = exp.select(*(_as_text(name.lower(), part) for name in columns))
+            query = query.from_(part.relation, dialect="duckdb")
+            with errors_as(CdmError, part.label):
+                rows = self._connection.sql(query.sql(dialect="duckdb"))
+                yield from arrow_batches(rows, batch_size)
+
+
+def _as_text(name: str, table: SiteTable) -> exp.Expr:
+    """Return a column as text; NULL if this part of its table lacks it."""
+    value: exp.Expr = exp.null()
+    if name in table.names:
+        value = exp.column(exp.to_identifier(table.names[name], quoted=True))
+    return exp.alias_(exp.cast(value, "VARCHAR"), name, quoted=True)

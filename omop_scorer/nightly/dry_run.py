@@ -50,6 +50,10 @@ class DryRunEngine(Engine):
         """Delegate to the wrapped engine."""
         return self._engine.count_unreadable(table)
 
+    def refuse_changed_files(self) -> None:
+        """Delegate to the wrapped engine."""
+        self._engine.refuse_changed_files()
+
     @property
     def reads_in_place(self) -> bool:
         """Delegate to the wrapped engine."""

@@ -1,7 +1,7 @@
 """The nightly run, in order. Start here to see how the parts of the package work together."""
 
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -158,16 +158,18 @@ class _Attempts:
         journal = night.journal
         begin = partial(runs.begin, store, night.definitions, night.as_of, night.engine)
         try:
-            cdm = _open_cdm(night)
+            with _changed_files_explained(night):
+                cdm = _open_cdm(night)
         except BaseException as error:
             runs.record_failure(store, begin({}), journal.current, error)
             raise
         run_id = begin(cdm.release)
         try:
-            staged = _stage(night, cdm)
+            with _changed_files_explained(night):
+                staged = _stage(night, cdm)
             for warning in drift_warnings(night, store.fetch):
                 journal.warn(warning)
-            with store.transaction():
+            with store.transaction(), _changed_files_explained(night):
                 self.answer = _score_and_publish(night, store, run_id, staged)
                 if night.config.keep_person_level_runs is not None:
                     with journal.step("retention"):
@@ -197,6 +199,16 @@ class _Staged:
     @property
     def n_to_score(self) -> int:
         return self.attrition[-1].n_persons
+
+
+@contextmanager
+def _changed_files_explained(night: Night) -> Iterator[None]:
+    """Raise an error that names a changed file of the CDM, if one is why a step fails."""
+    try:
+        yield
+    except Exception:
+        night.engine.refuse_changed_files()
+        raise
 
 
 def _open_cdm(night: Night) -> MappedCdm:
@@ -265,6 +277,7 @@ def _score_and_publish(night: Night, writer: Writer, run_id: int, staged: _Stage
         audits = _write(night, writer, run_id, staged.quality, tally)
     with night.step("publish"):
         reconcile(night.definitions, staged.attrition, tally, staged.quality, audits)
+        night.engine.refuse_changed_files()
         runs.publish(writer, run_id, staged.n_cohort, tally.n, "; ".join(night.journal.warnings))
     return RunSummary(
         run_id=run_id,

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-#: Beyond it a float does not hold every whole number, so that an id in it cannot be trusted.
+#: From it on a float may be the rounded value of another whole number: an id cannot be trusted.
 _EXACT = 2**53
 
 
@@ -25,7 +25,7 @@ def arrow_column(values: Sequence[object], zone: tzinfo) -> pa.Array:
     if kinds == {int}:
         with suppress(pa.ArrowInvalid, OverflowError):
             return pa.array(values, pa.int64())
-    if kinds == {float} and not any(isinstance(v, float) and abs(v) > _EXACT for v in values):
+    if kinds == {float} and not any(isinstance(v, float) and abs(v) >= _EXACT for v in values):
         return pa.array(values, pa.float64())
     texts = [None if each is None else _text(each, zone) for each in values]
     return pa.array(texts, pa.string())
@@ -39,7 +39,7 @@ def _text(value: object, zone: tzinfo) -> str:
             return format(value, "f")
         case float():
             # A whole number that a float cannot hold must not look like an id.
-            return repr(value) if abs(value) <= _EXACT else f"{value:.17e}"
+            return repr(value) if abs(value) < _EXACT else f"{value:.17e}"
         case bytes() | bytearray() | memoryview():
             return bytes(value).decode("utf-8", "replace")
     return str(value)

@@ -25,7 +25,8 @@ _NATIVE = {
 _FAMILIES = (
     ("TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT|UINTEGER", "integer"),
     ("HUGEINT|UBIGINT|UHUGEINT", "wide integer"),
-    ("FLOAT|DOUBLE", "float"),
+    ("FLOAT", "short float"),
+    ("DOUBLE", "float"),
     (r"DECIMAL.*", "decimal"),
     ("VARCHAR.*", "text"),
     ("DATE", "date"),
@@ -58,6 +59,7 @@ _LOSSLESS: Mapping[tuple[str, str], str] = {
     ("double", "integer"): "CAST(x AS DOUBLE)",
     ("double", "wide integer"): "CAST(x AS DOUBLE)",
     ("double", "float"): "CAST(x AS DOUBLE)",
+    ("double", "short float"): "CAST(x AS DOUBLE)",
     ("double", "decimal"): "CAST(x AS DOUBLE)",
     ("date", "date"): "x",
     ("date", "timestamp"): "CAST(x AS DATE)",
@@ -66,7 +68,10 @@ _LOSSLESS: Mapping[tuple[str, str], str] = {
 
 _LOSSY: Mapping[tuple[str, str], str] = {
     ("integer", "wide integer"): "TRY_CAST(x AS BIGINT)",
-    ("integer", "float"): "CASE WHEN x = FLOOR(x) AND ABS(x) <= 9007199254740992 "
+    # From 2^53 on, and in 32 bits from 2^24 on, a float may be the rounded value of another id.
+    ("integer", "float"): "CASE WHEN x = FLOOR(x) AND ABS(x) < 9007199254740992 "
+    "THEN TRY_CAST(x AS BIGINT) END",
+    ("integer", "short float"): "CASE WHEN x = FLOOR(x) AND ABS(x) < 16777216 "
     "THEN TRY_CAST(x AS BIGINT) END",
     ("integer", "decimal"): "CASE WHEN x = FLOOR(x) THEN TRY_CAST(x AS BIGINT) END",
     ("integer", "text"): _INTEGER,

@@ -24,7 +24,8 @@ from omop_scorer.engines.duckdb.casts import null, safe_cast
 from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.pulled import PulledTables
 from omop_scorer.engines.duckdb.source import Source
-from omop_scorer.engines.site_columns import mapped_columns
+from omop_scorer.engines.file_set import FileSet
+from omop_scorer.engines.site_columns import mapped_table
 from omop_scorer.errors import ConnectionFailedError, SqlError
 from omop_scorer.sources import open_source
 from omop_scorer.sources.statement import Ids
@@ -52,8 +53,9 @@ class DuckDBEngine(Engine):
             "vocab": ("memory", "vocab"),
             "work": ("memory", "work"),
         }
-        self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
+        self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Query]] = {}
         """Per mapped table, its label, and the columns and query that count lost values."""
+        self._files = FileSet()
         self._staged: dict[str, int] = {}
         """Rows of each work table. Only this engine writes to them."""
         with ExitStack() as stack:
@@ -84,7 +86,7 @@ class DuckDBEngine(Engine):
             self._vocabulary = self._source("site_vocab", "cdm.vocabulary_url", cdm.vocabulary_url)
 
     def _source(self, alias: str, key: str, url: str) -> Source:
-        return Source(self._work, alias, key, url, self._settings.cdm.null_text)
+        return Source(self._work, alias, key, url, self._settings.cdm.null_text, self._files)
 
     def find_table(self, table: Table) -> SiteTable | None:
         """Find the table in the CDM or in the vocabulary, in any letter case."""
@@ -99,7 +101,7 @@ class DuckDBEngine(Engine):
         wanted, anchor = (cdm.tables.get(name, name) for name in (table.name, anchor))
         if (folder := source.delta_folder(wanted)) is not None:
             return self._delta.find(table, folder, source.label(folder))
-        site = source.find(wanted, schema, anchor)
+        site = source.find(wanted, schema, anchor, {column.name for column in table.columns})
         self._delta.refuse_unversioned(table, site)
         return site
 
@@ -110,18 +112,14 @@ class DuckDBEngine(Engine):
         """
         if self._pulled is not None and site is not None:
             site = self._pulled.create(table, site)
-        selected, lost = mapped_columns(table, site, self._settings.cdm, safe_cast, null)
-        query, is_text = exp.select(*selected).where("FALSE"), False
-        if site is not None:
-            query = exp.select(*selected).from_(site.relation, dialect="duckdb")
-            is_text = site.relation.startswith("READ_CSV")
+        mapped = mapped_table(table, site, self._settings.cdm, safe_cast, null, self.dialect)
         target = exp.to_table(f"memory.{table.schema}.{table.name}")
+        is_text = site is not None and site.relation.startswith("READ_CSV")
         kind = "TABLE" if is_text else "VIEW"
         label = site.label if site else table.name
-        self._run(exp.Create(this=target, kind=kind, expression=query), {}, label)
-        if site is not None and lost:
-            counting = exp.select(*lost.values()).from_(site.relation, dialect="duckdb")
-            self._unreadable[table.name] = (label, tuple(lost), counting)
+        self._run(exp.Create(this=target, kind=kind, expression=mapped.query), {}, label)
+        if mapped.lost:
+            self._unreadable[table.name] = (label, mapped.lost, mapped.counting)
 
     def count_unreadable(self, table: Table) -> Mapping[str, int]:
         """Count the values that the casts of a mapped table lose."""
@@ -130,6 +128,10 @@ class DuckDBEngine(Engine):
         label, columns, counting = self._unreadable[table.name]
         (row,) = self._run(counting.copy(), {}, label)
         return dict(zip(columns, (int(str(n)) for n in row), strict=True))
+
+    def refuse_changed_files(self) -> None:
+        """Compare the files of the CDM with those found at first. Delta tables are pinned."""
+        self._files.refuse_changes()
 
     @property
     def reads_in_place(self) -> bool:

@@ -3,7 +3,8 @@
 import csv
 import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,10 @@ from omop_scorer.connections.duckdb import (
     is_locked,
     lock_holder,
 )
+from omop_scorer.engines.duckdb.parquet import parquet_table
+from omop_scorer.engines.file_set import FileSet, entries, file_errors_as
+from omop_scorer.engines.parquet_parts import files_of
+from omop_scorer.engines.parquet_table import read_table
 from omop_scorer.engines.table_formats import is_delta, refuse_other_formats
 from omop_scorer.errors import CdmError, ConnectionFailedError
 
@@ -41,6 +46,8 @@ class Source:
         Path of the file or folder; after `delta:`, of a folder in which every table is Delta.
     null_text
         Texts of a CSV file that mean missing.
+    files
+        Receives the files that are found, to compare them at the end of the run.
 
     Raises
     ------
@@ -55,18 +62,23 @@ class Source:
         key: str,
         url: str,
         null_text: Sequence[str],
+        files: FileSet | None = None,
     ) -> None:
         self._connection = connection
         self._alias = alias
         self._null_text = null_text
+        self._files = files or FileSet()
         self._path = Path(url.removeprefix(DELTA))
         self._is_delta_only = url.startswith(DELTA)
         self._where = f"{key} {self._path}"
-        if not self._path.exists():
-            raise ConnectionFailedError(f"{self._where}: no such file or folder")
-        if not self._path.is_dir():
+        with file_errors_as(ConnectionFailedError, self._where):
+            if not self._path.exists():
+                raise ConnectionFailedError(f"{self._where}: no such file or folder")
+            self._is_folder = self._path.is_dir()
+        if not self._is_folder:
             if self._is_delta_only:
                 raise ConnectionFailedError(f"{self._where}: not a folder of Delta tables")
+            self._files.fix(self._where, "", lambda: [self._path])
             self._attach()
 
     def _attach(self) -> None:
@@ -81,19 +93,32 @@ class Source:
                 ) from None
             raise ConnectionFailedError(f"{self._where}: {first_line(text)}") from None
 
-    def find(self, table: str, schema: str | None, anchor: str) -> SiteTable | None:
+    def find(
+        self,
+        table: str,
+        schema: str | None,
+        anchor: str,
+        needed: Collection[str] | None = None,
+    ) -> SiteTable | None:
         """Find a table, by default in the only schema that holds the anchor table.
+
+        Parameters
+        ----------
+        table, schema, anchor
+            Names in any letter case.
+        needed
+            Lower-case names of the columns that will be read, for which the parts of a Parquet
+            table must agree; None for all.
 
         Raises
         ------
         CdmError
             The schema holds no tables, several schemas or files match, or the table cannot be read.
         """
-        relation = (
-            self._find_file(table)
-            if self._path.is_dir()
-            else self._find_in_schema(table, schema, anchor)
-        )
+        if self._is_folder:
+            with file_errors_as(CdmError, self._where):
+                return self._find_file(table, needed)
+        relation = self._find_in_schema(table, schema, anchor)
         return None if relation is None else self._describe(relation)
 
     def _find_in_schema(self, table: str, schema: str | None, anchor: str) -> str | None:
@@ -132,8 +157,11 @@ class Source:
         CdmError
             Several files match.
         """
-        path = self._path_of(table) if self._path.is_dir() else None
-        return path if path is not None and is_delta(path) else None
+        if not self._is_folder:
+            return None
+        with file_errors_as(CdmError, self._where):
+            path = self._path_of(table)
+            return path if path is not None and is_delta(path) else None
 
     def label(self, path: Path) -> str:
         """Return the name of a file or folder of this source in messages."""
@@ -143,7 +171,7 @@ class Source:
         names = {table.lower() + suffix for suffix in _SUFFIXES}
         matches = [
             path
-            for path in sorted(self._path.iterdir())
+            for path in entries(self._path, self._where, ConnectionFailedError)
             if path.name.lower() in names or (path.is_dir() and path.name.lower() == table.lower())
         ]
         if len(matches) > 1:
@@ -151,10 +179,25 @@ class Source:
             raise CdmError(f"{self._where}: table {table} is found as {found}; keep one of them")
         return matches[0] if matches else None
 
-    def _find_file(self, table: str) -> str | None:
+    def _files_of(self, table: str) -> list[Path]:
         path = self._path_of(table)
+        if path is None or is_delta(path):
+            return []
+        return list(files_of(path, self.label(path))) if path.is_dir() else [path]
+
+    def _find_file(self, table: str, needed: Collection[str] | None) -> SiteTable | None:
+        path = self._path_of(table)
+        if path is not None:
+            self._refuse_other_formats(path)
+        states = self._files.fix(self._where, table, partial(self._files_of, table))
         if path is None:
             return None
+        if path.is_dir() or path.name.lower().endswith(".parquet"):
+            found = read_table(path, self.label(path), states, needed)
+            return parquet_table(self._connection, found)
+        return self._describe(self._csv_relation(path, _list([_without_globs(path)])))
+
+    def _refuse_other_formats(self, path: Path) -> None:
         if path.is_dir():
             if is_delta(path):
                 raise CdmError(
@@ -167,14 +210,6 @@ class Source:
                 f"{self.label(path)}: not a Delta table, because it has no folder _delta_log; for "
                 f"tables of several formats, write cdm.url without {DELTA}"
             )
-        files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-        if not files:
-            raise CdmError(f"{self._where}/{path.name}: the folder holds no Parquet file")
-        # DuckDB reads the names as glob patterns, so we escape the special characters.
-        listed = _list([re.sub(r"([\[*?])", r"[\1]", str(file)) for file in files])
-        if files[0].name.lower().endswith(".parquet"):
-            return f"READ_PARQUET({listed})"
-        return self._csv_relation(path, listed)
 
     def _csv_relation(self, path: Path, listed: str) -> str:
         """Return READ_CSV with every option fixed; only the delimiter is taken from the header.
@@ -217,6 +252,11 @@ class Source:
             columns={name.lower(): native for name, native, *_ in rows},
             names={name.lower(): name for name, *_ in rows},
         )
+
+
+def _without_globs(path: Path) -> str:
+    """Return a path that DuckDB does not read as a glob pattern."""
+    return re.sub(r"([\[*?])", r"[\1]", str(path))
 
 
 def _list(texts: Sequence[str]) -> str:

@@ -28,7 +28,8 @@ _NATIVE = {
 
 _FAMILIES = (
     ("tinyint|smallint|int|bigint", "integer"),
-    ("float|double", "float"),
+    ("float", "short float"),
+    ("double", "float"),
     (r"decimal.*", "decimal"),
     (r"(string|varchar|char).*", "text"),
     ("date", "date"),
@@ -40,6 +41,7 @@ _LOSSLESS: Mapping[tuple[str, str], str] = {
     ("integer", "integer"): "CAST(x AS BIGINT)",
     ("double", "integer"): "CAST(x AS DOUBLE)",
     ("double", "float"): "CAST(x AS DOUBLE)",
+    ("double", "short float"): "CAST(x AS DOUBLE)",
     ("double", "decimal"): "CAST(x AS DOUBLE)",
     ("date", "date"): "x",
     ("date", "timestamp"): "CAST(x AS DATE)",
@@ -68,7 +70,10 @@ def _moment(native: str, kept: str) -> str:
 
 
 _LOSSY: Mapping[tuple[str, str], str] = {
-    ("integer", "float"): "CASE WHEN ABS(x) <= 9007199254740992 THEN "
+    # From 2^53 on, and in 32 bits from 2^24 on, a float may be the rounded value of another id.
+    ("integer", "float"): "CASE WHEN ABS(x) < 9007199254740992 THEN "
+    "CASE WHEN CAST(TRY_CAST(x AS BIGINT) AS DOUBLE) = x THEN TRY_CAST(x AS BIGINT) END END",
+    ("integer", "short float"): "CASE WHEN ABS(x) < 16777216 THEN "
     "CASE WHEN CAST(TRY_CAST(x AS BIGINT) AS DOUBLE) = x THEN TRY_CAST(x AS BIGINT) END END",
     ("integer", "decimal"): "CASE WHEN x = FLOOR(x) THEN TRY_CAST(x AS BIGINT) END",
     ("integer", "text"): f"CASE WHEN {_is(texts.WHOLE_NUMBER)} "

@@ -22,7 +22,8 @@ from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import CATALOG, Connections
 from omop_scorer.connections.spark import Session, errors_as, quietly
 from omop_scorer.engines.base import Engine, Work
-from omop_scorer.engines.site_columns import mapped_columns
+from omop_scorer.engines.file_set import FileSet
+from omop_scorer.engines.site_columns import mapped_table
 from omop_scorer.engines.spark.casts import null, safe_cast
 from omop_scorer.engines.spark.executors import COUNTS, TABLE_INDEX, mapped_schema, on_batches
 from omop_scorer.engines.spark.folder import FolderSource
@@ -52,8 +53,9 @@ class SparkEngine(Engine):
         self.table_names = settings.cdm.tables
         self.schemas = {}
         self._prefix = f"omop_scorer_{uuid4().hex[:8]}_"
-        self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
+        self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Query]] = {}
         """Per mapped table, its label, and the columns and query that count lost values."""
+        self._files = FileSet()
         self._work: WorkTables | None = None
         self._n_folders = 0
         self._session = Session(settings)
@@ -72,7 +74,8 @@ class SparkEngine(Engine):
         if url == CATALOG:
             return SparkCatalog(self._spark)
         self._n_folders += 1
-        return FolderSource(self._session, key, url, f"{self._prefix}{self._n_folders}_")
+        prefix = f"{self._prefix}{self._n_folders}_"
+        return FolderSource(self._session, key, url, prefix, self._files)
 
     @property
     def _staged(self) -> WorkTables:
@@ -84,22 +87,26 @@ class SparkEngine(Engine):
         cdm = self._settings.cdm
         wanted = cdm.tables.get(table.name, table.name)
         if table.schema == "vocab":
-            return self._vocabulary.find(wanted, cdm.vocabulary_schema or cdm.schema_)
-        return self._cdm.find(wanted, cdm.schema_)
+            source, schema = self._vocabulary, cdm.vocabulary_schema or cdm.schema_
+        else:
+            source, schema = self._cdm, cdm.schema_
+        if isinstance(source, FolderSource):
+            return source.find(wanted, schema, {column.name for column in table.columns})
+        return source.find(wanted, schema)
 
     def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Create a temporary view over the site's table."""
-        selected, lost = mapped_columns(table, site, self._settings.cdm, safe_cast, null)
-        query = exp.select(*selected).where("FALSE")
-        if site is not None:
-            query = exp.select(*selected).from_(site.relation, dialect="spark")
+        mapped = mapped_table(table, site, self._settings.cdm, safe_cast, null, self.dialect)
         view = f"{self._prefix}{table.schema}_{table.name}"
         label = site.label if site else table.name
         with errors_as(SqlError, f"{self.site}: {label}"):
-            self._session.show(self._spark.sql(query.sql(dialect="spark")), view)
-        if site is not None and lost:
-            counting = exp.select(*lost.values()).from_(site.relation, dialect="spark")
-            self._unreadable[table.name] = (label, tuple(lost), counting)
+            self._session.show(self._spark.sql(mapped.query.sql(dialect="spark")), view)
+        if mapped.lost:
+            self._unreadable[table.name] = (label, mapped.lost, mapped.counting)
+
+    def refuse_changed_files(self) -> None:
+        """Compare the files of the CDM with those found at first; a catalog has none."""
+        self._files.refuse_changes()
 
     def count_unreadable(self, table: Table) -> Mapping[str, int]:
         """Count the values that the casts of a mapped table lose."""

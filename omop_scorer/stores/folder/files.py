@@ -6,6 +6,7 @@ The files are `<results.url>/<results.schema>/<table>/run_id=<run_id>/*.parquet`
 
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -21,6 +22,19 @@ from omop_scorer.errors import LockHeldError, ResultsError
 from omop_scorer.stores.append_only import LOCK_LOST
 
 _TABLE_LIST = "_tables.json"
+
+#: Arrow types of the types that the list of tables holds.
+ARROW_TYPES = {
+    "BIGINT": pa.int64(),
+    "INT": pa.int32(),
+    "DOUBLE": pa.float64(),
+    "TEXT": pa.string(),
+    "BOOLEAN": pa.bool_(),
+    "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us"),
+}
+
+_NAME = re.compile("[a-z_][a-z0-9_]*")
 
 #: Seconds after which a lock file without a holder is one that its writer left behind.
 _HOLDER_SECONDS = 1
@@ -42,19 +56,23 @@ class ResultsFolder:
         Raises
         ------
         ResultsError
-            The list of tables cannot be read.
+            The list of tables cannot be read, or holds what no release writes.
         """
         try:
             found = json.loads(self._table_list.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ResultsError(
                 f"{self.where}: {self._table_list} cannot be read ({type(error).__name__}); "
                 "check its permissions, or restore it from a backup"
             ) from None
-        assert isinstance(found, dict)
-        return found
+        if (fault := _fault(found)) is not None:
+            raise ResultsError(
+                f"{self.where}: {self._table_list} is damaged, or of a later release: {fault}; "
+                "restore it from a backup, or update omop-scorer"
+            )
+        return dict(found)
 
     def save_tables(self, tables: Mapping[str, Mapping[str, str]]) -> None:
         """Write the list of tables and columns; readers see either the old list or the new one."""
@@ -236,3 +254,17 @@ class ResultsFolder:
 
     def _write_error(self, error: OSError) -> ResultsError:
         return ResultsError(f"{self.where}: cannot be written: {error.strerror}")
+
+
+def _fault(found: object) -> str | None:
+    """Return the first fault of a list of tables, None if it has none."""
+    if not isinstance(found, dict):
+        return "not a list of tables"
+    for table, columns in found.items():
+        if not (_NAME.fullmatch(table) and isinstance(columns, dict)):
+            return f"{table!r} is not a table"
+        for column, native in columns.items():
+            is_known = isinstance(native, str) and native in ARROW_TYPES
+            if not (is_known and _NAME.fullmatch(column)):
+                return f"the column {column!r} of table {table} has an unknown name or type"
+    return None

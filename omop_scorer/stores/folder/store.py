@@ -11,19 +11,8 @@ from omop_scorer.config.connections import Connections
 from omop_scorer.errors import ResultsError
 from omop_scorer.stores.append_only import STATUS, AppendOnlyStore, Columns, version
 from omop_scorer.stores.base import Parameters
-from omop_scorer.stores.folder.files import ResultsFolder
+from omop_scorer.stores.folder.files import ARROW_TYPES, ResultsFolder
 from omop_scorer.stores.folder.reader import FolderResultsReader
-
-#: Arrow types of the types that the list of tables holds.
-_ARROW = {
-    "BIGINT": pa.int64(),
-    "INT": pa.int32(),
-    "DOUBLE": pa.float64(),
-    "TEXT": pa.string(),
-    "BOOLEAN": pa.bool_(),
-    "DATE": pa.date32(),
-    "TIMESTAMP": pa.timestamp("us"),
-}
 
 
 class FolderStore(AppendOnlyStore):
@@ -95,7 +84,7 @@ class FolderStore(AppendOnlyStore):
     def arrow_schema(self, table: str) -> pa.Schema:
         """Return the declared columns of a table."""
         declared = self._tables[table].items()
-        return pa.schema([(name, _ARROW[native]) for name, native in declared])
+        return pa.schema([(name, ARROW_TYPES[native]) for name, native in declared])
 
     def folder_of(self, table: str) -> Path:
         """Return the folder of a table, for an engine whose executors write there."""

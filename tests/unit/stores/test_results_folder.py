@@ -188,3 +188,25 @@ def test_without_pyspark_the_message_says_what_to_install(tmp_path, monkeypatch)
     monkeypatch.setitem(sys.modules, "py4j", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'omop-scorer\[spark\]'"):
         open_engine(results_config(tmp_path).connections)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[]", "not a list of tables"),
+        ('{"score": []}', "'score' is not a table"),
+        ('{"../score": {}}', "'../score' is not a table"),
+        ('{"score": {"n": "NUMBER("}}', "column 'n' of table score has an unknown name or type"),
+        ('{"score": {"n": ["BIGINT"]}}', "column 'n' of table score"),
+        ('{"score": {"n": "BIGINT; DROP"}}', "column 'n' of table score"),
+        ('{"score": {"n\\"": "BIGINT"}}', "column .* of table score"),
+        ("[" * 100_000, "cannot be read"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_a_damaged_list_of_tables_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+    folder = ResultsFolder(str(tmp_path), "scores")
+    folder.home.mkdir()
+    (folder.home / "_tables.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ResultsError, match=rf"_tables\.json .*{fault}.*restore"):
+        folder.tables()

@@ -1,0 +1,65 @@
+"""Parquet files of a table, read in place by DuckDB."""
+
+import re
+
+import duckdb
+from sqlglot import exp
+
+from omop_scorer.cdm.tables import SiteTable
+from omop_scorer.connections.duckdb import errors_as
+from omop_scorer.engines.parquet_table import Group, ParquetTable
+from omop_scorer.errors import CdmError
+
+_WITHOUT_ZONE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+
+
+def parquet_table(connection: duckdb.DuckDBPyConnection, table: ParquetTable) -> SiteTable:
+    """Return a table whose relations are calls of READ_PARQUET.
+
+    Raises
+    ------
+    CdmError
+        DuckDB cannot read a file.
+    """
+    with errors_as(CdmError, f"{table.label}: the table cannot be read"):
+        return table.at_site([_part(connection, group, table.label) for group in table.groups])
+
+
+def _part(connection: duckdb.DuckDBPyConnection, group: Group, label: str) -> SiteTable:
+    relation = _relation(group)
+    natives = _described(connection, relation)
+    local = [
+        _as_utc(name)
+        for name, native in natives.items()
+        if (found := group.types.get(name.lower())) and found.is_utc and native in _WITHOUT_ZONE
+    ]
+    if local:
+        # DuckDB takes the moment that INT96 holds in UTC for the time on the wall.
+        relation = f"(SELECT * REPLACE ({', '.join(local)}) FROM {relation})"  # noqa: S608
+        natives = _described(connection, relation)
+    return SiteTable(
+        relation=relation,
+        label=label,
+        columns={name.lower(): native for name, native in natives.items()},
+        names={name.lower(): name for name in natives},
+    )
+
+
+def _relation(group: Group) -> str:
+    # DuckDB reads the names as glob patterns, so we escape the special characters.
+    files = [re.sub(r"([\[*?])", r"[\1]", str(file)) for file in group.files]
+    listed = exp.array(*map(exp.Literal.string, files)).sql(dialect="duckdb")
+    options = f"binary_as_string = TRUE, hive_partitioning = {bool(group.keys)}"
+    if group.keys:
+        options += ", hive_types_autocast = FALSE"
+    return f"READ_PARQUET({listed}, {options})"
+
+
+def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    rows = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+    return {name: native for name, native, *_ in rows}
+
+
+def _as_utc(name: str) -> str:
+    quoted = exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+    return f"TIMEZONE('UTC', {quoted}) AS {quoted}"

@@ -1,0 +1,77 @@
+"""A table in Parquet parts of any types, orders and folders has the rows of one plain file."""
+
+import os
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlglot import exp
+
+from omop_scorer.cdm.tables import TABLES
+from omop_scorer.config.connections import Cdm, Connections, PostgreSQL, Results, Spark
+from omop_scorer.engines import open_engine
+from omop_scorer.engines.base import Engine
+from omop_scorer.errors import CdmError
+from tests.support import spark
+from tests.support.parquet_parts import COLUMNS, ZONE, random_rows, write_parts, write_plain
+
+MEASUREMENT = next(table for table in TABLES if table.name == "measurement")
+
+
+@contextmanager
+def engine_on(engine_name: Any, folder: Path) -> Iterator[Engine]:
+    """Open an engine and map the table."""
+    cdm = Cdm(url=str(folder), time_zone=str(ZONE))
+    settings = (engine_name, cdm, Results(url="r"), PostgreSQL(), Spark(), 1000, 1, None, 1000)
+    with closing(open_engine(Connections(*settings))) as engine:
+        engine.map_table(MEASUREMENT, engine.find_table(MEASUREMENT))
+        yield engine
+
+
+def rows_of(engine_name: str, folder: Path) -> tuple[list[Any], int]:
+    """Return the sorted rows of the table, and how many values could not be read."""
+    with engine_on(engine_name, folder) as engine:
+        query = exp.select(*COLUMNS).from_(exp.table_("measurement", db="cdm"))
+        rows = engine.fetch(query, {})
+        unreadable = sum(engine.count_unreadable(MEASUREMENT).values())
+        engine.refuse_changed_files()
+    return sorted(rows, key=repr), unreadable
+
+
+def check(engine_name: str, case: int) -> None:
+    choose = random.Random(case)
+    rows = random_rows(choose)
+    with tempfile.TemporaryDirectory() as name:
+        write_plain(rows, Path(name) / "plain")
+        write_parts(rows, Path(name) / "parts", choose)
+        expected = sorted(rows, key=repr), 0
+        assert rows_of(engine_name, Path(name) / "plain") == expected, case
+        assert rows_of(engine_name, Path(name) / "parts") == expected, case
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_duckdb_reads_parts_as_one_file(block: int) -> None:
+    for case in range(block * 15, block * 15 + 15):
+        check("duckdb", case)
+
+
+def test_spark_reads_parts_as_one_file() -> None:
+    spark.session()
+    for case in range(12):
+        check("spark", case)
+
+
+@pytest.mark.parametrize("engine_name", ["duckdb", "spark"])
+def test_a_part_that_is_changed_is_named(engine_name: str, tmp_path: Path) -> None:
+    if engine_name == "spark":
+        spark.session()
+    write_parts(random_rows(random.Random(1)), tmp_path, random.Random(1))
+    part = next(path for path in tmp_path.rglob("part-0.*") if path.parent.name[:1] != "_")
+    with engine_on(engine_name, tmp_path) as engine:
+        os.utime(part)
+        with pytest.raises(CdmError, match=rf"{part.name} was changed during the run"):
+            engine.refuse_changed_files()

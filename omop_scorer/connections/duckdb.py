@@ -194,17 +194,18 @@ def is_locked(text: str) -> bool:
 def unreadable_line(text: str) -> str | None:
     """Return the number and the fault of a CSV line that DuckDB cannot read, never its text.
 
-    Returns None if `text`, a message of DuckDB, is about something else.
+    DuckDB does not always know the number. Returns None if `text`, a message of DuckDB, is about something else.
     """
     match = re.search(r"CSV Error on Line: (\d+)", text)
     if match is None:
-        return None
+        is_mixed = "CSV Parser state machine reached an invalid state" in text
+        return "not valid CSV, perhaps because its line ends are mixed" if is_mixed else None
     fault = next(
         (
             words
             for sign, words in {
                 "Expected Number of Columns": "a wrong number of columns",
-                "not utf-8": "not UTF-8",
+                "not utf-8": "not UTF-8, perhaps Latin-1 or Windows-1252",
                 "unterminated": "a quote that is not closed",
             }.items()
             if sign.lower() in text.lower()

@@ -99,7 +99,7 @@ class DuckDBEngine(Engine):
         wanted, anchor = (cdm.tables.get(name, name) for name in (table.name, anchor))
         if (folder := source.delta_folder(wanted)) is not None:
             return self._delta.find(table, folder, source.label(folder))
-        site = source.find(wanted, schema, anchor)
+        site = source.find(wanted, schema, anchor, is_vocabulary=table.schema == "vocab")
         self._delta.refuse_unversioned(table, site)
         return site
 

@@ -1,7 +1,5 @@
 """Tables of a CDM in a DuckDB file, or as CSV and Parquet files in a folder."""
 
-import csv
-import gzip
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +16,12 @@ from omop_scorer.connections.duckdb import (
     is_locked,
     lock_holder,
 )
+from omop_scorer.engines.duckdb.csv_file import read_header
 from omop_scorer.engines.table_formats import is_delta, refuse_other_formats
 from omop_scorer.errors import CdmError, ConnectionFailedError
 
-_SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
-
-_DELIMITERS = (",", "\t", ";", "|")
+_CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_SUFFIXES = (".parquet", *_CSV)
 
 
 class Source:
@@ -41,6 +39,8 @@ class Source:
         Path of the file or folder; after `delta:`, of a folder in which every table is Delta.
     null_text
         Texts of a CSV file that mean missing.
+    keeps_empty
+        True to read `""` in a CSV file as an empty text, whatever `null_text` says.
 
     Raises
     ------
@@ -55,10 +55,13 @@ class Source:
         key: str,
         url: str,
         null_text: Sequence[str],
+        *,
+        keeps_empty: bool = False,
     ) -> None:
         self._connection = connection
         self._alias = alias
         self._null_text = null_text
+        self._keeps_empty = keeps_empty
         self._path = Path(url.removeprefix(DELTA))
         self._is_delta_only = url.startswith(DELTA)
         self._where = f"{key} {self._path}"
@@ -81,20 +84,28 @@ class Source:
                 ) from None
             raise ConnectionFailedError(f"{self._where}: {first_line(text)}") from None
 
-    def find(self, table: str, schema: str | None, anchor: str) -> SiteTable | None:
+    def find(
+        self, table: str, schema: str | None, anchor: str, *, is_vocabulary: bool = False
+    ) -> SiteTable | None:
         """Find a table, by default in the only schema that holds the anchor table.
+
+        A table of the vocabulary may be a CSV file as Athena writes it.
 
         Raises
         ------
         CdmError
             The schema holds no tables, several schemas or files match, or the table cannot be read.
         """
-        relation = (
-            self._find_file(table)
-            if self._path.is_dir()
-            else self._find_in_schema(table, schema, anchor)
-        )
-        return None if relation is None else self._describe(relation)
+        if not self._path.is_dir():
+            relation = self._find_in_schema(table, schema, anchor)
+            return None if relation is None else self._describe(relation)
+        path = self._path_of(table)
+        if path is None:
+            return None
+        self._refuse_other_formats(path)
+        if path.name.lower().endswith(_CSV) and not path.is_dir():
+            return self._csv(path, is_vocabulary)
+        return self._describe(self._parquet_relation(path))
 
     def _find_in_schema(self, table: str, schema: str | None, anchor: str) -> str | None:
         with errors_as(CdmError, self._where):
@@ -151,10 +162,7 @@ class Source:
             raise CdmError(f"{self._where}: table {table} is found as {found}; keep one of them")
         return matches[0] if matches else None
 
-    def _find_file(self, table: str) -> str | None:
-        path = self._path_of(table)
-        if path is None:
-            return None
+    def _refuse_other_formats(self, path: Path) -> None:
         if path.is_dir():
             if is_delta(path):
                 raise CdmError(
@@ -167,42 +175,23 @@ class Source:
                 f"{self.label(path)}: not a Delta table, because it has no folder _delta_log; for "
                 f"tables of several formats, write cdm.url without {DELTA}"
             )
+
+    def _parquet_relation(self, path: Path) -> str:
         files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         if not files:
             raise CdmError(f"{self._where}/{path.name}: the folder holds no Parquet file")
         # DuckDB reads the names as glob patterns, so we escape the special characters.
         listed = _list([re.sub(r"([\[*?])", r"[\1]", str(file)) for file in files])
-        if files[0].name.lower().endswith(".parquet"):
-            return f"READ_PARQUET({listed})"
-        return self._csv_relation(path, listed)
+        return f"READ_PARQUET({listed})"
 
-    def _csv_relation(self, path: Path, listed: str) -> str:
-        """Return READ_CSV with every option fixed; only the delimiter is taken from the header.
-
-        DuckDB's own detection looks at the first rows, and later rows may differ from them.
-        """
-        try:
-            opened = gzip.open if path.name.lower().endswith(".gz") else open
-            with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-                line = file.readline()
-            delimiter = max(_DELIMITERS, key=line.count)
-            names = next(csv.reader([line], delimiter=delimiter), [])
-        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-            raise CdmError(
-                f"{self._where}/{path.name}: cannot be read as CSV in UTF-8 "
-                f"({type(error).__name__})"
-            ) from None
-        if len({name.strip().lower() for name in names}) < max(len(names), 1):
-            raise CdmError(
-                f"{self._where}/{path.name}: the header is empty or names a column twice"
-            )
-        columns = ", ".join(
-            f"{exp.Literal.string(name.strip()).sql(dialect='duckdb')}: 'VARCHAR'" for name in names
-        )
-        return (
-            f"READ_CSV({listed}, auto_detect = FALSE, columns = {{{columns}}}, "
-            f"delim = '{delimiter}', quote = '\"', escape = '\"', comment = '', header = TRUE, "
-            f"strict_mode = TRUE, nullstr = {_list(self._null_text)})"
+    def _csv(self, path: Path, is_vocabulary: bool) -> SiteTable:
+        label = self.label(path)
+        file = read_header(path, label, is_vocabulary=is_vocabulary)
+        return SiteTable(
+            relation=file.relation(self._null_text, keeps_empty=self._keeps_empty),
+            label=label,
+            columns={name.lower(): "VARCHAR" for name in file.columns},
+            names={name.lower(): name for name in file.columns},
         )
 
     def _describe(self, relation: str) -> SiteTable:

@@ -1,7 +1,9 @@
 """Scoring of a CSV file of patients into another CSV file, in constant memory."""
 
 import csv
+import os
 import secrets
+import stat
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -80,10 +82,12 @@ def score_csv(
         # Bytes that are not UTF-8 pass as surrogates, so that every row with one can be reported.
         with (
             source.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines,
-            part.open("x", encoding="utf-8", newline="") as output,
+            open(part, "x", encoding="utf-8", newline="", opener=_private) as output,  # noqa: PTH123
         ):
             answers = partial(_answers, model, uncertainty, excluded)
             n_scored = _score_rows(source, lines, output, model.card.covariates, answers)
+        if target.exists():  # the site may have given others the right to read it
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
         part.replace(target)
     except OSError as error:
         raise ScoringError(f"{error.filename or target}: {error.strerror}") from None
@@ -91,6 +95,11 @@ def score_csv(
         with suppress(OSError):
             part.unlink(missing_ok=True)
     return n_scored
+
+
+def _private(name: str, flags: int) -> int:
+    """Open a file that only this user can read."""
+    return os.open(name, flags, 0o600)
 
 
 def _score_rows(

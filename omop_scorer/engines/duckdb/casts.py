@@ -24,7 +24,8 @@ _NATIVE = {
 _FAMILIES = (
     ("TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT|UINTEGER", "integer"),
     ("HUGEINT|UBIGINT|UHUGEINT", "wide integer"),
-    ("FLOAT|DOUBLE", "float"),
+    ("FLOAT", "short float"),
+    ("DOUBLE", "float"),
     (r"DECIMAL.*", "decimal"),
     ("VARCHAR.*", "text"),
     ("DATE", "date"),
@@ -39,9 +40,10 @@ _IS_ISO = f"REGEXP_FULL_MATCH(TRIM(x), '{_ISO_DATE}{_ISO_TIME}')"
 
 #: Casts by declared kind and by family of the site's type; `x` is the column.
 _LOSSLESS: Mapping[tuple[str, str], str] = {
-    ("integer", "integer"): "x",
+    ("integer", "integer"): "CAST(x AS BIGINT)",
     ("double", "integer"): "CAST(x AS DOUBLE)",
     ("double", "wide integer"): "CAST(x AS DOUBLE)",
+    ("double", "short float"): "CAST(x AS DOUBLE)",
     ("double", "float"): "CAST(x AS DOUBLE)",
     ("double", "decimal"): "CAST(x AS DOUBLE)",
     ("date", "date"): "x",
@@ -52,6 +54,9 @@ _LOSSLESS: Mapping[tuple[str, str], str] = {
 
 _LOSSY: Mapping[tuple[str, str], str] = {
     ("integer", "wide integer"): "TRY_CAST(x AS BIGINT)",
+    # Beyond 2^24, and beyond 2^53, a float stands for several ids.
+    ("integer", "short float"): "CASE WHEN x = FLOOR(x) AND ABS(x) <= 16777216 "
+    "THEN TRY_CAST(x AS BIGINT) END",
     ("integer", "float"): "CASE WHEN x = FLOOR(x) AND ABS(x) <= 9007199254740992 "
     "THEN TRY_CAST(x AS BIGINT) END",
     ("integer", "decimal"): "CASE WHEN x = FLOOR(x) THEN TRY_CAST(x AS BIGINT) END",

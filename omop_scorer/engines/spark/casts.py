@@ -27,7 +27,8 @@ _NATIVE = {
 
 _FAMILIES = (
     ("tinyint|smallint|int|bigint", "integer"),
-    ("float|double", "float"),
+    ("float", "short float"),
+    ("double", "float"),
     (r"decimal.*", "decimal"),
     (r"(string|varchar|char).*", "text"),
     ("date", "date"),
@@ -44,6 +45,7 @@ _ZONE = "(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)?"
 _LOSSLESS: Mapping[tuple[str, str], str] = {
     ("integer", "integer"): "CAST(x AS BIGINT)",
     ("double", "integer"): "CAST(x AS DOUBLE)",
+    ("double", "short float"): "CAST(x AS DOUBLE)",
     ("double", "float"): "CAST(x AS DOUBLE)",
     ("double", "decimal"): "CAST(x AS DOUBLE)",
     ("date", "date"): "x",
@@ -60,6 +62,9 @@ def _whole(pattern: str) -> str:
 
 
 _LOSSY: Mapping[tuple[str, str], str] = {
+    # Beyond 2^24, and beyond 2^53, a float stands for several ids.
+    ("integer", "short float"): "CASE WHEN ABS(x) <= 16777216 THEN "
+    "CASE WHEN CAST(TRY_CAST(x AS BIGINT) AS FLOAT) = x THEN TRY_CAST(x AS BIGINT) END END",
     ("integer", "float"): "CASE WHEN ABS(x) <= 9007199254740992 THEN "
     "CASE WHEN CAST(TRY_CAST(x AS BIGINT) AS DOUBLE) = x THEN TRY_CAST(x AS BIGINT) END END",
     ("integer", "decimal"): "CASE WHEN x = FLOOR(x) THEN TRY_CAST(x AS BIGINT) END",

@@ -65,6 +65,7 @@ FLOATS = (
     "Infinity",
     "-Infinity",
 )
+SHORT_FLOATS = ("7", "7.5", "-0.5", "16777216", "-16777216", "16777218", "3e9", "NaN", "Infinity")
 DECIMALS = ("7", "7.50", "-7.00", "99999999999999999999", "9223372036854775807", "0.00")
 
 
@@ -94,6 +95,7 @@ CASTS = [
     *(("varchar", "string", kind, NUMBERS) for kind in ("integer", "double", "text")),
     *(("varchar", "string", kind, DAYS) for kind in ("date", "timestamp")),
     *(("double", "double", kind, FLOATS) for kind in ("integer", "double")),
+    *(("float", "float", kind, SHORT_FLOATS) for kind in ("integer", "double")),
     *(("decimal(25, 2)", "decimal(25, 2)", kind, DECIMALS) for kind in ("integer", "double")),
     (
         "timestamp",

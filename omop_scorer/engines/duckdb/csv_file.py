@@ -13,14 +13,11 @@ from typing import IO
 
 from sqlglot import exp
 
+from omop_scorer.csv_header import delimiter_of
 from omop_scorer.errors import CdmError
-
-DELIMITERS = (",", "\t", ";", "|")
 
 #: Byte order marks of encodings that are not read.
 _OTHER_ENCODINGS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
-
-_IN_QUOTES = re.compile(r'"[^"]*"')
 
 #: A value that a program has put in quotes: no quote inside but doubled ones.
 _ENCLOSED = re.compile(rb'"(?:[^"]|"")*"')
@@ -101,12 +98,6 @@ def read_header(path: Path, label: str, *, is_vocabulary: bool) -> CsvFile:
         raise CdmError(f"{label}: line 1: the header names column {', '.join(twice)} twice")
     names = [cell.strip() or f"column {n} without a name" for n, cell in enumerate(cells, 1)]
     return CsvFile(path, delimiter, has_quotes, names, columns)
-
-
-def delimiter_of(header: str) -> str:
-    """Return the delimiter that a header has most of, outside quotes; a comma if it has none."""
-    bare = _IN_QUOTES.sub("", header)
-    return max(DELIMITERS, key=bare.count)
 
 
 def _first_line(file: IO[bytes], label: str) -> str:

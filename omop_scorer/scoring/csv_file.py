@@ -109,9 +109,9 @@ def _private(name: str, flags: int) -> int:
 def _score_rows(
     source: Path, lines: TextIO, output: TextIO, covariates: Sequence[Covariate], answers: _Answers
 ) -> int:
-    header = lines.readline()
-    delimiter = delimiter_of(header)
-    reader = csv.reader(chain([header], lines), delimiter=delimiter, strict=True)
+    first_line = lines.readline()
+    delimiter = delimiter_of(first_line)
+    reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
     no_values = np.empty((0, len(covariates)))
     new_columns = list(answers(delimiter, no_values, no_values.astype(np.bool_)))
     names, columns = _header(reader, source, covariates, new_columns)
@@ -216,8 +216,8 @@ def _header(
         raise ScoringError(f"{source}: line 1: not CSV: {error}") from None
     if NOT_UTF8.search("".join(names)):
         is_utf16 = names[0].startswith(("\udcff\udcfe", "\udcfe\udcff"))
-        found = "UTF-16" if is_utf16 else "perhaps Latin-1 or Windows-1252"
-        raise ScoringError(f"{source}: line 1: not UTF-8 text ({found}); convert the file")
+        encoding = "UTF-16" if is_utf16 else "perhaps Latin-1 or Windows-1252"
+        raise ScoringError(f"{source}: line 1: not UTF-8 text ({encoding}); convert the file")
     found = [name.strip().lower() for name in names]
     required = [covariate.csv_column for covariate in covariates]
     missing = [column for column in required if column not in found]

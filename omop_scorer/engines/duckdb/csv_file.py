@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
 
 from sqlglot import exp
 
@@ -100,7 +100,7 @@ def read_header(path: Path, label: str, *, is_vocabulary: bool) -> CsvFile:
     return CsvFile(path, delimiter, has_quotes, names, columns)
 
 
-def _first_line(file: IO[bytes], label: str) -> str:
+def _first_line(file: BinaryIO, label: str) -> str:
     line = file.readline(_BLOCK_BYTES)
     found = next((name for mark, name in _OTHER_ENCODINGS if line.startswith(mark)), None)
     if found is None and b"\x00" in line[:4]:
@@ -135,8 +135,10 @@ def _lines_with_quotes(path: Path) -> Iterator[bytes]:
                 yield from (line for line in block.splitlines() if b'"' in line)
 
 
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if _is_gzip(path) else path.open("rb")
+def _open(path: Path) -> BinaryIO:
+    if _is_gzip(path):
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    return path.open("rb")
 
 
 def _is_gzip(path: Path) -> bool:

@@ -23,6 +23,8 @@ class Column:
     name: str
     kind: Kind
     is_required: bool
+    is_new: bool = False
+    """True if the column came with CDM 5.4, so that its absence is no reason for a warning."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,15 @@ class Table:
 def _columns(text: str) -> tuple[Column, ...]:
     columns = []
     for word in text.split():
-        name, kind = word.removeprefix("?").split(":")
-        columns.append(Column(name, kind, not word.startswith("?")))  # type: ignore[arg-type]
+        name, kind = word.lstrip("?+").split(":")
+        is_new = word.startswith("+")
+        is_required = not (is_new or word.startswith("?"))
+        columns.append(Column(name, kind, is_required, is_new))  # type: ignore[arg-type]
     return tuple(columns)
 
 
-#: Every table that the queries read. A leading ? marks an optional column.
+#: Every table that the queries read. A leading ? marks an optional column, a + one that
+#: came with CDM 5.4.
 TABLES: tuple[Table, ...] = (
     Table(
         "person",
@@ -120,7 +125,7 @@ TABLES: tuple[Table, ...] = (
         False,
         _columns(
             "?cdm_source_name:text ?cdm_version:text ?cdm_release_date:date "
-            "?vocabulary_version:text"
+            "+cdm_version_concept_id:integer ?vocabulary_version:text"
         ),
         "the run cannot record which release of the CDM it read",
     ),

@@ -63,9 +63,12 @@ class PostgresSource(PulledSource):
             raise
 
     def _begin(self) -> None:
-        names = dict(self._settings.cdm.tables)
+        names = dict(self._settings.cdm.table_names)
         found = PostgresCatalog(self._connection, names, None)
+        left_out = self._settings.cdm.left_out
         for table in TABLES:
+            if table.name in left_out:
+                continue
             with suppress(CdmError):  # `find` raises it again
                 self._find(found, table)
         self._connection.driver.autocommit = False

@@ -148,7 +148,7 @@ class SqlAlchemySource(PulledSource):
         schema = cdm.schema_
         if table.schema == "vocab" and cdm.vocabulary_schema is not None:
             schema = cdm.vocabulary_schema
-        wanted = cdm.tables.get(table.name, table.name)
+        wanted = cdm.table_names.get(table.name, table.name)
         with self._errors_as(CdmError, f"{self.where}: the tables cannot be listed"):
             names = self._named(schema).get(wanted.lower(), [])
         if len(names) > 1 and wanted in names:

@@ -4,7 +4,7 @@ A DuckDB file is attached read-only. Work tables are in an in-memory database, s
 share them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack, closing
 
 import pyarrow as pa
@@ -24,7 +24,7 @@ from omop_scorer.engines.duckdb.casts import null, safe_cast
 from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.pulled import PulledTables
 from omop_scorer.engines.duckdb.source import Source
-from omop_scorer.engines.site_columns import mapped_columns
+from omop_scorer.engines.site_columns import any_value, mapped_columns
 from omop_scorer.errors import ConnectionFailedError, SqlError
 from omop_scorer.sources import open_source
 from omop_scorer.sources.statement import Ids
@@ -46,7 +46,8 @@ class DuckDBEngine(Engine):
         """
         self._settings = settings
         self.site = f"cdm.url {settings.cdm.url}"
-        self.table_names = settings.cdm.tables
+        self.table_names = settings.cdm.table_names
+        self.left_out = settings.cdm.left_out
         self.schemas = {
             "cdm": ("memory", "cdm"),
             "vocab": ("memory", "vocab"),
@@ -96,12 +97,19 @@ class DuckDBEngine(Engine):
             source, anchor = self._vocabulary, "concept"
             if cdm.vocabulary_schema is not None or source is not self._cdm:
                 schema = cdm.vocabulary_schema
-        wanted, anchor = (cdm.tables.get(name, name) for name in (table.name, anchor))
+        wanted, anchor = (cdm.table_names.get(name, name) for name in (table.name, anchor))
         if (folder := source.delta_folder(wanted)) is not None:
             return self._delta.find(table, folder, source.label(folder))
         site = source.find(wanted, schema, anchor, is_vocabulary=table.schema == "vocab")
         self._delta.refuse_unversioned(table, site)
         return site
+
+    def has_values(self, site: SiteTable, no_values: Set[str]) -> bool:
+        """Look for one row with a value."""
+        if self._pulled is not None:
+            return self._pulled.has_values(site)
+        query = any_value(site, self._settings.cdm, no_values, "duckdb")
+        return bool(self._run(query, {}, site.label))
 
     def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Create a view over the site's table, or a table if its values are text in a CSV file.

@@ -6,7 +6,7 @@ to a catalog; to any other store the rows pass through the driver.
 """
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
@@ -22,7 +22,7 @@ from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import CATALOG, Connections
 from omop_scorer.connections.spark import Session, errors_as, quietly
 from omop_scorer.engines.base import Engine, Work
-from omop_scorer.engines.site_columns import mapped_columns
+from omop_scorer.engines.site_columns import any_value, mapped_columns
 from omop_scorer.engines.spark.casts import null, safe_cast
 from omop_scorer.engines.spark.executors import COUNTS, TABLE_INDEX, mapped_schema, on_batches
 from omop_scorer.engines.spark.folder import FolderSource
@@ -49,7 +49,8 @@ class SparkEngine(Engine):
         """
         self._settings = settings
         self.site = f"cdm.url {settings.cdm.url}"
-        self.table_names = settings.cdm.tables
+        self.table_names = settings.cdm.table_names
+        self.left_out = settings.cdm.left_out
         self.schemas = {}
         self._prefix = f"omop_scorer_{uuid4().hex[:8]}_"
         self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
@@ -82,10 +83,16 @@ class SparkEngine(Engine):
     def find_table(self, table: Table) -> SiteTable | None:
         """Find the table in the CDM or in the vocabulary, in any letter case."""
         cdm = self._settings.cdm
-        wanted = cdm.tables.get(table.name, table.name)
+        wanted = cdm.table_names.get(table.name, table.name)
         if table.schema == "vocab":
             return self._vocabulary.find(wanted, cdm.vocabulary_schema or cdm.schema_)
         return self._cdm.find(wanted, cdm.schema_)
+
+    def has_values(self, site: SiteTable, no_values: Set[str]) -> bool:
+        """Look for one row with a value."""
+        query = any_value(site, self._settings.cdm, no_values, "spark")
+        with errors_as(SqlError, f"{self.site}: {site.label}"):
+            return bool(self._spark.sql(query.sql(dialect="spark")).collect())
 
     def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Create a temporary view over the site's table."""

@@ -62,8 +62,8 @@ def shape_problems(engine: Engine, found: Mapping[str, SiteTable | None]) -> lis
     if person is None or not is_without or "death_datetime" not in person.columns:
         return []
     return [
-        f"{engine.site}: there is no table death, but a column person.death_datetime, as in CDM 6.0; "
-        f"{_WAY_OUT}, or score without deaths with cdm.tables: {{death: null}}"
+        f"{engine.site}: there is no table death, but a column person.death_datetime, as in CDM "
+        f"6.0; {_WAY_OUT}, or score without deaths with cdm.tables: {{death: null}}"
     ]
 
 

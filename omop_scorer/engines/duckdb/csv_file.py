@@ -36,7 +36,7 @@ class CsvFile:
     names: Sequence[str]
     """Name of each column; an unnamed one has a name that no column of a CDM has."""
     columns: Sequence[str]
-    """Names of the columns that have one."""
+    """Names of the columns that have one; none for an empty file."""
 
     def relation(self, null_text: Sequence[str], *, keeps_empty: bool = False) -> str:
         """Return READ_CSV with every option fixed. All columns are text.
@@ -48,6 +48,8 @@ class CsvFile:
         keeps_empty
             True to read `""` as an empty text, and only a value without quotes as missing.
         """
+        if not self.names:
+            return "(SELECT 1 AS nothing WHERE FALSE)"
         # DuckDB reads the name as a glob pattern, so we escape the special characters.
         file = _literal(re.sub(r"([\[*?])", r"[\1]", str(self.path)))
         columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in self.names)
@@ -83,6 +85,8 @@ def read_header(path: Path, label: str, *, is_vocabulary: bool) -> CsvFile:
     try:
         with _open(path) as file:
             line = _first_line(file, label)
+            if not line.strip() and not file.read(1):
+                return CsvFile(path, ",", True, (), ())
         delimiter = delimiter_of(line)
         has_quotes = '"' in line or not (
             is_vocabulary and delimiter == "\t" and _is_without_quoting(path)

@@ -5,7 +5,7 @@ share them.
 """
 
 from collections.abc import Iterator, Mapping, Set
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 
 import pyarrow as pa
 from sqlglot import exp
@@ -20,6 +20,7 @@ from omop_scorer.connections.duckdb import (
     registered,
 )
 from omop_scorer.engines.base import Engine
+from omop_scorer.engines.column_faults import column_named
 from omop_scorer.engines.duckdb.casts import null, safe_cast
 from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.pulled import PulledTables
@@ -55,6 +56,8 @@ class DuckDBEngine(Engine):
         }
         self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
         """Per mapped table, its label, and the columns and query that count lost values."""
+        self._mapped: dict[str, tuple[Table, SiteTable]] = {}
+        """Mapped tables that exist at the site, by qualified name."""
         self._staged: dict[str, int] = {}
         """Rows of each work table. Only this engine writes to them."""
         with ExitStack() as stack:
@@ -127,6 +130,8 @@ class DuckDBEngine(Engine):
         kind = "TABLE" if is_text else "VIEW"
         label = site.label if site else table.name
         self._run(exp.Create(this=target, kind=kind, expression=query), {}, label)
+        if site is not None:
+            self._mapped[f"{table.schema}.{table.name}"] = table, site
         if site is not None and lost:
             counting = exp.select(*lost.values()).from_(site.relation, dialect="duckdb")
             self._unreadable[table.name] = (label, tuple(lost), counting)
@@ -169,7 +174,7 @@ class DuckDBEngine(Engine):
         target = exp.table_(table, "work", "memory").sql(dialect="duckdb")
         verb = f"INSERT INTO {target} " if table in self._staged else f"CREATE TABLE {target} AS "
         text = verb + sql.rendered(query, self.schemas, _write)
-        with self._delta.lost_files_explained():
+        with self._explained(query):
             ((n_added,),) = self._rows(text, parameters, f"{self.site}: work.{table}")
         self._staged[table] = self._staged.get(table, 0) + int(str(n_added))
         return self._staged[table]
@@ -185,13 +190,18 @@ class DuckDBEngine(Engine):
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         """Return all rows."""
-        return self._run(query, parameters, f"{self.site}: query")
+        with self._explained(query):
+            return self._run(query, parameters, f"{self.site}: query")
 
     def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
         """Yield batches from a separate cursor."""
         text = sql.rendered(query, self.schemas, _write)
         where = f"{self.site}: query"
-        with errors_as(SqlError, where), closing(self._work.cursor()) as cursor:
+        with (
+            self._explained(query),
+            errors_as(SqlError, where),
+            closing(self._work.cursor()) as cursor,
+        ):
             yield from arrow_batches(
                 cursor.sql(text, params=dict(parameters)), self._settings.batch_size
             )
@@ -206,6 +216,11 @@ class DuckDBEngine(Engine):
     def close(self) -> None:
         """Close the CDM and the source, and remove temporary files."""
         self._open.close()
+
+    def _explained(self, query: exp.Expr) -> AbstractContextManager[None]:
+        return column_named(
+            query, self._mapped, lambda each: self._run(each, {}, f"{self.site}: query")
+        )
 
     def _run(
         self, statement: exp.Expr, parameters: Parameters, where: str

@@ -7,7 +7,7 @@ to a catalog; to any other store the rows pass through the driver.
 
 import pickle
 from collections.abc import Iterator, Mapping, Set
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import CATALOG, Connections
 from omop_scorer.connections.spark import Session, errors_as, quietly
 from omop_scorer.engines.base import Engine, Work
+from omop_scorer.engines.column_faults import column_named
 from omop_scorer.engines.site_columns import any_value, mapped_columns
 from omop_scorer.engines.spark.casts import null, safe_cast
 from omop_scorer.engines.spark.executors import COUNTS, TABLE_INDEX, mapped_schema, on_batches
@@ -55,6 +56,8 @@ class SparkEngine(Engine):
         self._prefix = f"omop_scorer_{uuid4().hex[:8]}_"
         self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
         """Per mapped table, its label, and the columns and query that count lost values."""
+        self._mapped: dict[str, tuple[Table, SiteTable]] = {}
+        """Mapped tables that exist at the site, by qualified name."""
         self._work: WorkTables | None = None
         self._n_folders = 0
         self._session = Session(settings)
@@ -104,6 +107,8 @@ class SparkEngine(Engine):
         label = site.label if site else table.name
         with errors_as(SqlError, f"{self.site}: {label}"):
             self._session.show(self._spark.sql(query.sql(dialect="spark")), view)
+        if site is not None:
+            self._mapped[f"{table.schema}.{table.name}"] = table, site
         if site is not None and lost:
             counting = exp.select(*lost.values()).from_(site.relation, dialect="spark")
             self._unreadable[table.name] = (label, tuple(lost), counting)
@@ -119,7 +124,7 @@ class SparkEngine(Engine):
 
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
         """Compute `work.<table>`, or a part to append to it, by column position."""
-        with errors_as(SqlError, f"{self.site}: work.{table}"):
+        with self._explained(query), errors_as(SqlError, f"{self.site}: work.{table}"):
             return self._staged.stage(table, self._frame(query, parameters))
 
     def load(self, table: str, rows: pa.Table) -> None:
@@ -129,6 +134,13 @@ class SparkEngine(Engine):
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         """Return all rows."""
+        with self._explained(query):
+            return self._rows(query, parameters)
+
+    def _explained(self, query: exp.Expr) -> AbstractContextManager[None]:
+        return column_named(query, self._mapped, lambda each: self._rows(each, {}))
+
+    def _rows(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         with errors_as(SqlError, f"{self.site}: query"):
             return [tuple(row) for row in self._frame(query, parameters).collect()]
 

@@ -108,7 +108,7 @@ def test_columns_without_a_name_are_ignored(tmp_path, connection, content, expec
         (b"a,b\r\n1,2\n3,4\r\n", "line ends are mixed"),
         (b"a,B,A,b\n", "line 1: the header names column a, b twice"),
         (b",,\n1,2,3\n", "line 1: the header is empty"),
-        (b"", "line 1: the header is empty"),
+        (b"\n1,2\n", "line 1: the header is empty"),
     ],
 )
 def test_a_file_that_is_refused(tmp_path, connection, content, said):
@@ -129,6 +129,12 @@ def test_a_file_that_is_refused(tmp_path, connection, content, said):
 def test_empty_texts(tmp_path, connection, null_text, keeps_empty, expected):
     path = save(b'a,b,c\n"",,NULL\n', tmp_path / "person.csv")
     assert read(connection, path, null_text=null_text, keeps_empty=keeps_empty) == [expected]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf"])
+def test_an_empty_file_has_no_columns(tmp_path: Path, content: bytes) -> None:
+    file = read_header(save(content, tmp_path / "death.csv"), "the file", is_vocabulary=False)
+    assert file.columns == ()
 
 
 def test_a_name_of_a_file_is_no_pattern(tmp_path: Path, connection) -> None:

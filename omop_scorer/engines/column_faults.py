@@ -57,7 +57,7 @@ def _explained(
             try:
                 read(query.from_(exp.table_(table.name, db=table.schema)))
             except SqlError as failed:
-                reason = str(failed).rpartition(": ")[2] if ": " in str(failed) else str(failed)
+                reason = str(failed).partition(": query: ")[2] or str(failed)
                 name = site.names[column.name]
                 return _like(error, f"{site.label}: column {name} cannot be read: {reason}")
     if tables:

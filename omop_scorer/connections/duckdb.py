@@ -75,6 +75,7 @@ def connected(
             "TMPDIR to a folder that can be written"
         ) from None
     settings |= {"temp_directory": str(folder), "autoinstall_known_extensions": False}
+    settings["enable_progress_bar"] = False
     try:
         with errors_as(ConnectionFailedError, "DuckDB"):
             connection = duckdb.connect(":memory:")

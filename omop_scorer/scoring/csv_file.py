@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from omop_scorer.csv_header import delimiter_of
+from omop_scorer.cdm.csv_header import delimiter_of
 from omop_scorer.errors import ScoringError
 from omop_scorer.model import kernel
 from omop_scorer.model.arrays import Floats

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 from sqlglot import exp
 
-from omop_scorer.csv_header import delimiter_of
+from omop_scorer.cdm.csv_header import delimiter_of
 from omop_scorer.errors import CdmError
 
 #: Byte order marks of encodings that are not read.

@@ -155,6 +155,10 @@ def counted(engine: Engine) -> object:
 
 CLOSED: Mapping[str, tuple[Callable[[Engine], Any], type[OmopScorerError], str]] = {
     "find_table": (lambda e: e.find_table(PERSON), CdmError, "cdm.url"),
+    "has_values": (
+        lambda e: e.has_values(SiteTable('"a"."person"', "a.person", {}, {}), set()),
+        *(SqlError, "a.person"),
+    ),
     "map_table": (
         lambda e: e.map_table(PERSON, SiteTable('"a"."person"', "a.person", {}, {})),
         *(SqlError, "a.person"),

@@ -85,6 +85,13 @@ def table_columns(cdm_version: str) -> dict[str, list[Column]]:
     }
 
 
+def column_names(table: str) -> set[str]:
+    """Return the names of all columns of a table in any CDM version; none if it is not known."""
+    return {
+        column.name for version in CDM_VERSIONS for column in table_columns(version).get(table, ())
+    }
+
+
 def arrow_schema(columns: list[Column]) -> Any:
     """Return the Arrow schema of a table."""
     return pa.schema([(column.name, _TYPES[column.kind][1]) for column in columns])

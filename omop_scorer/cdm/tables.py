@@ -126,7 +126,7 @@ TABLES: tuple[Table, ...] = (
         False,
         _columns(
             "?cdm_source_name:text ?cdm_version:text ?cdm_release_date:date "
-            "?vocabulary_version:text"
+            "??cdm_version_concept_id:integer ?vocabulary_version:text"
         ),
         "the run cannot record which release of the CDM it read",
     ),

@@ -32,7 +32,8 @@ def load_cdm(
 ) -> None:
     """Load a CDM into PostgreSQL.
 
-    The tables get the types, keys and indexes of the OHDSI DDL. Either the whole CDM is loaded or
+    The tables get the types, keys and indexes of the OHDSI DDL; a column with larger numbers than
+    INTEGER holds becomes BIGINT. Either the whole CDM is loaded or
     nothing. Give the password in PGPASSWORD or a pgpass file: a list of processes would show a
     password in the URL.
     """
@@ -52,6 +53,8 @@ def load_cdm(
         )
     for table in done.tables.values():
         note = "" if table.has_key else "; no primary key, because some ids are duplicated"
+        if table.wide:
+            note += f"; BIGINT, because a value needs it: {', '.join(table.wide)}"
         typer.echo(f"{schema}.{table.table}: {table.n_rows:,} rows{note}")
     if done.left_out:
         typer.echo(f"columns not loaded, which CDM {cdm_version} lacks: {', '.join(done.left_out)}")

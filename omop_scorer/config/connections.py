@@ -31,7 +31,7 @@ class Cdm(Location):
     schema_: str | None = Field(default=None, alias="schema")
     vocabulary_url: str | None = None
     vocabulary_schema: str | None = None
-    tables: Mapping[str, str] = {}
+    tables: Mapping[str, str | None] = {}
     date_formats: tuple[str, ...] = ()
     time_zone: str = "UTC"
     null_text: tuple[str, ...] = ("",)
@@ -53,6 +53,16 @@ class Cdm(Location):
                 "allowed: mount it"
             )
         return url
+
+    @property
+    def table_names(self) -> Mapping[str, str]:
+        """Names of tables at the site, where they differ from those of the CDM."""
+        return {table: name for table, name in self.tables.items() if name is not None}
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Tables that are not read although they may exist."""
+        return frozenset(table for table, name in self.tables.items() if name is None)
 
     @property
     def is_pulled(self) -> bool:
@@ -86,6 +96,16 @@ class Cdm(Location):
             raise ValueError(
                 f"{', '.join(unknown)}: not read by a run; tables read: {', '.join(known)}"
             )
+        return tables
+
+    @field_validator("tables")
+    @classmethod
+    def _required_tables_are_read(
+        cls, tables: Mapping[str, str | None]
+    ) -> Mapping[str, str | None]:
+        needed = [t.name for t in TABLES if t.is_required and tables.get(t.name, "") is None]
+        if needed:
+            raise ValueError(f"{', '.join(needed)}: a run needs it, so it cannot be left out")
         return tables
 
     @field_validator("date_formats")

@@ -39,6 +39,9 @@ _STREAM_ERRORS = {
 #: cache the CDM file, which the operating system does already.
 _ENOUGH_MEMORY = "2GB"
 
+#: Format of new files. Analysts often have an older DuckDB than this program.
+_READABLE_BY_ALL = ", STORAGE_VERSION 'v1.0.0'"
+
 _LOCKED = ("Could not set lock", "Conflicting lock", "Unique file handle", "already attached")
 
 
@@ -72,6 +75,7 @@ def connected(
             "TMPDIR to a folder that can be written"
         ) from None
     settings |= {"temp_directory": str(folder), "autoinstall_known_extensions": False}
+    settings["enable_progress_bar"] = False
     try:
         with errors_as(ConnectionFailedError, "DuckDB"):
             connection = duckdb.connect(":memory:")
@@ -120,9 +124,14 @@ def _encrypt_spilled(connection: duckdb.DuckDBPyConnection) -> None:
 def attach(
     connection: duckdb.DuckDBPyConnection, path: Path, alias: str, *, read_only: bool
 ) -> None:
-    """Attach a DuckDB file; its lock is held until the connection closes."""
+    """Attach a DuckDB file; its lock is held until the connection closes.
+
+    A file that is created can be read by DuckDB 1.0 and later. One that exists keeps its format,
+    because DuckDB never lowers it.
+    """
     literal = exp.Literal.string(str(path)).sql(dialect="duckdb")
-    connection.execute(f"ATTACH {literal} AS {alias} (TYPE duckdb{', READ_ONLY' * read_only})")
+    option = ", READ_ONLY" if read_only else "" if path.exists() else _READABLE_BY_ALL
+    connection.execute(f"ATTACH {literal} AS {alias} (TYPE duckdb{option})")
 
 
 def arrow_batches(rows: duckdb.DuckDBPyRelation, batch_size: int) -> Iterator[pa.RecordBatch]:
@@ -194,17 +203,19 @@ def is_locked(text: str) -> bool:
 def unreadable_line(text: str) -> str | None:
     """Return the number and the fault of a CSV line that DuckDB cannot read, never its text.
 
-    Returns None if `text`, a message of DuckDB, is about something else.
+    DuckDB does not always know the number. Returns None if `text`, a message of DuckDB, is about
+    something else.
     """
     match = re.search(r"CSV Error on Line: (\d+)", text)
     if match is None:
-        return None
+        is_mixed = "CSV Parser state machine reached an invalid state" in text
+        return "not valid CSV, perhaps because its line ends are mixed" if is_mixed else None
     fault = next(
         (
             words
             for sign, words in {
                 "Expected Number of Columns": "a wrong number of columns",
-                "not utf-8": "not UTF-8",
+                "not utf-8": "not UTF-8, perhaps Latin-1 or Windows-1252",
                 "unterminated": "a quote that is not closed",
             }.items()
             if sign.lower() in text.lower()

@@ -1,7 +1,7 @@
 """Interface to an engine. The rest of the program knows engines only by this class."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -37,6 +37,8 @@ class Engine(ABC):
     """Location of the CDM as the run file gives it, for messages."""
     table_names: Mapping[str, str]
     """The site's names of CDM tables, where they differ from the CDM's own."""
+    left_out: Set[str] = frozenset()
+    """CDM tables that the run file leaves out."""
 
     @abstractmethod
     def find_table(self, table: Table) -> SiteTable | None:
@@ -46,6 +48,14 @@ class Engine(ABC):
         ------
         CdmError
             Several tables match, or the table cannot be read.
+        """
+
+    @abstractmethod
+    def has_values(self, site: SiteTable, no_values: Set[str]) -> bool:
+        """Return True if a table holds a value.
+
+        A text is no value if it is blank, means missing, or is in `no_values` in any letter case.
+        Rows that must be pulled are asked for any value that is not NULL.
         """
 
     @abstractmethod

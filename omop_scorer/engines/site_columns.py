@@ -1,6 +1,7 @@
 """Columns of a mapped CDM table. Engines differ only in the casts that they pass in."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 import sqlglot
@@ -114,6 +115,26 @@ def mapped_columns(
                 lost[column.name] = exp.Count(this=exp.case().when(is_lost, "1"))
         selected.append(exp.alias_(value, column.name))
     return selected, lost
+
+
+def any_value(site: SiteTable, cdm: Cdm, no_values: Set[str], dialect: str) -> exp.Query:
+    """Return a query with one row if a table holds a value, as `Engine.has_values` defines it."""
+    texts = sorted({"", *no_values, *(text.strip().lower() for text in cdm.null_text)})
+    parts = [_any_value(part, texts, dialect) for part in site.pieces]
+    return exp.union(*parts, distinct=False).limit(1) if len(parts) > 1 else parts[0]
+
+
+def _any_value(site: SiteTable, texts: Sequence[str], dialect: str) -> exp.Select:
+    conditions: list[exp.Expr] = [exp.false()]
+    for name, native in site.columns.items():
+        column = exp.column(exp.to_identifier(site.names[name], quoted=True))
+        if re.match("varchar|string|char", native, re.IGNORECASE):
+            bare = exp.func("LOWER", exp.func("TRIM", column))
+            conditions.append(bare.isin(*texts).not_())
+        else:
+            conditions.append(column.is_(exp.null()).not_())
+    query = exp.select("1").from_(site.relation, dialect=dialect)
+    return query.where(exp.or_(*conditions)).limit(1)
 
 
 def missing_as_null(column: exp.Expr, kind: Kind, cdm: Cdm, dialect: str) -> exp.Expr:

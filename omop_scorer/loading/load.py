@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omop_scorer.cdm.ddl import Column, table_columns
+from omop_scorer.cdm.tables import SiteTable
 from omop_scorer.config.connections import Connections
 from omop_scorer.errors import CdmError
 from omop_scorer.loading.postgres import CdmLoader, Loaded
@@ -54,14 +55,14 @@ def load_cdm(
     """
     with TextTables(str(folder), settings.cdm.null_text) as source:
         plan = {
-            table: (columns, source.columns(table))
+            table: (columns, source.find(table))
             for table, columns in table_columns(cdm_version).items()
         }
         problems = [
             f"{folder}: column {table}.{column.name} is missing; CDM {cdm_version} requires it"
             for table, (columns, found) in plan.items()
             for column in columns
-            if found is not None and column.is_required and column.name not in found
+            if found is not None and column.is_required and column.name not in found.columns
         ]
         if plan["person"][1] is None:
             problems.insert(0, f"{folder}: there is no table person, so this is not a CDM")
@@ -70,7 +71,7 @@ def load_cdm(
         left_out = tuple(
             f"{table}.{name}"
             for table, (columns, found) in plan.items()
-            for name in found or ()
+            for name in (found.columns if found else ())
             if name not in {column.name for column in columns}
         )
         loader = CdmLoader(settings, schema)
@@ -84,14 +85,17 @@ def load_cdm(
 def _load(
     loader: CdmLoader,
     source: TextTables,
-    plan: Mapping[str, tuple[list[Column], Mapping[str, str] | None]],
+    plan: Mapping[str, tuple[list[Column], SiteTable | None]],
     progress: Callable[[str], None] | None,
 ) -> dict[str, Loaded]:
     loaded = {}
     for table, (columns, found) in plan.items():
         if progress:
             progress(table)
-        names = found or {}
-        wanted = [names[column.name] for column in columns if column.name in names]
-        loaded[table] = loader.load(table, columns, source.read(table, wanted, _BATCH))
+        if found is None:
+            loaded[table] = loader.load(table, columns, (), iter(()), table)
+            continue
+        given = [column for column in columns if column.name in found.columns]
+        rows = source.read(found, given, _BATCH)
+        loaded[table] = loader.load(table, columns, source.wide(found, given), rows, found.label)
     return loaded

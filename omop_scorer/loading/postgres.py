@@ -1,6 +1,8 @@
 """Tables of a CDM in a PostgreSQL schema, with the types, keys and indexes of OHDSI's DDL."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -12,6 +14,15 @@ from omop_scorer.config.connections import Connections
 from omop_scorer.connections.postgres import Connection, quoted
 from omop_scorer.errors import CdmError
 from omop_scorer.stores.postgres.copy import copy_in
+
+#: What the server says of the row of COPY that it refuses. The rest of the text is a value.
+_REFUSED = re.compile(r"COPY \w+, line (\d+)(?:, column (\w+))?")
+
+_REASONS = {
+    "22003": "the number is too large",
+    "22021": "a character cannot be stored in this database",
+    "23502": "the value is missing",
+}
 
 _TYPES = {
     "integer": "INTEGER",
@@ -35,7 +46,7 @@ _KEYS = {"cdm_source": None, "death": "person_id", "concept_ancestor": None}
 
 @dataclass(frozen=True)
 class Loaded:
-    """A loaded table, its number of rows, and whether it got a primary key.
+    """A loaded table, its number of rows, its wide columns, and whether it got a primary key.
 
     `has_key` is False if ids occur more than once. It is True for a table that needs no key.
     """
@@ -43,6 +54,8 @@ class Loaded:
     table: str
     n_rows: int
     has_key: bool
+    wide: Sequence[str] = ()
+    """Columns that are BIGINT instead of INTEGER."""
 
 
 class CdmLoader:
@@ -61,9 +74,25 @@ class CdmLoader:
         self.where = self._connection.where
 
     def load(
-        self, table: str, columns: Sequence[Column], batches: Iterator[pa.RecordBatch]
+        self,
+        table: str,
+        columns: Sequence[Column],
+        wide: Sequence[str],
+        batches: Iterator[pa.RecordBatch],
+        label: str,
     ) -> Loaded:
         """Create a table, copy rows of text into it, and add its key and its indexes.
+
+        Parameters
+        ----------
+        table, columns
+            The table to create.
+        wide
+            Columns that are BIGINT instead of INTEGER.
+        batches
+            Rows of text.
+        label
+            Name of their file in messages.
 
         Raises
         ------
@@ -72,11 +101,14 @@ class CdmLoader:
         """
         target = exp.table_(table, self._schema, quoted=True).sql(dialect="postgres")
         declared = ", ".join(
-            f"{quoted(c.name)} {_TYPES[c.kind]}{' NOT NULL' * c.is_required}" for c in columns
+            f"{quoted(c.name)} {'BIGINT' if c.name in wide else _TYPES[c.kind]}"
+            f"{' NOT NULL' * c.is_required}"
+            for c in columns
         )
         with self._connection.errors_as(CdmError, f"{self.where}: {target}"):
             self._connection.execute(f"CREATE TABLE {target} ({declared})")
-            n_rows = copy_in(self._connection.driver, target, batches)
+            with _cell_named(label, columns):
+                n_rows = copy_in(self._connection.driver, target, batches)
             has_key = self._add_key(target, table, columns)
             names = {column.name for column in columns}
             for group in _INDEXES:
@@ -84,7 +116,7 @@ class CdmLoader:
                     listed = ", ".join(map(quoted, group))
                     self._connection.execute(f"CREATE INDEX ON {target} ({listed})")
             self._connection.execute(f"ANALYZE {target}")
-        return Loaded(table, n_rows, has_key)
+        return Loaded(table, n_rows, has_key, wide)
 
     def _add_key(self, target: str, table: str, columns: Sequence[Column]) -> bool:
         key = _KEYS.get(table, f"{table}_id")
@@ -114,3 +146,31 @@ class CdmLoader:
     def close(self) -> None:
         """End the session."""
         self._connection.close()
+
+
+@contextmanager
+def _cell_named(label: str, columns: Sequence[Column]) -> Iterator[None]:
+    """Raise an error that names file, line and column of the value that the server refuses."""
+    try:
+        yield
+    except psycopg.DataError as error:
+        raise _refused(error, label, columns) or error from None
+    except psycopg.errors.NotNullViolation as error:
+        raise _refused(error, label, columns) or error from None
+
+
+def _refused(error: psycopg.Error, label: str, columns: Sequence[Column]) -> CdmError | None:
+    found = _REFUSED.match(error.diag.context or "")
+    if found is None:
+        return None
+    line, name = int(found[1]), error.diag.column_name or found[2]
+    # Line 1 of a CSV file is the header.
+    is_csv = re.search(r"[.][ct]sv([.]gz)?$", label, re.IGNORECASE)
+    where = f"line {line + 1}" if is_csv else f"row {line}"
+    kind = next((_TYPES[column.kind] for column in columns if column.name == name), "its type")
+    reason = _REASONS.get(error.sqlstate or "", f"the value cannot be read as {kind}")
+    at = f", column {name}" if name else ""
+    return CdmError(
+        f"{label}: {where}{at}: {reason} ({type(error).__name__}); correct the file and load it "
+        "again"
+    )

@@ -1,7 +1,7 @@
 """A dry run: its engine shows each query with its plan, and its writer only counts rows."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 
 import pyarrow as pa
 from sqlglot import exp
@@ -27,6 +27,7 @@ class DryRunEngine(Engine):
     def __init__(self, engine: Engine, say: Callable[[str], None]) -> None:
         self._engine, self._say = engine, say
         self.schemas, self.site, self.table_names = engine.schemas, engine.site, engine.table_names
+        self.left_out = engine.left_out
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -41,6 +42,10 @@ class DryRunEngine(Engine):
     def find_table(self, table: Table) -> SiteTable | None:
         """Delegate to the wrapped engine."""
         return self._engine.find_table(table)
+
+    def has_values(self, site: SiteTable, no_values: Set[str]) -> bool:
+        """Delegate to the wrapped engine."""
+        return self._engine.has_values(site, no_values)
 
     def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Delegate: the mapped tables are part of the work area, not of the results."""

@@ -1,11 +1,14 @@
 """Scoring of a CSV file of patients into another CSV file, in constant memory."""
 
 import csv
+import os
 import secrets
+import stat
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
@@ -14,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from omop_scorer.cdm.csv_header import delimiter_of
 from omop_scorer.errors import ScoringError
 from omop_scorer.model import kernel
 from omop_scorer.model.arrays import Floats
@@ -33,9 +37,9 @@ from omop_scorer.scoring.patient import (
 )
 from omop_scorer.terms import Uncertainty
 
-_Answers: TypeAlias = Callable[[Floats, Recorded], dict[str, pa.Array]]
+_Answers: TypeAlias = Callable[[str, Floats, Recorded], dict[str, pa.Array]]
 
-"""Function from the covariates of a block, and their recorded flags, to the new columns."""
+"""Function from the delimiter, the covariates of a block and their recorded flags to columns."""
 
 
 def score_csv(
@@ -53,10 +57,12 @@ def score_csv(
     Parameters
     ----------
     source
-        CSV file in UTF-8 with a header. It has the columns of the card in any order and letter
-        case; other columns are kept. A blank value is missing.
+        CSV file in UTF-8 with a header, whose delimiter is a comma, tab, semicolon or vertical
+        bar. It has the columns of the card in any order and letter case; other columns are kept.
+        A blank value is missing, and numbers have a decimal point.
     target
-        Output file, in UTF-8 with LF line ends; an existing file is replaced.
+        Output file with the same delimiter, in UTF-8 with LF line ends. Only this user can read
+        it; an existing file is replaced and keeps its mode.
     model
         The model card.
     uncertainty
@@ -80,10 +86,12 @@ def score_csv(
         # Bytes that are not UTF-8 pass as surrogates, so that every row with one can be reported.
         with (
             source.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines,
-            part.open("x", encoding="utf-8", newline="") as output,
+            open(part, "x", encoding="utf-8", newline="", opener=_private) as output,
         ):
             answers = partial(_answers, model, uncertainty, excluded)
             n_scored = _score_rows(source, lines, output, model.card.covariates, answers)
+        if target.exists():  # the site may have given others the right to read it
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
         part.replace(target)
     except OSError as error:
         raise ScoringError(f"{error.filename or target}: {error.strerror}") from None
@@ -93,22 +101,29 @@ def score_csv(
     return n_scored
 
 
+def _private(name: str, flags: int) -> int:
+    """Open a file that only this user can read."""
+    return os.open(name, flags, 0o600)
+
+
 def _score_rows(
     source: Path, lines: TextIO, output: TextIO, covariates: Sequence[Covariate], answers: _Answers
 ) -> int:
-    reader = csv.reader(lines, strict=True)
+    first_line = lines.readline()
+    delimiter = delimiter_of(first_line)
+    reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
     no_values = np.empty((0, len(covariates)))
-    new_columns = list(answers(no_values, no_values.astype(np.bool_)))
+    new_columns = list(answers(delimiter, no_values, no_values.astype(np.bool_)))
     names, columns = _header(reader, source, covariates, new_columns)
-    output.write(f"{written([[*names, *new_columns]])[0]}\n")
+    output.write(f"{written([[*names, *new_columns]], delimiter)[0]}\n")
     bad_rows, n_scored = _BadRows(), 0
-    for block in read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS):
+    for block in read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter):
         patients = _read_patients(block, columns)
         if patients is None:
             _add_bad_rows(bad_rows, block, len(names), columns)
         # After an invalid row nothing is scored; the rest is read only to report every such row.
         elif not bad_rows.n:
-            output.write(_scored_text(block, answers(*patients)))
+            output.write(_scored_text(block, answers(delimiter, *patients), delimiter))
             n_scored += len(block.texts)
     if bad_rows.n:
         more = bad_rows.n - len(bad_rows.listed)
@@ -120,17 +135,22 @@ def _score_rows(
     return n_scored
 
 
-def _scored_text(block: Block, answers: Mapping[str, pa.Array]) -> str:
+def _scored_text(block: Block, answers: Mapping[str, pa.Array], delimiter: str) -> str:
     """Return the records, unchanged, each with its scores. A null is a blank."""
     scores = pc.binary_join_element_wise(
-        *answers.values(), ",", null_handling="replace", null_replacement=""
+        *answers.values(), delimiter, null_handling="replace", null_replacement=""
     )
     records = zip(block.texts, scores.to_pylist(), strict=True)
-    return "".join([f"{text},{score}\n" for text, score in records])
+    return "".join([f"{text}{delimiter}{score}\n" for text, score in records])
 
 
 def _answers(
-    model: Model, uncertainty: Uncertainty, excluded: Set[str], values: Floats, recorded: Recorded
+    model: Model,
+    uncertainty: Uncertainty,
+    excluded: Set[str],
+    delimiter: str,
+    values: Floats,
+    recorded: Recorded,
 ) -> dict[str, pa.Array]:
     """Return the text of the new columns, as the csv module writes it."""
     scores = kernel.score(values, model.arrays, uncertainty, excluded)
@@ -141,27 +161,28 @@ def _answers(
         columns[f"{key}_effect"] = float_text(scores.attributable_effect[:, i])
         columns[f"{key}_standard_error"] = float_text(scores.standard_error[:, i])
         columns[f"{key}_response_probability"] = float_text(response[:, i])
-    columns["subgroup"] = _chosen([*scores.labels, None], scores.label)
+    chosen = partial(_chosen, delimiter)
+    columns["subgroup"] = chosen([*scores.labels, None], scores.label)
     keys = [*(c.key for c in model.card.classes), None]
     nobody = np.full(len(values), len(keys) - 1)
     for i, column in enumerate(("first_class", "second_class", "third_class")):
         has_class = i < scores.ranking.shape[1]
-        columns[column] = _chosen(keys, scores.ranking[:, i] if has_class else nobody)
+        columns[column] = chosen(keys, scores.ranking[:, i] if has_class else nobody)
     yes_no = ["false", "true", None]
     return columns | {
         "p_first_second": float_text(scores.p_first_second),
         "p_second_third": float_text(scores.p_second_third),
         "p_first_third": float_text(scores.p_first_third),
-        "worst_class_ruled_out": _chosen(yes_no, scores.worst_class_ruled_out),
+        "worst_class_ruled_out": chosen(yes_no, scores.worst_class_ruled_out),
         "n_imputed": pa.array((~recorded).sum(axis=1)).cast(pa.string()),
-        "within_trial_range": _chosen(yes_no, within),
-        "recommendation": _chosen(recommendation_words(scores), scores.label),
+        "within_trial_range": chosen(yes_no, within),
+        "recommendation": chosen(recommendation_words(scores), scores.label),
     }
 
 
-def _chosen(words: Sequence[str | None], index: NDArray[Any]) -> pa.Array:
+def _chosen(delimiter: str, words: Sequence[str | None], index: NDArray[Any]) -> pa.Array:
     """Return the word at each index, as the csv module writes it; index -1 is the last word."""
-    texts = pa.array(written([word] for word in words))
+    texts = pa.array(written(([word] for word in words), delimiter))
     return texts.take(pa.array(np.mod(index, len(words), dtype=np.int64)))
 
 
@@ -194,7 +215,9 @@ def _header(
     except csv.Error as error:
         raise ScoringError(f"{source}: line 1: not CSV: {error}") from None
     if NOT_UTF8.search("".join(names)):
-        raise ScoringError(f"{source}: line 1: not UTF-8 text")
+        is_utf16 = names[0].startswith(("\udcff\udcfe", "\udcfe\udcff"))
+        encoding = "UTF-16" if is_utf16 else "perhaps Latin-1 or Windows-1252"
+        raise ScoringError(f"{source}: line 1: not UTF-8 text ({encoding}); convert the file")
     found = [name.strip().lower() for name in names]
     required = [covariate.csv_column for covariate in covariates]
     missing = [column for column in required if column not in found]

@@ -33,6 +33,8 @@ Recorded: TypeAlias = NDArray[np.bool_]
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
+_DECIMAL_COMMA = re.compile(r"[-+]?[\d.]*,[\d.,]*", re.ASCII)
+
 _PLAIN = re.compile(r"[-+.\deE,]*", re.ASCII)
 
 # Surrogates that Python reads for bytes that are not UTF-8.
@@ -225,6 +227,8 @@ def _read(covariate: Covariate, given: Given, low: float, high: float) -> tuple[
         if meaning not in (0.0, 1.0):
             raise ValueError(f"allowed: {', '.join(words)}")
         return meaning, True
+    if isinstance(text, str) and _DECIMAL_COMMA.fullmatch(text):
+        raise ValueError("has a comma; write a decimal point, and no separator of thousands")
     if isinstance(text, str) and not _NUMBER.fullmatch(text):
         raise ValueError("not a number (leave blank if missing)")
     value = float(text)

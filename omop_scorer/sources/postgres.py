@@ -66,9 +66,12 @@ class PostgresSource(PulledSource):
     @cached_property
     def _catalog(self) -> PostgresCatalog:
         """Tables in the snapshot, which begins here, after a lock against emptying or exchange."""
-        names = dict(self._settings.cdm.tables)
+        names = dict(self._settings.cdm.table_names)
         found = PostgresCatalog(self._connection, names, None)
+        left_out = self._settings.cdm.left_out
         for table in TABLES:
+            if table.name in left_out:
+                continue
             with suppress(CdmError):  # `find` raises it again
                 self._find(found, table)
         self._connection.driver.autocommit = False

@@ -50,7 +50,7 @@ class SparkSource(PulledSource):
         schema = self._cdm.schema_
         if table.schema == "vocab":
             schema = self._cdm.vocabulary_schema or schema
-        site = self._catalog.find(self._cdm.tables.get(table.name, table.name), schema)
+        site = self._catalog.find(self._cdm.table_names.get(table.name, table.name), schema)
         if site is None:
             return None
         return replace(

@@ -20,7 +20,7 @@ from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlglot import exp
 
-from omop_scorer.cdm.tables import SiteTable, Table
+from omop_scorer.cdm.tables import Kind, SiteTable, Table
 from omop_scorer.config.connections import Cdm
 from omop_scorer.errors import (
     CdmError,
@@ -148,7 +148,7 @@ class SqlAlchemySource(PulledSource):
         schema = cdm.schema_
         if table.schema == "vocab" and cdm.vocabulary_schema is not None:
             schema = cdm.vocabulary_schema
-        wanted = cdm.tables.get(table.name, table.name)
+        wanted = cdm.table_names.get(table.name, table.name)
         with self._errors_as(CdmError, f"{self.where}: the tables cannot be listed"):
             names = self._named(schema).get(wanted.lower(), [])
         if len(names) > 1 and wanted in names:
@@ -161,12 +161,13 @@ class SqlAlchemySource(PulledSource):
         if not names:
             return None
         label = names[0] if schema is None else f"{schema}.{names[0]}"
+        kinds = {each.name: each.kind for each in table.columns}
         with self._errors_as(CdmError, f"{self.where}: {label} cannot be read"):
             columns = self._inspector.get_columns(names[0], schema=schema)
         return SiteTable(
             relation=label,
             label=label,
-            columns={each["name"].lower(): self._native(each) for each in columns},
+            columns={each["name"].lower(): self._native(each, kinds) for each in columns},
             names={each["name"].lower(): self._stored(each["name"]) for each in columns},
             padded=frozenset(
                 each["name"].lower()
@@ -217,16 +218,25 @@ class SqlAlchemySource(PulledSource):
             self._tables[schema] = found
         return self._tables[schema]
 
-    def _native(self, column: ReflectedColumn) -> str:
-        """Return the type in which a column arrives. SQLite keeps any value in any column."""
+    def _native(self, column: ReflectedColumn, kinds: Mapping[str, Kind]) -> str:
+        """Return the type in which a column arrives. SQLite keeps any value in any column.
+
+        Drivers give a float of 32 bits as one of 64, which hides that it cannot hold every id.
+        """
         kind = column["type"]
         if self._name == "sqlite" or isinstance(kind, types.NullType):
             return "VARCHAR"
         if isinstance(kind, types.Integer):
             return "VARCHAR" if getattr(kind, "unsigned", False) else "BIGINT"
         if isinstance(kind, types.Float):
-            return "DOUBLE"
+            is_id = kinds.get(column["name"].lower()) == "integer"
+            return "FLOAT" if is_id and self._is_short(kind) else "DOUBLE"
         return "VARCHAR"
+
+    def _is_short(self, kind: types.TypeEngine[Any]) -> bool:
+        """Return True if a type is a float of 32 bits."""
+        name = type(kind).__name__.upper()
+        return name in ("REAL", "BINARY_FLOAT") or (name == "FLOAT" and self._name in _MYSQL)
 
     def pull(self, statement: Statement, ids: Ids) -> Generator[pa.RecordBatch, None, None]:
         """Stream the rows; the driver fetches them in blocks."""

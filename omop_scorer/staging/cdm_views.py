@@ -7,9 +7,11 @@ from datetime import date
 from sqlglot import exp
 
 from omop_scorer import sql
+from omop_scorer.cdm.ddl import column_names
 from omop_scorer.cdm.tables import COUNT_TABLES, TABLES, SiteTable, Table
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError
+from omop_scorer.staging.cdm_version import shape_problems, version_problems
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def map_cdm(engine: Engine) -> MappedCdm:
             engine.map_table(table, engine.find_table(table))
         for name in ("cdm_source", "vocabulary"):
             engine.pull(name, name, {})
-    release, release_warnings = _release(engine)
+    release, release_problems, release_warnings = _release(engine)
+    problems += release_problems or shape_problems(engine, found)
     return MappedCdm(tuple(problems), (*warnings, *release_warnings), release, values)
 
 
@@ -94,11 +97,23 @@ def _is_unreadable(engine: Engine, table: Table, column: str) -> bool:
 
 def inspect_tables(engine: Engine) -> tuple[list[str], list[str], dict[str, SiteTable | None]]:
     """Return problems that prevent a run, warnings about limits of it, and the tables found."""
-    found = {table.name: engine.find_table(table) for table in TABLES}
+    found = {
+        table.name: None if table.name in engine.left_out else engine.find_table(table)
+        for table in TABLES
+    }
     problems: list[str] = []
     warnings: list[str] = []
     for table in TABLES:
         site = found[table.name]
+        if table.name in engine.left_out:
+            warnings.append(f"table {table.name} is left out by cdm.tables: {table.without_it}")
+            continue
+        if site is not None and (unusable := _unusable(engine, table, site)):
+            found[table.name] = None
+            warnings.append(
+                f"table {table.name} {unusable} and counts as missing: {table.without_it}"
+            )
+            continue
         if site is None:
             if table.is_required:
                 problems.append(
@@ -117,10 +132,34 @@ def inspect_tables(engine: Engine) -> tuple[list[str], list[str], dict[str, Site
             if column.name not in site.columns:
                 text = f"column {table.name}.{column.name} is missing"
                 if column.is_required:
-                    problems.append(f"{engine.site}: {text}; a run needs it")
+                    problems.append(f"{engine.site}: {text}; a run needs it{_way_out(table)}")
                 elif column.is_missed:
                     warnings.append(f"{text}: its values count as missing")
     return problems, warnings, found
+
+
+def _unusable(engine: Engine, table: Table, site: SiteTable) -> str | None:
+    """Return, in words, why an optional table without a needed column counts as missing.
+
+    A row of column names is what remains of an empty CSV file that was loaded without its header.
+    """
+    lacking = [c.name for c in table.columns if c.name not in site.columns]
+    needed = [c.name for c in table.columns if c.is_required and c.name in lacking]
+    if table.is_required or not (needed or len(lacking) == len(table.columns)):
+        return None
+    names = {column.name for column in table.columns} | column_names(table.name)
+    if engine.has_values(site, names):
+        return None
+    return f"has no values and no column {', '.join(needed or lacking)}"
+
+
+def _way_out(table: Table) -> str:
+    if table.is_required:
+        return ""
+    return (
+        f". If its values are not needed, leave the table out with cdm.tables: "
+        f"{{{table.name}: null}}; then {table.without_it}"
+    )
 
 
 def _mapped_name(engine: Engine, table: Table) -> str:
@@ -133,19 +172,23 @@ def _kind(table: Table, column: str) -> str:
     return {"integer": "a whole number", "double": "a number"}.get(kind, f"a {kind}")
 
 
-def _release(engine: Engine) -> tuple[dict[str, object], list[str]]:
-    """Return the release of the CDM, and a warning if cdm_source does not hold exactly one row."""
+def _release(engine: Engine) -> tuple[dict[str, object], list[str], list[str]]:
+    """Return the release of the CDM, problems of its version, and warnings.
+
+    A warning is due if cdm_source does not hold exactly one row.
+    """
     rows = engine.fetch(
         sql.parse(
-            "SELECT DISTINCT cdm_source_name, cdm_version, cdm_release_date, vocabulary_version "
-            "FROM cdm.cdm_source"
+            "SELECT DISTINCT cdm_source_name, cdm_version, cdm_release_date, vocabulary_version, "
+            "cdm_version_concept_id FROM cdm.cdm_source"
         ),
         {},
     )
     warnings = []
-    if len(rows) != 1:
+    n_rows = len({row[:4] for row in rows})
+    if n_rows != 1:
         warnings.append(
-            f"cdm_source holds {len(rows)} different rows instead of 1: "
+            f"cdm_source holds {n_rows} different rows instead of 1: "
             + ("the run cannot record its CDM release" if not rows else "the run records each")
         )
 
@@ -164,9 +207,13 @@ def _release(engine: Engine) -> tuple[dict[str, object], list[str]]:
     # DuckDB gives the ends of the calendar for infinity, and a text for a day outside it.
     days = [row[2] for row in rows if isinstance(row[2], date)]
     dates = [each for each in days if date.min < each < date.max]
-    return {
-        "cdm_source_name": joined(0),
-        "cdm_version": joined(1),
-        "cdm_release_date": max(dates, default=None),
-        "vocabulary_version": vocabulary,
-    }, warnings
+    return (
+        {
+            "cdm_source_name": joined(0),
+            "cdm_version": joined(1),
+            "cdm_release_date": max(dates, default=None),
+            "vocabulary_version": vocabulary,
+        },
+        version_problems(engine, [(row[1], row[4]) for row in rows]),
+        warnings,
+    )

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from omop_scorer.cdm.ddl import CDM_VERSIONS, table_columns
+from omop_scorer.connections.private_files import private_files
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.synthetic.duckdb_file import DuckDBWriter
 from omop_scorer.synthetic.events import LEAST_PER_PERSON, MOST_EVENTS, MOST_PER_PERSON, Events
@@ -165,6 +166,7 @@ def write(
         writer = DuckDBWriter(path, columns) if is_file else ParquetWriter(path, columns)
     with ExitStack() as stack:
         stack.enter_context(os_errors_named(path))
+        stack.enter_context(private_files(path))
         stack.enter_context(writer)
         truth_file = stack.enter_context(TruthFile(truth))
         lines_file = stack.enter_context(TruthFile(lines))

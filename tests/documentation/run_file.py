@@ -79,7 +79,9 @@ def allowed(schema: dict[str, Any]) -> str:
     if schema["type"] == "array":
         return f"list of {_WORDS[schema['items']['type']]}s"
     if schema["type"] == "object":
-        return f"a {_WORDS[schema['additionalProperties']['type']]} for each name"
+        values = schema["additionalProperties"]
+        words = [_WORDS[each["type"]] for each in values.get("anyOf", [values])]
+        return f"a {' or '.join(words)} for each name"
     if schema.get("format") in _FORMATS:
         return _FORMATS[schema["format"]]
     return _WORDS[schema["type"]] + _range(schema.get("minimum"), schema.get("maximum"))

@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from sqlglot import exp
 
 from omop_scorer import sql
+from omop_scorer.cdm.ddl import Column
 from omop_scorer.cdm.tables import TABLES, SiteTable
 from omop_scorer.config import run_file as config
 from omop_scorer.config.connections import Connections
@@ -153,6 +155,10 @@ def counted(engine: Engine) -> object:
 
 CLOSED: Mapping[str, tuple[Callable[[Engine], Any], type[OmopScorerError], str]] = {
     "find_table": (lambda e: e.find_table(PERSON), CdmError, "cdm.url"),
+    "has_values": (
+        lambda e: e.has_values(SiteTable('"a"."person"', "a.person", {}, {}), set()),
+        *(SqlError, "a.person"),
+    ),
     "map_table": (
         lambda e: e.map_table(PERSON, SiteTable('"a"."person"', "a.person", {}, {})),
         *(SqlError, "a.person"),
@@ -211,11 +217,15 @@ def test_a_reader_whose_connection_is_closed(store: DuckDBStore, settings: Conne
 
 def test_text_tables_whose_connection_is_closed(settings: Connections) -> None:
     with TextTables(settings.cdm.url) as source:
-        assert source.columns("person")
+        site = source.find("person")
+        assert site is not None
     with raises(CdmError, settings.cdm.url):
-        source.columns("person")
-    with raises(CdmError, settings.cdm.url):
-        list(source.read("person", ["person_id"], 10))
+        source.find("person")
+    columns = [Column("person_id", "integer", True)]
+    with raises(CdmError, site.label):
+        source.wide(replace(site, columns={"person_id": "BIGINT"}), columns)
+    with raises(CdmError, site.label):
+        list(source.read(site, columns, 10))
 
 
 # Statements that fail on the data.
@@ -319,7 +329,7 @@ def test_a_results_file_with_other_tables_of_those_names(settings: Connections) 
 def test_a_file_of_a_table_that_is_no_parquet(tmp_path: Path) -> None:
     (tmp_path / "person.parquet").write_text(f"{SECRET}," * 100, encoding="utf-8")
     with TextTables(str(tmp_path)) as source, raises(CdmError, tmp_path / "person.parquet"):
-        source.columns("person")
+        source.find("person")
     opened = DuckDBEngine(settings_of(tmp_path, tmp_path / "r.duckdb"))
     with raises(CdmError, "cdm.url", tmp_path / "person.parquet"):
         opened.find_table(PERSON)
@@ -331,12 +341,13 @@ def test_a_parquet_file_that_loses_its_rows_while_it_is_open(tmp_path: Path) -> 
     texts = [f"{SECRET} {n}" for n in range(N_ROWS)]
     pq.write_table(pa.table({"person_source_value": texts}), file, compression="none")
     with TextTables(str(tmp_path)) as source:
-        assert source.columns("person")
+        site = source.find("person")
+        assert site is not None
         with file.open("r+b") as opened:
             opened.seek(4)
             opened.write(b"\xff" * (file.stat().st_size // 2))
         with raises(CdmError, file):
-            list(source.read("person", ["person_source_value"], 1000))
+            list(source.read(site, [Column("person_source_value", "varchar", False)], 1000))
 
 
 @pytest.mark.parametrize("n_rows", [3, N_ROWS])
@@ -347,7 +358,10 @@ def test_a_line_that_is_not_csv_early_or_late(tmp_path: Path, n_rows: int) -> No
     with TextTables(str(tmp_path)) as source:
         said = f"line {n_rows + 2}: a wrong number of columns"
         with raises(CdmError, file, said):
-            list(source.read("person", ["person_id", "note"], 1000))
+            columns = [Column("person_id", "integer", True), Column("note", "varchar", False)]
+            site = source.find("person")
+            assert site is not None
+            list(source.read(site, columns, 1000))
 
 
 @pytest.fixture

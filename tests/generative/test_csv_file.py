@@ -48,7 +48,7 @@ def limits(batch_rows):
         csv.field_size_limit(before)
 
 
-def answer(folder, content, model):
+def answer(folder, content, model, delimiter=","):
     """Return the bytes that are written, or the problems without the name of the file."""
     source, target = folder / "in.csv", folder / "out.csv"
     source.write_bytes(content)
@@ -59,7 +59,7 @@ def answer(folder, content, model):
         assert [path.name for path in folder.iterdir()] == ["in.csv"]
         return [problem.removeprefix(f"{source}: ") for problem in error.problems]
     with target.open(encoding="utf-8", newline="") as lines:
-        assert n_scored == len(list(csv.reader(lines))) - 1
+        assert n_scored == len(list(csv.reader(lines, delimiter=delimiter))) - 1
     return target.read_bytes()
 
 
@@ -102,10 +102,12 @@ RAW = ['"', '""', ",", "\n", "\r", '"a"b', ',"', '",', '"\n', '\n"', "\n\n", "a"
 
 
 @st.composite
-def files(draw, columns):
+def files(draw, columns, delimiter=","):
     """Draw a file: mostly plain rows, with odd cells, quotes, line ends and raw bytes between."""
     names = draw(st.permutations([*columns, "note", "other"]))
-    header = ",".join(draw(st.sampled_from([name, name.upper(), f'" {name}"'])) for name in names)
+    header = delimiter.join(
+        draw(st.sampled_from([name, name.upper(), f'" {name}"'])) for name in names
+    )
     end = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
     share_odd, share_quoted, share_raw = draw(
         st.tuples(*[st.sampled_from([0.0, 0.0, 0.03, 0.3])] * 3)
@@ -114,32 +116,67 @@ def files(draw, columns):
     text = ["\ufeff" * draw(st.booleans()), header, end]
     for _ in range(draw(st.integers(0, 12))):
         cells = [
-            cell(random, PLAIN.get(name, PLAIN["note"]), share_odd, share_quoted) for name in names
+            cell(random, PLAIN.get(name, PLAIN["note"]), share_odd, share_quoted, delimiter)
+            for name in names
         ]
         if random.random() < share_raw:
             place = random.randrange(len(cells))
-            cells[place : place + random.choice([0, 1, 2])] = [random.choice(RAW)]
-        text += [",".join(cells), end]
+            raw = random.choice(RAW).replace(",", delimiter)
+            cells[place : place + random.choice([0, 1, 2])] = [raw]
+        text += [delimiter.join(cells), end]
         text += [end] * (random.random() < share_raw)
     last = draw(st.sampled_from([None, None, -1]))
     return "".join(text[:last]).encode("utf-8", "surrogateescape")
 
 
-def cell(random, plain, share_odd, share_quoted):
+def cell(random, plain, share_odd, share_quoted, delimiter):
     """Draw a cell as it stands in a file."""
     value = random.choice(ODD if random.random() < share_odd else plain)
-    is_quoted = random.random() < share_quoted or set(value) & set(',"\r\n')
+    is_quoted = random.random() < share_quoted or set(value) & set(f'{delimiter}"\r\n')
     return '"{}"'.format(value.replace('"', '""')) if is_quoted else value
 
 
 @settings(max_examples=150, deadline=None)
-@given(data=st.data(), batch_rows=st.sampled_from([1, 2, 3, 5, 100]), card=st.booleans())
-def test_any_file_is_scored_as_row_by_row(tmp_path_factory, crohns, tiny, data, batch_rows, card):
+@given(
+    data=st.data(),
+    batch_rows=st.sampled_from([1, 2, 3, 5, 100]),
+    card=st.booleans(),
+    delimiter=st.sampled_from([",", ",", ";", "\t", "|"]),
+)
+def test_any_file_is_scored_as_row_by_row(
+    tmp_path_factory, crohns, tiny, data, batch_rows, card, delimiter
+):
     model = crohns if card else tiny
-    content = data.draw(files([each.csv_column for each in model.card.covariates]))
+    content = data.draw(files([each.csv_column for each in model.card.covariates], delimiter))
     folder = tmp_path_factory.mktemp("file")
     with limits(batch_rows):
-        assert answer(folder, content, model) == csv_peer.score(content, model, batch_rows)
+        expected = csv_peer.score(content, model, batch_rows, delimiter)
+        assert answer(folder, content, model, delimiter) == expected
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_a_decimal_comma_is_refused_in_words(tmp_path, crohns, delimiter):
+    names = ["id", *(each.csv_column for each in crohns.card.covariates)]
+    header, ends = delimiter.join(names), "\n"
+    values = {"sex": "f", "age": "55", "bmi": "27,4", "crp": "1.022,5", "cdai": "310"}
+    row = delimiter.join(values.get(name, "1") for name in names)
+    found = answer(tmp_path, (header + ends + row + ends).encode(), crohns)
+    assert found == [
+        "1 invalid row(s); nothing was written",
+        "line 2: "
+        + "; ".join(
+            f"{name}: has a comma; write a decimal point, and no separator of thousands"
+            for name in names
+            if "," in values.get(name, "")
+        ),
+    ]
+
+
+def test_another_encoding_is_named(tmp_path, crohns):
+    names = ",".join(each.csv_column for each in crohns.card.covariates)
+    for encoding, said in (("utf-16", "UTF-16"), ("latin-1", "perhaps Latin-1")):
+        (problem,) = answer(tmp_path, f"{names},\u00fc\n".encode(encoding), crohns)
+        assert problem.startswith(f"line 1: not UTF-8 text ({said}")
 
 
 ROW = b"3,1,yes,yes,"

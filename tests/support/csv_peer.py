@@ -14,13 +14,13 @@ from omop_scorer.model.subgroups import first_group
 from omop_scorer.scoring.patient import read_patient
 
 
-def score(content, model, batch_rows):
+def score(content, model, batch_rows, delimiter=","):
     """Return the bytes of the output, or the problems without the name of the file.
 
     The header must be one that is accepted.
     """
     text = content.decode("utf-8-sig", "surrogateescape")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header = next(reader)
     names = [name.strip().lower() for name in header]
     good, bad = [], []
@@ -43,7 +43,7 @@ def score(content, model, batch_rows):
         more = [f"and {len(bad) - 50} more"] if len(bad) > 50 else []
         return [f"{len(bad)} invalid row(s); nothing was written", *bad[:50], *more]
     output = io.StringIO(newline="")
-    writer = csv.writer(output, lineterminator="\n")
+    writer = csv.writer(output, delimiter=delimiter, lineterminator="\n")
     writer.writerow([*header, *new_names(model)])
     try:
         for start in range(0, len(good), batch_rows):

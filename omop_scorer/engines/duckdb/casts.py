@@ -55,7 +55,7 @@ _INTEGER = f"CASE WHEN {_is(texts.WHOLE_NUMBER)} THEN TRY_CAST(SPLIT_PART(x, '.'
 
 #: Casts by declared kind and by family of the site's type; `x` is the column.
 _LOSSLESS: Mapping[tuple[str, str], str] = {
-    ("integer", "integer"): "x",
+    ("integer", "integer"): "CAST(x AS BIGINT)",
     ("double", "integer"): "CAST(x AS DOUBLE)",
     ("double", "wide integer"): "CAST(x AS DOUBLE)",
     ("double", "float"): "CAST(x AS DOUBLE)",

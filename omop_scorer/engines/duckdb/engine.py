@@ -4,8 +4,8 @@ A DuckDB file is attached read-only. Work tables are in an in-memory database, s
 share them.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping, Set
+from contextlib import AbstractContextManager, ExitStack, closing
 
 import pyarrow as pa
 from sqlglot import exp
@@ -20,12 +20,13 @@ from omop_scorer.connections.duckdb import (
     registered,
 )
 from omop_scorer.engines.base import Engine
+from omop_scorer.engines.column_faults import column_named
 from omop_scorer.engines.duckdb.casts import null, safe_cast
 from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.pulled import PulledTables
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.engines.file_set import FileSet
-from omop_scorer.engines.site_columns import mapped_table
+from omop_scorer.engines.site_columns import any_value, mapped_table
 from omop_scorer.errors import ConnectionFailedError, SqlError
 from omop_scorer.sources import open_source
 from omop_scorer.sources.statement import Ids
@@ -47,7 +48,8 @@ class DuckDBEngine(Engine):
         """
         self._settings = settings
         self.site = f"cdm.url {settings.cdm.url}"
-        self.table_names = settings.cdm.tables
+        self.table_names = settings.cdm.table_names
+        self.left_out = settings.cdm.left_out
         self.schemas = {
             "cdm": ("memory", "cdm"),
             "vocab": ("memory", "vocab"),
@@ -56,6 +58,8 @@ class DuckDBEngine(Engine):
         self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Query]] = {}
         """Per mapped table, its label, and the columns and query that count lost values."""
         self._files = FileSet()
+        self._mapped: dict[str, tuple[Table, SiteTable]] = {}
+        """Mapped tables that exist at the site, by qualified name."""
         self._staged: dict[str, int] = {}
         """Rows of each work table. Only this engine writes to them."""
         with ExitStack() as stack:
@@ -98,12 +102,25 @@ class DuckDBEngine(Engine):
             source, anchor = self._vocabulary, "concept"
             if cdm.vocabulary_schema is not None or source is not self._cdm:
                 schema = cdm.vocabulary_schema
-        wanted, anchor = (cdm.tables.get(name, name) for name in (table.name, anchor))
+        wanted, anchor = (cdm.table_names.get(name, name) for name in (table.name, anchor))
         if (folder := source.delta_folder(wanted)) is not None:
             return self._delta.find(table, folder, source.label(folder))
-        site = source.find(wanted, schema, anchor, {column.name for column in table.columns})
+        site = source.find(
+            wanted,
+            schema,
+            anchor,
+            {column.name for column in table.columns},
+            is_vocabulary=table.schema == "vocab",
+        )
         self._delta.refuse_unversioned(table, site)
         return site
+
+    def has_values(self, site: SiteTable, no_values: Set[str]) -> bool:
+        """Look for one row with a value."""
+        if self._pulled is not None:
+            return self._pulled.has_values(site)
+        query = any_value(site, self._settings.cdm, no_values, "duckdb")
+        return bool(self._run(query, {}, site.label))
 
     def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Create a view over the site's table, or a table if its values are text in a CSV file.
@@ -118,6 +135,8 @@ class DuckDBEngine(Engine):
         kind = "TABLE" if is_text else "VIEW"
         label = site.label if site else table.name
         self._run(exp.Create(this=target, kind=kind, expression=mapped.query), {}, label)
+        if site is not None:
+            self._mapped[f"{table.schema}.{table.name}"] = table, site
         if mapped.lost:
             self._unreadable[table.name] = (label, mapped.lost, mapped.counting)
 
@@ -163,7 +182,7 @@ class DuckDBEngine(Engine):
         target = exp.table_(table, "work", "memory").sql(dialect="duckdb")
         verb = f"INSERT INTO {target} " if table in self._staged else f"CREATE TABLE {target} AS "
         text = verb + sql.rendered(query, self.schemas, _write)
-        with self._delta.lost_files_explained():
+        with self._explained(query):
             ((n_added,),) = self._rows(text, parameters, f"{self.site}: work.{table}")
         self._staged[table] = self._staged.get(table, 0) + int(str(n_added))
         return self._staged[table]
@@ -179,13 +198,18 @@ class DuckDBEngine(Engine):
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         """Return all rows."""
-        return self._run(query, parameters, f"{self.site}: query")
+        with self._explained(query):
+            return self._run(query, parameters, f"{self.site}: query")
 
     def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
         """Yield batches from a separate cursor."""
         text = sql.rendered(query, self.schemas, _write)
         where = f"{self.site}: query"
-        with errors_as(SqlError, where), closing(self._work.cursor()) as cursor:
+        with (
+            self._explained(query),
+            errors_as(SqlError, where),
+            closing(self._work.cursor()) as cursor,
+        ):
             yield from arrow_batches(
                 cursor.sql(text, params=dict(parameters)), self._settings.batch_size
             )
@@ -200,6 +224,11 @@ class DuckDBEngine(Engine):
     def close(self) -> None:
         """Close the CDM and the source, and remove temporary files."""
         self._open.close()
+
+    def _explained(self, query: exp.Expr) -> AbstractContextManager[None]:
+        return column_named(
+            query, self._mapped, lambda each: self._run(each, {}, f"{self.site}: query")
+        )
 
     def _run(
         self, statement: exp.Expr, parameters: Parameters, where: str

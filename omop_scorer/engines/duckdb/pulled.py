@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import duckdb
+from sqlglot import exp
 
 from omop_scorer.cdm.tables import CONCEPT_COLUMNS, SiteTable, Table
 from omop_scorer.connections.duckdb import errors_as, registered
@@ -48,10 +49,7 @@ class PulledTables:
     def find(self, table: Table) -> SiteTable | None:
         """Find a table in the source. A table of counts is found with the table that it counts."""
         if table.counts is None:
-            found = self._source.find(table)
-            known = {column.name for column in table.columns}
-            # Without a column that is known, there is nothing to pull.
-            return found if found is None or known & found.columns.keys() else None
+            return self._source.find(table)
         site = self._site.get(table.counts.table)
         if site is None:
             return None
@@ -62,6 +60,20 @@ class PulledTables:
             "n_records": "BIGINT",
         }
         return replace(site, columns=columns, names={name: name for name in columns})
+
+    def has_values(self, site: SiteTable) -> bool:
+        """Ask the source whether a table holds a value that is not NULL."""
+        assert site.table is not None
+        conditions = [
+            exp.column(exp.to_identifier(name, quoted=True)).is_(exp.null()).not_()
+            for name in site.names.values()
+        ]
+        counting = exp.select(exp.alias_(exp.Count(this=exp.Star()), "n_rows"))
+        counting = counting.from_(site.table.copy()).where(exp.or_(*conditions))
+        statement = Statement(f"rows of {site.label}", counting, {"n_rows": "BIGINT"})
+        return any(
+            n for batch in self._source.pull(statement, {}) for n in batch.column(0).to_pylist()
+        )
 
     def create(self, table: Table, site: SiteTable) -> SiteTable:
         """Create the raw table of a table; return it as a table of a site."""

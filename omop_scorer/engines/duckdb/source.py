@@ -1,7 +1,5 @@
 """Tables of a CDM in a DuckDB file, or as CSV and Parquet files in a folder."""
 
-import csv
-import gzip
 import re
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -19,6 +17,7 @@ from omop_scorer.connections.duckdb import (
     is_locked,
     lock_holder,
 )
+from omop_scorer.engines.duckdb.csv_file import read_header
 from omop_scorer.engines.duckdb.parquet import parquet_table
 from omop_scorer.engines.file_set import FileSet, entries, file_errors_as
 from omop_scorer.engines.parquet_parts import files_of
@@ -26,9 +25,8 @@ from omop_scorer.engines.parquet_table import read_table
 from omop_scorer.engines.table_formats import is_delta, refuse_other_formats
 from omop_scorer.errors import CdmError, ConnectionFailedError
 
-_SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
-
-_DELIMITERS = (",", "\t", ";", "|")
+_CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_SUFFIXES = (".parquet", *_CSV)
 
 
 class Source:
@@ -48,6 +46,8 @@ class Source:
         Texts of a CSV file that mean missing.
     files
         Receives the files that are found, to compare them at the end of the run.
+    keeps_empty
+        True to read `""` in a CSV file as an empty text, whatever `null_text` says.
 
     Raises
     ------
@@ -63,11 +63,14 @@ class Source:
         url: str,
         null_text: Sequence[str],
         files: FileSet | None = None,
+        *,
+        keeps_empty: bool = False,
     ) -> None:
         self._connection = connection
         self._alias = alias
         self._null_text = null_text
         self._files = files or FileSet()
+        self._keeps_empty = keeps_empty
         self._path = Path(url.removeprefix(DELTA))
         self._is_delta_only = url.startswith(DELTA)
         self._where = f"{key} {self._path}"
@@ -99,6 +102,8 @@ class Source:
         schema: str | None,
         anchor: str,
         needed: Collection[str] | None = None,
+        *,
+        is_vocabulary: bool = False,
     ) -> SiteTable | None:
         """Find a table, by default in the only schema that holds the anchor table.
 
@@ -109,6 +114,8 @@ class Source:
         needed
             Lower-case names of the columns that will be read, for which the parts of a Parquet
             table must agree; None for all.
+        is_vocabulary
+            True for a table of the vocabulary, whose CSV file may be as Athena writes it.
 
         Raises
         ------
@@ -117,7 +124,7 @@ class Source:
         """
         if self._is_folder:
             with file_errors_as(CdmError, self._where):
-                return self._find_file(table, needed)
+                return self._find_file(table, needed, is_vocabulary)
         relation = self._find_in_schema(table, schema, anchor)
         return None if relation is None else self._describe(relation)
 
@@ -185,7 +192,9 @@ class Source:
             return []
         return list(files_of(path, self.label(path))) if path.is_dir() else [path]
 
-    def _find_file(self, table: str, needed: Collection[str] | None) -> SiteTable | None:
+    def _find_file(
+        self, table: str, needed: Collection[str] | None, is_vocabulary: bool
+    ) -> SiteTable | None:
         path = self._path_of(table)
         if path is not None:
             self._refuse_other_formats(path)
@@ -195,7 +204,7 @@ class Source:
         if path.is_dir() or path.name.lower().endswith(".parquet"):
             found = read_table(path, self.label(path), states, needed)
             return parquet_table(self._connection, found)
-        return self._describe(self._csv_relation(path, _list([_without_globs(path)])))
+        return self._csv(path, is_vocabulary)
 
     def _refuse_other_formats(self, path: Path) -> None:
         if path.is_dir():
@@ -211,33 +220,14 @@ class Source:
                 f"tables of several formats, write cdm.url without {DELTA}"
             )
 
-    def _csv_relation(self, path: Path, listed: str) -> str:
-        """Return READ_CSV with every option fixed; only the delimiter is taken from the header.
-
-        DuckDB's own detection looks at the first rows, and later rows may differ from them.
-        """
-        try:
-            opened = gzip.open if path.name.lower().endswith(".gz") else open
-            with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-                line = file.readline()
-            delimiter = max(_DELIMITERS, key=line.count)
-            names = next(csv.reader([line], delimiter=delimiter), [])
-        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-            raise CdmError(
-                f"{self._where}/{path.name}: cannot be read as CSV in UTF-8 "
-                f"({type(error).__name__})"
-            ) from None
-        if len({name.strip().lower() for name in names}) < max(len(names), 1):
-            raise CdmError(
-                f"{self._where}/{path.name}: the header is empty or names a column twice"
-            )
-        columns = ", ".join(
-            f"{exp.Literal.string(name.strip()).sql(dialect='duckdb')}: 'VARCHAR'" for name in names
-        )
-        return (
-            f"READ_CSV({listed}, auto_detect = FALSE, columns = {{{columns}}}, "
-            f"delim = '{delimiter}', quote = '\"', escape = '\"', comment = '', header = TRUE, "
-            f"strict_mode = TRUE, nullstr = {_list(self._null_text)})"
+    def _csv(self, path: Path, is_vocabulary: bool) -> SiteTable:
+        label = self.label(path)
+        file = read_header(path, label, is_vocabulary=is_vocabulary)
+        return SiteTable(
+            relation=file.relation(self._null_text, keeps_empty=self._keeps_empty),
+            label=label,
+            columns={name.lower(): "VARCHAR" for name in file.columns},
+            names={name.lower(): name for name in file.columns},
         )
 
     def _describe(self, relation: str) -> SiteTable:

@@ -6,8 +6,8 @@ to a catalog; to any other store the rows pass through the driver.
 """
 
 import pickle
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Set
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -22,8 +22,9 @@ from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import CATALOG, Connections
 from omop_scorer.connections.spark import Session, errors_as, quietly
 from omop_scorer.engines.base import Engine, Work
+from omop_scorer.engines.column_faults import column_named
 from omop_scorer.engines.file_set import FileSet
-from omop_scorer.engines.site_columns import mapped_table
+from omop_scorer.engines.site_columns import any_value, mapped_table
 from omop_scorer.engines.spark.casts import null, safe_cast
 from omop_scorer.engines.spark.executors import COUNTS, TABLE_INDEX, mapped_schema, on_batches
 from omop_scorer.engines.spark.folder import FolderSource
@@ -50,12 +51,15 @@ class SparkEngine(Engine):
         """
         self._settings = settings
         self.site = f"cdm.url {settings.cdm.url}"
-        self.table_names = settings.cdm.tables
+        self.table_names = settings.cdm.table_names
+        self.left_out = settings.cdm.left_out
         self.schemas = {}
         self._prefix = f"omop_scorer_{uuid4().hex[:8]}_"
         self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Query]] = {}
         """Per mapped table, its label, and the columns and query that count lost values."""
         self._files = FileSet()
+        self._mapped: dict[str, tuple[Table, SiteTable]] = {}
+        """Mapped tables that exist at the site, by qualified name."""
         self._work: WorkTables | None = None
         self._n_folders = 0
         self._session = Session(settings)
@@ -85,7 +89,7 @@ class SparkEngine(Engine):
     def find_table(self, table: Table) -> SiteTable | None:
         """Find the table in the CDM or in the vocabulary, in any letter case."""
         cdm = self._settings.cdm
-        wanted = cdm.tables.get(table.name, table.name)
+        wanted = cdm.table_names.get(table.name, table.name)
         if table.schema == "vocab":
             source, schema = self._vocabulary, cdm.vocabulary_schema or cdm.schema_
         else:
@@ -94,6 +98,12 @@ class SparkEngine(Engine):
             return source.find(wanted, schema, {column.name for column in table.columns})
         return source.find(wanted, schema)
 
+    def has_values(self, site: SiteTable, no_values: Set[str]) -> bool:
+        """Look for one row with a value."""
+        query = any_value(site, self._settings.cdm, no_values, "spark")
+        with errors_as(SqlError, f"{self.site}: {site.label}"):
+            return bool(self._spark.sql(query.sql(dialect="spark")).collect())
+
     def map_table(self, table: Table, site: SiteTable | None) -> None:
         """Create a temporary view over the site's table."""
         mapped = mapped_table(table, site, self._settings.cdm, safe_cast, null, self.dialect)
@@ -101,6 +111,8 @@ class SparkEngine(Engine):
         label = site.label if site else table.name
         with errors_as(SqlError, f"{self.site}: {label}"):
             self._session.show(self._spark.sql(mapped.query.sql(dialect="spark")), view)
+        if site is not None:
+            self._mapped[f"{table.schema}.{table.name}"] = table, site
         if mapped.lost:
             self._unreadable[table.name] = (label, mapped.lost, mapped.counting)
 
@@ -119,7 +131,7 @@ class SparkEngine(Engine):
 
     def stage(self, table: str, query: exp.Expr, parameters: Parameters) -> int:
         """Compute `work.<table>`, or a part to append to it, by column position."""
-        with errors_as(SqlError, f"{self.site}: work.{table}"):
+        with self._explained(query), errors_as(SqlError, f"{self.site}: work.{table}"):
             return self._staged.stage(table, self._frame(query, parameters))
 
     def load(self, table: str, rows: pa.Table) -> None:
@@ -129,6 +141,13 @@ class SparkEngine(Engine):
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         """Return all rows."""
+        with self._explained(query):
+            return self._rows(query, parameters)
+
+    def _explained(self, query: exp.Expr) -> AbstractContextManager[None]:
+        return column_named(query, self._mapped, lambda each: self._rows(each, {}))
+
+    def _rows(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         with errors_as(SqlError, f"{self.site}: query"):
             return [tuple(row) for row in self._frame(query, parameters).collect()]
 

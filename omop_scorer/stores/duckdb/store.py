@@ -20,6 +20,7 @@ from omop_scorer.connections.duckdb import (
     is_locked,
     lock_holder,
 )
+from omop_scorer.connections.private_files import private_files
 from omop_scorer.errors import LockHeldError, ResultsError
 from omop_scorer.stores.base import Parameters, Store
 
@@ -37,6 +38,7 @@ class DuckDBStore(Store):
         self.where = f"results.url {settings.results.url}"
         self._schema = settings.results.schema_
         with ExitStack() as stack:
+            stack.enter_context(private_files(Path(settings.results.url)))
             self._connection = stack.enter_context(
                 connected(settings.memory_limit, threads=settings.threads)
             )

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
 from sqlglot import exp
 
 from omop_scorer.config.connections import Connections
+from omop_scorer.connections.private_files import private_files
 from omop_scorer.errors import ResultsError
 from omop_scorer.stores.append_only import STATUS, AppendOnlyStore, Columns, version
 from omop_scorer.stores.base import Parameters
@@ -28,13 +30,15 @@ class FolderStore(AppendOnlyStore):
         self._settings = settings
         self._folder = ResultsFolder(settings.results.url, settings.results.schema_)
         self.where = self._folder.where
-        self._folder.take_lock()
-        try:
+        with ExitStack() as stack:
+            # The executors of Spark may be other users, so there the umask of the site holds.
+            if settings.engine != "spark":
+                stack.enter_context(private_files(self._folder.home))
+            self._folder.take_lock()
+            stack.callback(self._folder.free_lock)
             self._tables = self._folder.tables()
             self._folder.remove_half_written(self._tables)
-        except BaseException:
-            self._folder.free_lock()
-            raise
+            self._open = stack.pop_all()
 
     def has_schema(self) -> bool:
         """Return True if there are tables; the folder itself is created with the lock."""
@@ -79,7 +83,7 @@ class FolderStore(AppendOnlyStore):
 
     def close(self) -> None:
         """Release the lock."""
-        self._folder.free_lock()
+        self._open.close()
 
     def arrow_schema(self, table: str) -> pa.Schema:
         """Return the declared columns of a table."""

@@ -49,7 +49,7 @@ def _refuse_unwritable(connection: Connection, schema: str) -> None:
 
 def _refuse_tables_of_a_cdm(connection: Connection, settings: Connections) -> None:
     schema, names = settings.results.schema_, {"person", "concept"}
-    names |= {settings.cdm.tables.get(name, name).lower() for name in names}
+    names |= {settings.cdm.table_names.get(name, name).lower() for name in names}
     rows = connection.rows(
         "SELECT c.relname FROM pg_catalog.pg_class AS c "
         "INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "

@@ -279,7 +279,9 @@ def test_a_bad_row_after_whole_batches_leaves_nothing(refused, small_batches):
 def test_text_that_is_not_utf8(refused):
     row = f"{COLUMNS},note\n{PATIENT},caf\u00e9\n{PATIENT},".encode() + b"caf\xe9\n"
     assert refused(row)[1:] == ["line 3: not UTF-8 text"]
-    assert refused(COLUMNS.encode("utf-16")) == ["in.csv: line 1: not UTF-8 text"]
+    assert refused(COLUMNS.encode("utf-16")) == [
+        "in.csv: line 1: not UTF-8 text (UTF-16); convert the file"
+    ]
 
 
 def test_headers_that_cannot_be_used(refused):

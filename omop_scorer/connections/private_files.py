@@ -1,0 +1,26 @@
+"""Files that only this user can read, because they hold persons."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_OTHERS = 0o077
+
+
+@contextmanager
+def private_files(path: Path) -> Iterator[None]:
+    """Let only this user read what the block creates at a path or inside it.
+
+    A file or folder that exists keeps its mode: if the site lets others read it, new files inside
+    or beside it get the modes that the umask of the process gives.
+    """
+    is_shared = path.exists() and bool(stat.S_IMODE(path.stat().st_mode) & _OTHERS)
+    before = os.umask(_OTHERS)
+    if is_shared:
+        os.umask(before)
+    try:
+        yield
+    finally:
+        os.umask(before)

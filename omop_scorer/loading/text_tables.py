@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from omop_scorer.connections.duckdb import arrow_batches, connected, errors_as
+from omop_scorer.connections.duckdb import arrow_batches, confine, connected, errors_as
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.errors import CdmError
 
@@ -28,6 +28,8 @@ class TextTables:
         with ExitStack() as stack:
             self._connection = stack.enter_context(connected())
             self._source = Source(self._connection, "cdm_to_load", "the CDM", path, null_text)
+            with errors_as(CdmError, path):
+                confine(self._connection, self._source.files())
             self._open = stack.pop_all()
 
     def __enter__(self) -> Self:

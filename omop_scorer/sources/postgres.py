@@ -146,7 +146,7 @@ class PostgresSource(PulledSource):
         if text not in self._shares:
             query = (
                 f"SELECT (SELECT COUNT(DISTINCT p) FROM ({text}) AS d (p)) "  # noqa: S608
-                f"/ GREATEST((SELECT COUNT(*) FROM {self._person}), 1)::float8"
+                f"/ GREATEST((SELECT COUNT(*) FROM {self._person.replace('%', '%%')}), 1)::float8"
             )
             with self._connection.errors_as(SqlError):
                 ((self._shares[text],),) = self._connection.rows(query, values)
@@ -160,9 +160,8 @@ class PostgresSource(PulledSource):
         )
 
     def release(self) -> None:
-        """End the transaction, and with it the locks."""
-        with self._connection.errors_as(SqlError):
-            self._connection.driver.rollback()
+        """End the session, and with it the transaction and the locks."""
+        self.close()
 
     def close(self) -> None:
         """End the session."""

@@ -279,9 +279,8 @@ class SqlAlchemySource(PulledSource):
         return tree.sql(dialect=self.dialect, comments=False, pretty=pretty)
 
     def release(self) -> None:
-        """End the transaction."""
-        with self._errors_as(SqlError, self.where):
-            self._open.rollback()
+        """End the transaction and the session."""
+        self.close()
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,6 +6,7 @@ share them.
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from itertools import chain
 
 import pyarrow as pa
 from sqlglot import exp
@@ -15,6 +16,7 @@ from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import Connections
 from omop_scorer.connections.duckdb import (
     arrow_batches,
+    confine,
     connected,
     errors_as,
     registered,
@@ -25,7 +27,7 @@ from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.pulled import PulledTables
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.engines.site_columns import mapped_columns
-from omop_scorer.errors import ConnectionFailedError, SqlError
+from omop_scorer.errors import CdmError, ConnectionFailedError, OmopScorerError, SqlError
 from omop_scorer.sources import open_source
 from omop_scorer.sources.statement import Ids
 from omop_scorer.stores.base import Parameters
@@ -52,10 +54,12 @@ class DuckDBEngine(Engine):
             "vocab": ("memory", "vocab"),
             "work": ("memory", "work"),
         }
+        self._sources: list[Source] = []
         self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Select]] = {}
         """Per mapped table, its label, and the columns and query that count lost values."""
         self._staged: dict[str, int] = {}
         """Rows of each work table. Only this engine writes to them."""
+        self._is_confined = settings.cdm.allow_external_files
         with ExitStack() as stack:
             self._work = stack.enter_context(
                 connected(
@@ -84,12 +88,28 @@ class DuckDBEngine(Engine):
             self._vocabulary = self._source("site_vocab", "cdm.vocabulary_url", cdm.vocabulary_url)
 
     def _source(self, alias: str, key: str, url: str) -> Source:
-        return Source(self._work, alias, key, url, self._settings.cdm.null_text)
+        allowing = ", or set cdm.allow_external_files: true"
+        source = Source(self._work, alias, key, url, self._settings.cdm.null_text, allowing)
+        self._sources.append(source)
+        return source
+
+    def _confine(self, error_class: type[OmopScorerError], where: str) -> None:
+        """Deny DuckDB every file that the run file does not name, before SQL of the site runs.
+
+        In a folder there is no such SQL. There we wait until the Delta tables are pinned, because
+        their logs may name files elsewhere.
+        """
+        if not self._is_confined:
+            with errors_as(error_class, where):
+                confine(self._work, chain.from_iterable(each.files() for each in self._sources))
+            self._is_confined = True
 
     def find_table(self, table: Table) -> SiteTable | None:
         """Find the table in the CDM or in the vocabulary, in any letter case."""
         if self._pulled is not None:
             return self._pulled.find(table)
+        if any(source.is_database for source in self._sources):
+            self._confine(CdmError, self.site)
         cdm = self._settings.cdm
         source, schema, anchor = self._cdm, cdm.schema_, "person"
         if table.schema == "vocab":
@@ -108,6 +128,7 @@ class DuckDBEngine(Engine):
 
         A CSV file is read into memory once, because every query would parse it again.
         """
+        self._confine(SqlError, site.label if site else table.name)
         if self._pulled is not None and site is not None:
             site = self._pulled.create(table, site)
         selected, lost = mapped_columns(table, site, self._settings.cdm, safe_cast, null)

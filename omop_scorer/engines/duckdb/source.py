@@ -3,7 +3,8 @@
 import csv
 import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -41,6 +42,8 @@ class Source:
         Path of the file or folder; after `delta:`, of a folder in which every table is Delta.
     null_text
         Texts of a CSV file that mean missing.
+    allowing
+        How to allow views that read other files, for messages.
 
     Raises
     ------
@@ -55,10 +58,12 @@ class Source:
         key: str,
         url: str,
         null_text: Sequence[str],
+        allowing: str = "",
     ) -> None:
         self._connection = connection
         self._alias = alias
         self._null_text = null_text
+        self._allowing = allowing
         self._path = Path(url.removeprefix(DELTA))
         self._is_delta_only = url.startswith(DELTA)
         self._where = f"{key} {self._path}"
@@ -68,6 +73,19 @@ class Source:
             if self._is_delta_only:
                 raise ConnectionFailedError(f"{self._where}: not a folder of Delta tables")
             self._attach()
+
+    @property
+    def is_database(self) -> bool:
+        """True for a DuckDB file, whose views and macros may hold any SQL."""
+        return not self._path.is_dir()
+
+    def files(self) -> Iterator[Path]:
+        """Yield the folder, and what symbolic links in it lead to; nothing for a DuckDB file."""
+        if self.is_database:
+            return
+        yield self._path
+        yield self._path.resolve()
+        yield from (path.resolve() for path in self._path.rglob("*") if path.is_symlink())
 
     def _attach(self) -> None:
         try:
@@ -209,7 +227,10 @@ class Source:
         file = re.search(r"'([^']*)'", relation)
         label = f"{self._where}/{Path(file[1]).name}" if file else relation
         where = label if file else f"{self._where}: {label}"
-        with errors_as(CdmError, f"{where}: the table cannot be read"):
+        with (
+            self._advising(),
+            errors_as(CdmError, f"{where}: the table cannot be read"),
+        ):
             rows = self._connection.execute(f"DESCRIBE FROM {relation}").fetchall()
         return SiteTable(
             relation=relation,
@@ -217,6 +238,19 @@ class Source:
             columns={name.lower(): native for name, native, *_ in rows},
             names={name.lower(): name for name, *_ in rows},
         )
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        """Say what to do about a view of a DuckDB file that cannot be read."""
+        try:
+            yield
+        except CdmError as error:
+            if not self.is_database:
+                raise
+            raise CdmError(
+                f"{error}; a view may read the tables of this file, but no other file, database "
+                f"or extension: copy its rows into a table{self._allowing}"
+            ) from None
 
 
 def _list(texts: Sequence[str]) -> str:

@@ -224,6 +224,8 @@ class Connection:
 
     def close(self) -> None:
         """End the session; a statement that is still at work is stopped on the server too."""
+        if self.driver.closed and not self._held.is_valid:
+            return
         with suppress(psycopg.Error):
             if self.driver.info.transaction_status is TransactionStatus.ACTIVE:
                 self.driver.cancel_safe(timeout=5)

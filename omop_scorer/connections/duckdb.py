@@ -31,6 +31,7 @@ _STREAM_ERRORS = {
     "Conversion Error": duckdb.ConversionException,
     "Invalid Input Error": duckdb.InvalidInputException,
     "IO Error": duckdb.IOException,
+    "Permission Error": duckdb.PermissionException,
     "Out of Memory Error": duckdb.OutOfMemoryException,
     "INTERRUPT Error": duckdb.InterruptException,
 }

@@ -161,7 +161,13 @@ def _release(engine: Engine) -> tuple[dict[str, object], list[str]]:
             {},
         )
         vocabulary = str(versions[0][0]) if versions and versions[0][0] else None
-    dates = [row[2] for row in rows if isinstance(row[2], date)]
+    # The driver gives an infinite day as the first or last one that Python knows.
+    dates = [d for row in rows if isinstance(d := row[2], date) and date.min < d < date.max]
+    if n_lost := sum(row[2] is not None for row in rows) - len(dates):
+        warnings.append(
+            f"cdm_source.cdm_release_date: {n_lost} value(s) are not a day of a calendar "
+            "(infinity, BC, or after 9999) and count as missing"
+        )
     return {
         "cdm_source_name": joined(0),
         "cdm_version": joined(1),

@@ -5,9 +5,10 @@ share them.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from itertools import chain
 
+import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
@@ -25,12 +26,14 @@ from omop_scorer.engines.base import Engine
 from omop_scorer.engines.duckdb.casts import null, safe_cast
 from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.pulled import PulledTables
-from omop_scorer.engines.duckdb.source import Source
+from omop_scorer.engines.duckdb.source import OWN_TABLES_ONLY, Source
 from omop_scorer.engines.site_columns import mapped_columns
 from omop_scorer.errors import CdmError, ConnectionFailedError, OmopScorerError, SqlError
 from omop_scorer.sources import open_source
 from omop_scorer.sources.statement import Ids
 from omop_scorer.stores.base import Parameters
+
+_ALLOWING = ", or set cdm.allow_external_files: true"
 
 
 class DuckDBEngine(Engine):
@@ -88,8 +91,7 @@ class DuckDBEngine(Engine):
             self._vocabulary = self._source("site_vocab", "cdm.vocabulary_url", cdm.vocabulary_url)
 
     def _source(self, alias: str, key: str, url: str) -> Source:
-        allowing = ", or set cdm.allow_external_files: true"
-        source = Source(self._work, alias, key, url, self._settings.cdm.null_text, allowing)
+        source = Source(self._work, alias, key, url, self._settings.cdm.null_text, _ALLOWING)
         self._sources.append(source)
         return source
 
@@ -204,7 +206,7 @@ class DuckDBEngine(Engine):
         """Yield batches from a separate cursor."""
         text = sql.rendered(query, self.schemas, _write)
         where = f"{self.site}: query"
-        with errors_as(SqlError, where), closing(self._work.cursor()) as cursor:
+        with self._errors_as(where), closing(self._work.cursor()) as cursor:
             yield from arrow_batches(
                 cursor.sql(text, params=dict(parameters)), self._settings.batch_size
             )
@@ -228,8 +230,22 @@ class DuckDBEngine(Engine):
             return self._rows(text, parameters, where)
 
     def _rows(self, text: str, parameters: Parameters, where: str) -> list[tuple[object, ...]]:
-        with errors_as(SqlError, where):
+        with self._errors_as(where):
             return self._work.execute(text, dict(parameters)).fetchall()
+
+    @contextmanager
+    def _errors_as(self, where: str) -> Iterator[None]:
+        """Raise errors of DuckDB as SqlError, but as CdmError if a view reads what it may not.
+
+        DuckDB notices most such views when it describes them, but some only when they are read.
+        """
+        try:
+            with errors_as(SqlError, where):
+                yield
+        except SqlError as error:
+            if isinstance(error.__context__, duckdb.PermissionException):
+                raise CdmError(f"{error}; {OWN_TABLES_ONLY}{_ALLOWING}") from None
+            raise
 
 
 def _write(tree: exp.Expr, schemas: sql.Schemas, is_for_people: bool = False) -> str:

@@ -24,6 +24,12 @@ from omop_scorer.errors import CdmError, ConnectionFailedError
 
 _SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
+#: What a view of a DuckDB file may do, and what a site does about one that does more.
+OWN_TABLES_ONLY = (
+    "a view may read the tables of its own file, but no other file, database or extension: copy "
+    "its rows into a table"
+)
+
 _DELIMITERS = (",", "\t", ";", "|")
 
 
@@ -247,10 +253,7 @@ class Source:
         except CdmError as error:
             if not self.is_database:
                 raise
-            raise CdmError(
-                f"{error}; a view may read the tables of this file, but no other file, database "
-                f"or extension: copy its rows into a table{self._allowing}"
-            ) from None
+            raise CdmError(f"{error}; {OWN_TABLES_ONLY}{self._allowing}") from None
 
 
 def _list(texts: Sequence[str]) -> str:

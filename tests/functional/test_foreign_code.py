@@ -65,7 +65,7 @@ class Roles:
 
     def as_mallory(self, statement: str) -> None:
         with psycopg.connect(url_of(self.mallory), autocommit=True) as session:
-            session.execute(SQL(statement).format(s=Identifier(self.results)))  # type: ignore[arg-type]
+            session.execute(SQL(statement).format(s=Identifier(self.results)))
 
 
 @pytest.fixture
@@ -404,7 +404,7 @@ def test_rows_that_a_policy_hides_are_noticed_through_views(roles: Roles, name: 
         su(statement.format(**names))
     su("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}", roles.cdm, roles.job)
     with psycopg.connect(url_of(roles.job)) as session:
-        seen = session.execute(f"SELECT COUNT(*) FROM {roles.cdm}.person").fetchall()  # type: ignore[arg-type]
+        seen = session.execute(f"SELECT COUNT(*) FROM {roles.cdm}.person").fetchall()
     with closing(PostgresSource(roles.settings())) as source:
         site = source.find(PERSON)
     assert site is not None

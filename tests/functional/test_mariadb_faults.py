@@ -235,7 +235,8 @@ def test_a_run_that_is_stopped_stops_its_statement(
 
 def test_habits_of_the_server_change_nothing(site: DatabaseSite, server: MariaDb) -> None:
     """Without habits of its own, a session would find 3 of the persons, or no table at all."""
-    ((n_persons,),) = on(server, "SELECT COUNT(*) FROM cdm.person WHERE person_id < 1000000")
+    query = "FROM cdm.condition_occurrence WHERE condition_concept_id = 201606"
+    ((n_persons,),) = on(server, f"SELECT COUNT(DISTINCT person_id) {query}")
     on(
         server,
         "SET GLOBAL sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,ORACLE'",

@@ -11,7 +11,9 @@
 -- readers     none         role of the analysts, who may read the results; created if it does not exist
 --
 -- Run it as a superuser, or as a role that may create roles, may grant on both schemas, and is a
--- member of `loader` and, with readers, of `role`. Either all of it is applied or nothing.
+-- member of `loader` and `role`. Either all of it is applied or nothing.
+-- A schema of results that belongs neither to a superuser nor to a role of which `role` is a member
+-- is given to `role`: whoever else owns it could exchange the tables that the run writes to.
 -- A new role has no password. Set one with \password omop_scorer, which sends only the hash (on
 -- PostgreSQL 13 after SET password_encryption = 'scram-sha-256', otherwise the hash is md5).
 -- To make an analyst a reader: GRANT omop_reader TO analyst.
@@ -97,6 +99,14 @@ GRANT CONNECT ON DATABASE :"database" TO :"role";
 \if :has_results
   SELECT format('CREATE SCHEMA %I', :'results')
   WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = :'results')
+  \gexec
+  -- The run writes to no schema of another role, unless that is a superuser, or a role of which the
+  -- run's is a member.
+  SELECT format('ALTER SCHEMA %I OWNER TO %I', nspname, :'role')
+  FROM pg_catalog.pg_namespace
+  INNER JOIN pg_catalog.pg_roles AS owner ON owner.oid = nspowner
+  WHERE nspname = :'results' AND NOT owner.rolsuper
+    AND NOT pg_catalog.pg_has_role(:'role'::name, owner.oid, 'MEMBER')
   \gexec
   GRANT USAGE, CREATE ON SCHEMA :"results" TO :"role";
   \if :has_readers

@@ -20,6 +20,9 @@ CATALOG = "spark"
 #: Prefix of `cdm.url` that means: a folder in which every table is a Delta table.
 DELTA = "delta:"
 
+#: Names of catalogs in DuckDB connections of the program, which a schema of results cannot have.
+RESERVED_SCHEMAS = ("memory", "system", "temp", "site_results", "results_to_read")
+
 StoreName = Literal["duckdb", "folder", "postgresql", "spark"]
 
 _DUCKDB_FILE = (".duckdb", ".ddb", ".db")
@@ -31,6 +34,7 @@ class Cdm(Location):
     schema_: str | None = Field(default=None, alias="schema")
     vocabulary_url: str | None = None
     vocabulary_schema: str | None = None
+    allow_external_files: bool = False
     tables: Mapping[str, str | None] = {}
     date_formats: tuple[str, ...] = ()
     time_zone: str = "UTC"
@@ -121,6 +125,8 @@ class Results(Location):
     """Location of the results."""
 
     schema_: str = Field(default="omop_scorer", alias="schema", min_length=1)
+    allow_owners: tuple[str, ...] = ()
+    allow_triggers: tuple[str, ...] = ()
 
     def store(self, engine: EngineName) -> StoreName:
         """Return the kind of place that the URL names.
@@ -144,7 +150,8 @@ class PostgreSQL(Frozen):
 
     application_name: str = Field(default="omop-scorer", min_length=1, max_length=63)
     lock_timeout_seconds: int = Field(default=60, ge=1, le=2_000_000)
-    statement_timeout_seconds: int | None = Field(default=None, ge=1, le=2_000_000)
+    statement_timeout_seconds: int | None = Field(default=21_600, ge=1, le=2_000_000)
+    idle_timeout_seconds: int | None = Field(default=3_600, ge=1, le=2_000_000)
     retries: int = Field(default=3, ge=0, le=20)
     retry_wait_seconds: float = Field(default=5, ge=0, le=600)
 

@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from omop_scorer.config.connections import DELTA, Cdm, Connections, PostgreSQL, Results, Spark
+from omop_scorer.config.connections import (
+    DELTA,
+    RESERVED_SCHEMAS,
+    Cdm,
+    Connections,
+    PostgreSQL,
+    Results,
+    Spark,
+)
 from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import ConceptId, Frozen, faults_of, override, read_yaml
 from omop_scorer.errors import ConfigurationError
@@ -230,6 +238,8 @@ class RunConfig(Frozen):
         ):
             raise ValueError("results.schema: allowed: schema, or catalog.schema")
         results = Path(self.results.url)
+        if store == "duckdb" and name.lower() in RESERVED_SCHEMAS:
+            raise ValueError(f"results.schema: DuckDB keeps the name {name} for itself")
         if store == "duckdb" and results.stem == name:
             raise ValueError(
                 "results.url: the file must not have the name of results.schema, "

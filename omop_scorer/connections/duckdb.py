@@ -4,7 +4,7 @@ DuckDB's own messages may quote values of patients, so none of them is passed on
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -31,6 +31,7 @@ _STREAM_ERRORS = {
     "Conversion Error": duckdb.ConversionException,
     "Invalid Input Error": duckdb.InvalidInputException,
     "IO Error": duckdb.IOException,
+    "Permission Error": duckdb.PermissionException,
     "Out of Memory Error": duckdb.OutOfMemoryException,
     "INTERRUPT Error": duckdb.InterruptException,
 }
@@ -134,6 +135,35 @@ def attach(
     connection.execute(f"ATTACH {literal} AS {alias} (TYPE duckdb{option})")
 
 
+def confine(connection: duckdb.DuckDBPyConnection, files: Iterable[Path] = ()) -> None:
+    """Deny a connection all files except those attached, those spilled, and `files`, for good.
+
+    The views and macros of an attached file are code that somebody else wrote. Without this, they
+    could read every file that this process may read. The connection also loads no extension, and
+    finds no variable of Python by its name.
+
+    Parameters
+    ----------
+    connection
+        Connection to which every file is attached already.
+    files
+        Files and folders that queries may read. Targets of symbolic links are named themselves.
+
+    Raises
+    ------
+    duckdb.Error
+    """
+    named = [path.absolute() for path in files]
+    for name, value in {
+        "allowed_directories": [str(path) for path in named if path.is_dir()],
+        "allowed_paths": [str(path) for path in named if not path.is_dir()],
+        "autoload_known_extensions": False,
+        "enable_external_access": False,
+        "lock_configuration": True,
+    }.items():
+        connection.execute(f"SET {name} = $value", {"value": value})
+
+
 def arrow_batches(rows: duckdb.DuckDBPyRelation, batch_size: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a relation in batches.
 
@@ -188,11 +218,19 @@ def _translated(
             f"{where}: no space is left for temporary files; free disk space, set TMPDIR to a "
             "folder on a larger disk, or raise memory_limit in the run file"
         )
+    if isinstance(error, duckdb.PermissionException):
+        return error_class(f"{where}: it reads {_outside(text)}, which is not allowed")
     kind = type(error).__name__
     detail = f": {first_line(text)}" if isinstance(error, _WITHOUT_VALUES) else ""
     if isinstance(error, duckdb.OutOfMemoryException):
         detail += "; raise memory_limit in the run file"
     return error_class(f"{where}: DuckDB refused the statement ({kind}){detail}")
+
+
+def _outside(text: str) -> str:
+    """Return what a confined connection refused to open, as a message of DuckDB names it."""
+    match = re.search(r'Cannot access (file|directory) "([^"]*)"', text)
+    return f"the {match[1]} {match[2]}" if match else "a file or an extension"
 
 
 def is_locked(text: str) -> bool:

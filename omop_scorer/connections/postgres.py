@@ -50,18 +50,38 @@ _KEEPALIVES = {
 }
 
 #: So is a client that is gone, by a server that knows how. The session of the results waits while
-#: the run works, longer than the server may let other sessions wait.
+#: the run works, longer than the server may let other sessions wait, but not longer than a night.
 _WHERE_KNOWN = {
     **{"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "15", "tcp_keepalives_count": "4"},
     "client_connection_check_interval": "10s",
-    "idle_session_timeout": "0",
-    "transaction_timeout": "0",
+    "idle_session_timeout": "1d",
+    "transaction_timeout": "1d",
 }
+
+#: Habits that a database or a role may have set, and that change what a statement means or returns.
+_PLAIN_HABITS = {
+    **{"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "extra_float_digits": "1"},
+    **{"bytea_output": "hex", "standard_conforming_strings": "on", "quote_all_identifiers": "off"},
+    **{"transform_null_equals": "off", "array_nulls": "on", "row_security": "on"},
+    **{"default_transaction_read_only": "off", "default_transaction_deferrable": "off"},
+    "default_transaction_isolation": "read committed",
+}
+
+#: Every name is qualified, so we search no schema, from the first statement on: a function of the
+#: site cannot take the place of one of the server. An option of the start outranks what is set for
+#: a role or a database.
+_SEARCH_NO_SCHEMA = "-c search_path="
 
 # What psycopg ignores it would say on standard error in the server's words, values and all.
 logging.getLogger("psycopg").propagate = False
 
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+
+_POOLER = (
+    "this is a connection pooler, which loses the run lock and the settings of the session; give "
+    "the address of the server itself"
+)
 
 
 class Connection:
@@ -93,6 +113,7 @@ class Connection:
             "user": server.user or server.options.get("user"),
             "application_name": settings.postgresql.application_name,
             "client_encoding": "utf8",
+            "options": f"{server.options.get('options', _site_options())} {_SEARCH_NO_SCHEMA}",
         }
         if place.password is not None:
             keywords["password"] = place.password.get_secret_value()
@@ -113,6 +134,8 @@ class Connection:
         except (DBAPIError, psycopg.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             words = re.sub('"[^"]*"', "", str(cause))
+            if "unsupported startup parameter" in words:
+                raise ConnectionFailedError(f"{self.where}: {_POOLER}") from None
             is_transient = bool(_TRANSIENT_WORDS.search(words))
             raise _ours(ConnectionFailedError, self.where, cause, is_transient) from None
         try:
@@ -124,21 +147,17 @@ class Connection:
     def _settle(self, settings: Connections) -> None:
         self.driver.rollback()
         self.driver.autocommit = True
-        seconds = settings.postgresql.statement_timeout_seconds
-        lock_seconds = settings.postgresql.lock_timeout_seconds
-        parameters = {
-            "TimeZone": settings.cdm.time_zone,
-            "DateStyle": "ISO, YMD",
-            "extra_float_digits": "1",
-            "standard_conforming_strings": "on",
-            # Every name is qualified: no function of the site can stand in for one of the server.
-            "search_path": "",
-            "default_transaction_read_only": "off",
-            "idle_in_transaction_session_timeout": "0",
-            "lock_timeout": f"{lock_seconds}s",
-            **({} if seconds is None else {"statement_timeout": f"{seconds}s"}),
+        limits = {
+            "lock_timeout": settings.postgresql.lock_timeout_seconds,
+            "statement_timeout": settings.postgresql.statement_timeout_seconds,
+            "idle_in_transaction_session_timeout": settings.postgresql.idle_timeout_seconds,
         }
-        setting = b"SELECT set_config(%s, %s, FALSE)"
+        parameters = {
+            **_PLAIN_HABITS,
+            "TimeZone": settings.cdm.time_zone,
+            **{name: f"{seconds}s" for name, seconds in limits.items() if seconds is not None},
+        }
+        setting = b"SELECT pg_catalog.set_config(%s, %s, FALSE)"
         for name, value in parameters.items():
             with self.errors_as(ConnectionFailedError, f"{self.where}: setting {name}"):
                 self.driver.execute(setting, (name, value))
@@ -148,8 +167,8 @@ class Connection:
         with self.errors_as(ConnectionFailedError):
             # What a run has reported as COMPLETE outlives a crash of the server.
             self.driver.execute(
-                b"SELECT set_config('synchronous_commit', 'on', FALSE) "
-                b"WHERE current_setting('synchronous_commit') = 'off'"
+                b"SELECT pg_catalog.set_config('synchronous_commit', 'on', FALSE) "
+                b"WHERE pg_catalog.current_setting('synchronous_commit') = 'off'"
             )
 
     def _refuse_unknown(self, options: Mapping[str, str]) -> None:
@@ -168,13 +187,10 @@ class Connection:
         """
         with self.errors_as(ConnectionFailedError):
             ((pid, encoding),) = self.rows(
-                "SELECT pg_backend_pid(), current_setting('server_encoding')"
+                "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('server_encoding')"
             )
         if pid != self.driver.info.backend_pid:
-            raise ConnectionFailedError(
-                f"{self.where}: this is a connection pooler, which loses the run lock and the "
-                "settings of the session; give the address of the server itself"
-            )
+            raise ConnectionFailedError(f"{self.where}: {_POOLER}")
         if encoding != "UTF8":
             raise ConnectionFailedError(
                 f"{self.where}: the database encoding is {encoding}; a run needs UTF8, because "
@@ -183,7 +199,7 @@ class Connection:
 
     def is_standby(self) -> bool:
         """Return True if the server only repeats what another one, the primary, has written."""
-        return bool(self.rows("SELECT pg_is_in_recovery()")[0][0])
+        return bool(self.rows("SELECT pg_catalog.pg_is_in_recovery()")[0][0])
 
     def execute(
         self, text: str, parameters: Mapping[str, object] | None = None
@@ -208,6 +224,8 @@ class Connection:
 
     def close(self) -> None:
         """End the session; a statement that is still at work is stopped on the server too."""
+        if self.driver.closed and not self._held.is_valid:
+            return
         with suppress(psycopg.Error):
             if self.driver.info.transaction_status is TransactionStatus.ACTIVE:
                 self.driver.cancel_safe(timeout=5)
@@ -215,6 +233,12 @@ class Connection:
             # Not only returned: nobody waits for a rollback of what is thrown away.
             self.driver.close()
             self._held.invalidate()
+
+
+def _site_options() -> str:
+    """Return the options of the start that the environment gives (PGOPTIONS)."""
+    defaults = {each.keyword: each.val for each in psycopg.pq.Conninfo.get_defaults()}
+    return (defaults[b"options"] or b"").decode()
 
 
 def rendered(tree: exp.Expr, *, is_bound: bool, is_for_people: bool = False) -> str:

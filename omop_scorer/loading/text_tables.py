@@ -12,7 +12,7 @@ from sqlglot import exp
 from omop_scorer.cdm.ddl import Column
 from omop_scorer.cdm.tables import TABLES, Kind, SiteTable
 from omop_scorer.config.connections import Cdm
-from omop_scorer.connections.duckdb import arrow_batches, connected, errors_as
+from omop_scorer.connections.duckdb import arrow_batches, confine, connected, errors_as
 from omop_scorer.engines.duckdb.casts import safe_cast
 from omop_scorer.engines.duckdb.source import Source
 from omop_scorer.engines.site_columns import missing_as_null
@@ -52,6 +52,8 @@ class TextTables:
             self._source = Source(
                 self._connection, "cdm_to_load", "the CDM", path, [""], keeps_empty=True
             )
+            with errors_as(CdmError, path):
+                confine(self._connection, self._source.files())
             self._open = stack.pop_all()
 
     def __enter__(self) -> Self:

@@ -55,4 +55,4 @@ class PulledSource(Source):
         """Return the statement in the SQL of the source, for people."""
 
     def release(self) -> None:
-        """End the snapshot: the last row has been read."""
+        """End the snapshot and the session that reads: the last row has been read."""

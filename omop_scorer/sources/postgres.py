@@ -169,9 +169,8 @@ class PostgresSource(PulledSource):
         )
 
     def release(self) -> None:
-        """End the transaction, and with it the locks."""
-        with self._connection.errors_as(SqlError):
-            self._connection.driver.rollback()
+        """End the session, and with it the transaction and the locks."""
+        self.close()
 
     def close(self) -> None:
         """End the session."""

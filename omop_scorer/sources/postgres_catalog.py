@@ -15,8 +15,7 @@ _RELATIONS = """
 SELECT n.nspname, c.relname, c.oid,
   has_schema_privilege(n.oid, 'USAGE') AS is_open,
   has_table_privilege(c.oid, 'SELECT') AS is_readable,
-  c.relkind IN ('r', 'p', 'v') AS is_lockable,
-  c.relkind IN ('r', 'p') AND row_security_active(c.oid) AS is_filtered
+  c.relkind IN ('r', 'p', 'v') AS is_lockable
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND lower(c.relname) = ANY (%(names)s)
@@ -40,6 +39,37 @@ INNER JOIN pg_catalog.pg_type AS t ON t.oid = c.type_id AND t.typtype <> 'd'
 ORDER BY c.attnum
 """
 
+#: Tables, reached through views of any depth, whose policies hide rows. A view reads its tables
+#: with the rights of its owner, a view with security_invoker with those of the session.
+_HIDING = """
+WITH RECURSIVE session (oid) AS (
+  SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user
+), reached (oid, reader) AS (
+  SELECT %(oid)s::oid, session.oid FROM session
+  UNION
+  SELECT d.refobjid, CASE WHEN EXISTS (
+      SELECT 1 FROM pg_catalog.pg_options_to_table(v.reloptions) AS o
+      WHERE o.option_name = 'security_invoker' AND o.option_value::boolean
+    ) THEN session.oid ELSE v.relowner END
+  FROM reached AS r
+  CROSS JOIN session
+  INNER JOIN pg_catalog.pg_class AS v ON v.oid = r.oid AND v.relkind IN ('v', 'm')
+  INNER JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = v.oid
+  INNER JOIN pg_catalog.pg_depend AS d
+    ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+    AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> v.oid
+)
+SELECT DISTINCT n.nspname, t.relname
+FROM reached AS r
+INNER JOIN pg_catalog.pg_class AS t
+  ON t.oid = r.oid AND t.relkind IN ('r', 'p') AND t.relrowsecurity
+INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
+INNER JOIN pg_catalog.pg_roles AS a ON a.oid = r.reader
+WHERE NOT a.rolsuper AND NOT a.rolbypassrls
+  AND (t.relforcerowsecurity OR NOT pg_has_role(r.reader, t.relowner, 'USAGE'))
+ORDER BY n.nspname, t.relname
+"""
+
 
 _NUMERIC = re.compile("smallint|integer|bigint|numeric|real|double precision")
 
@@ -52,7 +82,6 @@ class _Relation:
     is_open: bool
     is_readable: bool
     is_lockable: bool
-    is_filtered: bool
 
 
 class PostgresCatalog:
@@ -161,7 +190,7 @@ class PostgresCatalog:
                 name.lower() for name, native in rows if native.startswith("character(")
             ),
             dated=frozenset(name.lower() for name, native in rows if native == "date"),
-            is_filtered=relation.is_filtered,
+            is_filtered=bool(self._connection.rows(_HIDING, {"oid": relation.oid})),
         )
 
     def _refuse_unreadable(self, relation: _Relation, label: str) -> None:

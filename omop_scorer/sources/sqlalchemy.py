@@ -31,7 +31,7 @@ from omop_scorer.errors import (
 )
 from omop_scorer.sources.base import PulledSource
 from omop_scorer.sources.driver_errors import errors_as
-from omop_scorer.sources.mysql import MySqlSession
+from omop_scorer.sources.mysql import MySqlSession, set_habits
 from omop_scorer.sources.statement import Ids, Statement, bound
 from omop_scorer.sources.values import arrow_column
 from omop_scorer.sql import Dialect
@@ -106,7 +106,7 @@ class SqlAlchemySource(PulledSource):
             options: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
             if self._name == "sqlite":
                 options["creator"] = partial(_open_sqlite, self.where, url.database)
-            return sqlalchemy.create_engine(url, **options)
+            engine = sqlalchemy.create_engine(url, **options)
         except (NoSuchModuleError, ModuleNotFoundError):
             raise ConfigurationError(_no_driver(self.where, self._name)) from None
         except (SQLAlchemyError, TypeError, ValueError) as error:
@@ -114,6 +114,9 @@ class SqlAlchemySource(PulledSource):
                 f"{self.where}: not a URL of SQLAlchemy ({type(error).__name__}); see "
                 "configs/README.md for a URL of each database"
             ) from None
+        if self._name in _MYSQL:
+            set_habits(engine, self.where)
+        return engine
 
     def _begin(self) -> None:
         connection = self._open
@@ -289,9 +292,8 @@ class SqlAlchemySource(PulledSource):
         return tree.sql(dialect=self.dialect, comments=False, pretty=pretty)
 
     def release(self) -> None:
-        """End the transaction."""
-        with self._errors_as(SqlError, self.where):
-            self._open.rollback()
+        """End the transaction and the session."""
+        self.close()
 
     def close(self) -> None:
         """Close the connection."""
@@ -311,6 +313,10 @@ def _open_sqlite(where: str, path: str | None) -> sqlite3.Connection:
     if not path or not Path(path).is_file():
         raise ConnectionFailedError(f"{where}: no such file")
     connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
+    # Views of the file are code of somebody else: they call no function with effects, and write
+    # nothing.
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA query_only = ON")
     # SQLite keeps any bytes as text. A text that is not UTF-8 must not end the run.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     return connection

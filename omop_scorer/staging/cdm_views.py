@@ -205,8 +205,12 @@ def _release(engine: Engine) -> tuple[dict[str, object], list[str], list[str]]:
         )
         vocabulary = str(versions[0][0]) if versions and versions[0][0] else None
     # DuckDB gives the ends of the calendar for infinity, and a text for a day outside it.
-    days = [row[2] for row in rows if isinstance(row[2], date)]
-    dates = [each for each in days if date.min < each < date.max]
+    dates = [d for row in rows if isinstance(d := row[2], date) and date.min < d < date.max]
+    if n_lost := sum(row[2] is not None for row in rows) - len(dates):
+        warnings.append(
+            f"cdm_source.cdm_release_date: {n_lost} value(s) are not a day of a calendar "
+            "(infinity, BC, or after 9999) and count as missing"
+        )
     return (
         {
             "cdm_source_name": joined(0),

@@ -236,6 +236,7 @@ REFUSING = {
 def test_results_that_refuse_a_row(marked: ServerSite, kind: str) -> None:
     marked.write("DELETE FROM patient_subgroup")
     marked.write_as_server(*REFUSING[kind])
+    marked.keys = {**marked.keys, "results": {"allow_triggers": ["patient_subgroup.refuse"]}}
     finished = speak(marked)
     assert finished[0].returncode == 15, finished[0].stderr
     assert_silent(marked, finished)

@@ -241,6 +241,27 @@ def test_a_script_that_would_do_harm_is_refused_and_does_nothing(site: Site) -> 
         assert not rows("SELECT FROM pg_namespace WHERE nspname = %s", fresh)
 
 
+def test_a_results_schema_of_another_role_is_given_to_the_job(site: Site) -> None:
+    """A run refuses it otherwise; that of a superuser, or of a group of the job, stays."""
+    fresh = f"{postgresql.new_schema('fresh')}_{os.getpid()}"
+    group = f"{fresh}_group"
+    execute("CREATE SCHEMA {} AUTHORIZATION {}", fresh, site.loader)
+    execute("CREATE ROLE {}", group)
+    owner = "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = %s"
+    try:
+        for given, expected in ((site.loader, fresh), (group, group)):
+            execute("ALTER SCHEMA {} OWNER TO {}", fresh, given)
+            if given == group:
+                execute("GRANT {} TO {}", group, fresh)
+            done = grants(postgresql.database(), role=fresh, cdm="", results=fresh)
+            assert done.returncode == 0, done.stderr
+            assert rows(owner, fresh) == [(expected,)]
+    finally:
+        execute("DROP SCHEMA {}", fresh)
+        execute("DROP OWNED BY {}, {}", fresh, group)
+        execute("DROP ROLE {}, {}", fresh, group)
+
+
 def test_cdm_and_results_may_be_in_two_databases(site: Site) -> None:
     fresh = f"{postgresql.new_schema('fresh')}_{os.getpid()}"
     try:

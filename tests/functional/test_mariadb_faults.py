@@ -233,6 +233,37 @@ def test_a_run_that_is_stopped_stops_its_statement(
     assert "Traceback" not in finished.stderr
 
 
+def test_habits_of_the_server_change_nothing(site: DatabaseSite, server: MariaDb) -> None:
+    """Without habits of its own, a session would find 3 of the persons, or no table at all."""
+    query = "FROM cdm.condition_occurrence WHERE condition_concept_id = 201606"
+    ((n_persons,),) = on(server, f"SELECT COUNT(DISTINCT person_id) {query}")
+    on(
+        server,
+        "SET GLOBAL sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,ORACLE'",
+        "SET GLOBAL sql_select_limit = 3",
+        "SET GLOBAL sql_auto_is_null = 1",
+        "SET GLOBAL init_connect = 'SET sql_select_limit = 2'",
+        "CREATE USER habits",
+        "GRANT SELECT ON *.* TO habits",
+    )
+    try:
+        url = server.url("cdm").replace("root@", "habits@")
+        with closing(source_of(replace(site, url=url))) as source:
+            batches = list(
+                source.pull(statement_of(source, "person"), {"cohort_concept_ids": [201606]})
+            )
+        assert sum(batch.num_rows for batch in batches) == n_persons > 3
+    finally:
+        on(
+            server,
+            "SET GLOBAL sql_mode = DEFAULT",
+            "SET GLOBAL sql_select_limit = DEFAULT",
+            "SET GLOBAL sql_auto_is_null = 0",
+            "SET GLOBAL init_connect = ''",
+            "DROP USER habits",
+        )
+
+
 @pytest.mark.parametrize(
     ("zone", "moment"), [("UTC", "2024-03-01T23:30:00"), ("Europe/Berlin", "2024-03-02T00:30:00")]
 )

@@ -51,7 +51,9 @@ def yesterday(tmp_path_factory: pytest.TempPathFactory, server: PrivateServer) -
 def night(tmp_path: Path, yesterday: ServerSite) -> ServerSite:
     """Return a site on our own server with yesterday's answer."""
     schema = postgresql.new_schema("night")
-    return ServerSite(tmp_path, "cdm", schema, url=yesterday.url).with_answer_of(yesterday)
+    keys = {"results": {"allow_triggers": ["patient_covariate.held"]}}
+    site = ServerSite(tmp_path, "cdm", schema, url=yesterday.url, keys=keys)
+    return site.with_answer_of(yesterday)
 
 
 @contextmanager

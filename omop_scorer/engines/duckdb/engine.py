@@ -5,8 +5,10 @@ share them.
 """
 
 from collections.abc import Iterator, Mapping, Set
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from itertools import chain
 
+import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
@@ -15,6 +17,7 @@ from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.config.connections import Connections
 from omop_scorer.connections.duckdb import (
     arrow_batches,
+    confine,
     connected,
     errors_as,
     registered,
@@ -24,13 +27,15 @@ from omop_scorer.engines.column_faults import column_named
 from omop_scorer.engines.duckdb.casts import null, safe_cast
 from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.pulled import PulledTables
-from omop_scorer.engines.duckdb.source import Source
+from omop_scorer.engines.duckdb.source import OWN_TABLES_ONLY, Source
 from omop_scorer.engines.file_set import FileSet
 from omop_scorer.engines.site_columns import any_value, mapped_table
-from omop_scorer.errors import ConnectionFailedError, SqlError
+from omop_scorer.errors import CdmError, ConnectionFailedError, OmopScorerError, SqlError
 from omop_scorer.sources import open_source
 from omop_scorer.sources.statement import Ids
 from omop_scorer.stores.base import Parameters
+
+_ALLOWING = ", or set cdm.allow_external_files: true"
 
 
 class DuckDBEngine(Engine):
@@ -55,6 +60,7 @@ class DuckDBEngine(Engine):
             "vocab": ("memory", "vocab"),
             "work": ("memory", "work"),
         }
+        self._sources: list[Source] = []
         self._unreadable: dict[str, tuple[str, tuple[str, ...], exp.Query]] = {}
         """Per mapped table, its label, and the columns and query that count lost values."""
         self._files = FileSet()
@@ -62,6 +68,7 @@ class DuckDBEngine(Engine):
         """Mapped tables that exist at the site, by qualified name."""
         self._staged: dict[str, int] = {}
         """Rows of each work table. Only this engine writes to them."""
+        self._is_confined = settings.cdm.allow_external_files
         with ExitStack() as stack:
             self._work = stack.enter_context(
                 connected(
@@ -90,12 +97,35 @@ class DuckDBEngine(Engine):
             self._vocabulary = self._source("site_vocab", "cdm.vocabulary_url", cdm.vocabulary_url)
 
     def _source(self, alias: str, key: str, url: str) -> Source:
-        return Source(self._work, alias, key, url, self._settings.cdm.null_text, self._files)
+        source = Source(
+            self._work,
+            alias,
+            key,
+            url,
+            self._settings.cdm.null_text,
+            self._files,
+            allowing=_ALLOWING,
+        )
+        self._sources.append(source)
+        return source
+
+    def _confine(self, error_class: type[OmopScorerError], where: str) -> None:
+        """Deny DuckDB every file that the run file does not name, before SQL of the site runs.
+
+        In a folder there is no such SQL. There we wait until the Delta tables are pinned, because
+        their logs may name files elsewhere.
+        """
+        if not self._is_confined:
+            with errors_as(error_class, where):
+                confine(self._work, chain.from_iterable(each.files() for each in self._sources))
+            self._is_confined = True
 
     def find_table(self, table: Table) -> SiteTable | None:
         """Find the table in the CDM or in the vocabulary, in any letter case."""
         if self._pulled is not None:
             return self._pulled.find(table)
+        if any(source.is_database for source in self._sources):
+            self._confine(CdmError, self.site)
         cdm = self._settings.cdm
         source, schema, anchor = self._cdm, cdm.schema_, "person"
         if table.schema == "vocab":
@@ -127,6 +157,7 @@ class DuckDBEngine(Engine):
 
         A CSV file is read into memory once, because every query would parse it again.
         """
+        self._confine(SqlError, site.label if site else table.name)
         if self._pulled is not None and site is not None:
             site = self._pulled.create(table, site)
         mapped = mapped_table(table, site, self._settings.cdm, safe_cast, null, self.dialect)
@@ -207,7 +238,7 @@ class DuckDBEngine(Engine):
         where = f"{self.site}: query"
         with (
             self._explained(query),
-            errors_as(SqlError, where),
+            self._errors_as(where),
             closing(self._work.cursor()) as cursor,
         ):
             yield from arrow_batches(
@@ -238,8 +269,22 @@ class DuckDBEngine(Engine):
             return self._rows(text, parameters, where)
 
     def _rows(self, text: str, parameters: Parameters, where: str) -> list[tuple[object, ...]]:
-        with errors_as(SqlError, where):
+        with self._errors_as(where):
             return self._work.execute(text, dict(parameters)).fetchall()
+
+    @contextmanager
+    def _errors_as(self, where: str) -> Iterator[None]:
+        """Raise errors of DuckDB as SqlError, but as CdmError if a view reads what it may not.
+
+        DuckDB notices most such views when it describes them, but some only when they are read.
+        """
+        try:
+            with errors_as(SqlError, where):
+                yield
+        except SqlError as error:
+            if isinstance(error.__context__, duckdb.PermissionException):
+                raise CdmError(f"{error}; {OWN_TABLES_ONLY}{_ALLOWING}") from None
+            raise
 
 
 def _write(tree: exp.Expr, schemas: sql.Schemas, is_for_people: bool = False) -> str:

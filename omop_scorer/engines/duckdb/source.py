@@ -1,7 +1,8 @@
 """Tables of a CDM in a DuckDB file, or as CSV and Parquet files in a folder."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,12 @@ from omop_scorer.errors import CdmError, ConnectionFailedError
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _SUFFIXES = (".parquet", *_CSV)
 
+#: What a view of a DuckDB file may do, and what a site does about one that does more.
+OWN_TABLES_ONLY = (
+    "a view may read the tables of its own file, but no other file, database or extension: copy "
+    "its rows into a table"
+)
+
 
 class Source:
     """DuckDB file or folder in which tables are found by name, in any letter case.
@@ -48,6 +55,8 @@ class Source:
         Receives the files that are found, to compare them at the end of the run.
     keeps_empty
         True to read `""` in a CSV file as an empty text, whatever `null_text` says.
+    allowing
+        How to allow views that read other files, for messages.
 
     Raises
     ------
@@ -65,12 +74,14 @@ class Source:
         files: FileSet | None = None,
         *,
         keeps_empty: bool = False,
+        allowing: str = "",
     ) -> None:
         self._connection = connection
         self._alias = alias
         self._null_text = null_text
         self._files = files or FileSet()
         self._keeps_empty = keeps_empty
+        self._allowing = allowing
         self._path = Path(url.removeprefix(DELTA))
         self._is_delta_only = url.startswith(DELTA)
         self._where = f"{key} {self._path}"
@@ -83,6 +94,19 @@ class Source:
                 raise ConnectionFailedError(f"{self._where}: not a folder of Delta tables")
             self._files.fix(self._where, "", lambda: [self._path])
             self._attach()
+
+    @property
+    def is_database(self) -> bool:
+        """True for a DuckDB file, whose views and macros may hold any SQL."""
+        return not self._is_folder
+
+    def files(self) -> Iterator[Path]:
+        """Yield the folder, and what symbolic links in it lead to; nothing for a DuckDB file."""
+        if self.is_database:
+            return
+        yield self._path
+        yield self._path.resolve()
+        yield from (path.resolve() for path in self._path.rglob("*") if path.is_symlink())
 
     def _attach(self) -> None:
         try:
@@ -234,7 +258,10 @@ class Source:
         file = re.search(r"'([^']*)'", relation)
         label = f"{self._where}/{Path(file[1]).name}" if file else relation
         where = label if file else f"{self._where}: {label}"
-        with errors_as(CdmError, f"{where}: the table cannot be read"):
+        with (
+            self._advising(),
+            errors_as(CdmError, f"{where}: the table cannot be read"),
+        ):
             rows = self._connection.execute(f"DESCRIBE FROM {relation}").fetchall()
         return SiteTable(
             relation=relation,
@@ -242,6 +269,16 @@ class Source:
             columns={name.lower(): native for name, native, *_ in rows},
             names={name.lower(): name for name, *_ in rows},
         )
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        """Say what to do about a view of a DuckDB file that cannot be read."""
+        try:
+            yield
+        except CdmError as error:
+            if not self.is_database:
+                raise
+            raise CdmError(f"{error}; {OWN_TABLES_ONLY}{self._allowing}") from None
 
 
 def _without_globs(path: Path) -> str:

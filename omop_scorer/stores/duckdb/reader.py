@@ -11,6 +11,7 @@ from omop_scorer import sql
 from omop_scorer.config.connections import Connections
 from omop_scorer.connections.duckdb import (
     attach,
+    confine,
     connected,
     errors_as,
     first_line,
@@ -19,6 +20,7 @@ from omop_scorer.connections.duckdb import (
 )
 from omop_scorer.errors import ConnectionFailedError, LockHeldError, ResultsError, SqlError
 from omop_scorer.stores.base import Parameters, ResultsReader
+from omop_scorer.stores.duckdb.code_in_file import refuse_stand_ins
 
 _ALIAS = "results_to_read"
 
@@ -76,6 +78,9 @@ class DuckDBResultsReader(ResultsReader):
             raise ConnectionFailedError(
                 f"{self.where}: cannot be opened: {first_line(text)}"
             ) from None
+        with errors_as(ResultsError, self.where):
+            confine(self._connection)
+        refuse_stand_ins(self._connection, _ALIAS, self.where)
 
     def _find_schema(self, wanted: str) -> str:
         with errors_as(ResultsError, self.where):

@@ -14,6 +14,7 @@ from omop_scorer import sql
 from omop_scorer.config.connections import Connections
 from omop_scorer.connections.duckdb import (
     attach,
+    confine,
     connected,
     errors_as,
     first_line,
@@ -23,6 +24,7 @@ from omop_scorer.connections.duckdb import (
 from omop_scorer.connections.private_files import private_files
 from omop_scorer.errors import LockHeldError, ResultsError
 from omop_scorer.stores.base import Parameters, Store
+from omop_scorer.stores.duckdb.code_in_file import refuse_stand_ins, refuse_triggers
 
 
 class DuckDBStore(Store):
@@ -69,13 +71,14 @@ class DuckDBStore(Store):
         return self._rows(self._rendered(query), parameters)
 
     def append(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
-        """Insert each batch with one statement."""
-        # DuckDB finds the variable by its name. A registered name would keep its rows in memory
-        # until the transaction ends.
-        insert = f"INSERT INTO {self._named(table)} BY NAME SELECT * FROM rows_to_append"  # noqa: S608
-        for rows_to_append in batches:  # noqa: B007
+        """Insert each batch with one statement, by column name."""
+        # A registered name would keep its rows in memory until the transaction ends.
+        target = self._named(table)
+        columns = [str(name) for name, *_ in self._rows(f"DESCRIBE {target}", {})]
+        for batch in batches:
             with errors_as(ResultsError, self.where):
-                self._connection.execute(insert)
+                rows = self._connection.from_arrow(batch)
+                rows.project(_in_order(columns, batch.schema.names)).insert_into(target)
 
     def remove(self, table: str, run_ids: Sequence[int]) -> None:
         """Delete the rows."""
@@ -119,6 +122,14 @@ class DuckDBStore(Store):
             return self._connection.execute(text, dict(parameters)).fetchall()
 
 
+def _in_order(columns: Sequence[str], given: Sequence[str]) -> str:
+    """Return the given columns in the order of a table, NULL for those that are not given."""
+    selected = [exp.column(name, quoted=True) if name in given else exp.null() for name in columns]
+    # DuckDB refuses columns that the table does not have.
+    selected += [exp.column(name, quoted=True) for name in given if name not in columns]
+    return ", ".join(each.sql(dialect="duckdb") for each in selected)
+
+
 def try_results_file(settings: Connections) -> int:
     """Take and release the lock of the results file; return the version of its schema.
 
@@ -151,7 +162,7 @@ def try_results_file(settings: Connections) -> int:
 
 
 def attach_results(connection: duckdb.DuckDBPyConnection, settings: Connections) -> None:
-    """Attach the results file for writing, which locks it.
+    """Attach the results file for writing, which locks it; the connection reads no other file.
 
     Raises
     ------
@@ -173,3 +184,7 @@ def attach_results(connection: duckdb.DuckDBPyConnection, settings: Connections)
                 f"{lock_holder(text)}; wait for it to end, or close it, and start again"
             ) from None
         raise ResultsError(f"{where}: cannot be opened: {first_line(text)}") from None
+    with errors_as(ResultsError, where):
+        confine(connection)
+    refuse_stand_ins(connection, "site_results", where)
+    refuse_triggers(connection, "site_results", where, settings.results.allow_triggers)

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from omop_scorer import sql
 from omop_scorer.config.connections import Connections
-from omop_scorer.connections.duckdb import connected, errors_as
+from omop_scorer.connections.duckdb import confine, connected, errors_as
 from omop_scorer.errors import ConnectionFailedError, ResultsError
 from omop_scorer.stores.append_only import STATUS
 from omop_scorer.stores.base import Parameters, ResultsReader
@@ -45,6 +45,7 @@ class FolderResultsReader(ResultsReader):
         with ExitStack() as stack:
             self._connection = stack.enter_context(connected())
             with errors_as(ResultsError, self.where):
+                confine(self._connection, [folder.home])
                 self._connection.execute("CREATE SCHEMA results")
             # The status table comes first: if it lists a run as COMPLETE, all files of that run
             # exist before the files of the other tables are listed.

@@ -4,9 +4,10 @@ import hashlib
 
 from sqlglot import exp
 
-from omop_scorer.config.connections import Connections
+from omop_scorer.config.connections import Connections, Results
 from omop_scorer.connections.postgres import Connection, quoted
 from omop_scorer.errors import LockHeldError, ResultsError
+from omop_scorer.stores.postgres.foreign_code import refuse_foreign_code
 
 
 def refuse_without_rights(connection: Connection, settings: Connections) -> None:
@@ -22,10 +23,11 @@ def refuse_without_rights(connection: Connection, settings: Connections) -> None
             "the address of the primary server (cdm.url may name the standby)"
         )
     _refuse_tables_of_a_cdm(connection, settings)
-    _refuse_unwritable(connection, settings.results.schema_)
+    _refuse_unwritable(connection, settings.results)
 
 
-def _refuse_unwritable(connection: Connection, schema: str) -> None:
+def _refuse_unwritable(connection: Connection, results: Results) -> None:
+    schema = results.schema_
     if has_schema(connection, schema):
         rights = connection.rows(
             "SELECT current_user, has_schema_privilege(%(name)s, 'USAGE') "
@@ -44,6 +46,7 @@ def _refuse_unwritable(connection: Connection, schema: str) -> None:
             f"{connection.where}: the user may not create or write the schema {schema}: "
             f"GRANT {what} TO {quoted(user)}"
         )
+    refuse_foreign_code(connection, results)
     _refuse_tables_of_others(connection, schema, user)
 
 

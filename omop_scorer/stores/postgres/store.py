@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
+from psycopg.pq import TransactionStatus
 from sqlglot import exp
 
 from omop_scorer import sql
@@ -12,6 +13,10 @@ from omop_scorer.connections.postgres import Connection, quoted, rendered
 from omop_scorer.errors import ResultsError
 from omop_scorer.stores.base import Parameters, Store
 from omop_scorer.stores.postgres.copy import copy_in
+from omop_scorer.stores.postgres.foreign_code import (
+    lock_against_new_triggers,
+    refuse_foreign_code,
+)
 from omop_scorer.stores.postgres.rights import (
     has_schema,
     probe,
@@ -31,6 +36,7 @@ class PostgresStore(Store):
         ------
         ConnectionFailedError, LockHeldError, ResultsError
         """
+        self._results = settings.results
         self._schema = settings.results.schema_
         self._connection = Connection("results", settings.results, settings)
         self.where = self._connection.where
@@ -69,21 +75,34 @@ class PostgresStore(Store):
 
     def append(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
         """Copy the rows with one COPY."""
-        with self._connection.errors_as(ResultsError):
+        with self._writing():
             copy_in(self._connection.driver, self._named(table), batches)
 
     def remove(self, table: str, run_ids: Sequence[int]) -> None:
         """Delete the rows."""
         text = f"DELETE FROM {self._named(table)} WHERE run_id = ANY (%(run_ids)s)"  # noqa: S608
-        with self._connection.errors_as(ResultsError):
+        with self._writing():
             self._connection.execute(text, {"run_ids": list(run_ids)})
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit everything written inside the block, or roll all of it back."""
-        with self._connection.errors_as(ResultsError), self._connection.driver.transaction():
+        with self._writing():
             yield
             refuse_without_lock(self._connection, self._schema)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write in a transaction in which no code of others can run; an open one is joined."""
+        driver = self._connection.driver
+        with self._connection.errors_as(ResultsError):
+            if driver.info.transaction_status is not TransactionStatus.IDLE:
+                yield
+                return
+            with driver.transaction():
+                lock_against_new_triggers(self._connection, self._schema)
+                refuse_foreign_code(self._connection, self._results)
+                yield
 
     def probe(self) -> int:
         """Create a table and undo it; return the version of the schema, 0 if there is none."""

@@ -27,10 +27,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Counted:
-    """The table, and its columns of concept and date, whose records are counted at the source."""
+    """The table, and its columns of concept and date, that a source summarises.
+
+    Without a column of concept, only its newest date is asked for.
+    """
 
     table: str
-    concept_column: str
+    concept_column: str | None
     date_column: str
 
 
@@ -172,6 +175,19 @@ COUNT_TABLES: tuple[Table, ...] = (
     _count_table("drug_exposure", "drug_concept_id", "drug_exposure_start_date"),
     _count_table("measurement", "measurement_concept_id", "measurement_date"),
     _count_table("observation", "observation_concept_id", "observation_date"),
+)
+
+
+def _last_date_table(table: str, date_column: str) -> Table:
+    counts = Counted(table, None, date_column)
+    return Table(f"{table}_last", "cdm", False, _columns("record_date:date"), counts=counts)
+
+
+#: Newest date of all persons, for an engine that pulls only the rows of the cohort.
+LAST_DATE_TABLES: tuple[Table, ...] = (
+    _last_date_table("condition_occurrence", "condition_start_date"),
+    _last_date_table("drug_exposure", "drug_exposure_start_date"),
+    _last_date_table("measurement", "measurement_date"),
 )
 
 

@@ -39,7 +39,9 @@ _STREAM_ERRORS = {
 #: cache the CDM file, which the operating system does already.
 _ENOUGH_MEMORY = "2GB"
 
-_LOCKED = ("Could not set lock", "Conflicting lock", "Unique file handle", "already attached")
+#: Parts of messages about a file that this process itself has open.
+_OWN_LOCK = ("Unique file handle", "already attached")
+_LOCKED = ("Could not set lock", "Conflicting lock", *_OWN_LOCK)
 
 
 @contextmanager
@@ -189,6 +191,11 @@ def _translated(
 def is_locked(text: str) -> bool:
     """Return True if a message of DuckDB means that another process has the file open."""
     return any(words in text for words in _LOCKED)
+
+
+def is_own_lock(text: str) -> bool:
+    """Return True if a message of DuckDB means that this process has the file open."""
+    return any(words in text for words in _OWN_LOCK)
 
 
 def unreadable_line(text: str) -> str | None:

@@ -3,6 +3,7 @@
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -20,15 +21,17 @@ def listen() -> None:
         signal.signal(number, _stop)
 
 
-def _stop(number: int, _frame: FrameType | None) -> None:
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
     _received.append(number)
-    if not _published:
-        sys.exit(128 + number)
+    sys.exit(128 + number)
 
 
 def ignore_from_now() -> None:
     """Ignore further signals: the run is COMPLETE, and only the summary is still to be printed."""
     _published.append(True)
+    # Python ends with the default handlers in place of ours, but leaves ignored signals ignored.
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def has_arrived() -> bool:

@@ -88,10 +88,10 @@ def check(config: RunConfig, journal: Journal, *, allow_future: bool = False) ->
     try:
         with journal.step("tables"):
             is_usable = _tables(engine, findings)
-        if is_usable and definitions is not None:
-            with journal.step("last day"):
+            if is_usable and definitions is not None:
                 night, last = with_last_day(Night(engine, definitions, as_of, journal))
-            findings.add("warning", *old_cdm_warnings(night, last))
+                findings.add("warning", *old_cdm_warnings(night, last))
+        if is_usable and definitions is not None:
             with journal.step("concepts"):
                 _concepts(night, findings)
             _patients(night, findings)

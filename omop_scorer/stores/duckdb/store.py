@@ -185,10 +185,12 @@ def attach_results(
     deadline, has_said = time.monotonic() + seconds, False
     while text := _refusal(connection, path):
         if not is_locked(text):
-            raise ResultsError(f"{where}: cannot be opened: {first_line(text)}")
+            raise ResultsError(f"{where}: cannot be opened: {first_line(text)}") from None
         held = f"{where}: another run, or another program, has the file open{lock_holder(text)}"
         if is_own_lock(text) or time.monotonic() >= deadline:
-            raise LockHeldError(f"{held}; wait for it to end, or close it, and start again")
+            raise LockHeldError(
+                f"{held}; wait for it to end, or close it, and start again"
+            ) from None
         if say and not has_said:
             say(f"{held}; the run waits for it, at most {seconds} seconds")
             has_said = True

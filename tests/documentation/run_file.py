@@ -80,6 +80,8 @@ def allowed(schema: dict[str, Any]) -> str:
         return f"list of {_WORDS[schema['items']['type']]}s"
     if schema["type"] == "object":
         return f"a {_WORDS[schema['additionalProperties']['type']]} for each name"
+    if "const" in schema:
+        return f"`{schema['const']}`"
     if schema.get("format") in _FORMATS:
         return _FORMATS[schema["format"]]
     return _WORDS[schema["type"]] + _range(schema.get("minimum"), schema.get("maximum"))

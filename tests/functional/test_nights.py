@@ -22,6 +22,7 @@ from tests.support.command_line import (
     omop_scorer,
     start,
 )
+from tests.support.server_site import ServerSite
 
 PERSON_TABLES = {
     *("patient_covariate", "counterfactual", "patient_subgroup", "treatment_line", "run_cohort"),
@@ -183,6 +184,29 @@ class TestWithdraw:
         page = site.folder / "report.html"
         assert_refused(site.run("-o", page, command="report"), 15, table, "has changed")
         assert not page.exists()
+
+
+@pytest.mark.parametrize("site", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("table", "condition"),
+    [
+        ("patient_subgroup", "NEW.person_id % 3 = 0"),
+        ("histogram", "NEW.n_persons > 1"),
+        ("scoring_run_status", "NEW.status = 'COMPLETE'"),
+    ],
+)
+def test_a_trigger_that_keeps_rows_back_fails_the_run(
+    site: ServerSite, table: str, condition: str
+) -> None:
+    seen = site.answer()
+    site.write_as_server(
+        "CREATE FUNCTION keep_back() RETURNS TRIGGER LANGUAGE plpgsql AS "
+        f"$$ BEGIN IF {condition} THEN RETURN NULL; END IF; RETURN NEW; END $$",
+        f"CREATE TRIGGER keep_back BEFORE INSERT ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION keep_back()",
+    )
+    assert_refused(site.run(), 15, table, "trigger")
+    assert site.answer() == seen
 
 
 class TestDryRun:

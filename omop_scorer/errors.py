@@ -63,6 +63,6 @@ class LockHeldError(OmopScorerError):
 
 
 class UnhealthyError(OmopScorerError):
-    """The last run failed or was killed, or the latest results are empty or too old."""
+    """The last run failed or was killed, or what readers see is empty, changed or too old."""
 
     exit_code = 17

@@ -29,7 +29,9 @@ class Step:
 class Journal(ABC):
     """Log of a run, which also keeps its steps and warnings."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        """Start an empty log; a quiet one shows warnings and errors only."""
+        self.is_quiet = is_quiet
         self.steps: list[Step] = []
         self.warnings: list[str] = []
         self._failed_attempts: list[str] = []
@@ -64,6 +66,10 @@ class Journal(ABC):
         self.warnings.append(message)
         self.say("warning", message)
 
+    def notice(self, message: str) -> None:
+        """Log a message like a warning, but do not keep it with the run."""
+        self.say("warning", message)
+
     def begin(self, step: Step) -> None:
         """Log the start of a step."""
 
@@ -84,8 +90,8 @@ class Journal(ABC):
 class JsonJournal(Journal):
     """Log with one JSON object per line, for schedulers."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
+    def __init__(self, stream: TextIO, *, is_quiet: bool = False) -> None:
+        super().__init__(is_quiet=is_quiet)
         self._stream = stream
 
     def say(self, level: str, message: str) -> None:
@@ -103,6 +109,8 @@ class JsonJournal(Journal):
         )
 
     def _write(self, **entry: object) -> None:
+        if self.is_quiet and entry["level"] == "info":
+            return
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **entry}
         print(json.dumps(line), file=self._stream, flush=True)
 
@@ -110,16 +118,20 @@ class JsonJournal(Journal):
 class PlainJournal(Journal):
     """Log with one line of text per step, for files and mails."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
+    def __init__(self, stream: TextIO, *, is_quiet: bool = False) -> None:
+        super().__init__(is_quiet=is_quiet)
         self._stream = stream
 
     def say(self, level: str, message: str) -> None:
         """Write the message."""
+        if self.is_quiet and level == "info":
+            return
         print(f"{level}: {message}", file=self._stream, flush=True)
 
     def end(self, step: Step) -> None:
         """Write the name, rows and seconds of the step."""
+        if self.is_quiet:
+            return
         rows = "" if step.rows is None else f"{step.rows:,} rows, "
         print(f"{step.name}: {rows}{step.seconds:.1f} s", file=self._stream, flush=True)
 
@@ -146,6 +158,10 @@ class TerminalJournal(Journal):
         if level != "warning":
             self._progress.console.print(message, markup=False)
 
+    def notice(self, message: str) -> None:
+        """Print a message above the bar, because the summary does not repeat it."""
+        self._progress.console.print(message, markup=False)
+
     def begin(self, step: Step) -> None:
         """Show the name of the step."""
         self._progress.update(self._task, description=step.name)
@@ -164,11 +180,17 @@ class TerminalJournal(Journal):
         self._progress.stop()
 
 
-def open_journal(log_format: str, n_steps: int) -> Journal:
-    """Return the journal for a log format: `json`, `text`, or `auto` (a bar on a terminal)."""
+def open_journal(log_format: str, n_steps: int, *, is_quiet: bool | None = None) -> Journal:
+    """Return the journal for a log format: `json`, `text`, or `auto` (a bar on a terminal).
+
+    A quiet journal shows warnings and errors only. With `is_quiet` None, that is a journal of text
+    whose standard error is not a terminal.
+    """
     if log_format == "json":
-        return JsonJournal(sys.stderr)
+        return JsonJournal(sys.stderr, is_quiet=bool(is_quiet))
     console = Console(stderr=True)
-    if log_format == "auto" and console.is_terminal:
+    if log_format == "auto" and console.is_terminal and not is_quiet:
         return TerminalJournal(console, n_steps)
-    return PlainJournal(sys.stderr)
+    return PlainJournal(
+        sys.stderr, is_quiet=not console.is_terminal if is_quiet is None else is_quiet
+    )

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Literal, TypeAlias, get_args
 
-RUN_STATUSES = ("RUNNING", "COMPLETE", "FAILED")
-RUNNING, COMPLETE, FAILED = RUN_STATUSES
+RUN_STATUSES = ("RUNNING", "COMPLETE", "FAILED", "WITHDRAWN")
+RUNNING, COMPLETE, FAILED, WITHDRAWN = RUN_STATUSES
 #: No run stores `postgresql` any more: the run file may say it, and earlier runs did.
 EngineName: TypeAlias = Literal["duckdb", "postgresql", "spark"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -144,7 +144,7 @@ FREE_TEXT = frozenset(
     (
         *("tool_version", "model_id", "model_sha256", "config_sha256", "concept_sets_sha256"),
         *("cdm_source_name", "cdm_version", "vocabulary_version", "config_json", "message"),
-        "cdm_snapshot",
+        *("cdm_snapshot", "rows_written"),
         *("source_unit", "drug", "concept_set"),
         *("cohort_definition_name", "cohort_definition_description"),
     )

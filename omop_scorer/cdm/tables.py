@@ -29,10 +29,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Counted:
-    """The table, and its columns of concept and date, whose records are counted at the source."""
+    """The table, and its columns of concept and date, that a source summarises.
+
+    Without a column of concept, only its newest date is asked for.
+    """
 
     table: str
-    concept_column: str
+    concept_column: str | None
     date_column: str
 
 
@@ -183,13 +186,23 @@ COUNT_TABLES: tuple[Table, ...] = (
 
 #: Columns of the standard and of the source concept of a record, by clinical table.
 CONCEPT_COLUMNS: Mapping[str, tuple[str, str]] = {
-    table.counts.table: (
-        table.counts.concept_column,
-        table.counts.concept_column.replace("_concept_id", "_source_concept_id"),
-    )
-    for table in COUNT_TABLES
-    if table.counts is not None
+    counts.table: (column, column.replace("_concept_id", "_source_concept_id"))
+    for counts in (table.counts for table in COUNT_TABLES)
+    if counts is not None and (column := counts.concept_column) is not None
 }
+
+
+def _last_date_table(table: str, date_column: str) -> Table:
+    counts = Counted(table, None, date_column)
+    return Table(f"{table}_last", "cdm", False, _columns("record_date:date"), counts=counts)
+
+
+#: Newest date of all persons, for an engine that pulls only the rows of the cohort.
+LAST_DATE_TABLES: tuple[Table, ...] = (
+    _last_date_table("condition_occurrence", "condition_start_date"),
+    _last_date_table("drug_exposure", "drug_exposure_start_date"),
+    _last_date_table("measurement", "measurement_date"),
+)
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,25 @@
 """Command-line program: commands, signals and exit codes."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from omop_scorer import __version__
+from omop_scorer.cli import signals
 from omop_scorer.cli.definitions import covariates, import_concept_set, render
 from omop_scorer.cli.load_cdm import load_cdm
 from omop_scorer.cli.nightly import check, run
 from omop_scorer.cli.results import diff, report, runs, status
 from omop_scorer.cli.score import score, with_yes_no_words
+from omop_scorer.cli.streams import lost_output, tolerate_lost_output
 from omop_scorer.cli.synthetic import demo, synth
+from omop_scorer.cli.withdraw import withdraw
 from omop_scorer.errors import OmopScorerError
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app.command()(report)
 app.command()(runs)
 app.command()(diff)
 app.command()(status)
+app.command()(withdraw)
 app.command()(score)
 app.command()(load_cdm)
 app.command()(render)
@@ -53,24 +55,17 @@ def _version(
         raise typer.Exit
 
 
-_signals: list[int] = []
-"""Signals received. A driver interrupted mid-query may raise anything; `main` looks here first."""
-
-
-def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    _signals.append(number)
-    sys.exit(128 + number)
-
-
 def main() -> None:
     """Run the command line; print a failure as a message that says what to do, without a trace."""
     # The matrices are of 10 by 10 numbers, so the threads that BLAS starts when numpy and scipy are
     # imported would only wait, which takes CPU time on every core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    tolerate_lost_output()
+    signals.listen()
     code = _exit_code_of(lambda: app(with_yes_no_words(sys.argv[1:])))
-    sys.exit(128 + _signals[0] if code and _signals else code)
+    if cause := lost_output():
+        typer.echo(f"warning: part of the standard output is lost ({cause})", err=True)
+    sys.exit(signals.exit_code(code))
 
 
 def _exit_code_of(command: Callable[..., Any]) -> int:
@@ -85,7 +80,7 @@ def _exit_code_of(command: Callable[..., Any]) -> int:
     except SystemExit as exit_:
         return int(exit_.code or 0)
     except Exception as error:
-        if _signals:
+        if signals.has_arrived():
             return 1
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:

@@ -7,11 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from omop_scorer.cli import signals
 from omop_scorer.cli.options import (
+    AllowFutureOption,
     AsOfOption,
     ConfigOption,
     LogFormat,
     LogOption,
+    QuietOption,
     SetOption,
     errors_in_log_format,
     read_config,
@@ -31,6 +34,8 @@ def run(
     as_of: AsOfOption = None,
     settings: SetOption = None,
     log_format: LogOption = "auto",
+    quiet: QuietOption = None,
+    allow_future: AllowFutureOption = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -41,27 +46,47 @@ def run(
 ) -> None:
     """Score every patient and publish the results."""
     with errors_in_log_format(log_format):
-        score_warehouse(read_config(config, settings, as_of), log_format, is_dry_run=dry_run)
+        score_warehouse(
+            read_config(config, settings, as_of),
+            log_format,
+            is_dry_run=dry_run,
+            is_quiet=quiet,
+            allow_future=allow_future,
+        )
 
 
 def score_warehouse(
-    config: "RunConfig", log_format: LogFormat, *, is_dry_run: bool = False
+    config: "RunConfig",
+    log_format: LogFormat,
+    *,
+    is_dry_run: bool = False,
+    is_quiet: bool | None = None,
+    allow_future: bool = False,
 ) -> None:
-    """Run the nightly job once and print its summary."""
-    from omop_scorer.cli.run_summary import print_summary  # noqa: PLC0415
+    """Run the nightly job once and print its summary, unless `is_quiet` is True."""
+    from omop_scorer.cli.run_summary import other_answer, print_summary  # noqa: PLC0415
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415
     from omop_scorer.nightly.run import dry_run, n_steps, run_night  # noqa: PLC0415
 
     definitions = load_definitions(config)
-    journal = open_journal(log_format, n_steps(definitions))
+    journal = open_journal(log_format, n_steps(definitions), is_quiet=is_quiet)
     try:
         if is_dry_run:
-            summary = dry_run(definitions, journal, typer.echo)
+            summary = dry_run(definitions, journal, typer.echo, allow_future=allow_future)
         else:
-            summary = run_night(definitions, journal)
+            summary = run_night(
+                definitions,
+                journal,
+                allow_future=allow_future,
+                on_complete=signals.ignore_from_now,
+            )
+            if summary.answer is not None:
+                journal.say("warning", other_answer(summary.answer))
     finally:
         journal.close()
+    if is_quiet:
+        return
     names = [covariate.name for covariate in definitions.model.card.covariates]
     print_summary(Console(stderr=is_dry_run), summary, journal.steps, names)
 
@@ -71,6 +96,8 @@ def check(
     as_of: AsOfOption = None,
     settings: SetOption = None,
     log_format: LogOption = "auto",
+    quiet: QuietOption = None,
+    allow_future: AllowFutureOption = False,
 ) -> None:
     """Check everything that could make a run fail.
 
@@ -81,19 +108,23 @@ def check(
     from omop_scorer.nightly import preflight  # noqa: PLC0415
 
     with errors_in_log_format(log_format):
-        journal = open_journal(log_format, _CHECK_STEPS)
+        journal = open_journal(log_format, _CHECK_STEPS, is_quiet=quiet)
         try:
-            findings = preflight.check(read_config(config, settings, as_of), journal)
+            findings = preflight.check(
+                read_config(config, settings, as_of), journal, allow_future=allow_future
+            )
         finally:
             journal.close()
-    _print_findings(Console(), findings)
+    _print_findings(Console(), findings, is_quiet=bool(quiet))
     if findings.exit_code:
         raise typer.Exit(findings.exit_code)
 
 
-def _print_findings(console: Console, findings: "Findings") -> None:
+def _print_findings(console: Console, findings: "Findings", *, is_quiet: bool) -> None:
     table = Table.grid(padding=(0, 1))
     for finding in findings.worst_first():
+        if is_quiet and finding.severity == "note":
+            continue
         severity = Text(f"{finding.severity:<7}", style=_COLOURS[finding.severity])
         if console.is_terminal:
             table.add_row(severity, Text(finding.message))

@@ -43,6 +43,21 @@ LogOption = Annotated[
     typer.Option("--log-format", help="auto: a progress bar on a terminal, else text."),
 ]
 
+QuietOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--quiet/--no-quiet",
+        help="Print warnings and errors only. A log of text is quiet by default where there is no "
+        "terminal.",
+        show_default=False,
+    ),
+]
+
+AllowFutureOption = Annotated[
+    bool,
+    typer.Option("--allow-future", help="Allow an as-of date after today.", show_default=False),
+]
+
 
 def read_config(
     path: Path, settings: list[str] | None, as_of: datetime | None = None

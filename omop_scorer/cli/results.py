@@ -148,8 +148,8 @@ def status(
 ) -> None:
     """Report whether the nightly runs succeed.
 
-    The exit code is 17 if the last run failed or was killed, if the latest complete run has an
-    empty cohort, or if that run is too old. Otherwise it is 0.
+    The exit code is 17 if the last run failed or was killed, if it is not the run that readers
+    see, or if that run has an empty cohort, has lost rows or is too old. Otherwise it is 0.
     """
     from omop_scorer.cli.run_tables import health_as_row, render_health  # noqa: PLC0415
     from omop_scorer.results.health import look  # noqa: PLC0415

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from omop_scorer.journal import Step
 from omop_scorer.nightly.run import RunSummary
+from omop_scorer.results.answer import Answer
 from omop_scorer.terms import COVARIATE_STATUSES, MAPPING_MEASURES
 
 _N_SLOWEST_STEPS = 5
@@ -37,12 +38,23 @@ def render_summary(summary: RunSummary, steps: list[Step], covariates: list[str]
     if (mapped := _mapped(summary)) is not None:
         parts.append(mapped)
     parts.append(_time(steps))
+    if summary.answer is not None:
+        parts.append(Text(f"warning: {other_answer(summary.answer)}", style="yellow"))
     parts += [Text(f"warning: {warning}", style="yellow") for warning in summary.warnings]
     spaced = parts[:1]
     for previous, part in pairwise(parts):
         is_table_adjacent = isinstance(previous, Table) or isinstance(part, Table)
         spaced += [Text(), part] if is_table_adjacent else [part]
     return Group(*spaced)
+
+
+def other_answer(answer: Answer) -> str:
+    """Return a warning that readers see another run than the one that has just ended."""
+    return (
+        f"readers do not see this run: the latest_ views show run {answer.run_id}, as of "
+        f"{answer.as_of}, because its as-of date is later; if it is wrong, take it back with: "
+        f"omop-scorer withdraw {answer.run_id}"
+    )
 
 
 def _outcome(summary: RunSummary) -> str:

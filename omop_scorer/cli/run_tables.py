@@ -10,6 +10,7 @@ from rich.text import Text
 from omop_scorer.results.difference import Difference, PatientDifference, RunDifference
 from omop_scorer.results.health import Health, age
 from omop_scorer.results.history import Run
+from omop_scorer.terms import FAILED, WITHDRAWN
 
 RUN_COLUMNS = (
     *("run_id", "as_of_date", "started_at", "seconds", "status", "is_latest"),
@@ -30,7 +31,7 @@ def _plain(value: Any) -> Any:
 
 
 def render_runs(runs: list[Run], limit: int) -> Group:
-    """Return the newest runs as a table with two lines per run, and the messages of failed ones."""
+    """Return the newest runs as a table with two lines per run, and the messages of some."""
     if not runs:
         return Group(Text("No run yet; start one with: omop-scorer run"))
     shown = runs[:limit]
@@ -55,9 +56,11 @@ def render_runs(runs: list[Run], limit: int) -> Group:
             _stacked(_count(run.n_scored), _change(run.n_scored_change)),
         )
     parts: list[RenderableType] = [table]
-    if failed := [run for run in shown if run.status == "FAILED"]:
+    if explained := [run for run in shown if run.status in (FAILED, WITHDRAWN)]:
         parts.append(Text())
-    parts += [Text(f"{run.run_id} FAILED: {run.message or 'no message'}") for run in failed]
+    parts += [
+        Text(f"{run.run_id} {run.status}: {run.message or 'no message'}") for run in explained
+    ]
     if len(runs) > limit:
         parts += [Text(), Text(f"{limit} of {len(runs):,} runs; use --limit to list more")]
     return Group(*parts)

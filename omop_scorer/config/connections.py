@@ -41,6 +41,7 @@ class Cdm(Location):
     null_text: tuple[str, ...] = ("",)
     delta_versions: Mapping[str, NonNegativeInt] = {}
     delta_as_of: AwareDatetime | None = None
+    maximum_age_days: int | None = Field(default=45, ge=0, le=36_500)
 
     @property
     def is_delta(self) -> bool:
@@ -127,6 +128,7 @@ class Results(Location):
     schema_: str = Field(default="omop_scorer", alias="schema", min_length=1)
     allow_owners: tuple[str, ...] = ()
     allow_triggers: tuple[str, ...] = ()
+    lock_timeout_seconds: int = Field(default=600, ge=0, le=86_400)
 
     def store(self, engine: EngineName) -> StoreName:
         """Return the kind of place that the URL names.

@@ -7,7 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from omop_scorer.config.connections import (
     DELTA,
@@ -18,6 +19,7 @@ from omop_scorer.config.connections import (
     Results,
     Spark,
 )
+from omop_scorer.config.nesting import is_nested, is_same
 from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import ConceptId, Frozen, faults_of, override, read_yaml
 from omop_scorer.errors import ConfigurationError
@@ -26,6 +28,11 @@ from omop_scorer.terms import EngineName, Uncertainty
 
 #: The longest window that can be given as a number: 200 years. Without a number it is ever.
 EVER_DAYS = 73_000
+
+#: Value of `as_of_date` that means the last day of the CDM.
+LAST_DAY_OF_CDM = "cdm"
+
+_DATE = TypeAdapter(date)
 
 #: PostgreSQL silently truncates longer names.
 _LONGEST_NAME_BYTES = 63
@@ -160,7 +167,7 @@ class RunConfig(Frozen):
     engine: EngineName = "duckdb"
     cdm: Cdm
     results: Results
-    as_of_date: date | None = None
+    as_of_date: date | Literal["cdm"] | None = None
     uncertainty: Uncertainty = "bootstrap"
     model: str = "crohns_srs_2025"
     concept_sets: str | None = None
@@ -179,6 +186,18 @@ class RunConfig(Frozen):
     cohort: Cohort = Cohort()
     covariates: Covariates = Covariates()
     audit: Audit = Audit()
+
+    @field_validator("as_of_date", mode="before")
+    @classmethod
+    def _is_date_or_cdm(cls, given: object) -> object:
+        if given is None or given == LAST_DAY_OF_CDM:
+            return given
+        try:
+            return _DATE.validate_python(given)
+        except ValidationError:
+            raise PydanticCustomError(
+                "as_of_date", "It should be a date such as 2026-01-31, or the word cdm"
+            ) from None
 
     @model_validator(mode="after")
     def _engine_fits(self) -> "RunConfig":
@@ -256,9 +275,15 @@ class RunConfig(Frozen):
         for url in (self.cdm.url, self.cdm.vocabulary_url):
             if url is None or is_server(url):
                 continue
-            if _is_same(Path(url.removeprefix(DELTA)), results):
+            cdm = Path(url.removeprefix(DELTA))
+            if is_same(cdm, results):
                 raise ValueError(
                     "results.url is the CDM, which a run never writes to; name another location"
+                )
+            if is_nested(cdm, results, name if store == "folder" else None):
+                raise ValueError(
+                    "results.url lies in the folder of the CDM, or the CDM in the folder of the "
+                    "results; a run never writes to the CDM: name a location beside it"
                 )
         return self
 
@@ -285,12 +310,6 @@ class RunConfig(Frozen):
     def sha256(self) -> str:
         """SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    if one.exists() and other.exists():
-        return one.samefile(other)
-    return one.resolve() == other.resolve()
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:

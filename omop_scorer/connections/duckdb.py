@@ -43,7 +43,9 @@ _ENOUGH_MEMORY = "2GB"
 #: Format of new files. Analysts often have an older DuckDB than this program.
 _READABLE_BY_ALL = ", STORAGE_VERSION 'v1.0.0'"
 
-_LOCKED = ("Could not set lock", "Conflicting lock", "Unique file handle", "already attached")
+#: Parts of messages about a file that this process itself has open.
+_OWN_LOCK = ("Unique file handle", "already attached")
+_LOCKED = ("Could not set lock", "Conflicting lock", *_OWN_LOCK)
 
 
 @contextmanager
@@ -236,6 +238,11 @@ def _outside(text: str) -> str:
 def is_locked(text: str) -> bool:
     """Return True if a message of DuckDB means that another process has the file open."""
     return any(words in text for words in _LOCKED)
+
+
+def is_own_lock(text: str) -> bool:
+    """Return True if a message of DuckDB means that this process has the file open."""
+    return any(words in text for words in _OWN_LOCK)
 
 
 def unreadable_line(text: str) -> str | None:

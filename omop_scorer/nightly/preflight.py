@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Literal
 
 from omop_scorer.config.definitions import Definitions, load_definitions
@@ -12,6 +11,7 @@ from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError, OmopScorerError
 from omop_scorer.journal import Journal
+from omop_scorer.nightly.as_of import old_cdm_warnings, planned_as_of, with_last_day
 from omop_scorer.results.schema import migrations, refuse_newer
 from omop_scorer.staging.cdm_views import count_unreadable, inspect_tables, map_cdm
 from omop_scorer.staging.cohort import stage_cohort
@@ -67,13 +67,19 @@ class Findings:
         return errors[0] if errors else 0
 
 
-def check(config: RunConfig, journal: Journal) -> Findings:
+def check(config: RunConfig, journal: Journal, *, allow_future: bool = False) -> Findings:
     """Check files, connection, tables, rights, concepts, units and missing values.
 
-    After a check that fails, every check that is still possible runs.
+    After a check that fails, every check that is still possible runs. `allow_future` allows an
+    as-of date after today.
     """
     findings = Findings()
     definitions = _files(config, findings)
+    try:
+        planned_as_of(config, allow_future=allow_future)
+    except OmopScorerError as error:
+        findings.fail(error)
+    as_of = planned_as_of(config, allow_future=True)
     with journal.step("results"):
         is_comparable = _results(config, findings)
     try:
@@ -85,8 +91,10 @@ def check(config: RunConfig, journal: Journal) -> Findings:
     try:
         with journal.step("tables"):
             is_usable = _tables(engine, findings)
+            if is_usable and definitions is not None:
+                night, last = with_last_day(Night(engine, definitions, as_of, journal))
+                findings.add("warning", *old_cdm_warnings(night, last))
         if is_usable and definitions is not None:
-            night = Night(engine, definitions, config.as_of_date or date.today(), journal)
             with journal.step("concepts"):
                 _concepts(night, findings)
                 if is_comparable:

@@ -1,5 +1,6 @@
 """The nightly run, in order. Start here to see how the parts of the package work together."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -8,15 +9,17 @@ from functools import partial
 
 import pyarrow as pa
 
-from omop_scorer import data_model
+from omop_scorer import data_model, sql
 from omop_scorer.config.definitions import Definitions
 from omop_scorer.engines import open_engine
 from omop_scorer.errors import CdmError
 from omop_scorer.journal import Journal
+from omop_scorer.nightly.as_of import old_cdm_warnings, planned_as_of, with_last_day
 from omop_scorer.nightly.dry_run import CountingWriter, DryRunEngine
 from omop_scorer.nightly.reconciliation import reconcile
 from omop_scorer.nightly.retries import CONNECT, retrying
-from omop_scorer.results import runs
+from omop_scorer.results import row_counts, runs
+from omop_scorer.results.answer import Answer, answer_of
 from omop_scorer.results.schema import migrate
 from omop_scorer.scoring.batch import score_and_count
 from omop_scorer.scoring.preference import no_patient_score
@@ -61,6 +64,8 @@ class RunSummary:
     n_worst_class_ruled_out: int
     trial_range: dict[str, int]
     warnings: tuple[str, ...]
+    answer: Answer | None = None
+    """The run that readers see, if it is another one."""
 
     @property
     def n_cohort(self) -> int:
@@ -79,27 +84,51 @@ def n_steps(definitions: Definitions) -> int:
     return 31 + is_limited + 2 * len(definitions.model.card.covariates)
 
 
-def run_night(definitions: Definitions, journal: Journal) -> RunSummary:
+def run_night(
+    definitions: Definitions,
+    journal: Journal,
+    *,
+    allow_future: bool = False,
+    on_complete: Callable[[], None] | None = None,
+) -> RunSummary:
     """Score every patient of a CDM and publish the results.
 
     Readers of the results see the whole run once it is COMPLETE, and nothing of it before. After a
     transient fault, such as a lost connection, the run starts again as often as the run file says.
+
+    Parameters
+    ----------
+    definitions
+        What a run reads from files.
+    journal
+        Receives steps and warnings.
+    allow_future
+        True to allow an as-of date after today.
+    on_complete
+        Called as soon as the run is COMPLETE.
 
     Raises
     ------
     OmopScorerError
         One class per cause. The run is then recorded as FAILED wherever that is possible.
     """
-    attempts = _Attempts(definitions, _as_of(definitions), journal)
+    as_of = planned_as_of(definitions.config, allow_future=allow_future)
+    attempts = _Attempts(definitions, as_of, journal, on_complete or (lambda: None))
     return retrying(definitions.config.postgresql, journal)(attempts.run)
 
 
-def dry_run(definitions: Definitions, journal: Journal, say: Callable[[str], None]) -> RunSummary:
+def dry_run(
+    definitions: Definitions,
+    journal: Journal,
+    say: Callable[[str], None],
+    *,
+    allow_future: bool = False,
+) -> RunSummary:
     """Do the same work as `run_night`, but neither open nor write the results.
 
     Parameters
     ----------
-    definitions, journal
+    definitions, journal, allow_future
         As for `run_night`.
     say
         Receives each query, its plan and its number of rows, as SQL with comments, and at the end
@@ -110,20 +139,17 @@ def dry_run(definitions: Definitions, journal: Journal, say: Callable[[str], Non
     OmopScorerError
         As for `run_night`.
     """
+    as_of = planned_as_of(definitions.config, allow_future=allow_future)
     with journal.step(CONNECT):
         engine = DryRunEngine(open_engine(definitions.config.connections), say)
     writer = CountingWriter()
     with closing(engine):
-        night = Night(engine, definitions, _as_of(definitions), journal)
-        summary = _score_and_publish(night, writer, _NO_RUN, _stage(night, _open_cdm(night)))
+        night, cdm = _open_cdm(Night(engine, definitions, as_of, journal))
+        summary = _score_and_publish(night, writer, _NO_RUN, _stage(night, cdm))
     say("-- rows that a run would write")
     for table in data_model.run_tables():
         say(f"-- {table}: {writer.rows_to_write[table]:,}")
     return replace(summary, run_id=None)
-
-
-def _as_of(definitions: Definitions) -> date:
-    return definitions.config.as_of_date or date.today()
 
 
 @dataclass
@@ -133,7 +159,8 @@ class _Attempts:
     definitions: Definitions
     as_of: date
     journal: Journal
-    answer: RunSummary | None = None
+    on_complete: Callable[[], None]
+    summary: RunSummary | None = None
     """Summary of an attempt that failed during its commit: the commit may have succeeded."""
 
     def run(self) -> RunSummary:
@@ -141,12 +168,14 @@ class _Attempts:
         with ExitStack() as stack:
             with self.journal.step(CONNECT):
                 engine = stack.enter_context(closing(open_engine(connections)))
-                store = stack.enter_context(closing(open_store(connections)))
+                store = stack.enter_context(closing(open_store(connections, self.journal.notice)))
             with self.journal.step("results schema"):
                 migrate(store)
                 if self._is_published(store):
-                    assert self.answer is not None
-                    return self.answer
+                    assert self.summary is not None
+                    self.on_complete()
+                    return self.summary
+                runs.refuse_clock_gone_back(store, runs.utc_now())
                 for run_id in runs.clear_unfinished(store):
                     self.journal.warn(
                         f"run {run_id} was interrupted before its end; its rows have been removed"
@@ -156,33 +185,36 @@ class _Attempts:
 
     def _score(self, night: Night, store: Store) -> RunSummary:
         journal = night.journal
-        begin = partial(runs.begin, store, night.definitions, night.as_of, night.engine)
+        begin = partial(runs.begin, store, night.definitions, engine=night.engine)
         try:
             with _changed_files_explained(night):
-                cdm = _open_cdm(night)
+                night, cdm = _open_cdm(night)
         except BaseException as error:
-            runs.record_failure(store, begin({}), journal.current, error)
+            run_id = begin(as_of=night.as_of, release={})
+            runs.record_failure(store, run_id, journal.current, error)
             raise
-        run_id = begin(cdm.release)
+        run_id = begin(as_of=night.as_of, release=cdm.release)
         try:
             with _changed_files_explained(night):
                 staged = _stage(night, cdm)
             for warning in drift_warnings(night, store.fetch):
                 journal.warn(warning)
             with store.transaction(), _changed_files_explained(night):
-                self.answer = _score_and_publish(night, store, run_id, staged)
+                self.summary = _score_and_publish(night, store, run_id, staged)
                 if night.config.keep_person_level_runs is not None:
                     with journal.step("retention"):
                         runs.retain(store, night.config.keep_person_level_runs, run_id)
+            self.on_complete()
         except BaseException as error:
-            runs.record_failure(store, run_id, journal.current, error)
+            if runs.record_failure(store, run_id, journal.current, error):
+                self.on_complete()
             raise
-        return self.answer
+        return self.summary
 
     def _is_published(self, store: Store) -> bool:
-        if self.answer is None or self.answer.run_id is None:
+        if self.summary is None or self.summary.run_id is None:
             return False
-        return runs.is_complete(store, self.answer.run_id)
+        return runs.is_complete(store, self.summary.run_id)
 
 
 @dataclass(frozen=True)
@@ -211,14 +243,16 @@ def _changed_files_explained(night: Night) -> Iterator[None]:
         raise
 
 
-def _open_cdm(night: Night) -> MappedCdm:
+def _open_cdm(night: Night) -> tuple[Night, MappedCdm]:
+    """Map the tables of the CDM; return them, and the night with its final as-of date."""
     with night.step("CDM"):
         cdm = map_cdm(night.engine)
         if cdm.problems:
             raise CdmError(*cdm.problems)
-    for warning in cdm.warnings:
+        night, last = with_last_day(night)
+    for warning in (*cdm.warnings, *old_cdm_warnings(night, last)):
         night.journal.warn(warning)
-    return cdm
+    return night, replace(cdm, release={**cdm.release, "cdm_last_date": last})
 
 
 def _stage(night: Night, cdm: MappedCdm) -> _Staged:
@@ -274,11 +308,18 @@ def _score_and_publish(night: Night, writer: Writer, run_id: int, staged: _Stage
     tally = _score(night, writer, run_id, staged.n_to_score)
     stage_audits(night)
     with night.step("write"):
-        audits = _write(night, writer, run_id, staged.quality, tally)
+        audits, written = _write(night, writer, run_id, staged.quality, tally)
+    answer = None
     with night.step("publish"):
         reconcile(night.definitions, staged.attrition, tally, staged.quality, audits)
         night.engine.refuse_changed_files()
-        runs.publish(writer, run_id, staged.n_cohort, tally.n, "; ".join(night.journal.warnings))
+        if isinstance(writer, Store):
+            row_counts.refuse_lost_rows(writer, run_id, written)
+            answer = _other_answer(writer, run_id, night.as_of)
+        warnings = "; ".join(night.journal.warnings)
+        runs.publish(writer, run_id, staged.n_cohort, tally.n, warnings, written)
+        if isinstance(writer, Store):
+            row_counts.refuse_unpublished(writer, run_id)
     return RunSummary(
         run_id=run_id,
         as_of=night.as_of,
@@ -290,7 +331,15 @@ def _score_and_publish(night: Night, writer: Writer, run_id: int, staged: _Stage
         n_worst_class_ruled_out=tally.n_worst_class_ruled_out,
         trial_range=tally.trial_range,
         warnings=tuple(night.journal.warnings),
+        answer=answer,
     )
+
+
+def _other_answer(store: Store, run_id: int, as_of: date) -> Answer | None:
+    """Return the run that readers will still see once this one is COMPLETE; None if it is this."""
+    shown = answer_of(store)
+    is_other = shown is not None and (shown.as_of, shown.run_id) > (as_of, run_id)
+    return shown if is_other else None
 
 
 def _score(night: Night, writer: Writer, run_id: int, n_to_score: int) -> Tally:
@@ -312,8 +361,17 @@ def _score(night: Night, writer: Writer, run_id: int, n_to_score: int) -> Tally:
     return tally
 
 
-def _write(night: Night, writer: Writer, run_id: int, quality: Quality, tally: Tally) -> Audits:
-    """Append every table except the scores, which are already written; return the audits."""
+def _write(
+    night: Night, writer: Writer, run_id: int, quality: Quality, tally: Tally
+) -> tuple[Audits, dict[str, int]]:
+    """Append every table except the scores, which are already written.
+
+    Returns the audits, and the number of rows of the run by table, scores included.
+    """
+    n_classes = len(night.model.card.classes)
+    written = Counter({row_counts.RUN: 1, "patient_subgroup": tally.n})
+    written["counterfactual"] = tally.n * n_classes
+    written.update(_staged_rows(night))
     for table in _STAGED_RESULTS:
         night.engine.copy(runs.staged_rows(table), {"run_id": run_id}, writer, table)
     audits = fetch_audits(night)
@@ -324,7 +382,17 @@ def _write(night: Night, writer: Writer, run_id: int, quality: Quality, tally: T
         *tally.tables(run_id),
     ):
         writer.append(table, rows.to_batches())
-    return audits
+        written[table] += rows.num_rows
+    return audits, dict(written)
+
+
+def _staged_rows(night: Night) -> dict[str, int]:
+    """Return the number of rows of each work table that is copied to the results."""
+    counts = " UNION ALL ".join(
+        f"SELECT '{table}' AS table_name, COUNT(*) AS n_rows FROM work.{table}"  # noqa: S608
+        for table in _STAGED_RESULTS
+    )
+    return {str(name): int(str(n)) for name, n in night.engine.fetch(sql.parse(counts), {})}
 
 
 def _quality_rows(run_id: int, quality: Quality) -> pa.Table:

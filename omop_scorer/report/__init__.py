@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from omop_scorer.errors import ResultsError
-from omop_scorer.results.history import find_run
+from omop_scorer.results.history import list_runs, run_of
+from omop_scorer.results.row_counts import lost_rows
 from omop_scorer.stores.base import ResultsReader
 
 __all__ = ["write_report"]
@@ -40,14 +41,24 @@ def write_report(
     ConfigurationError
         There is no such run.
     ResultsError
-        The run is not COMPLETE, or a file cannot be written.
+        The run is not COMPLETE, its rows have changed, or a file cannot be written.
     """
     # The modules of the page are slow to import, and the CSV files do not need them.
     from omop_scorer.disclosure.protect import protect_run  # noqa: PLC0415
     from omop_scorer.disclosure.true_run import read_run  # noqa: PLC0415
     from omop_scorer.report.csv_files import csv_files  # noqa: PLC0415
 
-    data = protect_run(read_run(reader, find_run(reader, run)), minimum_cell_count)
+    runs = list_runs(reader)
+    found = run_of(runs, run)
+    if lost := lost_rows(reader, found, runs):
+        raise ResultsError(
+            *(
+                f"{reader.where}: run {found.run_id} has changed since it was published: {each}; "
+                "restore the results, or start another run"
+                for each in lost
+            )
+        )
+    data = protect_run(read_run(reader, found), minimum_cell_count)
     written = []
     if output is not None:
         from omop_scorer.report.page import render  # noqa: PLC0415

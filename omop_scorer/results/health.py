@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from omop_scorer.results.history import Run, list_runs
+from omop_scorer.results.row_counts import lost_rows
+from omop_scorer.results.runs import CLOCK_TOLERANCE
 from omop_scorer.stores.base import ResultsReader
 
 
@@ -27,7 +29,7 @@ class Health:
 
 
 def look(reader: ResultsReader, now: datetime, longest: timedelta) -> Health:
-    """Check the results for failed, killed and missing runs.
+    """Check the results for failed, killed and missing runs, and for what readers see.
 
     Parameters
     ----------
@@ -61,8 +63,12 @@ def look(reader: ResultsReader, now: datetime, longest: timedelta) -> Health:
             f"the last run, {last.run_id}, was killed: its status is RUNNING, but no run holds the "
             "lock; the next run will remove its rows"
         )
-    if answer is not None and answer.n_cohort == 0:
-        problems.append(f"the latest complete run, {answer.run_id}, has an empty cohort")
+    if answer is not None:
+        problems += _problems_of(answer, runs, now)
+        problems += [
+            f"run {answer.run_id}, which readers see, has changed: {each}"
+            for each in lost_rows(reader, answer, runs)
+        ]
     if last is not None and not completed:
         problems.append("no run is COMPLETE, so the latest_ views are empty")
     elif completed and now - max(completed) > longest:
@@ -71,6 +77,32 @@ def look(reader: ResultsReader, now: datetime, longest: timedelta) -> Health:
             f"at most {age(longest)} are allowed"
         )
     return Health(now, last, answer, is_under_way, tuple(problems))
+
+
+def _problems_of(answer: Run, runs: list[Run], now: datetime) -> list[str]:
+    """Return what is wrong with the run that readers see, without a look at its rows."""
+    take_back = f"if it is wrong, take it back with: omop-scorer withdraw {answer.run_id}"
+    problems = []
+    if answer.n_cohort == 0:
+        problems.append(f"the latest complete run, {answer.run_id}, has an empty cohort")
+    newest = max((run for run in runs if run.is_complete), key=lambda run: run.run_id)
+    if newest is not answer:
+        problems.append(
+            f"readers see run {answer.run_id}, as of {answer.as_of_date}, and not the last "
+            f"completed run, {newest.run_id}, as of {newest.as_of_date}: the latest_ views show "
+            f"the latest as-of date; {take_back}"
+        )
+    # The date is that of the time zone of the site, which may be ahead of UTC.
+    if answer.as_of_date > (now + timedelta(days=1)).date():
+        problems.append(
+            f"run {answer.run_id} is as of {answer.as_of_date}, which is after today; {take_back}"
+        )
+    if answer.recorded_at > now + CLOCK_TOLERANCE:
+        problems.append(
+            f"run {answer.run_id} was completed at {answer.recorded_at:%Y-%m-%d %H:%M} UTC, which "
+            f"is after now: a clock was wrong; {take_back}"
+        )
+    return problems
 
 
 def age(span: timedelta) -> str:

@@ -12,6 +12,7 @@ from omop_scorer import sql
 from omop_scorer.errors import ConfigurationError, ResultsError
 from omop_scorer.results.schema import refuse_newer
 from omop_scorer.stores.base import ResultsReader
+from omop_scorer.terms import COMPLETE, RUNNING, WITHDRAWN
 
 _RUN_FIRST = "start a run first, with: omop-scorer run"
 
@@ -46,6 +47,7 @@ class Run:
     n_scored: int | None
     message: str | None
     cdm_snapshot: str | None = None
+    cdm_last_date: date | None = None
     is_latest: bool = False
     previous_run_id: int | None = None
     n_cohort_change: int | None = None
@@ -53,13 +55,18 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        """True if the run has published results."""
-        return self.status == "COMPLETE"
+        """True if the run has published results that have not been withdrawn."""
+        return self.status == COMPLETE
+
+    @property
+    def has_published(self) -> bool:
+        """True if the run has published results, also if they have been withdrawn."""
+        return self.status in (COMPLETE, WITHDRAWN)
 
     @property
     def seconds(self) -> float | None:
-        """Seconds from start to end; None while the status is RUNNING."""
-        if self.status == "RUNNING":
+        """Seconds from start to end; None while the status is RUNNING, or if it is WITHDRAWN."""
+        if self.status in (RUNNING, WITHDRAWN):
             return None
         return (self.recorded_at - self.started_at).total_seconds()
 
@@ -165,10 +172,12 @@ def run_of(runs: list[Run], which: str | int) -> Run:
         )
     (run,) = found
     if not run.is_complete:
-        raise ResultsError(
-            f"run {run.run_id} is {run.status} and has no results; COMPLETE runs: "
-            f"{_named(complete)}"
+        state = (
+            f"was withdrawn ({run.message or 'no reason'})"
+            if run.status == WITHDRAWN
+            else f"is {run.status} and has no results"
         )
+        raise ResultsError(f"run {run.run_id} {state}; COMPLETE runs: {_named(complete)}")
     return run
 
 

@@ -4,9 +4,10 @@ The tables are append-only by run_id and specified in `sql/results/results_data_
 see only COMPLETE runs, through the `latest_` views.
 """
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 from sqlglot import exp
@@ -15,9 +16,20 @@ from omop_scorer import __version__, sql
 from omop_scorer.config.definitions import Definitions
 from omop_scorer.data_model import arrow_schema, person_level_tables, run_tables
 from omop_scorer.engines.base import Engine
-from omop_scorer.errors import OmopScorerError
+from omop_scorer.errors import OmopScorerError, ResultsError
 from omop_scorer.stores.base import Store, Writer
 from omop_scorer.terms import COMPLETE, FAILED, RUNNING
+
+#: Clocks of two machines may differ by so much.
+CLOCK_TOLERANCE = timedelta(minutes=1)
+
+#: Runs that are COMPLETE and not withdrawn, as in the view `latest_run`.
+_PUBLISHED = (
+    "FROM results.scoring_run AS r "
+    "INNER JOIN results.scoring_run_status AS s ON s.run_id = r.run_id AND s.status = 'COMPLETE' "
+    "LEFT JOIN results.scoring_run_status AS w ON w.run_id = r.run_id AND w.status = 'WITHDRAWN' "
+    "WHERE w.run_id IS NULL"
+)
 
 
 def clear_unfinished(store: Store) -> list[int]:
@@ -46,15 +58,12 @@ def clear_unfinished(store: Store) -> list[int]:
 def retain(store: Store, n_runs: int, run_id: int) -> None:
     """Remove person-level rows of all runs except `run_id` and the latest `n_runs`; counts stay.
 
-    The latest runs are the COMPLETE runs in the order of the view `latest_run`. `run_id`, the run
+    The latest runs are those of the view `latest_run`, in its order: COMPLETE and not withdrawn.
+    `run_id`, the run
     that has just ended, is kept even if it is a backfill of an old night and not among them.
     """
     rows = store.fetch(
-        sql.parse(
-            "SELECT r.run_id FROM results.scoring_run AS r "
-            "INNER JOIN results.scoring_run_status AS s ON s.run_id = r.run_id "
-            "WHERE s.status = 'COMPLETE' ORDER BY r.as_of_date DESC, r.run_id DESC"
-        ),
+        sql.parse(f"SELECT r.run_id {_PUBLISHED} ORDER BY r.as_of_date DESC, r.run_id DESC"),
         {},
     )
     ordered = [int(str(row[0])) for row in rows]
@@ -75,6 +84,23 @@ def is_complete(store: Store, run_id: int) -> bool:
         {"run_id": run_id},
     )
     return bool(rows)
+
+
+def refuse_clock_gone_back(store: Store, now: datetime) -> None:
+    """Fail if a COMPLETE run started after `now` (UTC): one of the two clocks is wrong.
+
+    Raises
+    ------
+    ResultsError
+    """
+    rows = store.fetch(sql.parse(f"SELECT r.run_id, r.started_at {_PUBLISHED}"), {})
+    later = [(started, run_id) for run_id, started in rows if isinstance(started, datetime)]
+    if later and (latest := max(later))[0] > now + CLOCK_TOLERANCE:
+        raise ResultsError(
+            f"{store.where}: the clock of this machine shows {now:%Y-%m-%d %H:%M} UTC, but run "
+            f"{latest[1]} was started at {latest[0]:%Y-%m-%d %H:%M} UTC; set the clock, or, if it "
+            f"was wrong then, take that run back with: omop-scorer withdraw {latest[1]}"
+        )
 
 
 def new_run_id(store: Store, started_at: datetime) -> int:
@@ -124,15 +150,28 @@ def begin(
     return run_id
 
 
-def publish(writer: Writer, run_id: int, n_cohort: int, n_scored: int, warnings: str) -> None:
+def publish(
+    writer: Writer,
+    run_id: int,
+    n_cohort: int,
+    n_scored: int,
+    warnings: str,
+    rows_written: Mapping[str, int],
+) -> None:
     """Append the status COMPLETE, which makes the run visible to readers."""
     record_status(
-        writer, run_id, COMPLETE, n_cohort=n_cohort, n_scored=n_scored, message=warnings or None
+        writer,
+        run_id,
+        COMPLETE,
+        n_cohort=n_cohort,
+        n_scored=n_scored,
+        message=warnings or None,
+        rows_written=rows_written,
     )
 
 
-def record_failure(store: Store, run_id: int, step: str, error: BaseException) -> None:
-    """Append the status FAILED, unless the run is COMPLETE.
+def record_failure(store: Store, run_id: int, step: str, error: BaseException) -> bool:
+    """Append the status FAILED, unless the run is COMPLETE; return True if it is.
 
     If this cannot be written either, the next run finds this one RUNNING and records the failure.
     """
@@ -140,10 +179,11 @@ def record_failure(store: Store, run_id: int, step: str, error: BaseException) -
     # A driver may refuse the first statement after one that a signal interrupted, so we try twice.
     for _ in range(2):
         with suppress(OmopScorerError):
-            if not is_complete(store, run_id):
-                message = f"step {step}: {'; '.join(problems)}"
-                record_status(store, run_id, FAILED, message=message)
-            return
+            if is_complete(store, run_id):
+                return True
+            record_status(store, run_id, FAILED, message=f"step {step}: {'; '.join(problems)}")
+            return False
+    return False
 
 
 def record_run(writer: Writer, row: dict[str, object]) -> None:
@@ -160,8 +200,9 @@ def record_status(
     n_cohort: int | None = None,
     n_scored: int | None = None,
     message: str | None = None,
+    rows_written: Mapping[str, int] | None = None,
 ) -> None:
-    """Append a row of `scoring_run_status`."""
+    """Append a row of `scoring_run_status`. `rows_written` counts the rows of the run by table."""
     row = {
         "run_id": run_id,
         "status": status,
@@ -169,6 +210,7 @@ def record_status(
         "n_cohort": n_cohort,
         "n_scored": n_scored,
         "message": message,
+        "rows_written": None if rows_written is None else json.dumps(dict(rows_written)),
     }
     schema = arrow_schema("scoring_run_status")
     writer.append("scoring_run_status", [pa.RecordBatch.from_pylist([row], schema=schema)])

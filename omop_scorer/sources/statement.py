@@ -87,7 +87,7 @@ def _fit(select: exp.Select, tables: Mapping[str, SiteTable]) -> dict[str, str]:
         value = each.unalias()
         if isinstance(value, exp.Count):
             types[each.alias] = "BIGINT"
-        elif isinstance(value, exp.Min):
+        elif isinstance(value, exp.Min | exp.Max):
             types[each.alias] = site.columns[value.this.name]
         elif value.name in site.columns:
             types[each.alias_or_name] = site.columns[value.name]

@@ -3,13 +3,18 @@
 A driver is imported only when its store is used.
 """
 
+from collections.abc import Callable
+
 from omop_scorer.config.connections import Connections
 from omop_scorer.connections import missing_pyspark_explained
 from omop_scorer.stores.base import ResultsReader, Store
 
 
-def open_store(settings: Connections) -> Store:
+def open_store(settings: Connections, say: Callable[[str], None] = lambda _: None) -> Store:
     """Open the results for writing, and hold the run lock until the store is closed.
+
+    For a DuckDB file that another process has open, it waits `results.lock_timeout_seconds`, and
+    `say` receives the name of that process.
 
     Raises
     ------
@@ -32,7 +37,7 @@ def open_store(settings: Connections) -> Store:
         case "duckdb":
             from omop_scorer.stores.duckdb.store import DuckDBStore  # noqa: PLC0415
 
-            return DuckDBStore(settings)
+            return DuckDBStore(settings, say)
 
 
 def try_store(settings: Connections) -> int:

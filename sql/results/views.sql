@@ -1,4 +1,4 @@
--- Title: Views for readers: the COMPLETE run of the latest as-of date, then of the latest run_id
+-- Title: Views for readers: the COMPLETE run of the latest as-of date, then of the latest run_id, without withdrawn runs
 -- Returns: latest_run, and one latest_ view for each table of a run
 -- Tables: the results tables
 -- Window: none
@@ -8,13 +8,19 @@ CREATE OR REPLACE VIEW results.latest_run AS
 SELECT
   r.run_id, r.as_of_date, r.started_at, s.completed_at, s.n_cohort, s.n_scored, s.message, r.tool_version, r.engine,
   r.model_id, r.uncertainty, r.cdm_source_name, r.cdm_version, r.cdm_release_date, r.vocabulary_version,
-  r.cdm_snapshot
+  r.cdm_snapshot, r.cdm_last_date
 FROM results.scoring_run AS r
 INNER JOIN (
   SELECT run_id, recorded_at AS completed_at, n_cohort, n_scored, message
   FROM results.scoring_run_status
   WHERE status = 'COMPLETE'
 ) AS s ON s.run_id = r.run_id
+LEFT JOIN (
+  SELECT DISTINCT run_id
+  FROM results.scoring_run_status
+  WHERE status = 'WITHDRAWN'
+) AS w ON w.run_id = r.run_id
+WHERE w.run_id IS NULL
 ORDER BY r.as_of_date DESC, r.run_id DESC
 LIMIT 1;
 

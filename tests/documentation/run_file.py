@@ -74,8 +74,8 @@ def allowed(schema: dict[str, Any]) -> str:
     """Return in words what a key takes."""
     if "anyOf" in schema:
         return " or ".join(allowed(each) for each in schema["anyOf"])
-    if "enum" in schema:
-        return ", ".join(map(code, schema["enum"]))
+    if "enum" in schema or "const" in schema:
+        return ", ".join(map(code, schema.get("enum") or [schema["const"]]))
     if schema["type"] == "array":
         return f"list of {_WORDS[schema['items']['type']]}s"
     if schema["type"] == "object":

@@ -327,11 +327,13 @@ def test_a_results_file_with_other_tables_of_those_names(settings: Connections) 
 
 
 def test_a_file_of_a_table_that_is_no_parquet(tmp_path: Path) -> None:
-    (tmp_path / "person.parquet").write_text(f"{SECRET}," * 100, encoding="utf-8")
-    with TextTables(str(tmp_path)) as source, raises(CdmError, tmp_path / "person.parquet"):
+    folder = tmp_path / "cdm"
+    folder.mkdir()
+    (folder / "person.parquet").write_text(f"{SECRET}," * 100, encoding="utf-8")
+    with TextTables(str(folder)) as source, raises(CdmError, folder / "person.parquet"):
         source.find("person")
-    opened = DuckDBEngine(settings_of(tmp_path, tmp_path / "r.duckdb"))
-    with raises(CdmError, "cdm.url", tmp_path / "person.parquet"):
+    opened = DuckDBEngine(settings_of(folder, tmp_path / "r.duckdb"))
+    with raises(CdmError, "cdm.url", folder / "person.parquet"):
         opened.find_table(PERSON)
     opened.close()
 

@@ -1,5 +1,6 @@
 """A run that is killed, asked to stop, doubled or out of disk: yesterday's answer stays."""
 
+import json
 import os
 import resource
 import shutil
@@ -9,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 import pytest
 from test_logs import STEPS
 
@@ -131,6 +133,59 @@ def test_a_request_to_stop_ends_failed(night: Site, step: str) -> None:
     ((message,),) = night.rows("SELECT message FROM scoring_run_status WHERE status = 'FAILED'")
     assert message.startswith("step ")
     assert night.answer() == yesterday
+
+
+def test_a_terminal_that_hangs_up_ends_failed(midsized: Site, tmp_path: Path) -> None:
+    night = Site(tmp_path, midsized.cdm, tmp_path / "results.duckdb")
+    assert stop_after(night, "concept sets", signal.SIGHUP) == 128 + signal.SIGHUP
+    assert set(night.states().values()) == {"FAILED"}
+
+
+@pytest.mark.parametrize("delay", [0.1, 0.3])
+def test_a_signal_after_complete_changes_nothing(site: Site, delay: float) -> None:
+    exit_code = stop_after(site, "publish", signal.SIGTERM, delay=delay)
+    states = list(site.states().values())
+    assert states == ["COMPLETE"] * len(states)
+    assert exit_code == 0
+
+
+@pytest.mark.parametrize("change", ["moved", "replaced", "removed"])
+@pytest.mark.parametrize("name", ["results.duckdb", "results/"])
+def test_results_that_are_moved_during_a_run(
+    midsized: Site, tmp_path: Path, change: str, name: str
+) -> None:
+    results, copy = tmp_path / name, tmp_path / "copy"
+    night = Site(tmp_path, midsized.cdm, results)
+    where = {"results": {"url": f"{tmp_path}/{name}"}}
+    assert night.run(**where).returncode == 0
+    is_file = results.is_file()
+    (shutil.copy if is_file else shutil.copytree)(results, copy)
+    run = night.start("--log-format", "json", **where)
+    for line in run.stderr:
+        if log_lines(line)[0].get("step") == "concept sets":
+            os.kill(run.pid, signal.SIGSTOP)
+            break
+    results.rename(tmp_path / "elsewhere")
+    if change == "replaced":
+        copy.rename(results)
+    elif change == "removed":
+        gone = tmp_path / "elsewhere"
+        gone.unlink() if is_file else shutil.rmtree(gone)
+    os.kill(run.pid, signal.SIGCONT)
+    finished = run.finish()
+    assert finished.returncode == 15, finished.stderr
+    if change == "replaced":
+        listed = json.loads(night.run("--format", "json", command="runs", **where).stdout)
+        assert [each["status"] for each in listed] == ["COMPLETE"]
+
+
+def test_a_run_waits_for_a_file_that_is_open(site: Site) -> None:
+    with duckdb.connect(str(site.results), read_only=True):
+        run = site.start("--log-format", "json", results={"lock_timeout_seconds": 60})
+        message = log_lines(run.stderr.readline())[0]["message"]
+        assert f"(process {os.getpid()})" in message
+        assert "at most 60 seconds" in message
+    assert run.wait() == 0
 
 
 @pytest.mark.parametrize("night", BOTH, indirect=True)

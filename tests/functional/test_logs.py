@@ -1,5 +1,6 @@
 """What a run says: lines of JSON or text on standard error, the summary on standard output."""
 
+import json
 import re
 from datetime import datetime
 
@@ -28,7 +29,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory, made_up) -> dict[str, Finis
     for log_format in ("auto", "text", "json"):
         folder = tmp_path_factory.mktemp(log_format)
         site = Site(folder, made_up(1000), folder / "results.duckdb")
-        finished[log_format] = site.run("--log-format", log_format)
+        finished[log_format] = site.run("--log-format", log_format, "--no-quiet")
         assert finished[log_format].returncode == 0
     return finished
 
@@ -69,6 +70,37 @@ def test_without_a_terminal_the_log_is_text(nights: dict[str, Finished]) -> None
 
     assert without_times(nights["auto"].stderr) == without_times(nights["text"].stderr)
     assert "\x1b" not in nights["auto"].stderr + nights["auto"].stdout
+
+
+@pytest.mark.parametrize("log_format", ["auto", "text"])
+def test_a_log_of_text_without_a_terminal_has_warnings_only(site: Site, log_format: str) -> None:
+    finished = site.run("--log-format", log_format)
+    lines = finished.stderr.splitlines()
+    assert lines
+    assert [line for line in lines if not line.startswith("warning: ")] == []
+    assert finished.stdout.startswith("Run ")
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_quiet_run_prints_warnings_and_errors_only(site: Site, log_format: str) -> None:
+    finished = site.run("--log-format", log_format, "--quiet")
+    assert (finished.returncode, finished.stdout) == (0, "")
+    lines = finished.stderr.splitlines()
+    is_warning = [
+        json.loads(line)["level"] == "warning" if log_format == "json" else line[:9] == "warning: "
+        for line in lines
+    ]
+    assert lines
+    assert all(is_warning)
+    failed = site.run("--quiet", cohort={"minimum_persons": 10_000})
+    assert "error: the cohort has" in failed.stderr
+
+
+def test_a_quiet_check_prints_no_note(site: Site) -> None:
+    loud, quiet = (site.run(*words, command="check").stdout for words in ((), ("--quiet",)))
+    kept = [line for line in loud.splitlines() if line.strip() and not line.startswith("note")]
+    assert [line for line in quiet.splitlines() if line.strip()] == kept
+    assert kept
 
 
 @pytest.mark.parametrize("log_format", ["auto", "text", "json"])

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import signal
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -22,6 +22,7 @@ from tests.support.command_line import (
     omop_scorer,
     start,
 )
+from tests.support.server_site import ServerSite
 
 PERSON_TABLES = {
     *("patient_covariate", "counterfactual", "patient_subgroup", "treatment_line", "run_cohort"),
@@ -81,6 +82,131 @@ class TestRetention:
         assert site.run(keep_person_level_runs=1).returncode == 0
         said = start("diff", "previous", "latest", "--config", site.run_file()).finish().stdout
         assert "Patients cannot be compared" in said
+
+
+class TestAsOf:
+    """The as-of date, today, and the last day of the CDM."""
+
+    @pytest.mark.parametrize("command", ["run", "check", "dry run"])
+    def test_a_date_after_today_is_refused(self, site: Site, command: str) -> None:
+        before = site.states()
+        tomorrow = f"{date.today() + timedelta(days=1)}"
+        words = ["--dry-run"] if command == "dry run" else []
+        name = "check" if command == "check" else "run"
+        finished = site.run("--as-of", tomorrow, *words, command=name)
+        assert finished.returncode == 10
+        assert f"as_of_date: {tomorrow} is after today" in finished.stderr + finished.stdout
+        assert site.states() == before
+
+    def test_a_date_after_today_may_be_allowed(self, site: Site) -> None:
+        finished = site.run("--as-of", "2062-01-01", "--allow-future")
+        assert finished.returncode == 0, finished.stderr
+        again = site.run()
+        assert again.returncode == 0, again.stderr
+        assert "readers do not see this run" in " ".join(again.stdout.split())
+        code, _, problem = status(site)
+        assert code == 17
+        assert "not the last completed run" in problem
+        reason = ("--reason", "mistyped")
+        assert site.run("latest", *reason, command="withdraw").returncode == 0
+        assert status(site)[0] == 0
+
+    @in_files_and_on_a_server
+    def test_the_last_day_is_the_newest_date_up_to_the_as_of_date(self, site: Site) -> None:
+        site.change(
+            "UPDATE cdm_source SET cdm_release_date = DATE '2031-01-01'",
+            "UPDATE drug_exposure SET drug_exposure_start_date = DATE '2099-12-31' "
+            "WHERE drug_exposure_start_date > DATE '2025-03-01'",
+            "DELETE FROM measurement WHERE measurement_date > DATE '2025-03-01'",
+            "DELETE FROM condition_occurrence WHERE condition_start_date > DATE '2025-03-01'",
+            "UPDATE measurement SET measurement_date = DATE '2025-03-02', "
+            "measurement_concept_id = 0 WHERE measurement_id = "
+            "(SELECT MIN(measurement_id) FROM measurement)",
+        )
+        finished = site.run()
+        assert finished.returncode == 0, finished.stderr
+        words = "newest record is 105 days older than the as-of date"
+        assert words in " ".join(finished.stdout.split())
+        day = date(2025, 3, 2)
+        assert site.rows("SELECT cdm_last_date FROM latest_run") == [(day,)]
+        assert words in " ".join(site.run(command="check").stdout.split())
+        page = site.folder / "report.html"
+        assert site.run("-o", page, command="report").returncode == 0
+        assert words in page.read_text(encoding="utf-8")
+        kept = site.run(cdm={"maximum_age_days": 105})
+        assert "newest record" not in kept.stdout
+        assert site.run(cdm={"maximum_age_days": None}).returncode == 0
+        assert site.rows("SELECT cdm_last_date FROM latest_run") == [(None,)]
+        assert site.run(as_of_date="cdm").returncode == 0
+        newest = "SELECT as_of_date, cdm_last_date FROM scoring_run ORDER BY run_id DESC LIMIT 1"
+        assert site.rows(newest) == [(day, day)]
+
+    def test_a_release_date_counts(self, site: Site) -> None:
+        site.change("UPDATE cdm_source SET cdm_release_date = DATE '2025-06-15'")
+        assert site.run().returncode == 0
+        assert site.rows("SELECT cdm_last_date FROM latest_run") == [(AS_OF,)]
+
+    def test_a_clock_that_went_back_refuses_the_run(self, site: Site) -> None:
+        site.write("UPDATE scoring_run SET started_at = started_at + INTERVAL 2 YEAR")
+        assert_refused(site.run(), 15, "the clock of this machine", "omop-scorer withdraw")
+
+
+class TestWithdraw:
+    """withdraw, and rows that are lost after a run."""
+
+    @in_files_and_on_a_server
+    def test_a_run_is_taken_back_and_shown(self, site: Site) -> None:
+        assert site.run().returncode == 0
+        earlier, later = run_ids(site, "scoring_run")
+        done = site.run("latest", "--reason", "wrong\nconcepts", command="withdraw")
+        assert done.returncode == 0, done.stderr
+        assert f"Readers see run {earlier}" in done.stdout
+        assert site.rows("SELECT run_id FROM latest_run") == [(earlier,)]
+        assert f"{later} WITHDRAWN: wrong concepts" in site.run(command="runs").stdout
+        refused = site.run(str(later), "--reason", "again", command="withdraw")
+        assert_refused(refused, 15, "was withdrawn")
+        assert site.run("7", "--reason", "none", command="withdraw").returncode == 10
+        assert site.run("latest", "--reason", " ", command="withdraw").returncode == 2
+        assert site.run(str(earlier), "--reason", "too", command="withdraw").returncode == 0
+        assert site.rows("SELECT run_id FROM latest_run") == []
+
+    @in_files_and_on_a_server
+    @pytest.mark.parametrize("table", ["patient_subgroup", "patient_covariate", "histogram"])
+    def test_rows_lost_after_complete_are_said(self, site: Site, table: str) -> None:
+        ((n,),) = site.rows(f"SELECT COUNT(*) FROM {table}")
+        column = "category" if table == "histogram" else "person_id"
+        site.write(
+            f"DELETE FROM {table} WHERE {column} = (SELECT MIN({column}) FROM {table})",
+        )
+        code, _, problem = status(site)
+        assert code == 17
+        assert f"table {table}: {n:,} rows were written" in problem
+        page = site.folder / "report.html"
+        assert_refused(site.run("-o", page, command="report"), 15, table, "has changed")
+        assert not page.exists()
+
+
+@pytest.mark.parametrize("site", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("table", "condition"),
+    [
+        ("patient_subgroup", "NEW.person_id % 3 = 0"),
+        ("histogram", "NEW.n_persons > 1"),
+        ("scoring_run_status", "NEW.status = 'COMPLETE'"),
+    ],
+)
+def test_a_trigger_that_keeps_rows_back_fails_the_run(
+    site: ServerSite, table: str, condition: str
+) -> None:
+    seen = site.answer()
+    site.write_as_server(
+        "CREATE FUNCTION keep_back() RETURNS TRIGGER LANGUAGE plpgsql AS "
+        f"$$ BEGIN IF {condition} THEN RETURN NULL; END IF; RETURN NEW; END $$",
+        f"CREATE TRIGGER keep_back BEFORE INSERT ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION keep_back()",
+    )
+    assert_refused(site.run(), 15, table, "trigger")
+    assert site.answer() == seen
 
 
 class TestDryRun:

@@ -115,7 +115,7 @@ class Site:
         """Return the sections of the run file that the engine needs."""
         return {
             "cdm": {"url": str(self.cdm)},
-            "results": {"url": str(self.results)},
+            "results": {"url": str(self.results), "lock_timeout_seconds": 1},
             "threads": 2,
         }
 

@@ -47,18 +47,19 @@ class PulledTables:
         connection.execute(f"CREATE SCHEMA {_SCHEMA}")
 
     def find(self, table: Table) -> SiteTable | None:
-        """Find a table in the source. A table of counts is found with the table that it counts."""
+        """Find a table in the source. One of counts or dates is found with its CDM table."""
         if table.counts is None:
             return self._source.find(table)
         site = self._site.get(table.counts.table)
         if site is None:
             return None
         concept, day = table.counts.concept_column, table.counts.date_column
-        columns = {
-            "concept_id": site.columns[concept],
-            "record_date": site.columns[day],
-            "n_records": "BIGINT",
-        }
+        if concept is None and day not in site.dated:
+            # The source cannot compare these dates, and would have to return every one of them.
+            return None
+        columns = {"record_date": site.columns[day]}
+        if concept is not None:
+            columns |= {"concept_id": site.columns[concept], "n_records": "BIGINT"}
         return replace(site, columns=columns, names={name: name for name in columns})
 
     def has_values(self, site: SiteTable) -> bool:

@@ -2,7 +2,8 @@
 
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -19,19 +20,27 @@ from omop_scorer.connections.duckdb import (
     errors_as,
     first_line,
     is_locked,
+    is_own_lock,
     lock_holder,
 )
 from omop_scorer.connections.private_files import private_files
 from omop_scorer.errors import LockHeldError, ResultsError
+from omop_scorer.stores.append_only import STATUS
 from omop_scorer.stores.base import Parameters, Store
 from omop_scorer.stores.duckdb.code_in_file import refuse_stand_ins, refuse_triggers
+from omop_scorer.stores.identity import Identity
+
+#: Seconds between two attempts to open a file that another process has open.
+_PAUSE_SECONDS = 0.5
 
 
 class DuckDBStore(Store):
     """A results file, attached for writing."""
 
-    def __init__(self, settings: Connections) -> None:
+    def __init__(self, settings: Connections, say: Callable[[str], None] = lambda _: None) -> None:
         """Open the file, which creates it if necessary, and lock it.
+
+        While another process has it open, wait `results.lock_timeout_seconds` and tell `say`.
 
         Raises
         ------
@@ -44,7 +53,8 @@ class DuckDBStore(Store):
             self._connection = stack.enter_context(
                 connected(settings.memory_limit, threads=settings.threads)
             )
-            attach_results(self._connection, settings)
+            attach_results(self._connection, settings, say)
+            self._identity = Identity(self.where, Path(settings.results.url))
             with errors_as(ResultsError, self.where):
                 self._connection.execute("USE site_results")
             self._open = stack.pop_all()
@@ -71,7 +81,12 @@ class DuckDBStore(Store):
         return self._rows(self._rendered(query), parameters)
 
     def append(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
-        """Insert each batch with one statement, by column name."""
+        """Insert each batch with one statement, by column name.
+
+        A status is written only to the file in place.
+        """
+        if table == STATUS:
+            self._identity.refuse_changed()
         # A registered name would keep its rows in memory until the transaction ends.
         target = self._named(table)
         columns = [str(name) for name, *_ in self._rows(f"DESCRIBE {target}", {})]
@@ -92,6 +107,7 @@ class DuckDBStore(Store):
             try:
                 self._connection.execute("BEGIN")
                 yield
+                self._identity.refuse_changed()
                 self._connection.execute("COMMIT")
             except BaseException:
                 # A failed COMMIT has ended the transaction already, and a BEGIN that a signal
@@ -161,8 +177,15 @@ def try_results_file(settings: Connections) -> int:
     return max((int(number) for (number,) in rows), default=0)
 
 
-def attach_results(connection: duckdb.DuckDBPyConnection, settings: Connections) -> None:
+def attach_results(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Connections,
+    say: Callable[[str], None] | None = None,
+) -> None:
     """Attach the results file for writing, which locks it; the connection reads no other file.
+
+    While another process has the file open, `say` receives its name, and the function waits
+    `results.lock_timeout_seconds`. Without `say` it does not wait.
 
     Raises
     ------
@@ -174,17 +197,30 @@ def attach_results(connection: duckdb.DuckDBPyConnection, settings: Connections)
         raise ResultsError(f"{where}: the folder {path.parent} does not exist; create it first")
     if path.exists() and not stat.S_IMODE(path.stat().st_mode) & 0o222:
         raise ResultsError(f"{where}: the file is read-only; results cannot be written to it")
-    try:
-        attach(connection, path, "site_results", read_only=False)
-    except duckdb.Error as error:
-        text = str(error)
-        if is_locked(text):
+    seconds = settings.results.lock_timeout_seconds if say else 0
+    deadline, has_said = time.monotonic() + seconds, False
+    while text := _refusal(connection, path):
+        if not is_locked(text):
+            raise ResultsError(f"{where}: cannot be opened: {first_line(text)}") from None
+        held = f"{where}: another run, or another program, has the file open{lock_holder(text)}"
+        if is_own_lock(text) or time.monotonic() >= deadline:
             raise LockHeldError(
-                f"{where}: another run, or another program, has the file open"
-                f"{lock_holder(text)}; wait for it to end, or close it, and start again"
+                f"{held}; wait for it to end, or close it, and start again"
             ) from None
-        raise ResultsError(f"{where}: cannot be opened: {first_line(text)}") from None
+        if say and not has_said:
+            say(f"{held}; the run waits for it, at most {seconds} seconds")
+            has_said = True
+        time.sleep(_PAUSE_SECONDS)
     with errors_as(ResultsError, where):
         confine(connection)
     refuse_stand_ins(connection, "site_results", where)
     refuse_triggers(connection, "site_results", where, settings.results.allow_triggers)
+
+
+def _refusal(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
+    """Attach the results file; return DuckDB's message if that fails."""
+    try:
+        attach(connection, path, "site_results", read_only=False)
+    except duckdb.Error as error:
+        return str(error)
+    return None

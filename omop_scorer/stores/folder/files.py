@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from omop_scorer.connections.lock_holder import LockHolder
 from omop_scorer.errors import LockHeldError, ResultsError
 from omop_scorer.stores.append_only import LOCK_LOST
+from omop_scorer.stores.identity import Identity
 
 _TABLE_LIST = "_tables.json"
 
@@ -49,6 +50,7 @@ class ResultsFolder:
         self._table_list = self.home / _TABLE_LIST
         self._lock = self.home / "_run.lock"
         self._holder: str | None = None
+        self._identity: Identity | None = None
 
     def tables(self) -> dict[str, dict[str, str]]:
         """Return the columns of every table; an empty mapping if there are no results yet.
@@ -171,6 +173,7 @@ class ResultsFolder:
                 try:
                     self._make_lock(holder.text)
                     self._holder = holder.text
+                    self._identity = Identity(self.where, self.home)
                     return
                 except FileExistsError:
                     self._refuse_unless_stale()
@@ -219,13 +222,17 @@ class ResultsFolder:
         return text
 
     def refuse_lost_lock(self) -> None:
-        """Check that this process still holds the lock.
+        """Check that this process still holds the lock, in the folder that it opened.
 
         Raises
         ------
         LockHeldError
             The lock was taken over or removed.
+        ResultsError
+            The folder was moved or replaced.
         """
+        if self._identity is not None:
+            self._identity.refuse_changed()
         try:
             is_own = self._lock.read_text(encoding="utf-8") == self._holder
         except OSError:

@@ -12,7 +12,7 @@ from omop_scorer.sources.statement import LONGEST_LIST, Ids, Statement, bound, f
 #: What a statement may consist of; the same words in every database.
 ALLOWED = {
     *("Select", "Column", "Identifier", "From", "Table", "Where", "And", "In", "Placeholder"),
-    *("Subquery", "Alias", "Group", "Count", "Star", "Min", "LTE", "Literal"),
+    *("Subquery", "Alias", "Group", "Count", "Star", "Min", "Max", "LTE", "Literal"),
     *("Or", "Paren", "Is", "Null"),
 }
 NAMES = [name for name in sql.names() if name.startswith("source/")]

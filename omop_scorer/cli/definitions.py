@@ -44,7 +44,7 @@ def render(
         typer.echo(f"{statement};")
 
 
-def covariates(config: ConfigOption, settings: SetOption = None) -> None:
+def covariates(config: ConfigOption = None, settings: SetOption = None) -> None:
     """List the covariates and the rules in force."""
     from omop_scorer.cli.covariate_table import covariate_rules  # noqa: PLC0415
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415

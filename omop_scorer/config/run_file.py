@@ -339,7 +339,7 @@ def to_server(option: str, url: str, null_text: Sequence[str]) -> Connections:
     ConfigurationError
         The URL is not that of a server. The message names the command-line option.
     """
-    cdm = {"url": url, "null_text": tuple(null_text)}
+    cdm = {"url": url, "null_text": list(null_text)}
     document = {"engine": "postgresql", "cdm": cdm, "results": {"url": url}}
     return GivenRunFile(Path(option), document).validated(RunConfig).connections
 

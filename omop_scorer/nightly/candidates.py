@@ -107,7 +107,9 @@ class Candidates:
         elif covariate == "ileal":
             found = self._locations()
         else:
-            found = [_candidate(row, _CHOSEN) for row in self._rows_of(covariate)]
+            for row in self._rows_of(covariate):
+                shown = f"{row[4]:g}" if isinstance(row[4], float) else ""
+                found.append(_candidate(row, _CHOSEN, shown))
         return sorted(found, key=lambda each: (each.day or date.min, str(each.source_id)))[::-1]
 
     def _stage_person(self, night: Night, person_id: int) -> None:

@@ -23,6 +23,7 @@ from tests.support.command_line import Site, assert_refused, omop_scorer
 COMMANDS = (
     *("run", "check", "demo", "report", "runs", "diff", "score"),
     *("render", "covariates", "synth", "import-concept-set", "load-cdm", "status"),
+    *("init", "explain"),
 )
 SCORE_COLUMNS = [
     "placebo_effect",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -36,6 +37,20 @@ from omop_scorer.yaml_loader import (
 Name = Annotated[StrictStr, Field(pattern="^[a-z0-9][a-z0-9_]*$")]
 
 Text = Annotated[StrictStr, Field(min_length=1)]
+
+#: Bytes of the longest name of a file. The system refuses longer ones at many places.
+_LONGEST_NAME = 255
+
+
+def _names_are_short(place: str) -> str:
+    names = () if "://" in place else place.encode("utf-8", "surrogatepass").split(b"/")
+    if any(len(name) > _LONGEST_NAME for name in names):
+        raise ValueError(f"found {shown(place)}; a name in a path may have {_LONGEST_NAME} bytes")
+    return place
+
+
+#: A path or URL. No system has longer paths.
+Place = Annotated[StrictStr, Field(max_length=4096), AfterValidator(_names_are_short)]
 
 ConceptId = Annotated[StrictInt, Field(ge=1, le=2**63 - 1)]
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, StrictFloat, StrictInt, StrictStr, f
 from omop_scorer.cdm.tables import TABLES
 from omop_scorer.config.location import Location
 from omop_scorer.config.server_url import is_server
-from omop_scorer.documents import Frozen, Moment, shown
+from omop_scorer.documents import Frozen, Moment, Place, shown
 from omop_scorer.terms import EngineName
 
 #: Value of `cdm.url` and `results.url` that means the catalog of the Spark session.
@@ -57,7 +57,7 @@ class Cdm(Location):
     """Location and format of the CDM."""
 
     schema_: StrictStr | None = Field(default=None, alias="schema")
-    vocabulary_url: StrictStr | None = None
+    vocabulary_url: Place | None = None
     vocabulary_schema: StrictStr | None = None
     tables: Mapping[StrictStr, StrictStr] = {}
     date_formats: tuple[StrictStr, ...] = ()
@@ -167,7 +167,7 @@ class PostgreSQL(Frozen):
 class Spark(Frozen):
     """Settings of a Spark session, and the folder for the work tables of a run."""
 
-    scratch: StrictStr | None = None
+    scratch: Place | None = None
     settings: Mapping[StrictStr, StrictStr] = {}
 
     @field_validator("settings", mode="before")

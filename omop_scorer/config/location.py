@@ -8,13 +8,12 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PrivateAttr,
     SecretStr,
-    StrictStr,
     field_validator,
     model_validator,
 )
 
 from omop_scorer.config.server_url import is_server, without_password
-from omop_scorer.documents import Frozen
+from omop_scorer.documents import Frozen, Place
 from omop_scorer.errors import ConfigurationError
 
 _LONGEST_PASSWORD = 100_000
@@ -23,8 +22,8 @@ _LONGEST_PASSWORD = 100_000
 class Location(Frozen):
     """A file, folder or server with tables. The URL never contains the password of the server."""
 
-    url: StrictStr
-    password_file: StrictStr | None = None
+    url: Place
+    password_file: Place | None = None
     _password: SecretStr | None = PrivateAttr(default=None)
 
     @model_validator(mode="wrap")

@@ -63,8 +63,9 @@ def _apply(
             )
     for each in overrides:
         label = f"{_OPTION} {each.key}" if each.given_by == _OPTION else each.given_by
-        fault = override(document, masked(label), each.key, each.value)
-        if fault:
+        if not all(part.strip() for part in each.key.split(".")):
+            faults.append(f"{masked(label)}: names no key; for example results.schema")
+        elif fault := override(document, masked(label), each.key, each.value):
             faults.append(fault)
     return overrides, faults
 

@@ -22,7 +22,7 @@ from omop_scorer.config.connections import (
 )
 from omop_scorer.config.overrides import GivenRunFile
 from omop_scorer.config.server_url import is_server
-from omop_scorer.documents import ConceptId, Day, Frozen
+from omop_scorer.documents import ConceptId, Day, Frozen, Place
 from omop_scorer.resources import shipped
 from omop_scorer.terms import EngineName, Uncertainty
 
@@ -159,10 +159,10 @@ class RunConfig(Frozen):
     results: Results
     as_of_date: Day | None = None
     uncertainty: Uncertainty = "bootstrap"
-    model: StrictStr = Field(default="crohns_srs_2025", min_length=1)
-    concept_sets: StrictStr | None = None
-    units: StrictStr | None = None
-    treatment_lines: StrictStr | None = None
+    model: Place = Field(default="crohns_srs_2025", min_length=1)
+    concept_sets: Place | None = None
+    units: Place | None = None
+    treatment_lines: Place | None = None
     missing: Literal["impute", "reduced_model"] = "impute"
     impute: Literal["calculator", "training_mean", "cohort_median"] = "calculator"
     batch_size: StrictInt = Field(default=100_000, ge=1, le=10_000_000)

@@ -78,7 +78,8 @@ class TestHelp:
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(("fly",), ("run",), ("run", "--config"), ("--fly",), ("import-concept-set",)),
+        *(("fly",), ("run", "--config"), ("--fly",), ("import-concept-set",)),
+        *(("explain",), ("explain", "x"), ("explain", "1"), ("render", "--chain")),
         ("run", "--config", "x.yaml", "--as-of", "31.12.2025"),
         ("run", "--config", "x.yaml", "--log-format", "xml"),
         ("synth", "--out", "x", "--persons", "0"),

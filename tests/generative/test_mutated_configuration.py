@@ -89,7 +89,7 @@ def mutated(text: str, chance: random.Random) -> str:
         lines[i : i + 1] = chance.choice(([], lines[i : i + 1] * 2, [f"{value}\n"]))
         return "".join(lines)
     if kind == 3:
-        key = re.sub(r":.*\n", f": {value}\n", lines[i])
+        key = re.sub(r":.*\n", lambda _: f": {value}\n", lines[i])
         return "".join([*lines[:i], key, *lines[i + 1 :]])
     i = chance.randrange(len(text))
     return text[:i] + value + text[i + chance.randrange(4) :]

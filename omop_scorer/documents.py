@@ -2,28 +2,86 @@
 
 import json
 import re
-from collections.abc import Iterable
-from contextlib import suppress
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
+from reprlib import Repr
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+from pydantic_core import PydanticKnownError
 
 from omop_scorer.errors import ConfigurationError
-
-try:
-    from yaml import CSafeLoader
-except ImportError:  # PyYAML was built without libyaml
-    from yaml import SafeLoader as CSafeLoader  # type: ignore[assignment]
+from omop_scorer.yaml_loader import (
+    MOST_BYTES,
+    TooLargeError,
+    UniqueKeyLoader,
+    document_faults,
+    dotted,
+    parse,
+)
 
 Name = Annotated[StrictStr, Field(pattern="^[a-z0-9][a-z0-9_]*$")]
 
 Text = Annotated[StrictStr, Field(min_length=1)]
 
+#: Bytes of the longest name of a file. The system refuses longer ones at many places.
+_LONGEST_NAME = 255
+
+
+def _names_are_short(place: str) -> str:
+    names = () if "://" in place else place.encode("utf-8", "surrogatepass").split(b"/")
+    if any(len(name) > _LONGEST_NAME for name in names):
+        raise ValueError(f"found {shown(place)}; a name in a path may have {_LONGEST_NAME} bytes")
+    return place
+
+
+#: A path or URL. No system has longer paths.
+Place = Annotated[StrictStr, Field(max_length=4096), AfterValidator(_names_are_short)]
+
 ConceptId = Annotated[StrictInt, Field(ge=1, le=2**63 - 1)]
+
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def whole_number_only(value: object) -> object:
+    """Refuse true and 1.0, which Python takes for 1, before a value is compared with 0 and 1."""
+    if isinstance(value, bool | float):
+        raise PydanticKnownError("int_type")
+    return value
+
+
+def _date_only(value: object) -> object:
+    # pydantic would also read a number, as seconds since 1970, and midnight of a day.
+    is_text = isinstance(value, str) and _ISO_DATE.fullmatch(value)
+    if is_text or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    raise PydanticKnownError("date_type")
+
+
+def _moment_only(value: object) -> object:
+    is_text = isinstance(value, str) and _ISO_DATE.match(value)
+    if is_text or isinstance(value, datetime):
+        return value
+    raise PydanticKnownError("datetime_type")
+
+
+Day = Annotated[date, BeforeValidator(_date_only)]
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment_only)]
 
 
 class Frozen(BaseModel):
@@ -32,131 +90,135 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class _UniqueKeys(yaml.constructor.SafeConstructor):
-    """Construction that records repeated keys, because YAML would silently use the last one."""
-
-    @cached_property
-    def repeated(self) -> list[tuple[int, str]]:
-        """Line and text of each repeated key found so far."""
-        return []
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Construct a mapping and record its repeated keys."""
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    self.repeated.append((key.start_mark.line + 1, key.value))
-                seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-
-class _FastUniqueKeyLoader(_UniqueKeys, CSafeLoader):
-    pass
-
-
-class _FastExponentLoader(_FastUniqueKeyLoader):
-    pass
-
-
-class UniqueKeyLoader(_UniqueKeys, yaml.SafeLoader):
-    """A YAML loader that records repeated keys."""
-
-    fast: type[_FastUniqueKeyLoader] = _FastUniqueKeyLoader
-    """The same loader on the parser of libyaml."""
-
-
-class ExponentLoader(UniqueKeyLoader):
-    """A YAML loader that reads `1e-05` as a number; YAML 1.1 reads it as text."""
-
-    fast = _FastExponentLoader
-
-
-for _loader in (ExponentLoader, _FastExponentLoader):
-    _loader.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-        list("-+.0123456789"),
-    )
-
-#: Text that libyaml may read although PyYAML refuses it, or that the two read differently: tabs,
-#: line breaks other than a line feed, the byte order mark, `?` in a flow collection, the tag `!`,
-#: a comment in the header of a block scalar, and directives.
-_READ_DIFFERENTLY = re.compile(
-    "[^\n -~\xa0-\u2027\u202a-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[?!]|[|>][-+0-9]*#|^%",
-    re.MULTILINE,
-)
+#: Most faults of one kind of one file that are printed.
+_MOST_FAULTS = 50
+_LONGEST_FAULT = 2_000
 
 
 def read_yaml(path: Path, loader_class: type[UniqueKeyLoader] = UniqueKeyLoader) -> object:
     """Return the document of a YAML file, in which every key must be unique.
 
+    The time and memory that it takes are bounded, whatever the file holds.
+
     Raises
     ------
     ConfigurationError
-        The file cannot be read or is not YAML; the message names the line.
+        The file cannot be read, is not YAML, or is too large; the message names the line or the
+        key.
+    """
+    text = read_text(path)
+    try:
+        document, repeated = parse(text, loader_class)
+        faults = faults_of_document(path, document)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        position = f"line {mark.line + 1}: " if mark else ""
+        # The name of an alias or a tag may be a password that begins with `*` or `!`.
+        problem = re.sub("(alias|tag) '.*'", r"\1", str(error.problem), flags=re.DOTALL)
+        raise ConfigurationError(f"{path}: {position}not valid YAML: {problem[:200]}") from None
+    except TooLargeError as error:
+        raise ConfigurationError(f"{path}: too large: {error}") from None
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"{path}: not valid YAML: {reason[:200]}") from None
+    if repeated:
+        raise ConfigurationError(
+            *limited(
+                f"{path}: line {line}: not valid YAML: the key {shown(key)} is written twice"
+                for line, key in sorted(repeated)
+            )
+        )
+    if faults:
+        raise ConfigurationError(*faults)
+    return document
+
+
+def faults_of_document(path: Path, document: object) -> list[str]:
+    """Describe what no configuration file may hold: control characters, too many levels."""
+    try:
+        return [f"{path}: {fault}" for fault in islice(document_faults(document), _MOST_FAULTS)]
+    except TooLargeError as error:
+        return [f"{path}: too large: {error}"]
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file of configuration.
+
+    Raises
+    ------
+    ConfigurationError
+        The file cannot be read, is not UTF-8 text, or is larger than any that a site writes.
     """
     try:
-        document, repeated = _parsed(path.read_text(encoding="utf-8"), loader_class)
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ConfigurationError(f"{path}: too large: more than {MOST_BYTES:,} bytes")
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigurationError(f"{path}: line {line}: cannot be read: not UTF-8 text") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        position = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigurationError(f"{path}: {position}not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigurationError(f"{path}: not valid YAML: {reason}") from None
-    if repeated:
-        raise ConfigurationError(
-            *(
-                f"{path}: line {line}: not valid YAML: the key {key!r} is written twice"
-                for line, key in sorted(repeated)
-            )
-        )
-    return document
 
 
-def _parsed(text: str, loader_class: type[UniqueKeyLoader]) -> tuple[object, list[tuple[int, str]]]:
-    """Return a document and its repeated keys.
+def limited(faults: Iterable[str]) -> list[str]:
+    """Return the first faults, each cut to a length that can be read, and how many there are."""
+    every = list(faults)
+    lines = [
+        fault if len(fault) <= _LONGEST_FAULT else f"{fault[:_LONGEST_FAULT]}..."
+        for fault in every[:_MOST_FAULTS]
+    ]
+    if len(every) > _MOST_FAULTS:
+        lines.append(f"{every[0].partition(': ')[0]}: {len(every) - _MOST_FAULTS:,} more faults")
+    return lines
 
-    libyaml needs an eighth of the time. PyYAML reads what libyaml may read differently, and what
-    libyaml refuses, so every document and every message is the one of PyYAML.
-    """
-    if not _READ_DIFFERENTLY.search(text):
-        with suppress(Exception):
-            fast = loader_class.fast(text)
-            return fast.get_single_data(), fast.repeated
-    loader = loader_class(text)
-    return loader.get_single_data(), loader.repeated
+
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict, _SHORT.maxtuple = 3, 10, 10, 10
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
+
+
+def shown(value: object) -> str:
+    """Return a value as it is printed: short, without control characters, without a password."""
+    text = masked(_SHORT.repr(value))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+#: Keys whose value is not printed even where it is not allowed.
+_SECRET_KEY = re.compile("passw|secret|token|credential", re.IGNORECASE)
 
 
 def faults_of(
-    path: Path, error: ValidationError, model: type[BaseModel], prefix: str = ""
+    path: Path | str,
+    error: ValidationError,
+    model: type[BaseModel],
+    prefix: str = "",
+    source: Callable[[str], str | None] = lambda _: None,
 ) -> list[str]:
-    """Describe the faults of a file: file, key, what was found and what is allowed."""
+    """Describe the faults of a file: file, key, what was found and what is allowed.
+
+    `source` gives, for a dotted key, the name of what set it instead of the file, or None.
+    """
     lines = []
     for fault in error.errors(include_url=False):
-        key = prefix + (".".join(str(part) for part in fault["loc"]) or "the file as a whole")
-        found = masked(repr(fault["input"]))
-        found = found if len(found) <= 60 else f"{found[:57]}..."
+        place = dotted(fault["loc"])
+        key = f"{source(place) or path}: {prefix}{place}"
+        found = "a value" if _SECRET_KEY.search(place) else shown(fault["input"])
         # Pydantic counts only valid items, so it also calls a list with invalid items too short.
         if fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]:
             continue
         if fault["type"] == "extra_forbidden":
             allowed = ", ".join(_keys_at(model, fault["loc"][:-1]))
-            lines.append(f"{path}: {key}: no such key; allowed: {allowed}")
+            lines.append(f"{key}: no such key; allowed: {allowed}")
         elif fault["type"] == "missing":
-            lines.append(f"{path}: {key}: missing")
+            lines.append(f"{key}: missing")
         elif fault["type"] == "value_error":
-            lines.append(f"{path}: {key}: {fault['ctx']['error']}")
+            lines.append(f"{key}: {fault['ctx']['error']}")
         else:
             allowed = _PLAIN.get(fault["type"]) or re.sub(r"^\w+ should ", "", fault["msg"])
-            lines.append(f"{path}: {key}: found {found}; it should {allowed}")
-    return lines
+            lines.append(f"{key}: found {found}; it should {allowed}")
+    return limited(lines)
 
 
 _DATE_FAULTS = (
@@ -184,67 +246,90 @@ def _keys_at(model: type[BaseModel], location: Iterable[int | str]) -> list[str]
     kind: Any = model
     for part in location:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(part)].annotation
+            names = {field.alias or name: field for name, field in kind.model_fields.items()}
+            kind = names[str(part)].annotation
         else:
             kind = [each for each in get_args(kind) if each not in (Ellipsis, NoneType)][-1]
     return [field.alias or name for name, field in kind.model_fields.items()]
 
 
-def override(document: dict[str, Any], text: str) -> str | None:
-    """Set a dotted key to a YAML value (`key=value`) in place; return the fault, or None."""
-    key, separator, value = text.partition("=")
-    key = masked(key)
-    if not separator or not key.strip():
-        return f"--set {key}: expected key=value, for example results.schema=scores"
+def override(document: dict[str, Any], label: str, key: str, value: str) -> str | None:
+    """Set a dotted key to a YAML value in place; return the fault, or None.
+
+    `label` is what gave the value: `--set KEY`, or the name of an environment variable.
+    """
     try:
-        parsed = yaml.safe_load(value)
+        parsed, repeated = parse(value, UniqueKeyLoader)
     except yaml.YAMLError:
-        return f"--set {key}: the value is not valid YAML"
+        return f"{label}: the value is not valid YAML"
+    if repeated:
+        return f"{label}: the value holds a key twice"
     *sections, last = key.strip().split(".")
     target = document
     for section in sections:
-        inner = target.setdefault(section, {})
-        if inner is None:
-            inner = target[section] = {}
-        if not isinstance(inner, dict):
-            return f"--set {key}: {section} is a single value, not a section"
-        target = inner
+        inner = target.get(section)
+        if inner is not None and not isinstance(inner, dict):
+            return f"{label}: {section} is a single value, not a section"
+        # A copy, because an alias may use the same section under another key.
+        target[section] = dict(inner or {})
+        target = target[section]
     target[last] = parsed
     return None
 
 
-def read_json(path: Path) -> tuple[object, bytes]:
-    """Return the document of a JSON file, in which every key must be unique, and its content.
+def read_json(path: Path) -> object:
+    """Return the document of a JSON file, in which every key must be unique.
 
     Raises
     ------
     ConfigurationError
-        The file cannot be read or is not JSON; the message names the line.
+        The file cannot be read, is not JSON, or is too large; the message names the line or key.
+    """
+    return parse_json(path, read_text(path).removeprefix("\ufeff"))
+
+
+def parse_json(path: Path, text: str) -> object:
+    """Return the document of the text of a JSON file.
+
+    Raises
+    ------
+    ConfigurationError
+        As for `read_json`.
     """
     repeated: list[str] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        repeated.extend(sorted({key for key in keys if keys.count(key) > 1}))
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                repeated.append(key)
+            seen.add(key)
         return dict(pairs)
 
+    def whole(digits: str) -> int | str:
+        return int(digits) if len(digits) < _MOST_DIGITS else digits
+
     try:
-        content = path.read_bytes()
-        document: object = json.loads(content.decode("utf-8"), object_pairs_hook=unique)
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}; the model card names it under `variants`"
-        raise ConfigurationError(f"{path}: {reason}") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigurationError(f"{path}: line {line}: cannot be read: not UTF-8 text") from None
+        document: object = json.loads(text, object_pairs_hook=unique, parse_int=whole)
     except json.JSONDecodeError as error:
         reason = f"line {error.lineno}: not valid JSON: {error.msg}"
         raise ConfigurationError(f"{path}: {reason}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: too large: nested too deeply") from None
     if repeated:
         raise ConfigurationError(
-            *(f"{path}: not valid JSON: the key {key!r} is written twice" for key in repeated)
+            *limited(
+                f"{path}: not valid JSON: the key {shown(key)} is written twice"
+                for key in sorted(set(repeated))
+            )
         )
-    return document, content
+    if faults := faults_of_document(path, document):
+        raise ConfigurationError(*faults)
+    return document
+
+
+#: A whole number with fewer digits, the sign counted, has 64 bits.
+_MOST_DIGITS = 19
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

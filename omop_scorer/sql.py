@@ -208,6 +208,54 @@ def find(name: str) -> SqlFile:
     return _read(matches[0])
 
 
+#: Files whose work table has another name, or the name of which has files of several tables.
+_PRODUCERS = {
+    "cohort_member": ("cohort/left_out",),
+    "record_count": ("cohort/record_count",),
+}
+
+
+def chain(name: str) -> list[SqlFile]:
+    """Return the files that a file rests on, in the order in which a run stages them, and itself.
+
+    A file comes before every file that reads its work table. Work tables that the program loads
+    (rules, units, lines) have no file.
+
+    Raises
+    ------
+    ConfigurationError
+        As for `find`.
+    """
+    ordered: dict[str, SqlFile] = {}
+
+    def add(file: SqlFile, above: frozenset[str]) -> None:
+        if file.name in ordered or file.name in above:
+            return
+        for table in re.findall(r"\bwork\.(\w+)", file.header["Tables"]):
+            for producer in _producers(table):
+                add(find(producer), above | {file.name})
+        ordered[file.name] = file
+
+    add(find(name), frozenset())
+    return list(ordered.values())
+
+
+def _producers(table: str) -> tuple[str, ...]:
+    """Return the names of the files whose rows a work table holds."""
+    if table in _PRODUCERS:
+        return _PRODUCERS[table]
+    if table == "covariate":
+        return tuple(each for each in names() if _gives_covariate(each))
+    rules = [each for each in names() if each.partition("/")[0] not in _BY_FOLDER]
+    return tuple(each for each in rules if each.partition("/")[2] == table)
+
+
+def _gives_covariate(name: str) -> bool:
+    """Return True for a file whose rows are appended to `work.covariate`."""
+    text = find(name).text if name.startswith("covariates/") else ""
+    return f"'{name.rpartition('/')[2]}' AS covariate," in text
+
+
 @cache
 def _read(name: str) -> SqlFile:
     path = shipped("sql") / f"{name}.sql"

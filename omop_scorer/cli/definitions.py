@@ -26,8 +26,17 @@ def render(
             f"for files of source one of {', '.join(sql.DIALECTS)}.",
         ),
     ] = "duckdb",
+    with_chain: Annotated[
+        bool,
+        typer.Option(
+            "--chain",
+            help="Print the files that NAME rests on before it, in order, each under its name.",
+        ),
+    ] = False,
 ) -> None:
     """Print the SQL that a run executes."""
+    if name is None and with_chain:
+        raise typer.BadParameter("--chain needs the NAME of a file")
     if name is None:
         table = Table(box=None, pad_edge=False, show_header=False)
         for known in sql.names():
@@ -40,11 +49,16 @@ def render(
             f"{file.name} is never run in {dialect}; allowed: {', '.join(file.dialects)}",
             param_hint="--dialect",
         )
-    for statement in file.render(dialect):
-        typer.echo(f"{statement};")
+    for each in sql.chain(name) if with_chain else (file,):
+        if with_chain:
+            typer.echo(f"-- {each.name}: {each.header['Title']}")
+        for statement in each.render(dialect):
+            typer.echo(f"{statement};")
+        if with_chain and each is not file:
+            typer.echo()
 
 
-def covariates(config: ConfigOption, settings: SetOption = None) -> None:
+def covariates(config: ConfigOption = None, settings: SetOption = None) -> None:
     """List the covariates and the rules in force."""
     from omop_scorer.cli.covariate_table import covariate_rules  # noqa: PLC0415
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415

@@ -13,6 +13,8 @@ from rich.text import Text
 from omop_scorer import __version__
 from omop_scorer.cli import signals
 from omop_scorer.cli.definitions import covariates, import_concept_set, render
+from omop_scorer.cli.explain import explain
+from omop_scorer.cli.init import init
 from omop_scorer.cli.load_cdm import load_cdm
 from omop_scorer.cli.nightly import check, run
 from omop_scorer.cli.results import diff, report, runs, status
@@ -30,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+app.command()(init)
 app.command()(run)
 app.command()(check)
 app.command()(demo)
@@ -42,6 +45,7 @@ app.command()(score)
 app.command()(load_cdm)
 app.command()(render)
 app.command()(covariates)
+app.command()(explain)
 app.command()(synth)
 app.command()(import_concept_set)
 

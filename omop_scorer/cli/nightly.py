@@ -18,7 +18,9 @@ from omop_scorer.cli.options import (
     SetOption,
     errors_in_log_format,
     read_config,
+    settings_in_force,
 )
+from omop_scorer.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from omop_scorer.config.run_file import RunConfig
@@ -30,7 +32,7 @@ _CHECK_STEPS = 30
 
 
 def run(
-    config: ConfigOption,
+    config: ConfigOption = None,
     as_of: AsOfOption = None,
     settings: SetOption = None,
     log_format: LogOption = "auto",
@@ -47,7 +49,7 @@ def run(
     """Score every patient and publish the results."""
     with errors_in_log_format(log_format):
         score_warehouse(
-            read_config(config, settings, as_of),
+            read_config(config, settings, as_of, log_format),
             log_format,
             is_dry_run=dry_run,
             is_quiet=quiet,
@@ -92,7 +94,7 @@ def score_warehouse(
 
 
 def check(
-    config: ConfigOption,
+    config: ConfigOption = None,
     as_of: AsOfOption = None,
     settings: SetOption = None,
     log_format: LogOption = "auto",
@@ -101,20 +103,26 @@ def check(
 ) -> None:
     """Check everything that could make a run fail.
 
-    Nothing is written. The findings are printed with the most serious first; the exit code is not
-    0 if a run would fail.
+    Nothing is written. The findings are printed with the most serious first, each with the key
+    that it concerns and the next step. The last line is the verdict; the exit code is not 0 if a
+    run would fail.
     """
     from omop_scorer.journal import open_journal  # noqa: PLC0415
     from omop_scorer.nightly import preflight  # noqa: PLC0415
 
     with errors_in_log_format(log_format):
+        findings = preflight.Findings()
         journal = open_journal(log_format, _CHECK_STEPS, is_quiet=quiet)
         try:
-            findings = preflight.check(
-                read_config(config, settings, as_of), journal, allow_future=allow_future
-            )
+            run_file = read_config(config, settings, as_of, log_format)
+            preflight.check(run_file, journal, findings, allow_future=allow_future)
+        except ConfigurationError as error:
+            if log_format == "json":
+                raise
+            findings.fail(error)
         finally:
             journal.close()
+    findings.add("note", settings_in_force(config, settings))
     _print_findings(Console(), findings, is_quiet=bool(quiet))
     if findings.exit_code:
         raise typer.Exit(findings.exit_code)
@@ -126,8 +134,15 @@ def _print_findings(console: Console, findings: "Findings", *, is_quiet: bool) -
         if is_quiet and finding.severity == "note":
             continue
         severity = Text(f"{finding.severity:<7}", style=_COLOURS[finding.severity])
+        advice = f"{finding.key}: {finding.next_step}" if finding.key else ""
         if console.is_terminal:
-            table.add_row(severity, Text(finding.message))
+            shown = Text(finding.message)
+            if advice:
+                shown.append(f"\n{advice}", style="dim")
+            table.add_row(severity, shown)
         else:  # one line per finding, so that a search in a log finds the whole message
-            console.print(severity + Text(f" {finding.message}"), soft_wrap=True)
-    console.print(table)
+            more = f" [{advice}]" if advice else ""
+            console.print(severity + Text(f" {finding.message}{more}"), soft_wrap=True)
+    if console.is_terminal:
+        console.print(table)
+    console.print(Text(findings.verdict, style="bold"), soft_wrap=not console.is_terminal)

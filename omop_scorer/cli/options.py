@@ -1,5 +1,7 @@
 """Options and error handling shared by several commands."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,8 +17,18 @@ if TYPE_CHECKING:
 
 LogFormat = Literal["auto", "text", "json"]
 
+#: Name of the run file that a command takes from the current folder.
+RUN_FILE = "nightly.yaml"
+
 ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", metavar="FILE", help="Run file.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help=f"Run file. Default: ./{RUN_FILE}, or else the shipped one.",
+        show_default=False,
+    ),
 ]
 
 SetOption = Annotated[
@@ -60,15 +72,50 @@ AllowFutureOption = Annotated[
 
 
 def read_config(
-    path: Path, settings: list[str] | None, as_of: datetime | None = None
+    path: Path | None,
+    settings: list[str] | None,
+    as_of: datetime | None = None,
+    log_format: LogFormat = "text",
 ) -> "RunConfig":
-    """Read a run file and apply the overrides of the command line."""
+    """Read a run file and apply the overrides of the environment and of the command line."""
     from omop_scorer.config.run_file import load  # noqa: PLC0415
 
     overrides = list(settings or [])
     if as_of is not None:
         overrides.append(f"as_of_date={as_of:%Y-%m-%d}")
-    return load(path, overrides)
+    return load(find_run_file(path, log_format), overrides, os.environ)
+
+
+def find_run_file(path: Path | None, log_format: LogFormat = "text") -> Path:
+    """Return the run file to read; say on standard error which one, if no option names it."""
+    from omop_scorer.config.run_file import shipped_run_file  # noqa: PLC0415
+    from omop_scorer.journal import JsonJournal  # noqa: PLC0415
+
+    if path is not None:
+        return path
+    own = Path(RUN_FILE)
+    said = f"run file: ./{RUN_FILE}"
+    if not own.exists():
+        own = shipped_run_file()
+        said = f"run file: the shipped one; there is no ./{RUN_FILE} (omop-scorer init writes it)"
+    if log_format == "json":
+        JsonJournal(sys.stderr).say("info", said)
+    else:
+        typer.echo(said, err=True)
+    return own
+
+
+def settings_in_force(path: Path | None, settings: list[str] | None) -> str:
+    """Return, for `check`, which run file is used and which keys are overridden; no values."""
+    from omop_scorer.config.overrides import from_environment  # noqa: PLC0415
+
+    is_own = path is not None or Path(RUN_FILE).exists()
+    parts = [f"run file: {path or RUN_FILE}" if is_own else "run file: the shipped one"]
+    if variables := [each.given_by for each in from_environment(os.environ)]:
+        parts.append(f"set by the environment: {', '.join(variables)}")
+    if options := [text.partition("=")[0].strip() for text in settings or ()]:
+        parts.append(f"set by --set: {', '.join(options)}")
+    return "; ".join(parts)
 
 
 @contextmanager

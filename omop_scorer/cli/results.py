@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from omop_scorer.cli.options import find_run_file
 from omop_scorer.errors import UnhealthyError
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         metavar="FILE",
-        help="Run file; its settings of the CDM are not used. Default: the shipped run file.",
+        help="Run file; its settings of the CDM are not used. Default: ./nightly.yaml, or else the "
+        "shipped one.",
         show_default=False,
     ),
 ]
@@ -192,6 +195,6 @@ def diff(
 
 def results_config(path: Path | None, overrides: list[str] | None) -> "RunConfig":
     """Read the run file for its results; its settings of the CDM are ignored."""
-    from omop_scorer.config.run_file import load_for_readers, shipped_run_file  # noqa: PLC0415
+    from omop_scorer.config.run_file import load_for_readers  # noqa: PLC0415
 
-    return load_for_readers(shipped_run_file() if path is None else path, overrides or [])
+    return load_for_readers(find_run_file(path), overrides or [], os.environ)

@@ -1,6 +1,5 @@
 """Concept sets exported from ATLAS or Circe. A run reads them as they are or converted to YAML."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
 
 from omop_scorer.config.concept_set import ConceptItem, ConceptSet, Table
-from omop_scorer.documents import ConceptId, faults_of
+from omop_scorer.documents import ConceptId, faults_of, parse_json, read_json
 from omop_scorer.errors import ConfigurationError
 
 #: CDM table that holds the records of a domain.
@@ -34,13 +33,7 @@ def read_atlas(path: Path) -> tuple[ConceptSet, ...]:
         The file is not such JSON, or an item has `includeMapped`: `concept_mapping` of the run
         file decides for all sets.
     """
-    try:
-        document = _with_atlas_keys(json.loads(path.read_text(encoding="utf-8-sig")))
-    except json.JSONDecodeError as error:
-        line = error.lineno
-        raise ConfigurationError(f"{path}: line {line}: not valid JSON: {error.msg}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
+    document = _with_atlas_keys(path, read_json(path))
     problems: list[str] = []
     sets: dict[str, ConceptSet] = {}
     for title, items in _atlas_expressions(path, document, path.stem):
@@ -127,15 +120,15 @@ _ATLAS_KEYS = {
 } | {key.lower(): key for key in ("ConceptSets", "name", "expression", "items")}
 
 
-def _with_atlas_keys(value: object) -> object:
+def _with_atlas_keys(path: Path, value: object) -> object:
     if isinstance(value, list):
-        return [_with_atlas_keys(each) for each in value]
+        return [_with_atlas_keys(path, each) for each in value]
     if not isinstance(value, dict):
         return value
     named = {_ATLAS_KEYS.get(k.lower().replace("_", ""), k): each for k, each in value.items()}
     if isinstance(named.get("expression"), str):  # some WebAPI versions send JSON as text
-        named["expression"] = json.loads(named["expression"])
-    return {key: _with_atlas_keys(each) for key, each in named.items()}
+        named["expression"] = parse_json(path, named["expression"])
+    return {key: _with_atlas_keys(path, each) for key, each in named.items()}
 
 
 def _atlas_expressions(path: Path, document: object, title: str) -> Iterator[tuple[str, object]]:

@@ -7,10 +7,12 @@ from typing import Literal, Self
 
 from pydantic import StrictBool, StrictStr, model_validator
 
-from omop_scorer.documents import ConceptId, Frozen, Name, Text
+from omop_scorer.documents import ConceptId, Frozen, Name, Text, shown
 from omop_scorer.errors import ConfigurationError
 
 Table = Literal["condition_occurrence", "drug_exposure", "measurement", "observation"]
+
+_MOST_ITEMS = 200_000
 
 _COLUMNS = ("concept_id", "vocabulary_id", "concept_code", "concept_name", "concept_class_id")
 
@@ -122,6 +124,11 @@ class ConceptSets(dict[str, ConceptSet]):
                 row = {"concept_set": name, **item.identification()}
                 row |= {"include_descendants": item.descendants, "is_excluded": is_excluded}
                 rows.setdefault(tuple(row.values()), row)
+            if len(rows) > _MOST_ITEMS:
+                raise ConfigurationError(
+                    f"the concept sets have more than {_MOST_ITEMS:,} items, those of included "
+                    "sets counted in each set that includes them; include fewer sets in others"
+                )
         return list(rows.values())
 
     def table_rows(self, extra: Mapping[str, ConceptSet] | None = None) -> list[dict[str, object]]:
@@ -158,28 +165,57 @@ def inclusion_faults(
 
     `known` contains the names of further sets that exist; None means that any name may exist.
     """
+    in_doubt = _including_cycles(sets)
     for name, concept_set in sets.items():
         for included in concept_set.include_sets:
             if known is not None and included not in sets and included not in known:
-                yield name, f"no concept set {included!r}"
-        if cycle := _cycle((name,), sets):
+                yield name, f"no concept set {shown(included)}"
+        if name in in_doubt and (cycle := _cycle(name, sets)):
             yield name, f"the set includes itself: {' > '.join([*cycle, name])}"
 
 
-def _cycle(path: tuple[str, ...], sets: Mapping[str, ConceptSet]) -> tuple[str, ...]:
-    """Return the path from the first set of `path` back to itself; empty if there is none."""
-    for included in sets[path[-1]].include_sets if path[-1] in sets else ():
-        if included == path[0]:
-            return path
-        if included not in path and (cycle := _cycle((*path, included), sets)):
-            return cycle
-    return ()
+def _including_cycles(sets: Mapping[str, ConceptSet]) -> set[str]:
+    """Return the sets of a cycle, and those that include them; empty in most folders."""
+    left = {name: {i for i in sets[name].include_sets if i in sets} for name in sets}
+    includers: dict[str, list[str]] = {}
+    for name, included in left.items():
+        for each in included:
+            includers.setdefault(each, []).append(name)
+    done = [name for name, included in left.items() if not included]
+    while done:
+        name = done.pop()
+        del left[name]
+        for includer in includers.get(name, ()):
+            left[includer].discard(name)
+            if not left[includer]:
+                done.append(includer)
+    return set(left)
+
+
+def _cycle(name: str, sets: Mapping[str, ConceptSet]) -> list[str]:
+    """Return the shortest path from a set back to itself; empty if there is none."""
+    came_from: dict[str, str] = {}
+    waiting = [name]
+    for each in waiting:
+        for included in sets[each].include_sets if each in sets else ():
+            if included == name:
+                path = [each]
+                while path[-1] != name:
+                    path.append(came_from[path[-1]])
+                return path[::-1]
+            if included not in came_from:
+                came_from[included] = each
+                waiting.append(included)
+    return []
 
 
 def _flattened(name: str, sets: Mapping[str, ConceptSet]) -> Iterator[tuple[ConceptItem, bool]]:
-    for item in sets[name].include:
-        yield item, False
-    for item in sets[name].exclude:
-        yield item, True
-    for included in sets[name].include_sets:
-        yield from _flattened(included, sets)
+    """Yield the items of a set and of the sets that it includes, each set once."""
+    waiting, seen = [name], {name}
+    while waiting:
+        concept_set = sets[waiting.pop()]
+        yield from ((item, False) for item in concept_set.include)
+        yield from ((item, True) for item in concept_set.exclude)
+        fresh = [each for each in dict.fromkeys(concept_set.include_sets) if each not in seen]
+        seen.update(fresh)
+        waiting += reversed(fresh)

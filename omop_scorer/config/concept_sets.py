@@ -30,7 +30,9 @@ def load_concept_sets(folder: Path) -> ConceptSets:
     ConfigurationError
         Every fault of every file, with file, key, what was found and what is allowed.
     """
-    files = sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES)
+    files: list[Path] = []
+    with suppress(OSError):  # a name that is too long, or a folder that may not be read
+        files = sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES)
     if not files:
         raise ConfigurationError(f"{folder}: no such folder, or no .yaml or .json file in it")
     sets: dict[str, ConceptSet] = {}

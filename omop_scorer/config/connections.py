@@ -3,16 +3,25 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os.path import isdir, isfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AwareDatetime, Field, NonNegativeInt, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    field_validator,
+)
 
 from omop_scorer.cdm.tables import TABLES
 from omop_scorer.config.location import Location
 from omop_scorer.config.server_url import is_server
-from omop_scorer.documents import Frozen
+from omop_scorer.documents import Frozen, Moment, Place, shown
 from omop_scorer.terms import EngineName
 
 #: Value of `cdm.url` and `results.url` that means the catalog of the Spark session.
@@ -25,23 +34,50 @@ RESERVED_SCHEMAS = ("memory", "system", "temp", "site_results", "results_to_read
 
 StoreName = Literal["duckdb", "folder", "postgresql", "spark"]
 
+#: Codes of strptime that DuckDB reads; engine spark reads some of them.
+_DATE_CODES = (
+    *("a", "A", "w", "d", "-d", "b", "B", "m", "-m", "y", "-y", "Y", "H", "-H", "I", "-I"),
+    *("M", "-M", "S", "-S", "p", "f", "j", "-j", "%", "U", "W", "V", "G", "g", "u"),
+    *("Z", "z", "c", "x", "X", "T", "n"),
+)
+_LONGEST_FORMAT = 100
+
+_Version = Annotated[StrictInt, Field(ge=0, le=2**63 - 1)]
+
+#: Names that the time zone database of a machine may hold, and DuckDB and Java do not.
+_NO_ZONES = frozenset(("Factory", "localtime", "posixrules"))
+
+#: Bytes of a unit of a memory limit. A limit above a petabyte is a slip.
+_SIZES = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_MOST_MEMORY = 10**15
+
+
+def _is_a_size(limit: str) -> str:
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([KMGT])i?B", limit)
+    if not found or not 1 <= float(found[1]) * _SIZES[found[2]] <= _MOST_MEMORY:
+        raise ValueError(f"found {shown(limit)}; it should be a size such as 4GB or 512MB")
+    return limit
+
+
+MemoryLimit = Annotated[StrictStr, AfterValidator(_is_a_size)]
+
 _DUCKDB_FILE = (".duckdb", ".ddb", ".db")
 
 
 class Cdm(Location):
     """Location and format of the CDM."""
 
-    schema_: str | None = Field(default=None, alias="schema")
-    vocabulary_url: str | None = None
-    vocabulary_schema: str | None = None
-    allow_external_files: bool = False
-    tables: Mapping[str, str | None] = {}
-    date_formats: tuple[str, ...] = ()
-    time_zone: str = "UTC"
-    null_text: tuple[str, ...] = ("",)
-    delta_versions: Mapping[str, NonNegativeInt] = {}
-    delta_as_of: AwareDatetime | None = None
-    maximum_age_days: int | None = Field(default=45, ge=0, le=36_500)
+    schema_: StrictStr | None = Field(default=None, alias="schema")
+    vocabulary_url: Place | None = None
+    vocabulary_schema: StrictStr | None = None
+    allow_external_files: StrictBool = False
+    tables: Mapping[StrictStr, StrictStr | None] = {}
+    date_formats: tuple[StrictStr, ...] = ()
+    time_zone: StrictStr = "UTC"
+    null_text: tuple[StrictStr, ...] = ("",)
+    delta_versions: Mapping[StrictStr, _Version] = {}
+    delta_as_of: Moment | None = None
+    maximum_age_days: StrictInt | None = Field(default=45, ge=0, le=36_500)
 
     @property
     def is_delta(self) -> bool:
@@ -78,7 +114,7 @@ class Cdm(Location):
     @classmethod
     def _zone_exists(cls, name: str) -> str:
         # Listing the zones reads their whole folder.
-        if name != "UTC" and name not in available_timezones():
+        if name != "UTC" and (name in _NO_ZONES or name not in available_timezones()):
             raise ValueError("unknown time zone; allowed: UTC, or a name such as Europe/Berlin")
         return name
 
@@ -117,6 +153,12 @@ class Cdm(Location):
     @classmethod
     def _formats_are_dates(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
         for text in formats:
+            unknown = [code for code in re.findall("%(-?.|$)", text) if code not in _DATE_CODES]
+            if unknown or len(text) > _LONGEST_FORMAT:
+                raise ValueError(
+                    f"found {shown(text)}; it should use the codes "
+                    f"{' '.join(f'%{code}' for code in _DATE_CODES)} only"
+                )
             if "%d" not in text or not re.search("%[mbB]", text) or not re.search("%[yY]", text):
                 raise ValueError("each format needs a day, a month and a year, such as %m/%d/%Y")
         return formats
@@ -125,10 +167,10 @@ class Cdm(Location):
 class Results(Location):
     """Location of the results."""
 
-    schema_: str = Field(default="omop_scorer", alias="schema", min_length=1)
-    allow_owners: tuple[str, ...] = ()
-    allow_triggers: tuple[str, ...] = ()
-    lock_timeout_seconds: int = Field(default=600, ge=0, le=86_400)
+    schema_: StrictStr = Field(default="omop_scorer", alias="schema", min_length=1, max_length=200)
+    allow_owners: tuple[StrictStr, ...] = ()
+    allow_triggers: tuple[StrictStr, ...] = ()
+    lock_timeout_seconds: StrictInt = Field(default=600, ge=0, le=86_400)
 
     def store(self, engine: EngineName) -> StoreName:
         """Return the kind of place that the URL names.
@@ -136,40 +178,49 @@ class Results(Location):
         A path that does not exist is a folder if it ends with a slash, or if the engine is spark
         and the name is not that of a DuckDB file; else it is a DuckDB file.
         """
-        path = Path(self.url)
+        path = self.url
         if self.is_server:
             return "postgresql"
         if self.url == CATALOG:
             return "spark"
-        if path.is_file() or path.suffix in _DUCKDB_FILE:
+        # Path.is_file fails on a name that is too long, and in a folder that may not be read.
+        if isfile(path) or Path(path).suffix in _DUCKDB_FILE:  # noqa: PTH113
             return "duckdb"
-        is_folder = path.is_dir() or self.url.endswith("/") or engine == "spark"
+        is_folder = isdir(path) or self.url.endswith("/") or engine == "spark"  # noqa: PTH112
         return "folder" if is_folder else "duckdb"
 
 
 class PostgreSQL(Frozen):
     """Settings of a PostgreSQL connection: its name, timeouts and retries."""
 
-    application_name: str = Field(default="omop-scorer", min_length=1, max_length=63)
-    lock_timeout_seconds: int = Field(default=60, ge=1, le=2_000_000)
-    statement_timeout_seconds: int | None = Field(default=21_600, ge=1, le=2_000_000)
-    idle_timeout_seconds: int | None = Field(default=3_600, ge=1, le=2_000_000)
-    retries: int = Field(default=3, ge=0, le=20)
-    retry_wait_seconds: float = Field(default=5, ge=0, le=600)
+    application_name: StrictStr = Field(default="omop-scorer", min_length=1, max_length=63)
+    lock_timeout_seconds: StrictInt = Field(default=60, ge=1, le=2_000_000)
+    statement_timeout_seconds: StrictInt | None = Field(default=21_600, ge=1, le=2_000_000)
+    idle_timeout_seconds: StrictInt | None = Field(default=3_600, ge=1, le=2_000_000)
+    retries: StrictInt = Field(default=3, ge=0, le=20)
+    retry_wait_seconds: StrictFloat = Field(default=5, ge=0, le=600)
 
 
 class Spark(Frozen):
     """Settings of a Spark session, and the folder for the work tables of a run."""
 
-    scratch: str | None = None
-    settings: Mapping[str, str] = {}
+    scratch: Place | None = None
+    settings: Mapping[StrictStr, StrictStr] = {}
 
     @field_validator("settings", mode="before")
     @classmethod
     def _settings_are_text(cls, settings: object) -> object:
         if not isinstance(settings, Mapping):
             return settings
-        return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in settings.items()}
+        return {
+            key: str(value).lower()
+            if isinstance(value, bool)
+            else str(value)
+            # Anything else stays as it is, and is refused.
+            if isinstance(value, int | float)
+            else value
+            for key, value in settings.items()
+        }
 
     @field_validator("settings")
     @classmethod

@@ -13,15 +13,17 @@ from pydantic import (
 )
 
 from omop_scorer.config.server_url import is_server, without_password
-from omop_scorer.documents import Frozen
+from omop_scorer.documents import Frozen, Place
 from omop_scorer.errors import ConfigurationError
+
+_LONGEST_PASSWORD = 100_000
 
 
 class Location(Frozen):
     """A file, folder or server with tables. The URL never contains the password of the server."""
 
-    url: str
-    password_file: str | None = None
+    url: Place
+    password_file: Place | None = None
     _password: SecretStr | None = PrivateAttr(default=None)
 
     @model_validator(mode="wrap")
@@ -66,12 +68,15 @@ class Location(Frozen):
         if self.password_file is None:
             return self._password
         try:
-            text = Path(self.password_file).read_text(encoding="utf-8")
+            with Path(self.password_file).open(encoding="utf-8", newline="") as file:
+                text = file.read(_LONGEST_PASSWORD + 1)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(
                 f"password_file {self.password_file}: cannot be read ({type(error).__name__})"
             ) from None
         password = text.rstrip("\r\n")
+        if len(text) > _LONGEST_PASSWORD:
+            raise ConfigurationError(f"password_file {self.password_file}: too long for a password")
         if not password:
             raise ConfigurationError(f"password_file {self.password_file}: contains no password")
         return SecretStr(password)

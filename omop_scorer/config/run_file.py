@@ -2,12 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from omop_scorer.config.connections import (
@@ -15,14 +25,15 @@ from omop_scorer.config.connections import (
     RESERVED_SCHEMAS,
     Cdm,
     Connections,
+    MemoryLimit,
     PostgreSQL,
     Results,
     Spark,
 )
 from omop_scorer.config.nesting import is_nested, is_same
+from omop_scorer.config.overrides import GivenRunFile
 from omop_scorer.config.server_url import is_server
-from omop_scorer.documents import ConceptId, Frozen, faults_of, override, read_yaml
-from omop_scorer.errors import ConfigurationError
+from omop_scorer.documents import ConceptId, Day, Frozen, Place
 from omop_scorer.resources import shipped
 from omop_scorer.terms import EngineName, Uncertainty
 
@@ -32,12 +43,17 @@ EVER_DAYS = 73_000
 #: Value of `as_of_date` that means the last day of the CDM.
 LAST_DAY_OF_CDM = "cdm"
 
-_DATE = TypeAdapter(date)
+_DATE: TypeAdapter[date] = TypeAdapter(Day)
 
 #: PostgreSQL silently truncates longer names.
 _LONGEST_NAME_BYTES = 63
 
-Days = Annotated[int, Field(ge=0, le=EVER_DAYS)]
+Days = Annotated[StrictInt, Field(ge=0, le=EVER_DAYS)]
+
+#: Largest whole number and largest limit of a value that a run file may give.
+_MOST = 1_000_000_000
+
+Limit = Annotated[StrictFloat, Field(ge=-_MOST, le=_MOST)]
 
 #: Days before the index date; None for ever.
 Lookback = Days | None
@@ -50,13 +66,13 @@ class Cohort(Frozen):
 
     concept_ids: tuple[ConceptId, ...] = Field(default=(201606,), min_length=1)
     extra_concept_ids: tuple[ConceptId, ...] = ()
-    minimum_distinct_days: int = Field(default=1, ge=1)
-    minimum_persons: int = Field(default=0, ge=0)
-    maximum_rows: int = Field(default=50_000_000, ge=1)
-    exclude_concept_sets: tuple[str, ...] = ()
+    minimum_distinct_days: StrictInt = Field(default=1, ge=1, le=EVER_DAYS)
+    minimum_persons: StrictInt = Field(default=0, ge=0, le=_MOST)
+    maximum_rows: StrictInt = Field(default=50_000_000, ge=1, le=2**63 - 1)
+    exclude_concept_sets: tuple[StrictStr, ...] = ()
     age_rule: Literal["date", "year"] = "date"
-    age_minimum: int = Field(default=18, ge=0)
-    age_maximum: int = Field(default=99, le=150)
+    age_minimum: StrictInt = Field(default=18, ge=0, le=150)
+    age_maximum: StrictInt = Field(default=99, ge=0, le=150)
 
     @model_validator(mode="after")
     def _ages_in_order(self) -> "Cohort":
@@ -69,13 +85,13 @@ class Measured(Frozen):
     """Rules for a measured quantity: concepts, look-back, plausible limits, imputed value."""
 
     concept_ids: tuple[ConceptId, ...] = ()
-    measurement_concept_sets: tuple[str, ...] = ()
-    observation_concept_sets: tuple[str, ...] = ()
+    measurement_concept_sets: tuple[StrictStr, ...] = ()
+    observation_concept_sets: tuple[StrictStr, ...] = ()
     lookback_days: Lookback
-    minimum: float
-    maximum: float
-    minimum_age: int = Field(default=0, ge=0)
-    imputed_value: float | None = None
+    minimum: Limit
+    maximum: Limit
+    minimum_age: StrictInt = Field(default=0, ge=0, le=150)
+    imputed_value: Limit | None = None
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> "Measured":
@@ -104,7 +120,7 @@ class DiseaseLocation(Frozen):
     """Rules for the disease location, which is derived from the whole history."""
 
     lookback_days: Lookback = None
-    imputed_value: float | None = Field(default=None, ge=0, le=1)
+    imputed_value: StrictFloat | None = Field(default=None, ge=0, le=1)
 
 
 class Covariates(Frozen):
@@ -156,7 +172,7 @@ class Covariates(Frozen):
 class Audit(Frozen):
     """Rules of the audits: first date counted, age, and when a treatment is still continuing."""
 
-    since: date = date(2016, 1, 1)
+    since: Day = date(2016, 1, 1)
     age_at: Literal["as_of", "index"] = "as_of"
     continuing_days: Days = 180
 
@@ -167,20 +183,20 @@ class RunConfig(Frozen):
     engine: EngineName = "duckdb"
     cdm: Cdm
     results: Results
-    as_of_date: date | Literal["cdm"] | None = None
+    as_of_date: Day | Literal["cdm"] | None = None
     uncertainty: Uncertainty = "bootstrap"
-    model: str = "crohns_srs_2025"
-    concept_sets: str | None = None
-    units: str | None = None
-    treatment_lines: str | None = None
+    model: Place = Field(default="crohns_srs_2025", min_length=1)
+    concept_sets: Place | None = None
+    units: Place | None = None
+    treatment_lines: Place | None = None
     concept_mapping: Literal["follow", "exact"] = "follow"
     missing: Literal["impute", "reduced_model"] = "impute"
     impute: Literal["calculator", "training_mean", "cohort_median"] = "calculator"
-    batch_size: int = Field(default=100_000, ge=1, le=10_000_000)
-    threads: int | None = Field(default=None, ge=1)
-    memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
-    minimum_cell_count: int = Field(default=5, ge=1)
-    keep_person_level_runs: int | None = Field(default=None, ge=1)
+    batch_size: StrictInt = Field(default=100_000, ge=1, le=10_000_000)
+    threads: StrictInt | None = Field(default=None, ge=1, le=1024)
+    memory_limit: MemoryLimit | None = None
+    minimum_cell_count: StrictInt = Field(default=5, ge=1, le=_MOST)
+    keep_person_level_runs: StrictInt | None = Field(default=None, ge=1, le=_MOST)
     postgresql: PostgreSQL = PostgreSQL()
     spark: Spark = Spark()
     cohort: Cohort = Cohort()
@@ -312,19 +328,32 @@ class RunConfig(Frozen):
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a run file and apply `key=value` overrides (dotted keys, YAML values).
+def load(
+    path: Path, overrides: Sequence[str] = (), environment: Mapping[str, str] = MappingProxyType({})
+) -> RunConfig:
+    """Read a run file and apply the overrides: variables first, then `key=value` texts.
+
+    Parameters
+    ----------
+    path
+        The run file.
+    overrides
+        Texts `key=value` of the command line, with dotted keys and YAML values.
+    environment
+        Environment variables; those that start with OMOP_SCORER__ set a key.
 
     Raises
     ------
     ConfigurationError
         Every fault, with file, key, what was found and what is allowed.
     """
-    document, problems = _read(path, overrides)
-    return _validated(path, document, problems)
+    given = GivenRunFile.read(path, overrides, environment)
+    return given.validated(RunConfig)
 
 
-def load_for_readers(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+def load_for_readers(
+    path: Path, overrides: Sequence[str] = (), environment: Mapping[str, str] = MappingProxyType({})
+) -> RunConfig:
     """Read a run file for its results only, ignoring its settings of engine and CDM.
 
     Raises
@@ -332,13 +361,14 @@ def load_for_readers(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     ConfigurationError
         As for `load`.
     """
-    document, problems = _read(path, overrides)
+    given = GivenRunFile.read(path, overrides, environment)
+    document = given.document
     if document.get("engine") == "spark":
         document |= dict.fromkeys(("threads", "memory_limit"))
     else:
         document["engine"] = "duckdb"
     document["cdm"] = {"url": "not opened"}
-    return _validated(path, document, problems)
+    return given.validated(RunConfig)
 
 
 def to_server(option: str, url: str, null_text: Sequence[str]) -> Connections:
@@ -349,28 +379,9 @@ def to_server(option: str, url: str, null_text: Sequence[str]) -> Connections:
     ConfigurationError
         The URL is not that of a server. The message names the command-line option.
     """
-    cdm = {"url": url, "null_text": tuple(null_text)}
+    cdm = {"url": url, "null_text": list(null_text)}
     document = {"engine": "postgresql", "cdm": cdm, "results": {"url": url}}
-    return _validated(Path(option), document, []).connections
-
-
-def _read(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    document = read_yaml(path)
-    if document is None:
-        document = {}
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{path}: expected keys and values, found something else")
-    return document, [problem for text in overrides if (problem := override(document, text))]
-
-
-def _validated(path: Path, document: dict[str, Any], problems: list[str]) -> RunConfig:
-    try:
-        config = RunConfig.model_validate(document)
-    except ValidationError as error:
-        raise ConfigurationError(*problems, *faults_of(path, error, RunConfig)) from None
-    if problems:
-        raise ConfigurationError(*problems)
-    return config
+    return GivenRunFile(Path(option), document).validated(RunConfig).connections
 
 
 def shipped_run_file() -> Path:

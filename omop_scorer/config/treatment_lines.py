@@ -1,5 +1,6 @@
 """Drugs whose first exposure starts a treatment line, with their classes."""
 
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Self
@@ -32,8 +33,8 @@ class TreatmentLines(Frozen):
     @model_validator(mode="after")
     def _drugs_are_unique(self) -> Self:
         for key in ("drug", "concept_set"):
-            values = [getattr(drug, key) for drug in self.treatment_lines]
-            repeated = sorted({value for value in values if values.count(value) > 1})
+            values = Counter(getattr(drug, key) for drug in self.treatment_lines)
+            repeated = sorted(value for value, n in values.items() if n > 1)
             if repeated:
                 raise ValueError(
                     f"{key} named more than once: {', '.join(repeated)}; allowed: once"

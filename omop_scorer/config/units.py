@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, StrictBool, StrictFloat, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictStr, field_validator, model_validator
 
 from omop_scorer.documents import ConceptId, Frozen, Name, Text, load_document
 
@@ -29,8 +29,15 @@ class Unit(Frozen):
     unit: Text
     concept_ids: tuple[ConceptId, ...] = ()
     texts: tuple[StrictStr, ...] = ()
-    factor: Annotated[StrictFloat, Field(gt=0)]
+    factor: Annotated[StrictFloat, Field(gt=0, le=1e12)]
     note: Text | None = None
+
+    @field_validator("factor")
+    @classmethod
+    def _factor_is_not_tiny(cls, factor: float) -> float:
+        if factor < 1e-12:
+            raise ValueError(f"found {factor}; it should be 1e-12 or more")
+        return factor
 
 
 class Quantity(Frozen):

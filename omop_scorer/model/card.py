@@ -4,9 +4,9 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import AfterValidator, BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
 
-from omop_scorer.documents import Frozen
+from omop_scorer.documents import Frozen, whole_number_only
 from omop_scorer.model.subgroups import MAXIMUM_CLASSES
 
 _YES_NO = {"yes": 1.0, "true": 1.0, "1": 1.0, "no": 0.0, "false": 0.0, "0": 0.0}
@@ -61,6 +61,8 @@ Covariance = Annotated[
     tuple[Numbers, ...], Field(min_length=1), AfterValidator(_symmetric_positive_definite)
 ]
 
+_ZeroOrOne = Annotated[Literal[0, 1], BeforeValidator(whole_number_only)]
+
 Bounds = tuple[StrictFloat | None, StrictFloat | None]
 
 
@@ -95,7 +97,7 @@ class Covariate(Frozen):
     unit: Text
     kind: Literal["continuous", "yes_no"]
     column: Name | None = None
-    coding: dict[Text, Literal[0, 1]] | None = None
+    coding: dict[Text, _ZeroOrOne] | None = None
     centre: StrictFloat
     imputed_value: StrictFloat | None
     accepted_range: Bounds | None = None
@@ -162,7 +164,7 @@ class TrainingPopulation(Frozen):
     n: Count
     mean: dict[Name, StrictFloat]
     covariance: Covariance
-    percentiles: dict[Name, dict[int, StrictFloat]]
+    percentiles: dict[Name, dict[StrictInt, StrictFloat]]
     counts: dict[Name, Count] = Field(default_factory=dict)
 
 

@@ -1,8 +1,11 @@
 """Contradictions within a model card that its schema cannot detect."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+
+from omop_scorer.documents import shown
 
 INTERCEPT = "intercept"
 
@@ -34,7 +37,7 @@ def card_contradictions(document: object) -> Iterator[str]:
         ("classes", "key", _texts([each.get("key") for each in classes.values()])),
         ("classes", "label", _texts([each.get("label") for each in classes.values()])),
     ):
-        for value in sorted({value for value in values if values.count(value) > 1}):
+        for value in sorted(value for value, n in Counter(values).items() if n > 1):
             yield f"{where}: found the {key} {value!r} more than once; allowed: once"
         # Reserved: the term of the intercept, and the column of the placebo effect.
         for value in sorted({INTERCEPT, "placebo"}.intersection(values)):
@@ -46,7 +49,7 @@ def card_contradictions(document: object) -> Iterator[str]:
     listed = ", ".join(names)
     activity = document.get("activity_covariate") if isinstance(document, dict) else None
     if activity is not None and activity not in names:
-        yield f"activity_covariate: found {activity!r}; allowed: one of {listed}"
+        yield f"activity_covariate: found {shown(activity)}; allowed: one of {listed}"
     for where, population in _mappings(document, "training_population").items():
         mean, rows = population.get("mean"), population.get("covariance")
         if isinstance(mean, dict) and sorted(_texts(mean)) != sorted(names):
@@ -108,7 +111,7 @@ def _covariate_contradictions(covariate: dict[str, Any]) -> Iterator[str]:
     is_yes_no = covariate.get("kind") == "yes_no"
     if is_yes_no != (covariate.get("unit") == YES_NO_UNIT):
         allowed = repr(YES_NO_UNIT) if is_yes_no else "the unit of its values"
-        yield f"unit: found {covariate.get('unit')!r}; allowed: {allowed}"
+        yield f"unit: found {shown(covariate.get('unit'))}; allowed: {allowed}"
     if covariate.get("coding") is not None and not is_yes_no:
         yield "coding: found a coding for a continuous covariate; allowed: none"
     plausible = (0.0, 1.0) if is_yes_no else ends(covariate.get("plausible_range"))
@@ -129,7 +132,7 @@ def _fit_contradictions(fit: dict[str, Any], names: list[str]) -> Iterator[str]:
     expected = [INTERCEPT, *_texts(fixed), *names]
     if isinstance(terms, list):
         if sorted(_texts(terms)) != sorted(expected):
-            found, listed = ", ".join(map(str, terms)), ", ".join(expected)
+            found, listed = ", ".join(str(each)[:60] for each in terms), ", ".join(expected)
             yield f"terms: found {found}; allowed: each of {listed} once"
         for key in ("beta", "bootstrap_mean", "covariance", "bootstrap_covariance"):
             values = fit.get(key)

@@ -8,12 +8,13 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from omop_scorer.documents import ExponentLoader, Frozen, faults_of, read_json, read_yaml
+from omop_scorer.documents import Frozen, faults_of, limited, read_json, read_yaml
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.model.arrays import ModelArrays, model_arrays
 from omop_scorer.model.card import ModelCard, Variants
 from omop_scorer.model.contradictions import card_contradictions, variant_contradictions
 from omop_scorer.resources import shipped
+from omop_scorer.yaml_loader import ExponentLoader
 
 _Kind = TypeVar("_Kind", bound=Frozen)
 
@@ -59,13 +60,14 @@ def load_model(reference: str | Path) -> Model:
     variants_path = _variants_path(path, document)
     if variants_path is not None:
         try:
-            given, more = read_json(variants_path)
+            given = read_json(variants_path)
         except ConfigurationError as error:
-            problems += error.problems
+            named = "" if variants_path.exists() else "; the model card names it under `variants`"
+            problems += [f"{each}{named}" for each in error.problems]
         else:
             contradictions = variant_contradictions(given, document)
             variants = _validate(variants_path, given, Variants, contradictions, problems)
-            content += more
+            content += variants_path.read_bytes()
     if card is None or problems:
         raise ConfigurationError(*problems)
     reduced = {
@@ -95,7 +97,7 @@ def _validate(
         valid = kind.model_validate(document)
     except ValidationError as error:
         problems += faults_of(path, error, kind)
-    problems += [f"{path}: {each}" for each in contradictions]
+    problems += limited(f"{path}: {each}" for each in contradictions)
     return valid
 
 

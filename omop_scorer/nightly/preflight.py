@@ -1,17 +1,18 @@
 """Checks before a run: everything that could make it fail, found at once, without writing."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from omop_scorer.config.definitions import Definitions, load_definitions
-from omop_scorer.config.run_file import RunConfig
+from omop_scorer.config.definitions import RULE_SETS, Definitions, load_definitions
+from omop_scorer.config.run_file import Measured, RunConfig
 from omop_scorer.config.site_sets import site_concept_sets
 from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError, OmopScorerError
 from omop_scorer.journal import Journal
 from omop_scorer.nightly.as_of import old_cdm_warnings, planned_as_of, with_last_day
+from omop_scorer.nightly.next_steps import key_and_next_step
 from omop_scorer.results.schema import migrations, refuse_newer
 from omop_scorer.staging.cdm_views import count_unreadable, inspect_tables, map_cdm
 from omop_scorer.staging.cohort import stage_cohort
@@ -23,6 +24,7 @@ from omop_scorer.staging.doubts import doubts, without_number
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.quality import Quality, cohort_warnings, fetch_quality
 from omop_scorer.stores import open_results, try_store
+from omop_scorer.terms import COHORT, RACE_SETS
 
 Severity = Literal["error", "warning", "note"]
 
@@ -35,11 +37,17 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: its severity, what and where, and the exit code that it causes."""
+    """One finding: its severity, what and where, and the exit code that it causes.
+
+    `key` is the key of the run file that it concerns, and `next_step` what to do; a note of a state
+    that is right has neither.
+    """
 
     severity: Severity
     message: str
     exit_code: int = 0
+    key: str = ""
+    next_step: str = ""
 
 
 @dataclass
@@ -48,9 +56,20 @@ class Findings:
 
     findings: list[Finding] = field(default_factory=list)
 
-    def add(self, severity: Severity, *messages: str, exit_code: int = 0) -> None:
-        """Keep findings of one severity."""
-        self.findings += [Finding(severity, message, exit_code) for message in messages]
+    def add(
+        self,
+        severity: Severity,
+        *messages: str,
+        exit_code: int = 0,
+        key: str = "",
+        next_step: str = "",
+    ) -> None:
+        """Keep findings of one severity. Errors and warnings always get a key and a next step."""
+        for message in messages:
+            advice = (key, next_step)
+            if severity != "note" and not key:
+                advice = key_and_next_step(message, exit_code)
+            self.findings.append(Finding(severity, message, exit_code, *advice))
 
     def fail(self, error: OmopScorerError) -> None:
         """Keep every problem of an error."""
@@ -61,19 +80,36 @@ class Findings:
         return sorted(self.findings, key=lambda finding: _ORDER.index(finding.severity))
 
     @property
+    def verdict(self) -> str:
+        """Whether a run would succeed, how many findings there are, and the first to look at."""
+        errors, warnings = (
+            [each for each in self.findings if each.severity == severity]
+            for severity in ("error", "warning")
+        )
+        answer = "no" if errors else "yes"
+        counts = f"{_counted(len(errors), 'error')}, {_counted(len(warnings), 'warning')}"
+        first = "".join(f"; first: {each.message}" for each in (*errors, *warnings)[:1])
+        return f"ready: {answer}, {counts}{first}"
+
+    @property
     def exit_code(self) -> int:
         """The exit code of the first error, 0 without one."""
         errors = [finding.exit_code for finding in self.findings if finding.severity == "error"]
         return errors[0] if errors else 0
 
 
-def check(config: RunConfig, journal: Journal, *, allow_future: bool = False) -> Findings:
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
+def check(
+    config: RunConfig, journal: Journal, findings: Findings, *, allow_future: bool = False
+) -> None:
     """Check files, connection, tables, rights, concepts, units and missing values.
 
-    After a check that fails, every check that is still possible runs. `allow_future` allows an
-    as-of date after today.
+    After a check that fails, every check that is still possible runs. `findings` receives what is
+    found. `allow_future` allows an as-of date after today.
     """
-    findings = Findings()
     definitions = _files(config, findings)
     try:
         planned_as_of(config, allow_future=allow_future)
@@ -87,7 +123,7 @@ def check(config: RunConfig, journal: Journal, *, allow_future: bool = False) ->
             engine = open_engine(config.connections)
     except OmopScorerError as error:
         findings.fail(error)
-        return findings
+        return
     try:
         with journal.step("tables"):
             is_usable = _tables(engine, findings)
@@ -104,7 +140,6 @@ def check(config: RunConfig, journal: Journal, *, allow_future: bool = False) ->
         findings.fail(error)
     finally:
         engine.close()
-    return findings
 
 
 def _files(config: RunConfig, findings: Findings) -> Definitions | None:
@@ -160,36 +195,94 @@ def _tables(engine: Engine, findings: Findings) -> bool:
 
 def _concepts(night: Night, findings: Findings) -> None:
     n_members, warnings = stage_concept_sets(night)
-    findings.add("warning", *warnings)
+    needed = _needed_sets(night.config)
+    for warning in warnings:
+        _add_by_need(findings, warning, needed, set(night.definitions.concept_sets))
     rows = night.fetch("cohort/concept_check")
     findings.add("note", f"concepts: {len(rows)} ids given, {n_members} members with descendants")
     if not night.fetch("cohort/vocabulary_size")[0][0]:
         findings.add("warning", "the vocabulary is empty: no concept id can be checked")
         return
     tables = dict(_domains_by_set(night.definitions))
-    doubts: dict[str, list[str]] = {}
+    doubts: dict[tuple[Severity, str], list[str]] = {}
     for name, concept_id, is_known, is_standard, is_invalid, domain, n_below, n_records in rows:
         concept_set = str(name)
         expected = tables.get(concept_set, ())
+        severity: Severity = "warning" if concept_set in needed else "note"
+        is_own = int(str(concept_id)) >= _FIRST_ID_OF_A_SITE
         if not is_known:
             doubt = "not in the vocabulary, so only records with this exact id count"
         elif is_invalid:
             doubt = "no longer valid in this vocabulary"
-        elif not is_standard and expected:
+        elif not is_standard and expected and not is_own:
             doubt = "not standard, so CDM records rarely use them"
         elif domain and expected and domain not in expected:
             doubt = f"of domain {domain}, but searched for in {' and '.join(expected)} records"
-        elif n_below == 0:
+        elif n_below == 0 and not is_own:
             doubt = "that include descendants but have none in this vocabulary"
         elif n_records == 0:
+            # A site need not use every concept of a shipped set.
+            severity = "warning" if _is_given_by_run_file(concept_set) else "note"
             doubt = "with no records in the CDM, descendants included"
         else:
             continue
-        doubts.setdefault(doubt, []).append(f"{concept_id} ({concept_set})")
-    for doubt, names in doubts.items():
+        doubts.setdefault((severity, doubt), []).append(f"{concept_id} ({concept_set})")
+    for (severity, doubt), names in doubts.items():
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         listed = ", ".join(names[:_MOST_NAMED])
-        findings.add("warning", f"concepts {doubt}: {listed}{more}")
+        findings.add(
+            severity,
+            f"concepts {doubt}: {listed}{more}",
+            key=_key_of_set(names[0]),
+            next_step="nothing to do, unless your site uses them"
+            if severity == "note"
+            else "look the ids up in your vocabulary; correct them, or load a newer one",
+        )
+
+
+#: Ids from here on are of a site's own concepts, which are never standard.
+_FIRST_ID_OF_A_SITE = 2_000_000_000
+
+#: Sets that only describe the cohort: a vocabulary without them costs no score.
+_DESCRIPTIVE = frozenset((*RACE_SETS, "ulcerative_colitis", "operator_censored"))
+
+
+def _is_given_by_run_file(concept_set: str) -> bool:
+    return concept_set == COHORT or concept_set.startswith("site_")
+
+
+def _key_of_set(named: str) -> str:
+    concept_set = named.rpartition("(")[2].rstrip(")")
+    if concept_set == COHORT:
+        return "cohort.concept_ids"
+    if concept_set.startswith("site_"):
+        return f"covariates.{concept_set.removeprefix('site_')}.concept_ids"
+    return f"concept_sets ({concept_set})"
+
+
+def _needed_sets(config: RunConfig) -> set[str]:
+    """Return the sets without which a rule finds nothing; the others follow the newest drugs."""
+    needed = {COHORT, *config.cohort.exclude_concept_sets, *site_concept_sets(config)}
+    for rule in config.covariates.quantities().values():
+        needed.update(rule.measurement_concept_sets)
+    return needed | (set(RULE_SETS) - _DESCRIPTIVE)
+
+
+def _add_by_need(
+    findings: Findings, warning: str, needed: Collection[str], known: Collection[str]
+) -> None:
+    """Add a warning that lists concept sets: of those that no rule needs, as a note."""
+    heading, _, listed = warning.partition(": ")
+    names = listed.split(", ")
+    if not any(name in known or name in needed for name in names):
+        findings.add("warning", warning)
+        return
+    for severity, chosen in (
+        ("warning", [name for name in names if name in needed]),
+        ("note", [name for name in names if name not in needed]),
+    ):
+        if chosen:
+            findings.add(severity, f"{heading}: {', '.join(chosen)}")  # type: ignore[arg-type]
 
 
 def _drift(night: Night, findings: Findings) -> None:
@@ -230,7 +323,12 @@ def _patients(night: Night, findings: Findings) -> None:
             "note", f"cohort: {n_cohort:,} persons as of {night.as_of}, {n_scored:,} can be scored"
         )
     else:
-        findings.add("warning", f"cohort: no persons as of {night.as_of}")
+        findings.add(
+            "warning",
+            f"cohort: no persons as of {night.as_of}",
+            key="cohort.concept_ids, as_of_date",
+            next_step="see which concepts your site records, and whether the CDM is loaded",
+        )
     before = len(night.journal.warnings)
     stage_covariates(night)
     findings.add("warning", *night.journal.warnings[before:])
@@ -253,9 +351,17 @@ def _patients(night: Night, findings: Findings) -> None:
         n_imputed = counts[covariate.name, "n_imputed"]
         share = n_imputed / n_scored
         if n_imputed:
+            rule = getattr(night.config.covariates, covariate.name, None)
+            is_measured = isinstance(rule, Measured)
+            is_looked_for = _is_looked_for(night.config, covariate.name)
             findings.add(
-                "warning" if share >= 0.5 else "note",
-                f"{covariate.name}: would be imputed for {share:.1%} of patients",
+                "warning" if share >= 0.5 and is_looked_for else "note",
+                f"{covariate.name}: would be imputed for {share:.1%} of patients"
+                + ("" if is_looked_for else "; no concept is named for it"),
+                key=f"covariates.{covariate.name}{'.concept_ids' if is_measured else ''}",
+                next_step="name the concepts under which your site records it"
+                if is_measured
+                else "see under which concepts your site records it",
             )
 
 
@@ -263,16 +369,33 @@ def _units(quantity: str, counts: Quality, findings: Findings) -> None:
     """Report how many records have an accepted unit, unless no record has a number."""
     n_records = counts[quantity, "n_records"]
     if not n_records:
-        findings.add("warning", f"{quantity}: no patient has a record in its window")
+        findings.add(
+            "warning",
+            f"{quantity}: no patient has a record in its window",
+            key=f"covariates.{quantity}.concept_ids, covariates.{quantity}.lookback_days",
+            next_step="see under which concepts your site records it, and until when",
+        )
         return
-    if counts[quantity, "n_rejected_value"] == n_records:
+    n = n_records - counts[quantity, "n_rejected_value"]
+    if not n:
         return
     n_rejected = counts[quantity, "n_rejected_unit"]
     findings.add(
         "warning" if n_rejected else "note",
-        f"{quantity}: {1 - n_rejected / n_records:.1%} of {n_records:,} records have an accepted "
-        f"unit{f'; {n_rejected:,} are rejected for their unit' if n_rejected else ''}",
+        f"{quantity}: {1 - n_rejected / n:.1%} of {n:,} records have an accepted unit"
+        + (f"; {n_rejected:,} are rejected for their unit" if n_rejected else ""),
+        key=f"units ({quantity})" if n_rejected else "",
+        next_step="add the unit with its factor to your file of units" if n_rejected else "",
     )
+
+
+def _is_looked_for(config: RunConfig, covariate: str) -> bool:
+    """Return False for a quantity without any concept: no standard one exists for the CDAI."""
+    rule = getattr(config.covariates, covariate, None)
+    if not isinstance(rule, Measured):
+        return True
+    sets = (*rule.measurement_concept_sets, *rule.observation_concept_sets)
+    return bool(rule.concept_ids or sets)
 
 
 def _pulled_values(night: Night, findings: Findings) -> None:

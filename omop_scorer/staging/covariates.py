@@ -17,7 +17,7 @@ from omop_scorer.staging.rule_sets import drug_sets, measured_sets
 EVER = 4_000_000
 
 #: Files that find and judge the records, in order.
-_RECORDS = (
+RECORDS = (
     *("measurement_record", "measurement_doubt", "measurement_value", "measurement_latest"),
     *("drug_record", "steroid_form", "steroid_record"),
 )
@@ -37,7 +37,7 @@ def stage_covariates(night: Night) -> None:
 def stage_values(night: Night) -> None:
     """Stage `patient_covariate` from records up to each person's index date."""
     days = windows(night.config.covariates.steroid)
-    for name in _RECORDS:
+    for name in RECORDS:
         with night.step(name) as step:
             step.rows = night.stage(f"covariates/{name}", None, **days)
     n_before = 0

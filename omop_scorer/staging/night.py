@@ -18,7 +18,7 @@ from omop_scorer.model.load import Model
 _INDEX = "index_"
 
 #: Work tables whose rows depend on each person's index date. The others are the same for all.
-_PER_INDEX_DATE = frozenset(
+PER_INDEX_DATE = frozenset(
     (
         *("cohort", "cohort_member", "patient", "measurement_record", "measurement_value"),
         *("measurement_latest", "drug_record", "steroid_form", "steroid_record", "covariate"),
@@ -86,7 +86,7 @@ class Night:
         found = sql.find(file)
         statements = found.statements()
         if self.prefix:
-            statements = found.prefixed("work", _PER_INDEX_DATE, self.prefix)
+            statements = found.prefixed("work", PER_INDEX_DATE, self.prefix)
         (query,) = statements
         name = f"{self.prefix}{table or file.rpartition('/')[2]}"
         return self.engine.stage(name, query, self._bound(found, parameters))
@@ -119,10 +119,11 @@ class Night:
 
     def _bound(self, file: sql.SqlFile, given: Mapping[str, object]) -> dict[str, object]:
         """Return exactly the parameters of a file, because an engine refuses any other."""
-        values = {**self._parameters(), **given}
+        values = {**self.parameters(), **given}
         return {key: values[key] for key in file.parameters}
 
-    def _parameters(self) -> dict[str, object]:
+    def parameters(self) -> dict[str, object]:
+        """Return the parameters of the SQL files that the run file and the as-of date determine."""
         cohort, audit = self.config.cohort, self.config.audit
         return {
             "as_of_date": self.as_of,

@@ -26,8 +26,8 @@ _WORDS = {
     "null": "`null`",
 }
 _FORMATS = {"date": "date", "date-time": "date and time with a zone"}
-#: Above it a limit is the largest number that fits, and no rule.
-_LARGEST_LIMIT = 10**12
+#: From it on a limit only keeps a number in bounds, and is no rule.
+_LARGEST_LIMIT = 10**9
 
 
 @dataclass
@@ -88,8 +88,10 @@ def allowed(schema: dict[str, Any]) -> str:
 
 
 def _range(low: float | None, high: float | None) -> str:
-    if high is not None and high > _LARGEST_LIMIT:
+    if high is not None and high >= _LARGEST_LIMIT:
         high = None
+    if low is not None and low <= -_LARGEST_LIMIT:
+        low = None
     if low is None:
         return "" if high is None else f" ({high:,} or less)"
     return f" ({low:,} or more)" if high is None else f" ({low:,} to {high:,})"

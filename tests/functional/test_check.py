@@ -44,6 +44,49 @@ def test_a_good_cdm(site: Site) -> None:
         assert part in notes, part
 
 
+def test_the_verdict_is_the_last_line(site: Site) -> None:
+    lines = check(site).stdout.splitlines()
+    warnings = [line for line in lines if line.startswith("warning")]
+    said = re.fullmatch(r"ready: yes, 0 errors, (\d+) warnings?(?:; first: (.*))?", lines[-1])
+    assert said
+    assert int(said[1]) == len(warnings)
+    assert all(re.search(r" \[[^\[\]]+: [^\[\]]+\]$", line) for line in warnings)
+    if warnings:
+        assert warnings[0].startswith(f"warning {said[2]} [")
+    site.change("DROP TABLE measurement", "DROP TABLE death")
+    lines = check(site).stdout.splitlines()
+    first = lines[0].removeprefix("error   ").partition(" [")[0]
+    assert lines[-1] == f"ready: no, 1 error, 1 warning; first: {first}"
+    assert "[cdm.tables.measurement: " in lines[0]
+
+
+def test_a_good_cdm_has_no_warning_for_which_nobody_can_do_anything(site: Site) -> None:
+    """The made-up CDM has wrong units, and few values at this date; everything else is right."""
+    for warning in said(check(site), "warning").splitlines():
+        assert re.match(r"(bmi|crp): .* rejected for their unit|(crp|cdai): would be", warning)
+    notes = said(check(site, covariates={"cdai": {"concept_ids": []}}), "note")
+    assert "cdai: would be imputed for 100.0% of patients; no concept is named for it" in notes
+
+
+def test_faults_of_the_run_file_have_a_verdict_too(site: Site) -> None:
+    finished = check(site, threads="yes", no_such_key=1)
+    assert finished.returncode == 10
+    assert finished.stdout.splitlines()[-1].startswith("ready: no, 2 errors, 0 warnings; first: ")
+
+
+def test_overrides_are_named_without_their_values(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMOP_SCORER__THREADS", "1")
+    monkeypatch.setenv("OMOP_SCORER__RESULTS__URL", str(site.folder / "other.duckdb"))
+    notes = said(check(site, "--set", "minimum_cell_count=7"), "note")
+    assert "set by the environment: OMOP_SCORER__RESULTS__URL, OMOP_SCORER__THREADS" in notes
+    assert "set by --set: minimum_cell_count" in notes
+    assert "other.duckdb" not in notes
+    monkeypatch.setenv("OMOP_SCORER__THREADS", "yes")
+    assert "OMOP_SCORER__THREADS: threads: found True" in said(check(site), "error")
+
+
 @in_files_and_on_a_server
 def test_nothing_is_written(site: Site) -> None:
     before, files = site.fingerprint(), sorted(site.folder.iterdir())
@@ -148,7 +191,8 @@ def test_concept_ids_that_the_vocabulary_doubts(site: Site) -> None:
     )
     finished = check(site, covariates={"cdai": {"concept_ids": [2000000777]}})
     assert finished.returncode == 0, finished.stdout
-    doubts = dict(re.findall(r"concepts ([^:]+?)(?:, so [^:]+)?: (.+)", said(finished, "warning")))
+    found = said(finished, "warning")
+    doubts = dict(re.findall(r"^concepts ([^:]+?)(?:, so [^:]+)?: (.+)", found, re.MULTILINE))
     expected = {
         "not in the vocabulary": ("937368 (", "2000000777 (site_cdai)"),
         "not standard": ("1119119 (",),

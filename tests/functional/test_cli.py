@@ -23,6 +23,7 @@ from tests.support.command_line import Site, assert_refused, omop_scorer
 COMMANDS = (
     *("run", "check", "demo", "report", "runs", "diff", "score"),
     *("render", "covariates", "synth", "import-concept-set", "load-cdm", "status", "withdraw"),
+    *("init", "explain"),
 )
 SCORE_COLUMNS = [
     "placebo_effect",
@@ -77,7 +78,8 @@ class TestHelp:
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(("fly",), ("run",), ("run", "--config"), ("--fly",), ("import-concept-set",)),
+        *(("fly",), ("run", "--config"), ("--fly",), ("import-concept-set",)),
+        *(("explain",), ("explain", "x"), ("explain", "1"), ("render", "--chain")),
         ("run", "--config", "x.yaml", "--as-of", "31.12.2025"),
         ("run", "--config", "x.yaml", "--log-format", "xml"),
         ("synth", "--out", "x", "--persons", "0"),

@@ -88,8 +88,8 @@ def test_keys_are_described_as_their_models_check_them() -> None:
     kinds = {key[-1]: run_file.allowed(schema) for key, schema in run_file.schemas().items()}
     assert kinds["engine"] == "`duckdb`, `postgresql`, `spark`"
     assert kinds["retries"] == "whole number (0 to 20)"
-    assert kinds["threads"] == "whole number (1 or more) or `null`"
-    assert kinds["age_maximum"] == "whole number (150 or less)"
+    assert kinds["threads"] == "whole number (1 to 1,024) or `null`"
+    assert kinds["age_maximum"] == "whole number (0 to 150)"
     assert kinds["concept_ids"] == "list of whole numbers"
     assert kinds["tables"] == "a text for each name"
     assert kinds["since"] == "date"

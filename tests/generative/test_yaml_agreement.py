@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omop_scorer.documents import ExponentLoader, UniqueKeyLoader, read_yaml
+from omop_scorer.documents import read_yaml
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.resources import shipped
+from omop_scorer.yaml_loader import ExponentLoader, UniqueKeyLoader
 
 SHIPPED = sorted(shipped("configs").rglob("*.yaml"))
 #: What gives a text its structure in YAML, and values whose type depends on how they are written.

@@ -15,7 +15,16 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 #: Modules that stand beside the folders: what every floor may use.
-GROUND = {"data_model", "documents", "errors", "journal", "resources", "sql", "terms"}
+GROUND = {
+    "data_model",
+    "documents",
+    "errors",
+    "journal",
+    "resources",
+    "sql",
+    "terms",
+    "yaml_loader",
+}
 #: Scientific packages that the arithmetic may use. pydantic describes the model card.
 MODEL_PACKAGES = {"numpy", "scipy", "pydantic"}
 #: Modules that a command which only reads results may load, besides the ground floor.

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from omop_scorer.documents import UniqueKeyLoader, read_yaml
+from omop_scorer.documents import read_yaml
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.resources import shipped
+from omop_scorer.yaml_loader import UniqueKeyLoader
 
 
 @pytest.fixture
@@ -62,7 +63,8 @@ import sys
 sys.modules["yaml._yaml"] = None
 import yaml
 from pathlib import Path
-from omop_scorer.documents import ExponentLoader, read_yaml
+from omop_scorer.documents import read_yaml
+from omop_scorer.yaml_loader import ExponentLoader
 from omop_scorer.resources import shipped_yaml
 assert not yaml.__with_libyaml__
 assert len(shipped_yaml("treatment_lines.yaml")["treatment_lines"]) > 6

@@ -34,7 +34,10 @@ from omop_scorer.disclosure.identities_cohort import (
 )
 from omop_scorer.disclosure.identities_covariates import link_covariates, no, yes
 from omop_scorer.disclosure.identities_treatment import link_treatment
+from omop_scorer.disclosure.leaving import COLUMNS
+from omop_scorer.disclosure.listed import listed_rows, listed_run, with_texts
 from omop_scorer.disclosure.protected_run import ReportData
+from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.disclosure.true_run import Change, RunTables
 from omop_scorer.terms import (
     ALL,
@@ -99,18 +102,27 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
         shown["next_treatment_time"] = _hide_quartiles(shown["next_treatment_time"], minimum)
     if _CONCEPTS in run.frames:
         shown[_CONCEPTS] = _hide_few(run.frames[_CONCEPTS], "n_records", minimum)
+    texts = SiteTexts(_set_names(run), run.run["config"])
+    about = {
+        **run.run,
+        "n_cohort": _count(run.run["n_cohort"], N_COHORT, hidden),
+        "n_scored": _count(run.run["n_scored"], N_SCORED, hidden),
+        "message": _without_counts(run.run["message"]),
+    }
     return ReportData(
-        run={
-            **run.run,
-            "n_cohort": _count(run.run["n_cohort"], N_COHORT, hidden),
-            "n_scored": _count(run.run["n_scored"], N_SCORED, hidden),
-            "message": _without_counts(run.run["message"]),
-        },
-        classes=_classes(run),
+        run=listed_run(about, texts),
+        classes=_classes(run, texts),
         minimum_cell_count=minimum,
-        tables=shown,
-        change=None if change is None else _change(change, tables, hidden, minimum),
+        tables={
+            name: listed_rows(name, rows, texts) for name, rows in shown.items() if name in COLUMNS
+        },
+        change=None if change is None else _change(change, tables, hidden, minimum, texts),
     )
+
+
+def _set_names(run: RunTables) -> list[str]:
+    rows = run.frames.get(_CONCEPTS)
+    return [] if rows is None else [str(name) for name in rows["concept_set"].unique()]
 
 
 def link(tables: Tables, run: Mapping[str, Any], change: Change | None) -> None:
@@ -211,18 +223,21 @@ def _without_counts(message: str | None) -> str | None:
     return None if message is None else _COUNTED.sub("some", message)
 
 
-def _classes(run: RunTables) -> list[dict[str, Any]]:
+def _classes(run: RunTables, texts: SiteTexts) -> list[dict[str, Any]]:
     if run.card is not None:
         return [
             {"key": e.key, "label": e.label, "title": e.title, "drugs": list(e.drugs)}
             for e in run.card.classes
         ]
     rows = run.frames.get("next_treatment")
-    keys = [] if rows is None else [key for key in dict.fromkeys(rows["index_class"]) if key != ALL]
+    found = [] if rows is None else dict.fromkeys(map(texts.name, rows["index_class"]))
+    keys = [key for key in found if key != ALL]
     return [{"key": key, "label": key, "title": key, "drugs": []} for key in keys]
 
 
-def _change(change: Change, tables: Tables, hidden: Hidden, minimum: int) -> dict[str, Any]:
+def _change(
+    change: Change, tables: Tables, hidden: Hidden, minimum: int, texts: SiteTexts
+) -> dict[str, Any]:
     previous = {
         "previous_run_id": change.earlier.run_id,
         "previous_as_of_date": change.earlier.as_of_date,
@@ -246,12 +261,19 @@ def _change(change: Change, tables: Tables, hidden: Hidden, minimum: int) -> dic
         "n_in": shown(patients.n_in, IN),
         "n_out": shown(patients.n_out, OUT),
         "n_changed": shown(patients.n_changed, CHANGED),
-        "causes": _listed(
-            [(e.cause, shown(e.n_persons, (*CAUSE, e.cause))) for e in patients.causes], "cause"
+        "causes": with_texts(
+            _listed(
+                [(e.cause, shown(e.n_persons, (*CAUSE, e.cause))) for e in patients.causes],
+                "cause",
+            ),
+            texts,
         ),
-        "flows": _listed(
-            [(e.earlier, e.later, shown(e.n_persons, flow_cell(e))) for e in patients.changes],
-            *("from", "to"),
+        "flows": with_texts(
+            _listed(
+                [(e.earlier, e.later, shown(e.n_persons, flow_cell(e))) for e in patients.changes],
+                *("from", "to"),
+            ),
+            texts,
         ),
     }
 

@@ -9,19 +9,16 @@ from typing import Any
 
 import pandas as pd
 
+from omop_scorer.characters import cell, one_line
+from omop_scorer.disclosure.leaving import COLUMNS
+from omop_scorer.disclosure.listed import RUN
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.terms import COHORT, WOMEN_50_AND_OVER, alone_on_top
 
-#: Columns of run.csv; the last one holds the configuration.
-_RUN = (
-    *("run_id", "as_of_date", "started_at", "completed_at", "tool_version", "engine", "model_id"),
-    *("model_sha256", "config_sha256", "concept_sets_sha256", "uncertainty", "cdm_source_name"),
-    *("cdm_version", "cdm_release_date", "vocabulary_version", "n_cohort", "n_scored", "message"),
-    *("cdm_snapshot", "minimum_cell_count", "config_json"),
-)
+#: Columns of run.csv; the last one holds the rules of the configuration.
+_RUN = (*COLUMNS[RUN], "minimum_cell_count", "config_json")
 
-#: Sections and keys of the configuration that name locations at the site; they stay there.
-_LOCATIONS = ("cdm", "results", "concept_sets", "units", "treatment_lines", "model")
+_CHANGE = ("previous_run_id", "previous_as_of_date", "n_in", "n_out", "n_changed")
 
 _COMPARISON = (
     *("figure", "population", "n_persons", "n_population", "share", "ci_low", "ci_high"),
@@ -40,8 +37,7 @@ def csv_files(data: ReportData) -> dict[str, str]:
     if data.published is not None and "prevalence" in data.tables:
         files["comparison.csv"] = _text(_COMPARISON, _comparison(data))
     if data.change is not None:
-        columns = [name for name in data.change if name not in ("causes", "flows")]
-        files["change.csv"] = _text(columns, [data.change])
+        files["change.csv"] = _text(_CHANGE, [data.change])
         files["change_cause.csv"] = _frame(data.change["causes"])
         files["change_subgroup.csv"] = _frame(data.change["flows"])
     files["README.txt"] = _readme(data, files)
@@ -49,11 +45,10 @@ def csv_files(data: ReportData) -> dict[str, str]:
 
 
 def _run(data: ReportData) -> dict[str, Any]:
-    config = {k: v for k, v in (data.run["config"] or {}).items() if k not in _LOCATIONS}
     return {
         **data.run,
         "minimum_cell_count": data.minimum_cell_count,
-        "config_json": json.dumps(config, sort_keys=True),
+        "config_json": json.dumps(data.run["config"] or {}, sort_keys=True),
     }
 
 
@@ -84,7 +79,7 @@ def _value(value: Any) -> str:
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, float):
         return repr(float(value))
-    return str(value)
+    return cell(str(value)) if isinstance(value, str) else str(value)
 
 
 def _comparison(data: ReportData) -> Iterator[dict[str, Any]]:
@@ -137,7 +132,8 @@ def _comparison(data: ReportData) -> Iterator[dict[str, Any]]:
 
 def _readme(data: ReportData, files: Mapping[str, str]) -> str:
     minimum, run = data.minimum_cell_count, data.run
-    source = f"CDM: {run['cdm_source_name']}\n" if run["cdm_source_name"] else ""
+    name = one_line(run["cdm_source_name"] or "")
+    source = f"CDM: {name}\n" if name else ""
     listed = "\n".join(f"  {name}" for name in files)
     rule = (
         f"Counts from 1 to {minimum - 1} are suppressed, and so is every other count, share, "

@@ -20,6 +20,8 @@ from omop_scorer.cli.results import diff, report, runs, status
 from omop_scorer.cli.score import score, with_yes_no_words
 from omop_scorer.cli.synthetic import demo, synth
 from omop_scorer.errors import OmopScorerError
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import hide, keep_environment
 
 app = typer.Typer(
     name="omop-scorer",
@@ -67,6 +69,7 @@ def main() -> None:
     # The matrices are of 10 by 10 numbers, so the threads that BLAS starts when numpy and scipy are
     # imported would only wait, which takes CPU time on every core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    keep_environment(os.environ)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     code = _exit_code_of(lambda: app(with_yes_no_words(sys.argv[1:])))
@@ -79,7 +82,7 @@ def _exit_code_of(command: Callable[..., Any]) -> int:
     except OmopScorerError as error:
         for problem in error.problems:
             Console(stderr=True).print(
-                Text("error: ", style="bold red") + Text(problem), soft_wrap=True
+                Text("error: ", style="bold red") + Text(one_line(hide(problem))), soft_wrap=True
             )
         return error.exit_code
     except SystemExit as exit_:

@@ -16,6 +16,8 @@ from omop_scorer.cli.options import (
     errors_in_log_format,
     read_config,
 )
+from omop_scorer.texts.characters import lines
+from omop_scorer.texts.secret_values import hide
 
 if TYPE_CHECKING:
     from omop_scorer.config.run_file import RunConfig
@@ -57,13 +59,18 @@ def score_warehouse(
     journal = open_journal(log_format, n_steps(definitions))
     try:
         if is_dry_run:
-            summary = dry_run(definitions, journal, typer.echo)
+            summary = dry_run(definitions, journal, _echo)
         else:
             summary = run_night(definitions, journal)
     finally:
         journal.close()
     names = [covariate.name for covariate in definitions.model.card.covariates]
     print_summary(Console(stderr=is_dry_run), summary, journal.steps, names)
+
+
+def _echo(text: str) -> None:
+    """Print lines of SQL, in which names of the site stand."""
+    typer.echo(lines(hide(text)))
 
 
 def check(

@@ -10,6 +10,8 @@ from rich.text import Text
 from omop_scorer.results.difference import Difference, PatientDifference, RunDifference
 from omop_scorer.results.health import Health, age
 from omop_scorer.results.history import Run
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import hide
 
 RUN_COLUMNS = (
     *("run_id", "as_of_date", "started_at", "seconds", "status", "is_latest"),
@@ -26,6 +28,8 @@ def runs_as_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return hide(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
@@ -57,7 +61,7 @@ def render_runs(runs: list[Run], limit: int) -> Group:
     parts: list[RenderableType] = [table]
     if failed := [run for run in shown if run.status == "FAILED"]:
         parts.append(Text())
-    parts += [Text(f"{run.run_id} FAILED: {run.message or 'no message'}") for run in failed]
+    parts += [Text(_line(f"{run.run_id} FAILED: {run.message or 'no message'}")) for run in failed]
     if len(runs) > limit:
         parts += [Text(), Text(f"{limit} of {len(runs):,} runs; use --limit to list more")]
     return Group(*parts)
@@ -134,6 +138,10 @@ def render_difference(difference: RunDifference) -> Group:
     return Group(*spaced[:-1])
 
 
+def _line(text: str) -> str:
+    return one_line(hide(text))
+
+
 def _stacked(upper: str, lower: str) -> Text:
     return Text.assemble(upper, "\n", (lower, "dim"))
 
@@ -181,7 +189,7 @@ def _differences(title: str, first: str, differences: tuple[Difference, ...]) ->
             "-" if value is None else value[:_N_HASH_CHARACTERS] if shorten else value
             for value in (each.earlier, each.later)
         ]
-        table.add_row(*map(Text, (each.what, *values)))
+        table.add_row(*(Text(_line(text)) for text in (each.what, *values)))
     return _titled(title, table)
 
 

@@ -14,6 +14,7 @@ from omop_scorer.config.location import Location
 from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import Frozen
 from omop_scorer.terms import EngineName
+from omop_scorer.texts import secret_values
 
 #: Value of `cdm.url` and `results.url` that means the catalog of the Spark session.
 CATALOG = "spark"
@@ -155,7 +156,15 @@ class Spark(Frozen):
                     f"{name}: settings are stored with every run and must not hold a secret; use "
                     f"{'the variable SPARK_REMOTE' if is_remote else 'spark-defaults.conf'}"
                 )
+            if is_secret_setting(name):
+                secret_values.keep(settings[name])
+            secret_values.keep_within(settings[name])
         return settings
+
+
+def is_secret_setting(name: str) -> bool:
+    """Return True if the value of a Spark setting may be a secret, by its name."""
+    return bool(re.search("pass|pwd|secret|token|credential|key|auth", name, re.IGNORECASE))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pydantic import (
 from omop_scorer.config.server_url import is_server, without_password
 from omop_scorer.documents import Frozen
 from omop_scorer.errors import ConfigurationError
+from omop_scorer.texts import secret_values
 
 
 class Location(Frozen):
@@ -34,6 +35,7 @@ class Location(Frozen):
         shown, password = without_password(url)
         location = validate({**given, "url": shown})
         if password is not None:
+            secret_values.keep(password)
             location._password = SecretStr(password)
         return location
 
@@ -74,4 +76,5 @@ class Location(Frozen):
         password = text.rstrip("\r\n")
         if not password:
             raise ConfigurationError(f"password_file {self.password_file}: contains no password")
+        secret_values.keep(password)
         return SecretStr(password)

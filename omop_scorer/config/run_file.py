@@ -9,12 +9,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from omop_scorer.config.connections import DELTA, Cdm, Connections, PostgreSQL, Results, Spark
+from omop_scorer.config.connections import (
+    DELTA,
+    Cdm,
+    Connections,
+    PostgreSQL,
+    Results,
+    Spark,
+    is_secret_setting,
+)
 from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import ConceptId, Frozen, faults_of, override, read_yaml
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.resources import shipped
 from omop_scorer.terms import EngineName, Uncertainty
+from omop_scorer.texts.secret_values import MASK, hide
 
 #: "Ever" as a number of days: 200 years, longer than any patient's history.
 EVER_DAYS = 73_000
@@ -257,13 +266,24 @@ class RunConfig(Frozen):
         )
 
     def to_json(self) -> str:
-        """Return the configuration as canonical JSON, which is stored with every run."""
-        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        """Return the configuration as canonical JSON without secrets, as every run stores it."""
+        document = self.model_dump(mode="json", by_alias=True)
+        settings = document["spark"]["settings"]
+        settings |= {name: MASK for name in settings if is_secret_setting(name)}
+        return json.dumps(_without_secrets(document), sort_keys=True)
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_secrets(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(each) for each in value]
+    return hide(value) if isinstance(value, str) else value
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -36,7 +36,7 @@ from omop_scorer.disclosure.identities_covariates import link_covariates, no, ye
 from omop_scorer.disclosure.identities_treatment import link_treatment
 from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.listed import listed_rows, listed_run, with_texts
-from omop_scorer.disclosure.protected_run import ReportData
+from omop_scorer.disclosure.protected_run import QUARTERS, ReportData
 from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.disclosure.true_run import Change, RunTables
 from omop_scorer.terms import (
@@ -52,7 +52,6 @@ _MOMENTS = ("mean", "standard_deviation", "standardised_mean_difference")
 
 _QUARTILES = ("first_quartile_days", "median_days", "third_quartile_days")
 
-_QUARTERS = 4
 
 #: Columns that reveal a count of their row and are hidden with it.
 _REVEALING = ("share", "ci_low", "ci_high", *_MOMENTS, *_QUARTILES)
@@ -80,7 +79,7 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
     given = (run.run["config"] or {}).get("minimum_cell_count")
     own = given if isinstance(given, int) else minimum
     minimum = max(minimum, own)
-    frames = {name: rows for name, rows in run.frames.items() if name != _CONCEPTS}
+    frames = {n: rows for n, rows in run.frames.items() if n in COLUMNS and n != _CONCEPTS}
     if "prevalence" in frames and run.card is None:
         # Without a card the labels of a class are not known, so these counts cannot be linked.
         rows = frames["prevalence"]
@@ -97,7 +96,9 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
         hidden |= tables.figures.hide(own, needed)
     shown = {name: _hide(name, rows, hidden) for name, rows in frames.items()}
     if "covariate_summary" in shown:
-        shown["covariate_summary"] = _hide_moments(shown["covariate_summary"], hidden)
+        shown["covariate_summary"] = _hide_moments(
+            shown["covariate_summary"], frames["covariate_summary"], hidden, minimum
+        )
     if "next_treatment_time" in shown:
         shown["next_treatment_time"] = _hide_quartiles(shown["next_treatment_time"], minimum)
     if _CONCEPTS in run.frames:
@@ -113,9 +114,7 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
         run=listed_run(about, texts),
         classes=_classes(run, texts),
         minimum_cell_count=minimum,
-        tables={
-            name: listed_rows(name, rows, texts) for name, rows in shown.items() if name in COLUMNS
-        },
+        tables={name: listed_rows(name, rows, texts) for name, rows in shown.items()},
         change=None if change is None else _change(change, tables, hidden, minimum, texts),
     )
 
@@ -169,15 +168,21 @@ def _hide(table: str, rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:
     return rows
 
 
-def _hide_moments(rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:
-    """Hide means that reveal a hidden count or the mean of a few patients.
+def _hide_moments(
+    rows: pd.DataFrame, true_rows: pd.DataFrame, hidden: Hidden, minimum: int
+) -> pd.DataFrame:
+    """Hide means that reveal a hidden count or the values of a few patients.
 
     The mean of a yes/no covariate reveals how many are yes. The mean of all scored patients
-    combines the recorded values with a known constant: it reveals the mean of a few recorded values
-    and, together with the mean of the recorded, the number of imputed values.
+    combines the recorded values with one imputed value: it reveals the mean of the recorded values
+    and, together with that mean, the number of imputed values, or the imputed value. The latter
+    may be the median of the cohort. So of few recorded values neither mean is shown.
     """
+    is_few = true_rows["n_persons"].between(1, QUARTERS * minimum - 1)
+    few = set(true_rows["covariate"][is_few.fillna(value=True).astype(bool)])
     is_revealed = [
-        any(
+        covariate in few
+        or any(
             cell in hidden
             for cell in (
                 yes(covariate),
@@ -202,7 +207,7 @@ def _rounded(value: float) -> float:
 def _hide_quartiles(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
     """Hide quartiles with fewer persons than the minimum between two of them."""
     rows = rows.copy()
-    is_few = (rows["n_persons"] < _QUARTERS * minimum).fillna(value=True).astype(bool)
+    is_few = (rows["n_persons"] < QUARTERS * minimum).fillna(value=True).astype(bool)
     for column in rows.columns.intersection(list(_QUARTILES)):
         rows[column] = rows[column].mask(is_few)
     return rows

@@ -15,15 +15,16 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel
 
 from omop_scorer.cdm.tables import TABLES
-from omop_scorer.characters import one_line
 from omop_scorer.config.concept_sets import load_concept_sets
 from omop_scorer.config.connections import PostgreSQL
 from omop_scorer.config.run_file import RunConfig
 from omop_scorer.resources import shipped
-from omop_scorer.secret_values import MASK, hide
 from omop_scorer.terms import COHORT
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import MASK, hide
 
-_LEFT_OUT = "[...]"
+#: Stands in place of words that do not leave.
+LEFT_OUT = "[...]"
 _APPLICATION = PostgreSQL().application_name
 #: Longest text of a CDM, as OMOP defines its columns, and longest list of warnings.
 _LONGEST = 255
@@ -32,7 +33,9 @@ _LONGEST_MESSAGE = 20_000
 _OPENING, _CLOSING = "([{\"'\u201c\u2018\u00ab\u201e", ")]}\"'\u201d\u2019\u00bb,;:.!?"
 #: Characters of a word besides letters, their accents and digits.
 _IN_WORDS = frozenset("-_'\u2019\u2010\u2011\u2013&\u00ae\u2122\u00a9%#")
-_SYMBOLS = frozenset(("=", "<", ">", "<=", ">=", "+", "-", "\u2013", "\u2014", "&", "|", "/", "\u00b7"))
+_SYMBOLS = frozenset(
+    ("=", "<", ">", "<=", ">=", "+", "-", "\u2013", "\u2014", "&", "|", "/", "\u00b7")
+)
 _FORMS = re.compile(
     r"v?\d+([.,:/-]\d+)*%?"  # 5.4, v5.0, 1,234, 2026-01-31, 02:30
     r"|\w+\(e?s\)"  # person(s)
@@ -76,7 +79,7 @@ class SiteTexts:
         """Return a text with the words that may leave."""
         words = [self._word(word) for word in hide(text[:_LONGEST_MESSAGE]).split(" ")]
         left = [
-            word for i, word in enumerate(words) if word != _LEFT_OUT or words[i - 1 : i] != [word]
+            word for i, word in enumerate(words) if word != LEFT_OUT or words[i - 1 : i] != [word]
         ]
         return " ".join(left)
 
@@ -89,7 +92,7 @@ class SiteTexts:
             return f"{word[:start]}{name}{word[start + len(core) :]}"
         is_seen = one_line(word) == word and core not in self._places
         is_allowed = is_seen and (not core or _may_leave(core))
-        return word if is_allowed else _LEFT_OUT
+        return word if is_allowed else LEFT_OUT
 
 
 def _places(config: object) -> Iterator[str]:

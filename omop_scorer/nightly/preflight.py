@@ -20,6 +20,8 @@ from omop_scorer.staging.covariates import stage_covariates
 from omop_scorer.staging.night import Night
 from omop_scorer.staging.quality import fetch_quality
 from omop_scorer.stores import try_store
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import hide
 
 Severity = Literal["error", "warning", "note"]
 
@@ -47,7 +49,9 @@ class Findings:
 
     def add(self, severity: Severity, *messages: str, exit_code: int = 0) -> None:
         """Keep findings of one severity."""
-        self.findings += [Finding(severity, message, exit_code) for message in messages]
+        self.findings += [
+            Finding(severity, one_line(hide(message)), exit_code) for message in messages
+        ]
 
     def fail(self, error: OmopScorerError) -> None:
         """Keep every problem of an error."""

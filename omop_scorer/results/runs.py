@@ -18,6 +18,8 @@ from omop_scorer.engines.base import Engine
 from omop_scorer.errors import OmopScorerError
 from omop_scorer.stores.base import Store, Writer
 from omop_scorer.terms import COMPLETE, FAILED, RUNNING
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import hide
 
 
 def clear_unfinished(store: Store) -> list[int]:
@@ -168,7 +170,7 @@ def record_status(
         "recorded_at": utc_now(),
         "n_cohort": n_cohort,
         "n_scored": n_scored,
-        "message": message,
+        "message": message and one_line(hide(message)),
     }
     schema = arrow_schema("scoring_run_status")
     writer.append("scoring_run_status", [pa.RecordBatch.from_pylist([row], schema=schema)])

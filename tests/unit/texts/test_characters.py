@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from omop_scorer import characters
+from omop_scorer.texts import characters
 
 HOSTILE = {
     "an escape of terminals": ("a\x1b[2Jb", r"a\x1b[2Jb"),
@@ -36,7 +36,9 @@ def test_lines_stay_lines() -> None:
     assert characters.lines("a\x1b\nb\0") == "a\\x1b\nb\\x00"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+@pytest.mark.parametrize(
+    "start", ["=", "+", "-", "@", " =", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
+)
 def test_a_formula_is_a_text(start: str) -> None:
     assert characters.cell(f"{start}SUM(1)") == f"'{start}SUM(1)"
 

@@ -3,26 +3,26 @@
 import html
 import json
 import re
-from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
 
-from omop_scorer import secret_values
+from omop_scorer.texts import secret_values
 
 HARD = "p w'\"\\%&/é<€>😀#:1"
 
 
 @pytest.fixture(autouse=True)
-def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_values, "_secrets", set())
-    yield
 
 
 WRITINGS = {
     "as it is": lambda s: s,
     "percent-encoded": lambda s: quote(s, safe=""),
-    "percent-encoded in lower case": lambda s: re.sub("%..", lambda m: m[0].lower(), quote(s, safe="")),
+    "percent-encoded in lower case": lambda s: re.sub(
+        "%..", lambda m: m[0].lower(), quote(s, safe="")
+    ),
     "percent-encoded where it must be": lambda s: quote(s, safe="/:#&'"),
     "as in a form": quote_plus,
     "in SQL": lambda s: s.replace("'", "''"),
@@ -56,7 +56,13 @@ def test_a_secret_within_another_one() -> None:
     [
         ("omop", "omop-scorer reads omop.person", "omop-scorer reads omop.person"),
         ("omop", "postgresql://u:omop@h/omop_cdm", "postgresql://u:***@h/omop_cdm"),
-        ("omop", 'password authentication failed for "omop".', 'password authentication failed for "***".'),
+        (
+            "omop",
+            'password authentication failed for "omop".',
+            'password authentication failed for "***".',
+        ),
+        ("postgres", "postgresql://postgres@h", "postgresql://***@h"),
+        ("postgres", "u%3Apostgres%40h", "u%3A***%40h"),
         ("a", "a run needs a table", "a run needs a table"),
         ("a", "host=h password=a dbname=a", "host=h password=*** dbname=a"),
         ("a", "password='a'", "password='***'"),
@@ -68,6 +74,15 @@ def test_a_secret_within_another_one() -> None:
 def test_short_secrets_are_hidden_where_they_are_one(secret: str, text: str, expected: str) -> None:
     secret_values.keep(secret)
     assert secret_values.hide(text) == expected
+
+
+def test_secrets_of_addresses_and_of_the_environment() -> None:
+    secret_values.keep_within("jdbc:x://u:hunter%324@h;password=hunter5&a=b")
+    secret_values.keep_environment(
+        {"SPARK_REMOTE": "sc://h:15002/;token=abc-123;x=1", "PGPASSWORD": "pg-42"}
+    )
+    text = "hunter24 hunter%324 hunter5 abc-123 pg-42"
+    assert secret_values.hide(text) == "*** *** *** *** ***"
 
 
 def test_nothing_is_no_secret() -> None:

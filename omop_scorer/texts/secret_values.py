@@ -4,10 +4,13 @@ A secret is found by its value, however it is written: percent-encoded, quoted o
 """
 
 import re
+from collections.abc import Mapping
 from functools import cache
+from urllib.parse import unquote
 
 MASK = "***"
-#: A shorter secret is replaced only as a whole word: `secret` in `secretary` gives nothing away.
+#: A shorter secret, and one of letters alone, is replaced only as a whole word: a password
+#: `postgres` is not meant by `postgresql`.
 _LONG = 8
 #: A still shorter one only after a word such as `password`, or in a URL: `a` is in every sentence.
 _WORD = 4
@@ -22,7 +25,18 @@ _WRITTEN = {
     " ": (r"\+", r"\\ "),
     "\t": (r"\\t",),
 }
-_SECRET_NAME = r"(?:pass(?:word|phrase|wd)?|pwd|secret|token|key)"
+_NAMED = r"(?:pass(?:word|phrase|wd)?|pwd|secret|token|key)"
+
+#: Variables of the environment that libraries read a secret from.
+_VARIABLES = (
+    *("PGPASSWORD", "MYSQL_PWD", "SNOWFLAKE_PASSWORD", "DATABRICKS_TOKEN"),
+    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_CLIENT_SECRET"),
+)
+#: Secrets within an address or a list of options.
+_WITHIN = (
+    re.compile(r"://[^\s/:@]*:([^\s/@]+)@"),
+    re.compile(rf"[?&;,\s]{_NAMED}=([^\s?&;,]+)", re.IGNORECASE),
+)
 
 _secrets: set[str] = set()
 
@@ -31,6 +45,21 @@ def keep(secret: str | None) -> None:
     """Remember a secret; None and an empty text are none."""
     if secret:
         _secrets.add(secret)
+
+
+def keep_within(text: str) -> None:
+    """Remember the secrets of an address, such as the password of a URL."""
+    for pattern in _WITHIN:
+        for secret in pattern.findall(text):
+            keep(secret)
+            keep(unquote(secret))
+
+
+def keep_environment(variables: Mapping[str, str]) -> None:
+    """Remember the secrets that libraries read from variables of the environment."""
+    for name in _VARIABLES:
+        keep(variables.get(name))
+    keep_within(variables.get("SPARK_REMOTE", ""))
 
 
 def hide(text: str) -> str:
@@ -44,11 +73,13 @@ def hide(text: str) -> str:
 @cache
 def _pattern(secret: str) -> re.Pattern[str]:
     value = "".join(map(_spellings, secret))
-    if len(secret) >= _LONG:
+    if len(secret) >= _LONG and not secret.isalpha():
         return re.compile(f"(?P<before>){value}")
     if len(secret) >= _WORD:
-        return re.compile(rf"(?P<before>(?<![\w.-])){value}(?![\w-]|\.\w)")
-    named = rf"(?i:{_SECRET_NAME})[\"']?\s*[=:]\s*[\"']?"
+        return re.compile(
+            rf"(?P<before>(?<![\w.-])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])){value}(?![\w-]|\.\w)"
+        )
+    named = rf"(?i:{_NAMED})[\"']?\s*[=:]\s*[\"']?"
     return re.compile(rf"(?P<before>{named}|://[^\s/:@]*:){value}(?!\w)")
 
 

@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from omop_scorer.texts.characters import one_line
+
 
 def load_cdm(
     source: Annotated[
@@ -54,4 +56,5 @@ def load_cdm(
         note = "" if table.has_key else "; no primary key, because some ids are duplicated"
         typer.echo(f"{schema}.{table.table}: {table.n_rows:,} rows{note}")
     if done.left_out:
-        typer.echo(f"columns not loaded, which CDM {cdm_version} lacks: {', '.join(done.left_out)}")
+        listed = one_line(", ".join(done.left_out))
+        typer.echo(f"columns not loaded, which CDM {cdm_version} lacks: {listed}")

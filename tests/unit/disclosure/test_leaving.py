@@ -181,7 +181,7 @@ def test_hosts_and_users_of_the_run_file_are_no_words() -> None:
         "\u6771\u4eac\u5927\u5b66\u75c5\u9662 \u0939\u093f\u0928\u094d\u0926\u0940",
         "TNF > (IL = INT)",
         "delta: death=3, person=12",
-        "measurement.value_as_number: 3 value(s) could not be read as a number and count as missing",
+        "measurement.value_as_number: 3 value(s) could not be read as a number and are missing",
         "column measurement.operator_concept_id is missing: its values count as missing",
         "crp: no patient has a value, so there is no cohort median; the model card's constant 10.5 "
         "is imputed instead",

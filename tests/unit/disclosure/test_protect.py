@@ -424,6 +424,10 @@ def test_few_with_nothing_imputed_are_not_drawn() -> None:
         ("cdm_source holds 2 different rows", "cdm_source holds 2 different rows"),
         ("run 2026010102300003 was interrupted", "run 2026010102300003 was interrupted"),
         ("1,203 record(s) and 5 person(s)", "some record(s) and some person(s)"),
+        ("4 exposures longer than 366 days: 3", "some exposures longer than 366 days: some"),
+        ("3 of 12 (25.0%), 2% of all", "some of some (some), some of all"),
+        ("no record of 201606 up to 2026-01-01", "no record of 201606 up to 2026-01-01"),
+        ("attempt 1 failed, women_50 10.5 v5.4", "attempt 1 failed, women_50 10.5 v5.4"),
         (None, None),
     ],
 )

@@ -23,6 +23,9 @@ DELTA = "delta:"
 
 StoreName = Literal["duckdb", "folder", "postgresql", "spark"]
 
+#: Values of a setting that are no secret, whatever its name.
+_SWITCH = re.compile(r"true|false|[0-9]+[a-z]?", re.IGNORECASE)
+
 _DUCKDB_FILE = (".duckdb", ".ddb", ".db")
 
 
@@ -156,7 +159,7 @@ class Spark(Frozen):
                     f"{name}: settings are stored with every run and must not hold a secret; use "
                     f"{'the variable SPARK_REMOTE' if is_remote else 'spark-defaults.conf'}"
                 )
-            if is_secret_setting(name):
+            if is_secret_setting(name) and not _SWITCH.fullmatch(settings[name]):
                 secret_values.keep(settings[name])
             secret_values.keep_within(settings[name])
         return settings
@@ -164,7 +167,7 @@ class Spark(Frozen):
 
 def is_secret_setting(name: str) -> bool:
     """Return True if the value of a Spark setting may be a secret, by its name."""
-    return bool(re.search("pass|pwd|secret|token|credential|key|auth", name, re.IGNORECASE))
+    return bool(re.search(r"pass|pwd|secret|token|credential|key$|user\.info|\.auth$", name, re.IGNORECASE))
 
 
 @dataclass(frozen=True)

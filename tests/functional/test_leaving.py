@@ -84,7 +84,7 @@ def test_hostile_texts_of_a_cdm_in_every_output(site: Site) -> None:
         if name.endswith(".csv"):
             cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
             assert not [c for c in cells if re.match(r"[=+\-@\t\r]", c) and not _is_number(c)], name
-    (stored,) = next(iter(site.rows("SELECT config_json FROM latest_run")))
+    ((stored,), *_) = site.rows("SELECT config_json FROM scoring_run ORDER BY run_id DESC")
     assert "hunter" not in stored
     assert "whale.hospital.internal" in stored
 

@@ -167,7 +167,8 @@ class Spark(Frozen):
 
 def is_secret_setting(name: str) -> bool:
     """Return True if the value of a Spark setting may be a secret, by its name."""
-    return bool(re.search(r"pass|pwd|secret|token|credential|key$|user\.info|\.auth$", name, re.IGNORECASE))
+    parts = r"pass|pwd|secret|token|credential|key$|user\.info|\.auth$"
+    return bool(re.search(parts, name, re.IGNORECASE))
 
 
 @dataclass(frozen=True)

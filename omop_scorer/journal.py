@@ -1,6 +1,7 @@
 """Progress and warnings of a run: a bar on a terminal, lines of text or JSON for a scheduler.
 
-Only names of steps, counts, seconds and messages are logged, never a value or id of a patient.
+Only names of steps, counts, seconds and messages are logged, never a value or id of a patient, and
+never a secret. A message may name places of the site, so the log is for its operator.
 """
 
 import json
@@ -15,6 +16,9 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import hide
 
 
 @dataclass
@@ -63,7 +67,7 @@ class Journal(ABC):
 
     def warn(self, message: str) -> None:
         """Keep and log a warning."""
-        self.warnings.append(message)
+        self.warnings.append(one_line(hide(message)))
         self.say("warning", message)
 
     def notice(self, message: str) -> None:
@@ -96,7 +100,7 @@ class JsonJournal(Journal):
 
     def say(self, level: str, message: str) -> None:
         """Write a JSON line with the message."""
-        self._write(level=level, event="message", message=message)
+        self._write(level=level, event="message", message=hide(message))
 
     def end(self, step: Step) -> None:
         """Write a JSON line with the name, seconds and rows of the step."""
@@ -126,7 +130,7 @@ class PlainJournal(Journal):
         """Write the message."""
         if self.is_quiet and level == "info":
             return
-        print(f"{level}: {message}", file=self._stream, flush=True)
+        print(f"{level}: {one_line(hide(message))}", file=self._stream, flush=True)
 
     def end(self, step: Step) -> None:
         """Write the name, rows and seconds of the step."""
@@ -156,11 +160,11 @@ class TerminalJournal(Journal):
     def say(self, level: str, message: str) -> None:
         """Print a message above the bar, but not a warning: the summary of the run lists those."""
         if level != "warning":
-            self._progress.console.print(message, markup=False)
+            self._progress.console.print(one_line(hide(message)), markup=False)
 
     def notice(self, message: str) -> None:
         """Print a message above the bar, because the summary does not repeat it."""
-        self._progress.console.print(message, markup=False)
+        self._progress.console.print(one_line(hide(message)), markup=False)
 
     def begin(self, step: Step) -> None:
         """Show the name of the step."""

@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from omop_scorer.texts.characters import one_line
+
 
 def load_cdm(
     source: Annotated[
@@ -57,4 +59,5 @@ def load_cdm(
             note += f"; BIGINT, because a value needs it: {', '.join(table.wide)}"
         typer.echo(f"{schema}.{table.table}: {table.n_rows:,} rows{note}")
     if done.left_out:
-        typer.echo(f"columns not loaded, which CDM {cdm_version} lacks: {', '.join(done.left_out)}")
+        listed = one_line(", ".join(done.left_out))
+        typer.echo(f"columns not loaded, which CDM {cdm_version} lacks: {listed}")

@@ -23,6 +23,8 @@ from omop_scorer.cli.streams import lost_output, tolerate_lost_output
 from omop_scorer.cli.synthetic import demo, synth
 from omop_scorer.cli.withdraw import withdraw
 from omop_scorer.errors import OmopScorerError
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import hide, keep_environment
 
 app = typer.Typer(
     name="omop-scorer",
@@ -65,6 +67,7 @@ def main() -> None:
     # imported would only wait, which takes CPU time on every core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     tolerate_lost_output()
+    keep_environment(os.environ)
     signals.listen()
     code = _exit_code_of(lambda: app(with_yes_no_words(sys.argv[1:])))
     if cause := lost_output():
@@ -78,7 +81,7 @@ def _exit_code_of(command: Callable[..., Any]) -> int:
     except OmopScorerError as error:
         for problem in error.problems:
             Console(stderr=True).print(
-                Text("error: ", style="bold red") + Text(problem), soft_wrap=True
+                Text("error: ", style="bold red") + Text(one_line(hide(problem))), soft_wrap=True
             )
         return error.exit_code
     except SystemExit as exit_:

@@ -21,6 +21,8 @@ from omop_scorer.cli.options import (
     settings_in_force,
 )
 from omop_scorer.errors import ConfigurationError
+from omop_scorer.texts.characters import lines
+from omop_scorer.texts.secret_values import hide
 
 if TYPE_CHECKING:
     from omop_scorer.config.run_file import RunConfig
@@ -75,7 +77,7 @@ def score_warehouse(
     journal = open_journal(log_format, n_steps(definitions), is_quiet=is_quiet)
     try:
         if is_dry_run:
-            summary = dry_run(definitions, journal, typer.echo, allow_future=allow_future)
+            summary = dry_run(definitions, journal, _echo, allow_future=allow_future)
         else:
             summary = run_night(
                 definitions,
@@ -91,6 +93,11 @@ def score_warehouse(
         return
     names = [covariate.name for covariate in definitions.model.card.covariates]
     print_summary(Console(stderr=is_dry_run), summary, journal.steps, names)
+
+
+def _echo(text: str) -> None:
+    """Print lines of SQL, in which names of the site stand."""
+    typer.echo(lines(hide(text)))
 
 
 def check(

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from omop_scorer.cli.options import find_run_file
 from omop_scorer.errors import UnhealthyError
+from omop_scorer.texts.characters import cell
 
 if TYPE_CHECKING:
     from omop_scorer.config.run_file import RunConfig
@@ -132,7 +133,12 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
     writer.writerow(RUN_COLUMNS)
     for row in rows:
         writer.writerow(
-            str(value).lower() if isinstance(value, bool) else value for value in row.values()
+            str(value).lower()
+            if isinstance(value, bool)
+            else cell(value)
+            if isinstance(value, str)
+            else value
+            for value in row.values()
         )
 
 

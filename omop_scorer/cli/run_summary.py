@@ -10,6 +10,7 @@ from omop_scorer.journal import Step
 from omop_scorer.nightly.run import RunSummary
 from omop_scorer.results.answer import Answer
 from omop_scorer.terms import COVARIATE_STATUSES, MAPPING_MEASURES
+from omop_scorer.texts.characters import one_line
 
 _N_SLOWEST_STEPS = 5
 
@@ -20,7 +21,7 @@ def render_summary(summary: RunSummary, steps: list[Step], covariates: list[str]
         Text(
             f"{_outcome(summary)}: {summary.n_scored:,} of {summary.n_cohort:,} patients scored\n"
             f"as of {summary.as_of}, {summary.uncertainty} uncertainty"
-            + (f"\nCDM state: {summary.snapshot}" if summary.snapshot else ""),
+            + (f"\nCDM state: {one_line(summary.snapshot)}" if summary.snapshot else ""),
             style="bold",
         ),
         _attrition(summary),

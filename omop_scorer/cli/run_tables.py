@@ -11,6 +11,8 @@ from omop_scorer.results.difference import Difference, PatientDifference, RunDif
 from omop_scorer.results.health import Health, age
 from omop_scorer.results.history import Run
 from omop_scorer.terms import FAILED, WITHDRAWN
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import hide
 
 RUN_COLUMNS = (
     *("run_id", "as_of_date", "started_at", "seconds", "status", "is_latest"),
@@ -27,6 +29,8 @@ def runs_as_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return hide(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
@@ -59,7 +63,8 @@ def render_runs(runs: list[Run], limit: int) -> Group:
     if explained := [run for run in shown if run.status in (FAILED, WITHDRAWN)]:
         parts.append(Text())
     parts += [
-        Text(f"{run.run_id} {run.status}: {run.message or 'no message'}") for run in explained
+        Text(_line(f"{run.run_id} {run.status}: {run.message or 'no message'}"))
+        for run in explained
     ]
     if len(runs) > limit:
         parts += [Text(), Text(f"{limit} of {len(runs):,} runs; use --limit to list more")]
@@ -137,6 +142,10 @@ def render_difference(difference: RunDifference) -> Group:
     return Group(*spaced[:-1])
 
 
+def _line(text: str) -> str:
+    return one_line(hide(text))
+
+
 def _stacked(upper: str, lower: str) -> Text:
     return Text.assemble(upper, "\n", (lower, "dim"))
 
@@ -184,7 +193,7 @@ def _differences(title: str, first: str, differences: tuple[Difference, ...]) ->
             "-" if value is None else value[:_N_HASH_CHARACTERS] if shorten else value
             for value in (each.earlier, each.later)
         ]
-        table.add_row(*map(Text, (each.what, *values)))
+        table.add_row(*(Text(_line(text)) for text in (each.what, *values)))
     return _titled(title, table)
 
 
@@ -201,16 +210,16 @@ def _patients(patients: PatientDifference) -> list[RenderableType]:
         table = _table("earlier", "later", right=("patients",))
         for flow in moved:
             labels = (flow.earlier or "not scored", flow.later or "not scored")
-            table.add_row(*map(Text, labels), f"{flow.n_persons:,}")
+            table.add_row(*(Text(_line(each)) for each in labels), f"{flow.n_persons:,}")
         parts.append(_titled("Changes of subgroup", table))
     if patients.causes:
         table = _table("cause", right=("patients",))
         for cause in patients.causes:
-            table.add_row(Text(cause.cause), f"{cause.n_persons:,}")
+            table.add_row(Text(_line(cause.cause)), f"{cause.n_persons:,}")
         parts.append(_titled("Causes of a changed subgroup", table))
     if patients.covariate_changes:
         table = _table("covariate", right=("patients",))
         for change in patients.covariate_changes:
-            table.add_row(Text(change.covariate), f"{change.n_persons:,}")
+            table.add_row(Text(_line(change.covariate)), f"{change.n_persons:,}")
         parts.append(_titled("Covariates that differ in patients with a changed subgroup", table))
     return parts

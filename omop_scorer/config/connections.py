@@ -23,6 +23,7 @@ from omop_scorer.config.location import Location
 from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import Frozen, Moment, Place, shown
 from omop_scorer.terms import EngineName
+from omop_scorer.texts import secret_values
 
 #: Value of `cdm.url` and `results.url` that means the catalog of the Spark session.
 CATALOG = "spark"
@@ -60,6 +61,8 @@ def _is_a_size(limit: str) -> str:
 
 
 MemoryLimit = Annotated[StrictStr, AfterValidator(_is_a_size)]
+#: Values of a setting that are no secret, whatever its name.
+_SWITCH = re.compile(r"true|false|[0-9]+[a-z]?", re.IGNORECASE)
 
 _DUCKDB_FILE = (".duckdb", ".ddb", ".db")
 
@@ -235,7 +238,16 @@ class Spark(Frozen):
                     f"{name}: settings are stored with every run and must not hold a secret; use "
                     f"{'the variable SPARK_REMOTE' if is_remote else 'spark-defaults.conf'}"
                 )
+            if is_secret_setting(name) and not _SWITCH.fullmatch(settings[name]):
+                secret_values.keep(settings[name])
+            secret_values.keep_within(settings[name])
         return settings
+
+
+def is_secret_setting(name: str) -> bool:
+    """Return True if the value of a Spark setting may be a secret, by its name."""
+    parts = r"pass|pwd|secret|token|credential|key$|user\.info|\.auth$"
+    return bool(re.search(parts, name, re.IGNORECASE))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pydantic import (
 from omop_scorer.config.server_url import is_server, without_password
 from omop_scorer.documents import Frozen, Place
 from omop_scorer.errors import ConfigurationError
+from omop_scorer.texts import secret_values
 
 _LONGEST_PASSWORD = 100_000
 
@@ -36,6 +37,7 @@ class Location(Frozen):
         shown, password = without_password(url)
         location = validate({**given, "url": shown})
         if password is not None:
+            secret_values.keep(password)
             location._password = SecretStr(password)
         return location
 
@@ -79,4 +81,5 @@ class Location(Frozen):
             raise ConfigurationError(f"password_file {self.password_file}: too long for a password")
         if not password:
             raise ConfigurationError(f"password_file {self.password_file}: contains no password")
+        secret_values.keep(password)
         return SecretStr(password)

@@ -24,6 +24,7 @@ from omop_scorer.config.connections import Connections
 from omop_scorer.config.location import Location
 from omop_scorer.config.server_url import read_server
 from omop_scorer.errors import ConnectionFailedError, OmopScorerError
+from omop_scorer.texts import secret_values
 
 #: Classes of SQLSTATE whose messages name objects, never values; 42 without syntax errors.
 _SPEAKABLE = re.compile(
@@ -131,6 +132,8 @@ class Connection:
             driver = self._held.driver_connection
             assert isinstance(driver, psycopg.Connection)
             self.driver: psycopg.Connection[Any] = driver
+            # It may be that of PGPASSWORD or of a pgpass file, which libpq reads.
+            secret_values.keep(driver.info.password)
         except (DBAPIError, psycopg.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             words = re.sub('"[^"]*"', "", str(cause))

@@ -34,7 +34,10 @@ from omop_scorer.disclosure.identities_cohort import (
 )
 from omop_scorer.disclosure.identities_covariates import link_covariates, no, yes
 from omop_scorer.disclosure.identities_treatment import link_treatment
-from omop_scorer.disclosure.protected_run import ReportData
+from omop_scorer.disclosure.leaving import COLUMNS
+from omop_scorer.disclosure.listed import listed_rows, listed_run, with_texts
+from omop_scorer.disclosure.protected_run import QUARTERS, ReportData
+from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.disclosure.true_run import Change, RunTables
 from omop_scorer.terms import (
     ALL,
@@ -49,7 +52,6 @@ _MOMENTS = ("mean", "standard_deviation", "standardised_mean_difference")
 
 _QUARTILES = ("first_quartile_days", "median_days", "third_quartile_days")
 
-_QUARTERS = 4
 
 #: Columns that reveal a count of their row and are hidden with it.
 _REVEALING = ("share", "ci_low", "ci_high", *_MOMENTS, *_QUARTILES)
@@ -57,8 +59,13 @@ _REVEALING = ("share", "ci_low", "ci_high", *_MOMENTS, *_QUARTILES)
 #: Significant digits of a printed mean.
 _DIGITS = 4
 
-#: A count in a warning, by the word that follows it.
-_COUNTED = re.compile(r"(?<![\w.,-])\d[\d,]*(?= (?:person|patient|record|value|death|row)\b)")
+#: A whole number or a percentage in a warning, unless it is a known kind of number: of a run, an
+#: attempt or a concept, of days and the like. Every other one may count persons.
+_COUNTED = re.compile(
+    r"(?<![\w.,:/=-])(?<!run )(?<!attempt )(?<!instead of )"
+    r"(?!\d{6,}\b)(?:\d[\d,]*(?:\.\d+)?%|\d[\d,]*(?![\w.:/-]*\d))(?![\w/])"
+    r"(?! (?:days?|hours?|minutes?|seconds?|s|months?|years?|different)\b)"
+)
 
 _CONCEPTS = "concept_set_member"
 
@@ -77,7 +84,7 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
     given = (run.run["config"] or {}).get("minimum_cell_count")
     own = given if isinstance(given, int) else minimum
     minimum = max(minimum, own)
-    frames = {name: rows for name, rows in run.frames.items() if name != _CONCEPTS}
+    frames = {n: rows for n, rows in run.frames.items() if n in COLUMNS and n != _CONCEPTS}
     if "prevalence" in frames and run.card is None:
         # Without a card the labels of a class are not known, so these counts cannot be linked.
         rows = frames["prevalence"]
@@ -94,23 +101,32 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
         hidden |= tables.figures.hide(own, needed)
     shown = {name: _hide(name, rows, hidden) for name, rows in frames.items()}
     if "covariate_summary" in shown:
-        shown["covariate_summary"] = _hide_moments(shown["covariate_summary"], hidden)
+        shown["covariate_summary"] = _hide_moments(
+            shown["covariate_summary"], frames["covariate_summary"], hidden, minimum
+        )
     if "next_treatment_time" in shown:
         shown["next_treatment_time"] = _hide_quartiles(shown["next_treatment_time"], minimum)
     if _CONCEPTS in run.frames:
         shown[_CONCEPTS] = _hide_few(run.frames[_CONCEPTS], "n_records", minimum)
+    texts = SiteTexts(_set_names(run), run.run["config"])
+    about = {
+        **run.run,
+        "n_cohort": _count(run.run["n_cohort"], N_COHORT, hidden),
+        "n_scored": _count(run.run["n_scored"], N_SCORED, hidden),
+        "message": _without_counts(run.run["message"]),
+    }
     return ReportData(
-        run={
-            **run.run,
-            "n_cohort": _count(run.run["n_cohort"], N_COHORT, hidden),
-            "n_scored": _count(run.run["n_scored"], N_SCORED, hidden),
-            "message": _without_counts(run.run["message"]),
-        },
-        classes=_classes(run),
+        run=listed_run(about, texts),
+        classes=_classes(run, texts),
         minimum_cell_count=minimum,
-        tables=shown,
-        change=None if change is None else _change(change, tables, hidden, minimum),
+        tables={name: listed_rows(name, rows, texts) for name, rows in shown.items()},
+        change=None if change is None else _change(change, tables, hidden, minimum, texts),
     )
+
+
+def _set_names(run: RunTables) -> list[str]:
+    rows = run.frames.get(_CONCEPTS)
+    return [] if rows is None else [str(name) for name in rows["concept_set"].unique()]
 
 
 def link(tables: Tables, run: Mapping[str, Any], change: Change | None) -> None:
@@ -157,15 +173,21 @@ def _hide(table: str, rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:
     return rows
 
 
-def _hide_moments(rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:
-    """Hide means that reveal a hidden count or the mean of a few patients.
+def _hide_moments(
+    rows: pd.DataFrame, true_rows: pd.DataFrame, hidden: Hidden, minimum: int
+) -> pd.DataFrame:
+    """Hide means that reveal a hidden count or the values of a few patients.
 
     The mean of a yes/no covariate reveals how many are yes. The mean of all scored patients
-    combines the recorded values with a known constant: it reveals the mean of a few recorded values
-    and, together with the mean of the recorded, the number of imputed values.
+    combines the recorded values with one imputed value: it reveals the mean of the recorded values
+    and, together with that mean, the number of imputed values, or the imputed value. The latter
+    may be the median of the cohort. So of few recorded values neither mean is shown.
     """
+    is_few = true_rows["n_persons"].between(1, QUARTERS * minimum - 1)
+    few = set(true_rows["covariate"][is_few.fillna(value=True).astype(bool)])
     is_revealed = [
-        any(
+        covariate in few
+        or any(
             cell in hidden
             for cell in (
                 yes(covariate),
@@ -190,7 +212,7 @@ def _rounded(value: float) -> float:
 def _hide_quartiles(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
     """Hide quartiles with fewer persons than the minimum between two of them."""
     rows = rows.copy()
-    is_few = (rows["n_persons"] < _QUARTERS * minimum).fillna(value=True).astype(bool)
+    is_few = (rows["n_persons"] < QUARTERS * minimum).fillna(value=True).astype(bool)
     for column in rows.columns.intersection(list(_QUARTILES)):
         rows[column] = rows[column].mask(is_few)
     return rows
@@ -211,18 +233,21 @@ def _without_counts(message: str | None) -> str | None:
     return None if message is None else _COUNTED.sub("some", message)
 
 
-def _classes(run: RunTables) -> list[dict[str, Any]]:
+def _classes(run: RunTables, texts: SiteTexts) -> list[dict[str, Any]]:
     if run.card is not None:
         return [
             {"key": e.key, "label": e.label, "title": e.title, "drugs": list(e.drugs)}
             for e in run.card.classes
         ]
     rows = run.frames.get("next_treatment")
-    keys = [] if rows is None else [key for key in dict.fromkeys(rows["index_class"]) if key != ALL]
+    found = [] if rows is None else dict.fromkeys(map(texts.name, rows["index_class"]))
+    keys = [key for key in found if key != ALL]
     return [{"key": key, "label": key, "title": key, "drugs": []} for key in keys]
 
 
-def _change(change: Change, tables: Tables, hidden: Hidden, minimum: int) -> dict[str, Any]:
+def _change(
+    change: Change, tables: Tables, hidden: Hidden, minimum: int, texts: SiteTexts
+) -> dict[str, Any]:
     previous = {
         "previous_run_id": change.earlier.run_id,
         "previous_as_of_date": change.earlier.as_of_date,
@@ -246,12 +271,19 @@ def _change(change: Change, tables: Tables, hidden: Hidden, minimum: int) -> dic
         "n_in": shown(patients.n_in, IN),
         "n_out": shown(patients.n_out, OUT),
         "n_changed": shown(patients.n_changed, CHANGED),
-        "causes": _listed(
-            [(e.cause, shown(e.n_persons, (*CAUSE, e.cause))) for e in patients.causes], "cause"
+        "causes": with_texts(
+            _listed(
+                [(e.cause, shown(e.n_persons, (*CAUSE, e.cause))) for e in patients.causes],
+                "cause",
+            ),
+            texts,
         ),
-        "flows": _listed(
-            [(e.earlier, e.later, shown(e.n_persons, flow_cell(e))) for e in patients.changes],
-            *("from", "to"),
+        "flows": with_texts(
+            _listed(
+                [(e.earlier, e.later, shown(e.n_persons, flow_cell(e))) for e in patients.changes],
+                *("from", "to"),
+            ),
+            texts,
         ),
     }
 

@@ -16,6 +16,9 @@ from omop_scorer.model.published import Published, load_published
 
 Frame = pd.DataFrame
 
+#: Means and quartiles are of at least so many times the minimum of recorded values.
+QUARTERS = 4
+
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
@@ -40,6 +43,11 @@ class ReportData:
     """Changes since the previous COMPLETE run (None if there is none): `previous_run_id`,
     `previous_as_of_date`, `n_in`, `n_out`, `n_changed` (int; None if suppressed), `causes` (frame
     of cause, n_persons), `flows` (frame of from, to, n_persons)."""
+
+    @property
+    def minimum_of_means(self) -> int:
+        """Means and quartiles of fewer recorded values are suppressed."""
+        return QUARTERS * self.minimum_cell_count
 
     @cached_property
     def published(self) -> Published | None:

@@ -13,14 +13,13 @@ from omop_scorer import sql, terms
 from omop_scorer.config.run_file import Audit, Cohort, RunConfig
 from omop_scorer.data_model import data_model
 from omop_scorer.disclosure import coded
+from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.model.card import ModelCard
 from omop_scorer.model.load import load_model, shipped_models
 from omop_scorer.model.subgroups import label_set
 from omop_scorer.results.difference import PatientDifference, compare
 from omop_scorer.results.history import Run
 from omop_scorer.stores.base import ResultsReader
-
-_PERSON_COLUMNS = {"person_id", "subject_id"}
 
 _AGE_GROUPS = tuple(name for name, _, _ in terms.AGE_GROUPS)
 
@@ -67,13 +66,8 @@ class RunTables:
 
 
 def aggregate_tables() -> list[str]:
-    """Return the results tables without person rows, except scoring_run and scoring_run_status."""
-    return [
-        name
-        for name, columns in data_model().items()
-        if not name.startswith("scoring_run")
-        and not _PERSON_COLUMNS & {each.column_name for each in columns}
-    ]
+    """Return the results tables that a report shows, in the order of the specification."""
+    return [name for name in data_model() if name in COLUMNS]
 
 
 def read_run(reader: ResultsReader, run: Run) -> RunTables:
@@ -90,9 +84,8 @@ def read_run(reader: ResultsReader, run: Run) -> RunTables:
     for name in aggregate_tables():
         if name in present:
             rows = _read(reader, name, run.run_id)
-            columns = [c.column_name for c in data_model()[name] if c.column_name != "run_id"]
-            if rows.num_rows and set(columns) <= set(rows.column_names):
-                frames[name] = in_order(_frame(rows.select(columns)), card)
+            if rows.num_rows and set(COLUMNS[name]) <= set(rows.column_names):
+                frames[name] = in_order(_frame(rows.select(COLUMNS[name])), card)
     (row,) = _read(reader, "scoring_run", run.run_id).to_pylist()
     change = None
     if run.previous_run_id is not None:

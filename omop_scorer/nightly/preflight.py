@@ -25,6 +25,8 @@ from omop_scorer.staging.night import Night
 from omop_scorer.staging.quality import Quality, cohort_warnings, fetch_quality
 from omop_scorer.stores import open_results, try_store
 from omop_scorer.terms import COHORT, RACE_SETS
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import hide
 
 Severity = Literal["error", "warning", "note"]
 
@@ -69,7 +71,7 @@ class Findings:
             advice = (key, next_step)
             if severity != "note" and not key:
                 advice = key_and_next_step(message, exit_code)
-            self.findings.append(Finding(severity, message, exit_code, *advice))
+            self.findings.append(Finding(severity, one_line(hide(message)), exit_code, *advice))
 
     def fail(self, error: OmopScorerError) -> None:
         """Keep every problem of an error."""

@@ -2,10 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from omop_scorer.errors import ResultsError
+from omop_scorer.report.whole_folder import whole_folder
 from omop_scorer.results.history import list_runs, run_of
 from omop_scorer.results.row_counts import lost_rows
 from omop_scorer.stores.base import ResultsReader
@@ -31,7 +32,8 @@ def write_report(
     output
         The HTML file; None writes no page.
     csv_folder
-        The folder of the CSV files, created if it does not exist; None writes no CSV files.
+        The folder of the CSV files, created if it does not exist; None writes no CSV files. The
+        files of an older report go, and other files stay; it holds all files of one run or none.
     minimum_cell_count
         The smallest count above zero that is printed. If the minimum configured for the run is
         greater, that one applies.
@@ -46,7 +48,7 @@ def write_report(
     # The modules of the page are slow to import, and the CSV files do not need them.
     from omop_scorer.disclosure.protect import protect_run  # noqa: PLC0415
     from omop_scorer.disclosure.true_run import read_run  # noqa: PLC0415
-    from omop_scorer.report.csv_files import csv_files  # noqa: PLC0415
+    from omop_scorer.report.csv_files import FILE_NAMES, csv_files  # noqa: PLC0415
 
     runs = list_runs(reader)
     found = run_of(runs, run)
@@ -59,44 +61,39 @@ def write_report(
             )
         )
     data = protect_run(read_run(reader, found), minimum_cell_count)
-    written = []
-    if output is not None:
-        from omop_scorer.report.page import render  # noqa: PLC0415
+    files = csv_files(data)
+    with ExitStack() as stack:
+        if csv_folder is not None:
+            stack.enter_context(whole_folder(csv_folder, files, FILE_NAMES))
+        if output is not None:
+            from omop_scorer.report.page import render  # noqa: PLC0415
 
-        written += _write(output.parent, {output.name: render(data)})
-    if csv_folder is not None:
-        try:
-            csv_folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ResultsError(
-                f"{csv_folder}: cannot create the folder: {error.strerror}; choose another folder"
-            ) from None
-        written += _write(csv_folder, csv_files(data))
-    return written
+            _write(output, render(data))
+    page = [] if output is None else [output]
+    return page if csv_folder is None else [*page, *(csv_folder / name for name in files)]
 
 
-def _write(folder: Path, files: Mapping[str, str]) -> list[Path]:
-    """Write texts as files of a folder, replacing each file atomically."""
+def _write(path: Path, text: str) -> None:
+    """Write a text to a file, which it replaces atomically."""
+    folder = path.parent
     if not folder.is_dir():
         raise ResultsError(f"{folder}: no such folder; create it or choose another")
-    written = []
-    for name, text in files.items():
-        path = folder / name
-        temporary = None
-        try:
-            handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-            # mkstemp makes a file that only its owner can read; give it the mode that open() gives.
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(temporary).chmod(0o666 & ~umask)
-            Path(temporary).replace(path)
-        except OSError as error:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
-            raise ResultsError(
-                f"{path}: cannot write the file: {error.strerror}; choose another file or folder"
-            ) from None
-        written.append(path)
-    return written
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes a file that only its owner can read; give it the mode that open() gives.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise ResultsError(
+            f"{path}: cannot write the file: {error.strerror}; choose another file or folder"
+        ) from None
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)

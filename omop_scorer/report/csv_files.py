@@ -9,19 +9,22 @@ from typing import Any
 
 import pandas as pd
 
+from omop_scorer.disclosure.leaving import COLUMNS
+from omop_scorer.disclosure.listed import RUN
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.terms import COHORT, WOMEN_50_AND_OVER, alone_on_top
+from omop_scorer.texts.characters import cell, one_line
 
-#: Columns of run.csv; the last one holds the configuration.
-_RUN = (
-    *("run_id", "as_of_date", "started_at", "completed_at", "tool_version", "engine", "model_id"),
-    *("model_sha256", "config_sha256", "concept_sets_sha256", "uncertainty", "cdm_source_name"),
-    *("cdm_version", "cdm_release_date", "vocabulary_version", "n_cohort", "n_scored", "message"),
-    *("cdm_snapshot", "minimum_cell_count", "config_json"),
-)
+#: Columns of run.csv; the last one holds the rules of the configuration.
+_RUN = (*COLUMNS[RUN], "minimum_cell_count", "config_json")
 
-#: Sections and keys of the configuration that name locations at the site; they stay there.
-_LOCATIONS = ("cdm", "results", "concept_sets", "units", "treatment_lines", "model")
+_CHANGE = ("previous_run_id", "previous_as_of_date", "n_in", "n_out", "n_changed")
+
+_README, _RUN_FILE, _COMPARED = "README.txt", "run.csv", "comparison.csv"
+_CHANGE_FILES = ("change.csv", "change_cause.csv", "change_subgroup.csv")
+
+#: The name of every file that a report may have.
+FILE_NAMES = frozenset((_README, *(f"{table}.csv" for table in COLUMNS), _COMPARED, *_CHANGE_FILES))
 
 _COMPARISON = (
     *("figure", "population", "n_persons", "n_population", "share", "ci_low", "ci_high"),
@@ -35,25 +38,24 @@ def csv_files(data: ReportData) -> dict[str, str]:
     A suppressed value is empty, and so is a value that does not exist, such as a share of zero
     persons.
     """
-    files = {"run.csv": _text(_RUN, [_run(data)])}
-    files |= {f"{name}.csv": _frame(rows) for name, rows in data.tables.items()}
+    files = {_RUN_FILE: _text(_RUN, [_run(data)])}
+    files |= {f"{name}.csv": _frame(rows) for name, rows in data.tables.items() if name in COLUMNS}
     if data.published is not None and "prevalence" in data.tables:
-        files["comparison.csv"] = _text(_COMPARISON, _comparison(data))
+        files[_COMPARED] = _text(_COMPARISON, _comparison(data))
     if data.change is not None:
-        columns = [name for name in data.change if name not in ("causes", "flows")]
-        files["change.csv"] = _text(columns, [data.change])
-        files["change_cause.csv"] = _frame(data.change["causes"])
-        files["change_subgroup.csv"] = _frame(data.change["flows"])
-    files["README.txt"] = _readme(data, files)
+        change, cause, subgroup = _CHANGE_FILES
+        files[change] = _text(_CHANGE, [data.change])
+        files[cause] = _frame(data.change["causes"])
+        files[subgroup] = _frame(data.change["flows"])
+    files[_README] = _readme(data, files)
     return files
 
 
 def _run(data: ReportData) -> dict[str, Any]:
-    config = {k: v for k, v in (data.run["config"] or {}).items() if k not in _LOCATIONS}
     return {
         **data.run,
         "minimum_cell_count": data.minimum_cell_count,
-        "config_json": json.dumps(config, sort_keys=True),
+        "config_json": json.dumps(data.run["config"] or {}, sort_keys=True),
     }
 
 
@@ -84,7 +86,7 @@ def _value(value: Any) -> str:
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, float):
         return repr(float(value))
-    return str(value)
+    return cell(str(value)) if isinstance(value, str) else str(value)
 
 
 def _comparison(data: ReportData) -> Iterator[dict[str, Any]]:
@@ -137,7 +139,8 @@ def _comparison(data: ReportData) -> Iterator[dict[str, Any]]:
 
 def _readme(data: ReportData, files: Mapping[str, str]) -> str:
     minimum, run = data.minimum_cell_count, data.run
-    source = f"CDM: {run['cdm_source_name']}\n" if run["cdm_source_name"] else ""
+    name = one_line(run["cdm_source_name"] or "")
+    source = f"CDM: {name}\n" if name else ""
     listed = "\n".join(f"  {name}" for name in files)
     rule = (
         f"Counts from 1 to {minimum - 1} are suppressed, and so is every other count, share, "
@@ -151,12 +154,16 @@ Figures of run {run["run_id"]}, as of {run["as_of_date"]}, omop-scorer {run["too
 
 {rule}
 A suppressed value is empty. A zero is never suppressed. A value that does not exist, such as a
-share of zero persons, is empty too. In histogram.csv, neighbouring bins are joined until each bin
-holds at least {minimum} person{"" if minimum == 1 else "s"}.
+share of zero persons, is empty too. Means and quartiles of fewer than {data.minimum_of_means}
+recorded values are suppressed, and so is a mean from which they could be calculated. In
+histogram.csv, neighbouring bins are joined until each bin holds at least {minimum} \
+person{"" if minimum == 1 else "s"}.
 
 The files are UTF-8 and comma-separated, with one header line. Their columns are those of the
-results tables. comparison.csv gives each figure next to the same published figure. change*.csv give
-the differences from the previous run.
+results tables. In texts, [...] stands for words that could name a place of the site, and
+site_set_1 for a concept set of the site. An apostrophe precedes a text that a spreadsheet would
+calculate. comparison.csv gives each figure next to the same published figure. change*.csv give the
+differences from the previous run.
 
 {listed}
 """

@@ -19,6 +19,8 @@ from omop_scorer.engines.base import Engine
 from omop_scorer.errors import OmopScorerError, ResultsError
 from omop_scorer.stores.base import Store, Writer
 from omop_scorer.terms import COMPLETE, FAILED, RUNNING
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import hide
 
 #: Clocks of two machines may differ by so much.
 CLOCK_TOLERANCE = timedelta(minutes=1)
@@ -209,7 +211,7 @@ def record_status(
         "recorded_at": utc_now(),
         "n_cohort": n_cohort,
         "n_scored": n_scored,
-        "message": message,
+        "message": message and one_line(hide(message)),
         "rows_written": None if rows_written is None else json.dumps(dict(rows_written)),
     }
     schema = arrow_schema("scoring_run_status")

@@ -57,6 +57,8 @@ TELLING = (
     *("share", "ci_low", "ci_high", "mean", "standard_deviation", "standardised_mean_difference"),
     *("first_quartile_days", "median_days", "third_quartile_days"),
 )
+#: Means and quartiles of fewer persons than so many times the minimum are values of single ones.
+QUARTERS = 4
 POPULATIONS = ("crohns_disease", "biologic_exposed", "first_biologic_since")
 FOUR = ("women_50_and_over", "men_50_and_over", "women_under_50", "men_under_50")
 #: Covariates of which the mean is a share, and where the subgroups are divided by them.
@@ -671,4 +673,11 @@ def assert_nothing_leaks(
             is_complete = all(row[column] for column in columns)
             told = [name for name in TELLING if row.get(name)]
             assert is_complete or not told, (table, row)
+    for row in files.get("covariate_summary", []):
+        n = counts["covariate_summary", "n_persons", row["covariate"], "recorded"]
+        if 0 < n < QUARTERS * minimum:
+            assert not [name for name in TELLING if row.get(name)], row
+    for row in files.get("next_treatment_time", []):
+        if int(row["n_persons"] or 0) < QUARTERS * minimum:
+            assert not [name for name in TELLING if row.get(name)], row
     assert attack.betrayed(counts, minimum) == []

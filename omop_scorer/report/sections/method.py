@@ -2,6 +2,7 @@
 
 from markupsafe import Markup
 
+from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.report.blocks import Block, Heading, Listing, Prose, Section
 from omop_scorer.report.context import Context
 
@@ -49,7 +50,7 @@ def section(context: Context) -> Section:
     else:
         limits = data.card.limits.text if data.card else "The limits given by the model’s authors."
         blocks.append(Prose(limits))
-    blocks += [Heading("Small counts"), Prose(_suppression(data.minimum_cell_count))]
+    blocks += [Heading("Small counts"), Prose(_suppression(data))]
     blocks.append(Heading("Credit"))
     published = data.published
     if published:
@@ -74,7 +75,8 @@ def section(context: Context) -> Section:
     return Section("method", "Method and limits", lead, blocks, context.notes.new())
 
 
-def _suppression(minimum: int) -> str:
+def _suppression(data: ReportData) -> str:
+    minimum = data.minimum_cell_count
     if minimum <= 1:
         return (
             "Suppression is off in this report: every count is printed, even the smallest. The "
@@ -83,6 +85,7 @@ def _suppression(minimum: int) -> str:
     return (
         f"Counts from 1 to {minimum - 1} are not shown. Other counts, totals, shares and intervals "
         "are not shown either if such a count could be calculated from them within this report. "
+        f"Means and quartiles of fewer than {data.minimum_of_means} recorded values are not shown. "
         "Zeros are shown. Two reports from different nights can still reveal a small change, such "
         "as one added patient, to a reader who compares them. Consider this before you pass on "
         "both."

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from markupsafe import Markup
 
 from omop_scorer.config.run_file import EVER_DAYS
+from omop_scorer.disclosure.site_texts import LEFT_OUT
 from omop_scorer.report.blocks import Block, Facts, Heading, Listing, Prose, Section
 from omop_scorer.report.context import Context
 from omop_scorer.report.words import (
@@ -15,6 +16,8 @@ from omop_scorer.report.words import (
     count,
     day,
 )
+
+_TEXTS = ("message", "cdm_source_name", "cdm_version", "vocabulary_version")
 
 
 def section(context: Context) -> Section:
@@ -54,6 +57,8 @@ def section(context: Context) -> Section:
     warnings = [each for each in str(run["message"] or "").split("; ") if each.strip()]
     blocks.append(Heading("Warnings of the run"))
     blocks.append(Listing(warnings) if warnings else Prose("No warnings."))
+    if any(LEFT_OUT in str(run[name] or "") for name in _TEXTS):
+        blocks.append(Prose(f"{LEFT_OUT} stands for words that do not leave the site.", "note"))
     n_cohort, n_scored = run["n_cohort"], run["n_scored"]
     if n_scored == 0:
         lead = "The run is complete, but there was no patient to score."

@@ -9,6 +9,7 @@ import yaml
 
 from omop_scorer.config.run_file import RunConfig, load, shipped_run_file
 from omop_scorer.errors import ConfigurationError
+from omop_scorer.texts import secret_values
 
 SPARK = "engine: spark\ncdm: {url: a}\nresults: {url: b}\n"
 MINIMAL = {"cdm": {"url": "cdm.duckdb"}, "results": {"url": "results.duckdb"}}
@@ -164,6 +165,29 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
 )
 def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str, part: str) -> None:
     assert any(part in problem for problem in problems(written(tmp_path, text)))
+
+
+def test_settings_that_may_be_secret_are_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret_values, "_secrets", set())
+    given = {
+        "spark.hadoop.account.pwd": "hunter2",
+        "spark.datasource.url": "jdbc:x://u:hunter4@h;password=hunter5",
+        "spark.executor.extraJavaOptions": "-Da=hunter2",
+        "spark.passthrough": True,
+        "spark.b": True,
+    }
+    document = SPARK + yaml.safe_dump({"spark": {"settings": given}})
+    config = load(written(tmp_path, document))
+    assert config.spark.settings["spark.hadoop.account.pwd"] == "hunter2"
+    assert json.loads(config.to_json())["spark"]["settings"] == {
+        "spark.hadoop.account.pwd": "***",
+        "spark.datasource.url": "jdbc:x://u:***@h;password=***",
+        "spark.executor.extraJavaOptions": "-Da=***",
+        "spark.passthrough": "***",
+        "spark.b": "true",
+    }
 
 
 def test_settings_of_spark_are_text(tmp_path: Path) -> None:

@@ -168,6 +168,20 @@ def test_the_mean_of_all_tells_that_of_few_recorded() -> None:
     assert shown(run, "covariate_summary", "mean") == [11.5, 11.5]
 
 
+@pytest.mark.parametrize("covariate", ["crp", "ileal"])
+@pytest.mark.parametrize(
+    ("n", "expected"), [(0, 0.5), (5, None), (19, None), (20, 0.5), (45, 0.5), (50, 0.5)]
+)
+def test_means_of_few_are_values_of_single_patients(
+    covariate: str, n: int, expected: float | None
+) -> None:
+    run = summary(covariate, n, 0.5)
+    for column in ("mean", "standard_deviation", "standardised_mean_difference"):
+        scored, recorded = shown(run, "covariate_summary", column)
+        assert (scored is None) == (recorded is None) == (expected is None)
+    assert shown(run, "covariate_summary", "trial_mean") == [0.6, 0.6]
+
+
 def test_shares_and_quartiles_are_hidden_with_their_counts() -> None:
     key = {"population": "all", "index_rule": "first_biologic", "index_class": "all"}
     tables = {
@@ -410,6 +424,10 @@ def test_few_with_nothing_imputed_are_not_drawn() -> None:
         ("cdm_source holds 2 different rows", "cdm_source holds 2 different rows"),
         ("run 2026010102300003 was interrupted", "run 2026010102300003 was interrupted"),
         ("1,203 record(s) and 5 person(s)", "some record(s) and some person(s)"),
+        ("4 exposures longer than 366 days: 3", "some exposures longer than 366 days: some"),
+        ("3 of 12 (25.0%), 2% of all", "some of some (some), some of all"),
+        ("no record of 201606 up to 2026-01-01", "no record of 201606 up to 2026-01-01"),
+        ("attempt 1 failed, women_50 10.5 v5.4", "attempt 1 failed, women_50 10.5 v5.4"),
         (None, None),
     ],
 )

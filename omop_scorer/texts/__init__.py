@@ -1,0 +1,1 @@
+"""Texts that are said: visible characters only, and no secret."""

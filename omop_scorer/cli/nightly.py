@@ -26,7 +26,7 @@ from omop_scorer.texts.secret_values import hide
 
 if TYPE_CHECKING:
     from omop_scorer.config.run_file import RunConfig
-    from omop_scorer.nightly.preflight import Findings
+    from omop_scorer.nightly.findings import Findings
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "green"}
 #: Approximate number of steps of `check`, for the progress bar.
@@ -116,9 +116,10 @@ def check(
     """
     from omop_scorer.journal import open_journal  # noqa: PLC0415
     from omop_scorer.nightly import preflight  # noqa: PLC0415
+    from omop_scorer.nightly.findings import Findings  # noqa: PLC0415
 
     with errors_in_log_format(log_format):
-        findings = preflight.Findings()
+        findings = Findings()
         journal = open_journal(log_format, _CHECK_STEPS, is_quiet=quiet)
         try:
             run_file = read_config(config, settings, as_of, log_format)

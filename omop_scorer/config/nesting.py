@@ -39,4 +39,5 @@ def _folders(cdm: Path) -> Iterator[Path]:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    return any(is_same(above, folder) for above in path.resolve().parents)
+    resolved = path.resolve()
+    return any(is_same(each, folder) for each in (resolved, *resolved.parents))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
@@ -37,7 +37,7 @@ from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import ConceptId, Day, Frozen, Place
 from omop_scorer.resources import shipped
 from omop_scorer.terms import EngineName, Uncertainty
-from omop_scorer.texts.secret_values import MASK, hide
+from omop_scorer.texts.secret_values import MASK, hide_within
 
 #: The longest window that can be given as a number: 200 years. Without a number it is ever.
 EVER_DAYS = 73_000
@@ -325,20 +325,12 @@ class RunConfig(Frozen):
         document = self.model_dump(mode="json", by_alias=True)
         settings = document["spark"]["settings"]
         settings |= {name: MASK for name in settings if is_secret_setting(name)}
-        return json.dumps(_without_secrets(document), sort_keys=True)
+        return json.dumps(hide_within(document), sort_keys=True)
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_secrets(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_without_secrets(each) for each in value]
-    return hide(value) if isinstance(value, str) else value
 
 
 def load(

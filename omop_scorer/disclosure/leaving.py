@@ -19,7 +19,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("n_cohort", "n_scored", "message", "cdm_snapshot"),
     ),
     "attrition": ("step", "reason", "n_persons", "n_excluded"),
-    "concept_set_member": ("concept_set", "concept_id", "n_records"),
+    "concept_set_member": ("concept_set", "concept_id", "n_records", "is_mapped", "is_invalid"),
     "covariate_quality": ("covariate", "measure", "n"),
     "subgroup_summary": (
         *("stratum", "stratum_value", "subgroup", "n_persons", "n_stratum"),
@@ -49,10 +49,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 #: Columns that stay although their table has no row of a person.
 STAYING_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    # Of its keys, those below leave.
-    "scoring_run": ("config_json",),
+    # Of the keys of config_json, those below leave. The last day may be that of one record.
+    "scoring_run": ("config_json", "cdm_last_date"),
     # Only COMPLETE runs have a report; the time of that status is `completed_at`.
-    "scoring_run_status": ("status", "recorded_at"),
+    "scoring_run_status": ("status", "recorded_at", "rows_written"),
 }
 
 _MEASURED = (
@@ -66,13 +66,14 @@ KEYS = frozenset(
     (
         *("engine", "as_of_date", "uncertainty", "missing", "impute", "minimum_cell_count"),
         *("cohort.concept_ids", "cohort.extra_concept_ids", "cohort.minimum_distinct_days"),
-        *("cohort.exclude_concept_sets", "cohort.age_rule"),
+        *("cohort.exclude_concept_sets", "cohort.age_rule", "concept_mapping"),
         *("cohort.age_minimum", "cohort.age_maximum"),
         *(f"covariates.{quantity}.{key}" for quantity in _QUANTITIES for key in _MEASURED),
         *(
             f"covariates.{exposure}.lookback_days"
-            for exposure in ("prior_anti_tnf", "steroid", "immunomodulator")
+            for exposure in ("prior_anti_tnf", "steroid", "immunomodulator", "ileal")
         ),
+        *("covariates.steroid.maximum_days", "covariates.immunomodulator.maximum_days"),
         *("covariates.ileal.imputed_value", "audit.since", "audit.age_at", "audit.continuing_days"),
     )
 )

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -79,6 +80,15 @@ class Engine(ABC):
         CdmError
             The message names a file that was added, removed, replaced or changed.
         """
+
+    @contextmanager
+    def changed_files_explained(self) -> Iterator[None]:
+        """Raise an error that names a changed file of the CDM, if one is why a step fails."""
+        try:
+            yield
+        except Exception:
+            self.refuse_changed_files()
+            raise
 
     @property
     def reads_in_place(self) -> bool:

@@ -55,7 +55,7 @@ def load_cdm(
     """
     with TextTables(str(folder), settings.cdm.null_text) as source:
         plan = {
-            table: (columns, source.find(table))
+            table: (columns, source.find(table, {column.name for column in columns}))
             for table, columns in table_columns(cdm_version).items()
         }
         problems = [

@@ -1,6 +1,6 @@
 """Tables of a CDM in a DuckDB file or a folder of files, read as text for another database."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -67,15 +67,17 @@ class TextTables:
     ) -> None:
         self._open.close()
 
-    def find(self, table: str) -> SiteTable | None:
+    def find(self, table: str, needed: Collection[str] | None = None) -> SiteTable | None:
         """Return a table with its columns, or None if there is no such table.
+
+        `needed` are the columns that will be read, in lower case; None for all.
 
         Raises
         ------
         CdmError
             Several tables match, or the table cannot be read.
         """
-        return self._source.find(table, None, "person", is_vocabulary=table in _VOCABULARY)
+        return self._source.find(table, None, "person", needed, is_vocabulary=table in _VOCABULARY)
 
     def wide(self, site: SiteTable, columns: Sequence[Column]) -> tuple[str, ...]:
         """Return the integer columns that hold a number of more than 32 bits.

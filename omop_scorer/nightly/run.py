@@ -1,8 +1,8 @@
 """The nightly run, in order. Start here to see how the parts of the package work together."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -187,7 +187,7 @@ class _Attempts:
         journal = night.journal
         begin = partial(runs.begin, store, night.definitions, engine=night.engine)
         try:
-            with _changed_files_explained(night):
+            with night.engine.changed_files_explained():
                 night, cdm = _open_cdm(night)
         except BaseException as error:
             run_id = begin(as_of=night.as_of, release={})
@@ -195,11 +195,11 @@ class _Attempts:
             raise
         run_id = begin(as_of=night.as_of, release=cdm.release)
         try:
-            with _changed_files_explained(night):
+            with night.engine.changed_files_explained():
                 staged = _stage(night, cdm)
             for warning in drift_warnings(night, store.fetch):
                 journal.warn(warning)
-            with store.transaction(), _changed_files_explained(night):
+            with store.transaction(), night.engine.changed_files_explained():
                 self.summary = _score_and_publish(night, store, run_id, staged)
                 if night.config.keep_person_level_runs is not None:
                     with journal.step("retention"):
@@ -231,16 +231,6 @@ class _Staged:
     @property
     def n_to_score(self) -> int:
         return self.attrition[-1].n_persons
-
-
-@contextmanager
-def _changed_files_explained(night: Night) -> Iterator[None]:
-    """Raise an error that names a changed file of the CDM, if one is why a step fails."""
-    try:
-        yield
-    except Exception:
-        night.engine.refuse_changed_files()
-        raise
 
 
 def _open_cdm(night: Night) -> tuple[Night, MappedCdm]:

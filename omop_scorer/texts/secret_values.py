@@ -6,6 +6,7 @@ A secret is found by its value, however it is written: percent-encoded, quoted o
 import re
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 from urllib.parse import unquote
 
 MASK = "***"
@@ -68,6 +69,15 @@ def hide(text: str) -> str:
     for secret in sorted(_secrets, key=lambda each: (-len(each), each)):
         text = _pattern(secret).sub(rf"\g<before>{MASK}", text)
     return text
+
+
+def hide_within(value: Any) -> Any:
+    """Return a JSON document in which every text has passed `hide`."""
+    if isinstance(value, dict):
+        return {key: hide_within(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [hide_within(each) for each in value]
+    return hide(value) if isinstance(value, str) else value
 
 
 @cache

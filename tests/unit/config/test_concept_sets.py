@@ -535,14 +535,15 @@ def resolve(sets: ConceptSets) -> dict[str, list[int]]:
         )
         texts = [
             (shipped("sql") / "cohort" / f"{name}.sql").read_text(encoding="utf-8")
-            for name in ("concept_set_root", "concept_set")
+            for name in ("concept_set_root", "concept_named")
         ]
         connection.execute(f"CREATE TABLE work.concept_set_root AS {texts[0]}")
         members = connection.execute(texts[1]).fetchall()
     assert len(members) == len(set(members))
     found: dict[str, list[int]] = {}
-    for name, concept_id in sorted(members):
-        found.setdefault(name, []).append(concept_id)
+    for name, concept_id, is_excluded in sorted(members):
+        if not is_excluded:
+            found.setdefault(name, []).append(concept_id)
     return found
 
 

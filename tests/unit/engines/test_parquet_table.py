@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
+from omop_scorer.cdm.ddl import Column
 from omop_scorer.cdm.tables import TABLES, SiteTable
 from omop_scorer.config.connections import Cdm, Connections, PostgreSQL, Results, Spark
 from omop_scorer.engines.duckdb.engine import DuckDBEngine
@@ -119,11 +120,12 @@ def test_a_load_reads_parts_of_different_types_as_text(folder: Path) -> None:
     write(folder / "a.parquet", person_id=[1], note=[[1]], month_of_birth=pa.nulls(1))
     write(folder / "gender_concept_id=8507" / "b.parquet", PERSON_ID=["2"])
     with TextTables(str(folder.parent)) as tables:
-        names = tables.columns("person")
-        assert names is not None
-        assert set(names) == {"person_id", "note", "month_of_birth", "gender_concept_id"}
-        wanted = [names[n] for n in ("person_id", "month_of_birth", "gender_concept_id")]
-        found = [row for batch in tables.read("person", wanted, 10) for row in batch.to_pylist()]
+        names = ("person_id", "month_of_birth", "gender_concept_id")
+        site = tables.find("person", names)
+        assert site is not None
+        assert set(site.columns) == {*names, "note"}
+        columns = [Column(name, "integer", is_required=False) for name in names]
+        found = [row for batch in tables.read(site, columns, 10) for row in batch.to_pylist()]
     assert sorted(tuple(row.values()) for row in found) == [("1", None, None), ("2", None, "8507")]
 
 

@@ -28,6 +28,35 @@ _BY_MESSAGE = (
         "concept_sets",
         "see under which concepts your site keeps these records, and add them",
     ),
+    (r"concept drift: (\w+)", r"concept_sets (\1)", "see what changed: the vocabulary or the load"),
+    (
+        r"records that would count by a mapping",
+        "concept_mapping",
+        "set it to follow, or add the concepts to your sets",
+    ),
+    (
+        r"measured records without a standard concept",
+        "concept_sets",
+        "give these records a standard concept in the CDM",
+    ),
+    (
+        r"(\w+): [\d,]+ of [\d,]+ records have no number",
+        r"covariates.\1",
+        "see whether the values are kept as text; a run reads value_as_number",
+    ),
+    (r"body_height: [\d,]+ record\(s\) in feet", "units (body_height)", "load heights in cm"),
+    (
+        r"(\w+): [\d,]+ patient\(s\) .* have it only",
+        r"covariates.\1",
+        "see whether these records are right at their source",
+    ),
+    (
+        r"[\d,]+ (?:person\(s\) of the cohort .*death|drug exposure|measurement|observation"
+        r"|record)",
+        "cdm",
+        "see whether these records are right at their source",
+    ),
+    (r"newest record is", "as_of_date, cdm.maximum_age_days", "see whether the CDM was loaded"),
 )
 
 #: Key and next step of an error, by its exit code.

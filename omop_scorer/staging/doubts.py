@@ -38,7 +38,7 @@ def without_number(night: Night, counts: Quality) -> dict[str, WithoutNumber]:
     """Return the records without a number of each quantity that has some."""
     return {
         str(quantity): WithoutNumber(counts[str(quantity), "n_records"], *(int(str(n)) for n in ns))
-        for quantity, *ns in night.fetch("covariates/quality_number")
+        for quantity, *ns in sorted(night.fetch("covariates/quality_number"), key=str)
     }
 
 

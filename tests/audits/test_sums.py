@@ -261,8 +261,9 @@ def test_coded_columns_hold_their_words_only(outcome):
     def is_site_column(value):
         return value.startswith(terms.UNCASTABLE_PREFIX)
 
-    def is_quantity(value):
-        return value in definitions.units.quantities
+    def is_quantity_or_set(value):
+        known = {*definitions.units.quantities, *definitions.concept_sets}
+        return value.removeprefix("site_") in known
 
     def is_year(value):
         return re.fullmatch(r"(19|20)\d\d", value)
@@ -273,7 +274,7 @@ def test_coded_columns_hold_their_words_only(outcome):
 
     exceptions = {
         ("covariate_quality", "measure"): is_site_column,
-        ("covariate_quality", "covariate"): is_quantity,
+        ("covariate_quality", "covariate"): is_quantity_or_set,
         ("subgroup_summary", "stratum_value"): is_year,
         ("imputation_sensitivity", "covariate"): is_together,
     }

@@ -75,7 +75,8 @@ def notebook(query: Query, cdm: str, sets: dict[str, set[int]]) -> pd.Series:
     for quantity, rule in definitions.config.covariates.quantities().items():
         names = (*rule.measurement_concept_sets, *rule.observation_concept_sets, f"site_{quantity}")
         rows = pull(_VALUES, *names)
-        rows = rows[(_DAY - rows["day"]).dt.days <= rule.lookback_days]
+        if rule.lookback_days is not None:
+            rows = rows[(_DAY - rows["day"]).dt.days <= rule.lookback_days]
         concepts = rows["unit_concept_id"].fillna(0).astype(int)
         rows["value"] *= [factors.get((quantity, concept)) for concept in concepts]
         rows = rows[rows["value"].between(rule.minimum, rule.maximum)]

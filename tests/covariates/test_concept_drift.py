@@ -6,6 +6,7 @@ import pytest
 
 from omop_scorer.config import run_file as config
 from omop_scorer.journal import PlainJournal
+from omop_scorer.nightly.findings import Findings
 from omop_scorer.nightly.preflight import check
 from tests.conftest import outcome_of
 from tests.support.layout import write_duckdb
@@ -47,7 +48,8 @@ def test_drift_is_warned_of_by_run_and_check(tmp_path, changed, found):
     first = outcome_of(nights[0])
     assert "concept drift" not in first.log
     settings = config.RunConfig.model_validate(nights[1])
-    checked = check(settings, PlainJournal(io.StringIO()))
+    checked = Findings()
+    check(settings, PlainJournal(io.StringIO()), checked)
     messages = [each.message for each in checked.findings if each.severity == "warning"]
     warned = {text for text in messages if text.startswith("concept drift")}
     done = outcome_of(nights[1])

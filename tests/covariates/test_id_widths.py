@@ -52,7 +52,7 @@ def test_large_person_ids_beside_small_record_ids(source, tmp_path, person_id):
 
 FLOATS = """
 case          |         id | concept |       date | value | unit
-exact         |   16777216 | crp     | 2024-01-10 |     7 | mg/L
+exact         |   16777215 | crp     | 2024-01-10 |     7 | mg/L
 as it is read |   16777220 | crp     | 2024-01-10 |     8 | mg/L
 """
 
@@ -61,7 +61,7 @@ as it is read |   16777220 | crp     | 2024-01-10 |     8 | mg/L
 def test_an_id_that_a_float_of_32_bits_cannot_hold(source, tmp_path):
     cdm = read_cdm(measurement=FLOATS)
     done = run_from(source, tmp_path, cdm, types={"measurement.measurement_id": "FLOAT"})
-    assert done.covariate("crp")["exact"][3] == 16777216
+    assert done.covariate("crp")["exact"][3] == 16777215
     assert done.covariate("crp")["as it is read"][3] is None
     assert done.uncastable() == {"measurement.measurement_id": 1}
 

@@ -1,5 +1,6 @@
 """What became of the records: counts by verdict and by state, over the scored persons only."""
 
+from omop_scorer.terms import MAPPING_MEASURES
 from tests.support.spec import read_cdm, run
 
 # Each record says in its line what it adds to, besides n_records.
@@ -159,4 +160,7 @@ def test_every_measure_is_counted_and_zeros_are_written(tmp_path):
         for name, measure, n in done.rows("SELECT covariate, measure, n FROM covariate_quality")
         if name != "input"
     }
+    mapped = {key: found.pop(key) for key in list(found) if key[1] in MAPPING_MEASURES}
     assert found == expected
+    assert {("infliximab", "n_records_mapped"), ("crp", "n_persons_mapped")} <= mapped.keys()
+    assert set(mapped.values()) == {0}

@@ -61,9 +61,13 @@ def test_the_verdict_is_the_last_line(site: Site) -> None:
 
 
 def test_a_good_cdm_has_no_warning_for_which_nobody_can_do_anything(site: Site) -> None:
-    """The made-up CDM has wrong units, and few values at this date; everything else is right."""
+    """The made-up CDM has wrong units, few values at this date, and some that cannot be right."""
     for warning in said(check(site), "warning").splitlines():
-        assert re.match(r"(bmi|crp): .* rejected for their unit|(crp|cdai): would be", warning)
+        assert re.match(
+            r"(bmi|crp): .* rejected for their unit|(crp|cdai): would be"
+            r"|\w+: .* records have no number|\w+: .* have it only by exposures",
+            warning,
+        )
     notes = said(check(site, covariates={"cdai": {"concept_ids": []}}), "note")
     assert "cdai: would be imputed for 100.0% of patients; no concept is named for it" in notes
 

@@ -196,10 +196,10 @@ def reader_of(site: Site) -> ResultsReader:
     return open_results(load(site.run_file()).connections)
 
 
-def words(finished: Finished) -> str:
+def words(finished: Finished, said: str = "") -> str:
     """Return what a command printed, blanks put together."""
     assert finished.returncode == 0, finished.stderr
-    assert finished.stderr == ""
+    assert finished.stderr == said
     assert max(map(len, finished.stdout.splitlines())) <= 80
     assert "…" not in finished.stdout
     return " ".join(finished.stdout.split())
@@ -581,7 +581,8 @@ class TestReading:
         expected = words(two_runs.run(command="runs"))
         assert words(omop_scorer("runs", "-c", path)) == expected
         setting = ("--set", f"results.url={two_runs.results}")
-        assert words(omop_scorer("runs", *setting, cwd=two_runs.folder)) == expected
+        found = omop_scorer("runs", *setting, cwd=two_runs.folder)
+        assert words(found, "run file: ./nightly.yaml\n") == expected
         finished = omop_scorer("runs", "-c", path, "--set", "results.shema=x")
         assert_refused(finished, 10, r"results\.shema: no such key")
 

@@ -190,7 +190,7 @@ def statement_of(source: Any, name: str) -> Any:
 def test_rows_that_nobody_reads_are_not_waited_for(site: DatabaseSite, server: MariaDb) -> None:
     cohort = on(server, "SELECT DISTINCT condition_concept_id FROM cdm.condition_occurrence")
     with endless(server, "person"), closing(source_of(site)) as source:
-        ids = {"cohort_concept_ids": [concept for (concept,) in cohort]}
+        ids = {"cohort_concept_ids": [concept for (concept,) in cohort], "cohort_source_ids": []}
         rows = source.pull(statement_of(source, "person"), ids)
         assert next(rows).num_rows > 0
         before = time.monotonic()
@@ -250,7 +250,10 @@ def test_habits_of_the_server_change_nothing(site: DatabaseSite, server: MariaDb
         url = server.url("cdm").replace("root@", "habits@")
         with closing(source_of(replace(site, url=url))) as source:
             batches = list(
-                source.pull(statement_of(source, "person"), {"cohort_concept_ids": [201606]})
+                source.pull(
+                    statement_of(source, "person"),
+                    {"cohort_concept_ids": [201606], "cohort_source_ids": []},
+                )
             )
         assert sum(batch.num_rows for batch in batches) == n_persons > 3
     finally:
@@ -288,7 +291,7 @@ def test_a_moment_is_read_in_the_zone_of_the_run_file(
     try:
         zoned = replace(site, url=server.url("zoned"))
         with closing(source_of(zoned, time_zone=zone)) as source:
-            ids = {"concept_ids": [7], "cohort_concept_ids": [201606]}
+            ids = {"concept_ids": [7], "cohort_concept_ids": [201606], "cohort_source_ids": []}
             (batch,) = source.pull(statement_of(source, "measurement"), ids)
         rows = {row["measurement_id"]: row for row in batch.to_pylist()}
         assert rows[1]["measurement_date"] == moment

@@ -204,6 +204,7 @@ def test_no_statement_binds_more_values_than_sql_server_takes(sqlite_site: Datab
         )
     ids = {
         "concept_ids": [*concepts[:1], *range(-3000, 0), *concepts[1:]],
+        "cohort_source_ids": [],
         "cohort_concept_ids": [*cohort[:1], *range(-3000, 0), *cohort[1:]],
     }
     with closing(open_source(connections)) as source:

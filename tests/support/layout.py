@@ -100,7 +100,11 @@ def write_duckdb(
     settings = {"url": str(folder if files else cdm_file)}
     if vocabulary_file:
         settings["vocabulary_url"] = str(own_file)
-    return {"cdm": settings, "results": {"url": str(folder / "results.duckdb")}}
+    # A run refuses results in the folder of its CDM.
+    beside = (
+        folder.with_name(f"{folder.name}_results.duckdb") if files else folder / "results.duckdb"
+    )
+    return {"cdm": settings, "results": {"url": str(beside)}}
 
 
 def write_delta(tables: Mapping[str, Rows], folder: Path, **layout: Any) -> dict[str, Any]:

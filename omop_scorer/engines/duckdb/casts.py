@@ -113,9 +113,11 @@ def safe_cast(
         return (given if is_text else _cast(given, kind)), None
     if template := _LOSSLESS.get((kind, family)):
         return _fill(template, given), None
-    template = _LOSSY.get((kind, family))
+    # SQLite takes a type that it does not know for a number type, and keeps texts of days in it.
+    is_day = kind in ("date", "timestamp")
+    template = _LOSSY.get((kind, "text" if is_text and is_day else family))
     value = _fill(template, given) if template else null(kind)
-    if is_text and kind in ("date", "timestamp"):
+    if is_text and is_day:
         value = _with_date_formats(value, given, kind, cdm)
     return value, exp.and_(given.is_(exp.null()).not_(), value.is_(exp.null()))
 

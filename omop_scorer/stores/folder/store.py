@@ -64,6 +64,7 @@ class FolderStore(AppendOnlyStore):
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         """Return all rows of the files that exist now."""
+        self._folder.refuse_lost_lock()
         with FolderResultsReader(self._settings) as reader:
             rows = reader.read(query, parameters)
         return [tuple(row.values()) for row in rows.to_pylist()]

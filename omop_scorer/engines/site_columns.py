@@ -43,11 +43,17 @@ def mapped_columns(
         value = null(column.kind)
         if site is not None and column.name in site.columns:
             raw = exp.column(exp.to_identifier(site.names[column.name], quoted=True))
-            value, is_lost = safe_cast(raw, site.columns[column.name], column.kind, cdm)
+            # `null_text` lists texts; a number of a database may arrive as text, and stays one.
+            listed = _without_null_text(cdm) if column.name in site.numeric else cdm
+            value, is_lost = safe_cast(raw, site.columns[column.name], column.kind, listed)
             if is_lost is not None:
                 lost[column.name] = exp.Count(this=exp.case().when(is_lost, "1"))
         selected.append(exp.alias_(value, column.name))
     return selected, lost
+
+
+def _without_null_text(cdm: Cdm) -> Cdm:
+    return cdm.model_copy(update={"null_text": ("",)})
 
 
 def missing_as_null(column: exp.Expr, kind: Kind, cdm: Cdm) -> exp.Expr:

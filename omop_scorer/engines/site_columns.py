@@ -110,7 +110,9 @@ def mapped_columns(
             native = site.columns[column.name]
             if native == "VARCHAR" and column.name in site.numeric:
                 native = NUMBER_AS_TEXT
-            value, is_lost = safe_cast(raw, native, column.kind, cdm)
+            # `null_text` lists texts; a number of a database may arrive as text, and stays one.
+            listed = _without_null_text(cdm) if column.name in site.numeric else cdm
+            value, is_lost = safe_cast(raw, native, column.kind, listed)
             if is_lost is not None:
                 lost[column.name] = exp.Count(this=exp.case().when(is_lost, "1"))
         selected.append(exp.alias_(value, column.name))
@@ -135,6 +137,10 @@ def _any_value(site: SiteTable, texts: Sequence[str], dialect: str) -> exp.Selec
             conditions.append(column.is_(exp.null()).not_())
     query = exp.select("1").from_(site.relation, dialect=dialect)
     return query.where(exp.or_(*conditions)).limit(1)
+
+
+def _without_null_text(cdm: Cdm) -> Cdm:
+    return cdm.model_copy(update={"null_text": ("",)})
 
 
 def missing_as_null(column: exp.Expr, kind: Kind, cdm: Cdm, dialect: str) -> exp.Expr:

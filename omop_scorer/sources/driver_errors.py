@@ -15,7 +15,7 @@ _CODE = re.compile(r"(?=.*[0-9])[0-9A-Z]{5}|(ORA|DPY)-[0-9]+|SQLITE_[A-Z_]+")
 _MYSQL = (
     r"1040|1203|"  # too many sessions
     r"1053|1927|200[236]|2013|2055|4031|"  # not running, stopping, or the connection is lost
-    r"1205|1213"  # a lock that is waited for too long, a deadlock
+    r"1205|1213|1412"  # a lock that is waited for too long, a deadlock, a table that was replaced
 )
 #: Codes of faults that pass by themselves, by SQLAlchemy's name of the dialect.
 _TRANSIENT = {

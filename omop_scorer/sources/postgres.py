@@ -79,6 +79,9 @@ class PostgresSource(PulledSource):
         self._connection.driver.read_only = True
         if lockable := sorted(found.lockable_relations()):
             self._connection.execute(f"LOCK TABLE {', '.join(lockable)} IN ACCESS SHARE MODE")
+        for relation in sorted(found.relations()):
+            # A materialized view, also below a view, is locked only when it is read.
+            self._connection.execute(f"SELECT FROM {relation} LIMIT 0")
         return PostgresCatalog(self._connection, names, None)
 
     def find(self, table: Table) -> SiteTable | None:
@@ -141,18 +144,19 @@ class PostgresSource(PulledSource):
             exp.select(exp.alias_(persons.selects[0].copy(), patient))
             .distinct()
             .from_(persons.args["from_"].this.copy())
-            .where(persons.args["where"].this.copy())
         )
+        if (where := condition.args["query"].this.args.get("where")) is not None:
+            persons = persons.where(where.this.copy())
         condition.replace(exp.column(patient).eq(condition.this.copy()))
         joined = tree.join(exp.to_table("omop_scorer_patients"), join_type="CROSS")
         return joined.with_("omop_scorer_patients", persons, materialized=True)
 
     def _share(self, persons: exp.Select, values: Mapping[str, object]) -> float:
         """Return the share of all persons that a query of persons finds, counted once."""
-        text = rendered(persons.copy(), is_bound=True)
+        text = rendered(persons.copy(), is_bound=bool(values))
         if text not in self._shares:
             # As in `text`, psycopg takes a percent sign for the start of a parameter.
-            everybody = self._person.replace("%", "%%")
+            everybody = self._person.replace("%", "%%") if values else self._person
             query = (
                 f"SELECT (SELECT COUNT(DISTINCT p) FROM ({text}) AS d (p)) "  # noqa: S608
                 f"/ GREATEST((SELECT COUNT(*) FROM {everybody}), 1)::float8"

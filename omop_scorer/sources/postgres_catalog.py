@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -71,6 +71,8 @@ ORDER BY n.nspname, t.relname
 """
 
 
+#: Fixed width; `bpchar` is that of a union of several widths.
+_PADDED = re.compile(r"character\(|character$|bpchar")
 _NUMERIC = re.compile("smallint|integer|bigint|numeric|real|double precision")
 
 
@@ -101,6 +103,7 @@ class PostgresCatalog:
         self._connection = connection
         self._names = names
         self._lockable: set[str] = set()
+        self._found: set[str] = set()
         wanted = {names.get(table.name, table.name).lower() for table in TABLES}
         self._relations: dict[str, list[_Relation]] = defaultdict(list)
         for row in connection.rows(_RELATIONS, {"names": sorted(wanted)}):
@@ -123,7 +126,8 @@ class PostgresCatalog:
             The schema, or which of several is meant, is not known; or the table may not be read.
         """
         where = self._connection.where
-        found = self._relations[self._names.get(table, table).lower()]
+        wanted = self._names.get(table, table)
+        found = self._relations[wanted.lower()]
         if schema is None:
             anchors = self._relations[self._names.get(anchor, anchor).lower()]
             homes = sorted({each.schema for each in anchors or found})
@@ -137,19 +141,22 @@ class PostgresCatalog:
         matches = [each for each in found if each.schema in homes]
         if len(matches) > 1:
             # A name that is quoted nowhere is lower-case.
-            matches = [each for each in matches if each.name == each.name.lower()]
-        if not matches:
-            return None
-        (relation,) = matches
-        return self._describe(relation, native)
-
-    def lockable(self, relations: Collection[str]) -> set[str]:
-        """Return those of the tables found that can be locked: foreign tables cannot."""
-        return self._lockable.intersection(relations)
+            exact = [each for each in matches if each.name == wanted]
+            matches = exact or [each for each in matches if each.name == wanted.lower()] or matches
+        if len(matches) > 1:
+            names = ", ".join(each.name for each in matches)
+            raise CdmError(
+                f"{where}: table {wanted} is found as {names}; name one of them under cdm.tables"
+            )
+        return self._describe(matches[0], native) if matches else None
 
     def lockable_relations(self) -> set[str]:
         """Return every table found so far that can be locked."""
         return set(self._lockable)
+
+    def relations(self) -> set[str]:
+        """Return every table found so far."""
+        return set(self._found)
 
     def _schema_of(self, wanted: str) -> str:
         rows = self._connection.rows(
@@ -175,6 +182,7 @@ class PostgresCatalog:
         for name, native in rows:
             if name.lower() not in names or name == name.lower():
                 names[name.lower()], natives[name.lower()] = name, native_of(native)
+        self._found.add(label)
         if relation.is_lockable:
             self._lockable.add(label)
         table = exp.table_(relation.name, relation.schema, quoted=True)
@@ -186,9 +194,7 @@ class PostgresCatalog:
             names,
             table,
             numeric,
-            padded=frozenset(
-                name.lower() for name, native in rows if native.startswith("character(")
-            ),
+            padded=frozenset(name.lower() for name, native in rows if _PADDED.match(native)),
             dated=frozenset(name.lower() for name, native in rows if native == "date"),
             is_filtered=bool(self._connection.rows(_HIDING, {"oid": relation.oid})),
         )

@@ -102,6 +102,11 @@ class SqlAlchemySource(PulledSource):
         try:
             url = _url(cdm)
             self._name = url.get_backend_name()
+            if self._name == "postgresql":
+                raise ConfigurationError(
+                    f"{self.where}: write postgresql://..., without the name of a driver; the run "
+                    "then reads one snapshot, and locks the tables against being emptied"
+                )
             self.dialect = _DIALECTS.get(self._name, "")
             options: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
             if self._name == "sqlite":

@@ -1,6 +1,7 @@
 """Whatever goes wrong: the exit code, what is said, and yesterday's answer still in view."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,9 +80,10 @@ class TestConfiguration:
     def test_malformed_yaml(self, site: Site) -> None:
         path = site.run_file()
         path.write_text(path.read_text(encoding="utf-8") + "cohort: [201606\n", encoding="utf-8")
-        for command in ("run", "check"):
-            finished = omop_scorer(command, "--config", path)
-            assert_refused(finished, 10, path, r"line \d+", "not valid YAML")
+        assert_refused(omop_scorer("run", "-c", path), 10, path, r"line \d+", "not valid YAML")
+        checked = omop_scorer("check", "-c", path)
+        assert checked.returncode == 10
+        assert re.search(rf"{path}: line \d+: not valid YAML", checked.stdout)
 
     def test_a_run_file_that_is_not_there(self, site: Site) -> None:
         path = site.folder / "nowhere.yaml"

@@ -91,7 +91,7 @@ def test_keys_are_described_as_their_models_check_them() -> None:
     assert kinds["threads"] == "whole number (1 to 1,024) or `null`"
     assert kinds["age_maximum"] == "whole number (0 to 150)"
     assert kinds["concept_ids"] == "list of whole numbers"
-    assert kinds["tables"] == "a text for each name"
+    assert kinds["tables"] == "a text or `null` for each name"
     assert kinds["since"] == "date"
 
 

@@ -32,6 +32,7 @@ _SPEAKABLE = re.compile(
 )
 
 _DISK_FULL = "53100"
+_NOT_REACHED = "check that the server runs, and its host, port, database and user"
 
 #: States that pass by themselves: the server stops or starts, too many sessions, a deadlock.
 _TRANSIENT = re.compile(r"08...|57P0[1235]|53300|40(001|P01)|55P03|25P0[34]")
@@ -284,7 +285,7 @@ def _said(error: BaseException | None) -> str:
     if state is None:
         # Said by the client: of its errors only those of the connection hold no value.
         is_speakable = isinstance(error, psycopg.OperationalError)
-        return f"{kind}: {text}" if is_speakable else f"the client failed ({kind})"
+        return f"{text}; {_NOT_REACHED}" if is_speakable else f"the client failed ({kind})"
     primary = " ".join((getattr(error, "diag").message_primary or "").split())  # noqa: B009
     detail = f": {primary}" if _SPEAKABLE.fullmatch(state) else ""
     return f"the server refused the statement ({kind} {state}){detail}"

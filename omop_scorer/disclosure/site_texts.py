@@ -19,7 +19,7 @@ from omop_scorer.config.concept_sets import load_concept_sets
 from omop_scorer.config.connections import PostgreSQL
 from omop_scorer.config.run_file import RunConfig
 from omop_scorer.resources import shipped
-from omop_scorer.terms import COHORT
+from omop_scorer.terms import AMBIGUOUS_FEET, COHORT
 from omop_scorer.texts.characters import one_line
 from omop_scorer.texts.secret_values import MASK, hide
 
@@ -111,11 +111,11 @@ def _places(config: object) -> Iterator[str]:
 
 
 def _may_leave(word: str) -> bool:
-    if word in _SYMBOLS or word == MASK or word in _known_names():
+    if word in _SYMBOLS or word in (MASK, AMBIGUOUS_FEET) or word in _known_names():
         return True
     if _FORMS.fullmatch(word):
         return not _ADDRESS.fullmatch(word)
-    for form, names in ((_MEASURE, _known_names()), (_VERSION, _cdm_tables())):
+    for form, names in ((_MEASURE, _known_names() | _cdm_tables()), (_VERSION, _cdm_tables())):
         if found := form.fullmatch(word):
             return found[1] in names
     return all(_is_of_word(character) for character in word)

@@ -216,6 +216,7 @@ class SqlAlchemySource(PulledSource):
     def _named(self, schema: str | None) -> Mapping[str, list[str]]:
         """Return the tables and views of a schema by their names in lower case."""
         if schema not in self._tables:
+            self._refuse_unknown(schema)
             found: dict[str, list[str]] = {}
             known = {
                 *self._inspector.get_table_names(schema=schema),
@@ -225,6 +226,17 @@ class SqlAlchemySource(PulledSource):
                 found.setdefault(name.lower(), []).append(name)
             self._tables[schema] = found
         return self._tables[schema]
+
+    def _refuse_unknown(self, schema: str | None) -> None:
+        """Name the schemas that exist. A name with a catalog or database is left to the server."""
+        if schema is None or "." in schema:
+            return
+        known = self._inspector.get_schema_names()
+        if schema.lower() not in {name.lower() for name in known}:
+            raise CdmError(
+                f"{self.where}: no schema {schema!r}; correct cdm.schema or cdm.vocabulary_schema. "
+                f"Schemas: {', '.join(sorted(known)) or 'none'}"
+            )
 
     def _native(self, column: ReflectedColumn, kinds: Mapping[str, Kind]) -> str:
         """Return the type in which a column arrives. SQLite keeps any value in any column.

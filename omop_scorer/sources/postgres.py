@@ -65,7 +65,7 @@ class PostgresSource(PulledSource):
     def _catalog(self) -> PostgresCatalog:
         """Tables in the snapshot, which begins here, after a lock against emptying or exchange."""
         names = dict(self._settings.cdm.tables)
-        found = PostgresCatalog(self._connection, names, None)
+        found = PostgresCatalog(self._connection, names)
         for table in TABLES:
             with suppress(CdmError):  # `find` raises it again
                 self._find(found, table)
@@ -77,7 +77,7 @@ class PostgresSource(PulledSource):
         for relation in sorted(found.relations()):
             # A materialized view, also below a view, is locked only when it is read.
             self._connection.execute(f"SELECT FROM {relation} LIMIT 0")
-        return PostgresCatalog(self._connection, names, None)
+        return PostgresCatalog(self._connection, names)
 
     def find(self, table: Table) -> SiteTable | None:
         """Find a table in the schema of the CDM, or of the vocabulary."""

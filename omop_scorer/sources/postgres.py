@@ -67,7 +67,7 @@ class PostgresSource(PulledSource):
     def _catalog(self) -> PostgresCatalog:
         """Tables in the snapshot, which begins here, after a lock against emptying or exchange."""
         names = dict(self._settings.cdm.table_names)
-        found = PostgresCatalog(self._connection, names, None)
+        found = PostgresCatalog(self._connection, names)
         left_out = self._settings.cdm.left_out
         for table in TABLES:
             if table.name in left_out:
@@ -82,7 +82,7 @@ class PostgresSource(PulledSource):
         for relation in sorted(found.relations()):
             # A materialized view, also below a view, is locked only when it is read.
             self._connection.execute(f"SELECT FROM {relation} LIMIT 0")
-        return PostgresCatalog(self._connection, names, None)
+        return PostgresCatalog(self._connection, names)
 
     def find(self, table: Table) -> SiteTable | None:
         """Find a table in the schema of the CDM, or of the vocabulary."""

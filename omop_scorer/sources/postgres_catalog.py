@@ -95,11 +95,9 @@ class PostgresCatalog:
         A session on the CDM's database.
     names
         What the site calls each table.
-    hidden
-        The schema of the results, where no table of a CDM is looked for.
     """
 
-    def __init__(self, connection: Connection, names: dict[str, str], hidden: str | None) -> None:
+    def __init__(self, connection: Connection, names: dict[str, str]) -> None:
         self._connection = connection
         self._names = names
         self._lockable: set[str] = set()
@@ -108,8 +106,7 @@ class PostgresCatalog:
         self._relations: dict[str, list[_Relation]] = defaultdict(list)
         for row in connection.rows(_RELATIONS, {"names": sorted(wanted)}):
             relation = _Relation(*row)
-            if relation.schema != hidden:
-                self._relations[relation.name.lower()].append(relation)
+            self._relations[relation.name.lower()].append(relation)
 
     def find(
         self,

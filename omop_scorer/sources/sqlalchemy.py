@@ -47,7 +47,6 @@ _DIALECTS: Mapping[str, Dialect] = {
     "mysql": "mysql",
     "mariadb": "mysql",
     "sqlite": "sqlite",
-    "postgresql": "postgres",
     "databricks": "databricks",
     "trino": "trino",
 }
@@ -61,7 +60,7 @@ _SNAPSHOTS = {
     "mssql": "SNAPSHOT",
     "oracle": "SERIALIZABLE",
     "sqlite": "SERIALIZABLE",
-    **dict.fromkeys((*_MYSQL, "postgresql"), "REPEATABLE READ"),
+    **dict.fromkeys(_MYSQL, "REPEATABLE READ"),
 }
 #: SQL Server refuses the level SNAPSHOT in a database that does not allow it, but only later.
 _ALLOWS_SNAPSHOT = (

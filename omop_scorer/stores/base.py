@@ -13,7 +13,7 @@ Parameters = Mapping[str, object]
 
 
 class Writer(ABC):
-    """What receives the rows of a run."""
+    """Receiver of the rows of a run."""
 
     @abstractmethod
     def append(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:

@@ -43,12 +43,19 @@ def cdm() -> Cdm:
     )
 
 
-def run_with(cdm: Cdm, folder: Path, *statements: str, types: Any = None, **keys: Any) -> Run:
+def run_with(
+    cdm: Cdm,
+    folder: Path,
+    *statements: str,
+    types: Any = None,
+    schema: str | None = None,
+    **keys: Any,
+) -> Run:
     """Write the CDM, change it by statements in which {cdm} is its schema, and run the job."""
-    site = write_postgresql(cdm.tables, folder, types=types)
-    schema = site["cdm"]["schema"]
+    site = write_postgresql(cdm.tables, folder, types=types, schema=schema)
+    home = f'"{site["cdm"]["schema"]}"'
     for statement in statements:
-        postgresql.session().execute(statement.format(cdm=f'"{schema}"'))
+        postgresql.session().execute(statement.format(cdm=home))
     site["cdm"] |= keys
     return Run(cdm, outcome_of({"as_of_date": AS_OF, **site}))
 
@@ -88,13 +95,17 @@ def test_two_tables_that_differ_in_case_alone_are_refused(cdm: Cdm, tmp_path: Pa
         )
 
 
-def test_ids_as_text_of_a_disease_that_few_persons_have(cdm: Cdm, tmp_path: Path) -> None:
+@pytest.mark.parametrize("schema", ["cdm", "50%s (%d)"])
+def test_ids_as_text_of_a_disease_that_few_persons_have(
+    cdm: Cdm, tmp_path: Path, schema: str
+) -> None:
     done = run_with(
         cdm,
         tmp_path,
         "INSERT INTO {cdm}.person (person_id, gender_concept_id, year_of_birth) "
         "SELECT n, 8507, 1980 FROM generate_series(900001, 900100) AS n",
         types={"condition_occurrence.condition_concept_id": "VARCHAR"},
+        schema=schema,
     )
     assert done.numbers("crp") == {"ann": (7.6, 1), "ben": (8.0, 2)}
 

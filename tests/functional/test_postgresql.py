@@ -313,7 +313,7 @@ def test_hostile_names_and_values_stay_what_they_are(server: ServerSite) -> None
 
 
 def test_dates_of_any_year_reach_the_results() -> None:
-    """What PostgreSQL cannot hold at all becomes infinity."""
+    """Dates that PostgreSQL cannot hold become infinity."""
     days = {
         "0044-03-15 (BC)": "0044-03-15 BC",
         "0001-01-01": "0001-01-01",

@@ -341,6 +341,18 @@ def test_a_table_cannot_be_emptied_under_a_run(night: ServerSite) -> None:
     assert run.finish().returncode == 0
 
 
+def test_a_materialized_view_cannot_be_refreshed_under_a_run(night: ServerSite) -> None:
+    """A refresh writes rows that older snapshots see too; LOCK TABLE does not reach the view."""
+    night.own_cdm(postgresql.new_schema("loading"))
+    with psycopg.connect(night.url, autocommit=True) as load:
+        load.execute(f"ALTER TABLE {night.cdm}.death RENAME TO death_table")
+        load.execute(f"CREATE MATERIALIZED VIEW {night.cdm}.death AS TABLE {night.cdm}.death_table")
+        load.execute("SET lock_timeout = '100ms'")
+        with held_after(night, "CDM") as run, pytest.raises(psycopg.errors.LockNotAvailable):
+            load.execute(f"REFRESH MATERIALIZED VIEW {night.cdm}.death")
+        assert run.finish().returncode == 0
+
+
 def test_a_run_waits_for_a_load_and_reads_what_it_leaves(night: ServerSite) -> None:
     ((yesterday,),) = night.rows("SELECT run_id FROM latest_run")
     night.own_cdm(postgresql.new_schema("loading"))

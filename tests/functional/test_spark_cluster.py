@@ -123,5 +123,5 @@ def test_a_worker_that_dies_changes_nothing(
 
 
 def has_python(pid: int) -> bool:
-    """Whether the executor of a worker has got rows to score."""
+    """Return True if the executor of a worker has received rows to score."""
     return bool(processes(psutil.Process(pid), "pyspark.daemon"))

@@ -77,7 +77,7 @@ def test_options_of_java_in_the_environment(files, monkeypatch, name, value, exp
 
 
 def asked(settings: dict[str, str], folder: Path) -> tuple[list[str], str]:
-    """What Java was told, and the number of partitions, of a session in a process of its own."""
+    """Return the options of Java and the number of partitions of a session in its own process."""
     spark.home()
     done = subprocess.run(
         [sys.executable, "-c", ASK, json.dumps(settings)],

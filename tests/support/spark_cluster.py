@@ -185,7 +185,7 @@ def _daemon(name: str) -> list[str]:
 
 
 def _programs(hidden: Path) -> list[Path]:
-    """What a machine must have installed, where that is in a folder that it would not see."""
+    """Return the programs of a machine that lie in a folder which is hidden from it."""
     installed = [Path(sys.prefix), Path(omop_scorer.__file__).parents[1], spark.home()]
     return [path for path in installed if path.is_relative_to(hidden)]
 

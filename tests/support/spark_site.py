@@ -47,7 +47,7 @@ class SparkSite:
 
     @property
     def local(self) -> Path:
-        """Where Java keeps what it shuffles."""
+        """Folder of the data that Java shuffles."""
         return self.folder / "local"
 
     @property
@@ -94,17 +94,17 @@ class SparkSite:
             run.communicate()
 
     def answer(self) -> Answer:
-        """What readers see: the rows of the views."""
+        """Return the rows of the views, which are what readers see."""
         return self.answer_of(self.document)
 
     @staticmethod
     def answer_of(document: Mapping[str, Any]) -> Answer:
-        """What readers of another run file see."""
+        """Return the rows of the views for another run file."""
         tables = tables_of(document)
         return {n: rows for n, rows in tables.items() if n.startswith(("latest_", "cohort"))}
 
     def runs(self) -> dict[int, tuple[str, bool]]:
-        """How each run ended, and whether its answer is the one in view, as the program says."""
+        """Return the status of each run, and True for the latest one, as `runs` prints them."""
         said = json.loads(self.do("--format", "json", command="runs").stdout)
         return {row["run_id"]: (row["status"], row["is_latest"]) for row in said}
 

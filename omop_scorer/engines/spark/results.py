@@ -12,7 +12,7 @@ from omop_scorer.stores.spark.store import CatalogStore
 
 
 class FrameAppender:
-    """What appends frames of a session to results.
+    """Appends frames of a session to results.
 
     The executors write to a folder or a catalog. Rows for any other store pass through the memory
     of the driver.

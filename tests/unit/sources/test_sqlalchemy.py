@@ -91,6 +91,7 @@ def failure(*args: object, **attributes: object) -> Exception:
         ("mysql", failure(2003, "Can't connect", sqlstate="HY000"), True),
         ("mariadb", failure(2006, "gone away"), True),
         ("mysql", failure(1213, "Deadlock", sqlstate="40001"), True),
+        ("mariadb", failure(1412, "Table definition has changed", sqlstate="HY000"), True),
         ("mysql", failure(1045, "Access denied for user 'ann'", sqlstate="28000"), False),
         ("mysql", failure(1146, "no such table", sqlstate="42S02"), False),
         ("sqlite", failure("database is locked", sqlite_errorname="SQLITE_BUSY"), True),

@@ -57,6 +57,9 @@ def without_password(url: str) -> tuple[str, str | None]:
     if parts.fragment or "@" in parts.path + parts.query:
         raise ValueError(_malformed())
     options = parse_qsl(parts.query, keep_blank_values=True)
+    hosts = [parts.hostname or "", *(value for name, value in options if name == "host")]
+    if not all(_can_be_looked_up(host) for each in hosts for host in unquote(each).split(",")):
+        raise ValueError("its host is no name that a server can have")
     if any(_is_secret(name.strip()) for name, _ in options):
         raise ValueError("options after the question mark must not contain a password or secret")
     scheme = "postgresql" if parts.scheme in _POSTGRESQL else parts.scheme
@@ -70,6 +73,15 @@ def without_password(url: str) -> tuple[str, str | None]:
     host_and_port = parts.netloc.rpartition("@")[2]
     query = f"?{parts.query}" if parts.query else ""
     return f"{scheme}://{user}{host_and_port}{parts.path}{query}", password or None
+
+
+def _can_be_looked_up(host: str) -> bool:
+    """Return False for a name with an empty part, or with one of more than 63 characters."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return host.startswith("/")
+    return True
 
 
 def _split(url: str) -> SplitResult:

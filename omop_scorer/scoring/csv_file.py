@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from omop_scorer.cdm.csv_header import delimiter_of
+from omop_scorer.cdm.csv_header import delimiter_note, delimiter_of
 from omop_scorer.errors import ScoringError
 from omop_scorer.model import kernel
 from omop_scorer.model.arrays import Floats
@@ -128,7 +128,8 @@ def _score_rows(
     if bad_rows.n:
         more = bad_rows.n - len(bad_rows.listed)
         raise ScoringError(
-            f"{source}: {bad_rows.n} invalid row(s); nothing was written",
+            f"{source}: {bad_rows.n} invalid row(s); nothing was written"
+            f"{delimiter_note(delimiter)}",
             *bad_rows.listed,
             *([f"and {more} more"] if more else []),
         )

@@ -154,15 +154,17 @@ def test_any_file_is_scored_as_row_by_row(
         assert answer(folder, content, model, delimiter) == expected
 
 
-@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
-def test_a_decimal_comma_is_refused_in_words(tmp_path, crohns, delimiter):
+@pytest.mark.parametrize(
+    ("delimiter", "word"), [(";", "semicolon"), ("\t", "tab"), ("|", "vertical bar")]
+)
+def test_a_decimal_comma_is_refused_in_words(tmp_path, crohns, delimiter, word):
     names = ["id", *(each.csv_column for each in crohns.card.covariates)]
     header, ends = delimiter.join(names), "\n"
     values = {"sex": "f", "age": "55", "bmi": "27,4", "crp": "1.022,5", "cdai": "310"}
     row = delimiter.join(values.get(name, "1") for name in names)
     found = answer(tmp_path, (header + ends + row + ends).encode(), crohns)
     assert found == [
-        "1 invalid row(s); nothing was written",
+        f"1 invalid row(s); nothing was written; its delimiter is a {word}",
         "line 2: "
         + "; ".join(
             f"{name}: has a comma; write a decimal point, and no separator of thousands"

@@ -41,7 +41,9 @@ def score(content, model, batch_rows, delimiter=","):
             good.append((record, values, recorded))
     if bad:
         more = [f"and {len(bad) - 50} more"] if len(bad) > 50 else []
-        return [f"{len(bad)} invalid row(s); nothing was written", *bad[:50], *more]
+        names = {"\t": "tab", ";": "semicolon", "|": "vertical bar"}
+        note = f"; its delimiter is a {names[delimiter]}" if delimiter in names else ""
+        return [f"{len(bad)} invalid row(s); nothing was written{note}", *bad[:50], *more]
     output = io.StringIO(newline="")
     writer = csv.writer(output, delimiter=delimiter, lineterminator="\n")
     writer.writerow([*header, *new_names(model)])

@@ -73,6 +73,21 @@ def test_what_could_hold_a_password_elsewhere_is_refused_without_it(url: str) ->
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    "host", ["...", "a..b", ".", "a" * 64, "db.example," + "b" * 70, "é" * 80], ids=len
+)
+@pytest.mark.parametrize("url", ["postgresql://{}/cdm", "mysql+pymysql://u@{}/cdm"])
+def test_a_host_that_no_server_can_have_is_refused(url: str, host: str) -> None:
+    with pytest.raises(ValueError, match="^its host is no name that a server can have$"):
+        without_password(url.format(host))
+
+
+@pytest.mark.parametrize("host", ["", "a.b.", "%2Fvar%2Frun", "a,b:5432", "[::1]", "é.fr", r"a\b"])
+def test_a_host_that_a_server_can_have(host: str) -> None:
+    url = f"postgresql://{host}/cdm"
+    assert without_password(url) == (url, None)
+
+
 def test_a_url_of_sqlalchemy_is_split_like_one_of_postgresql() -> None:
     url = f"mssql+pyodbc://u:{SECRET}@h:1433/d?driver=ODBC+Driver+18+for+SQL+Server"
     shown, password = without_password(url)

@@ -2,11 +2,10 @@
 -- Returns: one row: n_record_after_death (records dated after the death, of the sets that the rules read),
 --          n_death_contradicted (persons with such a record more than 60 days after), n_death_before_birth (persons),
 --          n_deaths_of_two_dates (persons with several dates of death), n_undated_measurement, n_undated_observation
--- Tables: work.cohort_member, work.concept_set, work.drug_record, work.measurement_record, cdm.condition_occurrence,
---         cdm.death
+-- Tables: work.cohort_member, work.condition_record, work.drug_record, work.measurement_record, cdm.death
 -- Window: deaths and records up to the index date; dates of death at any time
 -- Missing: an unknown month or day of birth as for the age; without such persons or records the count is 0
--- Parameters: as_of_date
+-- Parameters: none
 WITH dead AS (
   SELECT
     person_id, death_date, index_date,
@@ -23,13 +22,13 @@ WITH dead AS (
 ),
 
 record AS (
-  SELECT c.person_id, c.condition_start_date AS record_date
-  FROM cdm.condition_occurrence AS c
-  INNER JOIN (
-    SELECT DISTINCT concept_id FROM work.concept_set
-    WHERE concept_set IN ('crohns_disease', 'cd_ileal_definite', 'cd_ileal_probable', 'cd_not_ileal_colon')
-  ) AS s ON s.concept_id = c.condition_concept_id
-  WHERE c.condition_start_date <= :as_of_date
+  SELECT person_id, condition_start_date AS record_date
+  FROM (
+    SELECT DISTINCT person_id, condition_occurrence_id, condition_start_date
+    FROM work.condition_record
+    WHERE
+      is_used AND concept_set IN ('crohns_disease', 'cd_ileal_definite', 'cd_ileal_probable', 'cd_not_ileal_colon')
+  ) AS c
   UNION ALL
   SELECT person_id, start_date AS record_date FROM work.drug_record
   WHERE is_first_set = 1

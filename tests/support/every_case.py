@@ -29,7 +29,7 @@ from tests.support.write_cdm import as_text
 
 ROOT = Path(__file__).parents[2]
 #: Between the ids of persons of two cases.
-APART = 10**9
+APART = 10**10
 CDAI = [20000001, 2000001, 2000002, 2000099, 2000000001]
 AS_ARE_MOST = {
     "as_of_date": "2024-03-01",

@@ -516,21 +516,19 @@ def days_of_records(cdm: Cdm, settings: Settings, person_id: int) -> list[date]:
     measured |= {*settings.body_weight, *settings.body_height}
     observed = {*settings.crp_observation_table, *settings.cdai_concept_ids}
     read = (
-        ("condition_occurrence", "condition_concept_id", "condition_start_date", disease),
-        ("measurement", "measurement_concept_id", "measurement_date", measured),
-        ("observation", "observation_concept_id", "observation_date", observed),
+        ("condition_occurrence", "condition_start_date", disease),
+        ("measurement", "measurement_date", measured),
+        ("observation", "observation_date", observed),
     )
     days = [
         row["drug_exposure_start_date"]
         for row in exposures(cdm, settings, person_id, drugs_read(cdm, settings))
     ]
-    for table, concept, day, wanted in read:
+    for table, day, wanted in read:
         days += [
             row[day]
-            for row in cdm.get(table, [])
-            if row["person_id"] == person_id
-            and row[concept] in wanted
-            and happened_by(row[day], settings.as_of_date)
+            for row in counting(cdm, settings, table, wanted)
+            if row["person_id"] == person_id and happened_by(row[day], settings.as_of_date)
         ]
     return days
 

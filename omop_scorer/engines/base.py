@@ -117,7 +117,7 @@ class Engine(ABC):
         """
         raise NotImplementedError
 
-    def show_pull(self, statement: str, ids: Ids) -> str:
+    def show_pull(self, statement: str, table: str, ids: Ids) -> str:
         """Return the statement that `pull` sends, in the SQL of the source."""
         raise NotImplementedError
 

@@ -69,13 +69,13 @@ class DryRunEngine(Engine):
         """Delegate to the wrapped engine."""
         return self._engine.snapshot
 
-    def show_pull(self, statement: str, ids: Ids) -> str:
+    def show_pull(self, statement: str, table: str, ids: Ids) -> str:
         """Delegate to the wrapped engine."""
-        return self._engine.show_pull(statement, ids)
+        return self._engine.show_pull(statement, table, ids)
 
     def pull(self, statement: str, table: str, ids: Ids) -> int:
         """Show the statement, copy its rows and count them."""
-        text = self._engine.show_pull(statement, ids)
+        text = self._engine.show_pull(statement, table, ids)
         self._say(f"-- rows of {table}, from the source\n{text};")
         n_rows = self._engine.pull(statement, table, ids)
         self._say(f"-- rows pulled: {n_rows:,}\n")

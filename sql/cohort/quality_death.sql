@@ -22,18 +22,15 @@ WITH dead AS (
 ),
 
 record AS (
-  SELECT person_id, condition_start_date AS record_date
-  FROM (
-    SELECT DISTINCT person_id, condition_occurrence_id, condition_start_date
-    FROM work.condition_record
-    WHERE
-      is_used AND concept_set IN ('crohns_disease', 'cd_ileal_definite', 'cd_ileal_probable', 'cd_not_ileal_colon')
-  ) AS c
-  UNION ALL
-  SELECT person_id, start_date AS record_date FROM work.drug_record
-  WHERE is_first_set = 1
-  UNION ALL
-  SELECT person_id, source_date AS record_date FROM work.measurement_record
+  SELECT 'condition' AS source_table, condition_occurrence_id AS source_id, person_id, condition_start_date AS record_date
+  FROM work.condition_record
+  WHERE is_used AND concept_set IN ('crohns_disease', 'cd_ileal_definite', 'cd_ileal_probable', 'cd_not_ileal_colon')
+  UNION DISTINCT
+  SELECT 'drug_exposure' AS source_table, drug_exposure_id AS source_id, person_id, start_date AS record_date
+  FROM work.drug_record
+  UNION DISTINCT
+  SELECT source_table, source_id, person_id, source_date AS record_date
+  FROM work.measurement_record
   WHERE purpose = 'after_death'
 ),
 
@@ -47,6 +44,10 @@ counted AS (
   LEFT JOIN record AS r ON r.person_id = d.person_id AND r.record_date > d.death_date AND r.record_date <= d.index_date
 ),
 
+undated AS (
+  SELECT source_table, source_id FROM work.measurement_record WHERE purpose = 'undated'
+),
+
 several AS (
   SELECT m.person_id
   FROM work.cohort_member AS m
@@ -58,8 +59,6 @@ several AS (
 SELECT
   n_record_after_death, n_death_contradicted, n_death_before_birth,
   (SELECT COUNT(*) FROM several) AS n_deaths_of_two_dates,
-  (SELECT COUNT(*) FROM work.measurement_record WHERE purpose = 'undated' AND source_table = 'measurement')
-    AS n_undated_measurement,
-  (SELECT COUNT(*) FROM work.measurement_record WHERE purpose = 'undated' AND source_table = 'observation')
-    AS n_undated_observation
+  (SELECT COUNT(DISTINCT source_id) FROM undated WHERE source_table = 'measurement') AS n_undated_measurement,
+  (SELECT COUNT(DISTINCT source_id) FROM undated WHERE source_table = 'observation') AS n_undated_observation
 FROM counted

@@ -49,6 +49,7 @@ classified AS (
 )
 
 SELECT
-  person_id, drug_exposure_id, drug_concept_id, start_date, is_current_as_long, is_negative_supply, is_implausible_start,
+  person_id, drug_exposure_id, drug_concept_id, start_date,
+  is_current_as_long, is_negative_supply, is_implausible_start,
   CASE WHEN taken = 'injected' AND n_days_after_start = 0 THEN 'injected_one_day' ELSE taken END AS taken
 FROM classified

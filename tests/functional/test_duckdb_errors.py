@@ -387,7 +387,7 @@ def test_a_folder_of_results_whose_files_are_no_parquet(folder: ResultsFolder) -
     (file,) = folder.files("attrition")
     file.write_text(f"{SECRET}," * 100, encoding="utf-8")
     with raises(ResultsError, folder.where, "table attrition"):
-        reader_of(folder, {"run_id": "BIGINT", "reason": "VARCHAR"})
+        reader_of(folder, {"run_id": "BIGINT", "reason": "TEXT"})
 
 
 def test_a_folder_of_results_with_other_types(folder: ResultsFolder) -> None:

@@ -50,7 +50,8 @@ def test_a_lost_connection_costs_a_try_and_not_the_night(site: ServerSite, step:
     finished = run.finish()
     said += finished.stderr
     assert finished.returncode == 0, said
-    assert n_ended == 2
+    # The CDM is read once and then let go of.
+    assert n_ended == (2 if step == "results schema" else 1)
     assert any(message.startswith("attempt 1 of 4 failed at step ") for message in messages(said))
     ((today, kept),) = site.rows("SELECT run_id, message FROM latest_run")
     assert today > yesterday

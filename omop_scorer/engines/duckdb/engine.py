@@ -198,10 +198,10 @@ class DuckDBEngine(Engine):
         assert self._pulled is not None
         return self._pulled.pull(statement, table, ids)
 
-    def show_pull(self, statement: str, ids: Ids) -> str:
+    def show_pull(self, statement: str, table: str, ids: Ids) -> str:
         """Return the statement in the SQL of the source."""
         assert self._pulled is not None
-        return self._pulled.shown(statement, ids)
+        return self._pulled.shown(statement, table, ids)
 
     def release_source(self) -> None:
         """Let the source end its snapshot."""

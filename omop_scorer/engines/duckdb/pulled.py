@@ -139,8 +139,10 @@ class PulledTables:
         self._wide.add(asked)
         return is_new
 
-    def shown(self, name: str, ids: Ids) -> str:
-        """Return a statement in the SQL of the source."""
+    def shown(self, name: str, table: str, ids: Ids) -> str:
+        """Return a statement in the SQL of the source, as `pull` sends it."""
+        if table not in self._site:
+            return "-- nothing is asked for, because the CDM lacks this table"
         return self._source.shown(fitted(name, self._site), ids)
 
     def _count(self, n_rows: int) -> None:

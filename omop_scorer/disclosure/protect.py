@@ -230,7 +230,11 @@ def _count(n: int | None, cell: Cell, hidden: Hidden) -> int | None:
 
 def _without_counts(message: str | None) -> str | None:
     """Replace the counts in a run's warnings; the tables show those that may be shown."""
-    return None if message is None else _COUNTED.sub("some", message)
+    if message is None:
+        return None
+    text = _COUNTED.sub("some", message).replace(" (some)", "")
+    text = re.sub(r"\bsome of some (?=\w)", "some of the ", text)
+    return re.sub(r"\bsome (\w+)\(s\)", r"some \1s", text)
 
 
 def _classes(run: RunTables, texts: SiteTexts) -> list[dict[str, Any]]:

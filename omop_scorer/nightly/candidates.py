@@ -8,6 +8,7 @@ opposite (which records the window leaves out). No rule is written a second time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 from sqlglot import exp
 
@@ -247,9 +248,11 @@ class Candidates:
             if str(row[-1]) != best:
                 words = "colonic, and an ileal location is recorded"
             found.append(_candidate(row, words, _location(row)))
-        for row in self._rows_of("ileal", lambda tree: opposite(tree, "location")):
-            words = self._outside_window(_day(row[3]), 0)
-            found.append(_candidate(row, words, _location(row)))
+        lookback_days = self._night.config.covariates.ileal.lookback_days
+        for filtered in ("location", "ranked"):
+            for row in self._rows_of("ileal", partial(opposite, cte=filtered)):
+                words = self._outside_window(_day(row[3]), lookback_days)
+                found.append(_candidate(row, words, _location(row)))
         return found
 
     def _outside_window(self, day: date | None, lookback_days: int | None) -> str:
@@ -277,7 +280,7 @@ def unfiltered(tree: exp.Expr) -> exp.Expr:
 
 
 def opposite(tree: exp.Expr, cte: str | None = None) -> exp.Expr:
-    """Return a query for the records that a filter leaves out.
+    """Return a query for the records that a filter leaves out by their date.
 
     Parameters
     ----------
@@ -285,7 +288,7 @@ def opposite(tree: exp.Expr, cte: str | None = None) -> exp.Expr:
         The query.
     cte
         Name of the common table expression with the filter; None: the last SELECT. Other filters
-        by date, and the last filter, are dropped.
+        by date, and the whole last filter, are dropped.
     """
     turned = tree.copy()
     named = {each.alias: each.this for each in turned.find_all(exp.CTE)}
@@ -294,12 +297,23 @@ def opposite(tree: exp.Expr, cte: str | None = None) -> exp.Expr:
         where = select.args.get("where")
         if where is None:
             continue
+        conditions = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+        listed = [each.copy() for each in conditions]
+        dated = [each for each in listed if _is_dated(each)]
+        kept = [each for each in listed if not _is_dated(each)]
         if select is filtered:
-            kept = exp.func("COALESCE", exp.paren(where.this.copy()), exp.false())
-            select.set("where", exp.Where(this=exp.not_(kept)))
-        elif select is turned or where.find(exp.Placeholder):
-            select.set("where", None)
+            kept.append(exp.not_(exp.func("COALESCE", exp.paren(exp.and_(*dated)), exp.false())))
+        elif select is turned:
+            kept = []
+        select.set("where", exp.Where(this=exp.and_(*kept)) if kept else None)
     return turned
+
+
+def _is_dated(condition: exp.Expr) -> bool:
+    """Return True for a condition on a date, or on a number that the run file gives."""
+    return bool(condition.find(exp.Placeholder)) or any(
+        column.name.endswith("_date") for column in condition.find_all(exp.Column)
+    )
 
 
 def _key(row: Sequence[object]) -> Key:

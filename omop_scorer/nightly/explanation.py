@@ -10,7 +10,7 @@ from datetime import date
 
 from omop_scorer import sql
 from omop_scorer.config.definitions import Definitions
-from omop_scorer.config.run_file import EVER_DAYS, Exposure, Measured
+from omop_scorer.config.run_file import EVER_DAYS
 from omop_scorer.engines import open_engine
 from omop_scorer.errors import CdmError
 from omop_scorer.journal import Journal
@@ -86,11 +86,16 @@ def _explanation(night: Night, person_id: int, covariates: Sequence[Covariate]) 
         excluded = night.engine.fetch(
             sql.parse("SELECT is_excluded FROM work.disease WHERE person_id = :person_id"), given
         )
-        reason = (
-            "not in the cohort: a record of cohort.exclude_concept_sets excludes the person"
-            if excluded
-            else "not in the cohort: too few records of cohort.concept_ids up to the as-of date"
-        )
+        if excluded:
+            reason = (
+                "not in the cohort: a record of cohort.exclude_concept_sets excludes the person"
+            )
+        elif night.engine.reads_in_place and not night.engine.fetch(
+            sql.parse("SELECT person_id FROM cdm.person WHERE person_id = :person_id"), given
+        ):
+            reason = "the CDM has no such person"
+        else:
+            reason = "not in the cohort: too few records of cohort.concept_ids up to the as-of date"
         return Explanation(night.as_of, False, reason, ())
     left_out = member[0][0]
     stored = night.engine.fetch(
@@ -121,6 +126,7 @@ def _explanation(night: Night, person_id: int, covariates: Sequence[Covariate]) 
 
 def _window(night: Night, covariate: str) -> str:
     rule = getattr(night.config.covariates, covariate, None)
-    if not isinstance(rule, Measured | Exposure):
+    if not hasattr(rule, "lookback_days"):
         return ""
-    return "ever" if rule.lookback_days == EVER_DAYS else f"{rule.lookback_days} days"
+    days = rule.lookback_days
+    return "ever" if days in (None, EVER_DAYS) else f"{days:,} days"

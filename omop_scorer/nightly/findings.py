@@ -1,5 +1,6 @@
 """Findings of the checks before a run, with what to do about each, and the verdict."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,6 +10,12 @@ from omop_scorer.texts.characters import one_line
 from omop_scorer.texts.secret_values import hide
 
 Severity = Literal["error", "warning", "note"]
+
+#: The share of the patients that a message is about, in percent, or nobody at all.
+_OF_PATIENTS = re.compile(
+    r"(?P<of>[\d.]+)% of patients|(?:patient|person)\(s\)[^(%]*\((?P<in>[\d.]+)%\)"
+    r"|\bno (?:persons|patient)\b"
+)
 
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 
@@ -54,14 +61,24 @@ class Findings:
         self.add("error", *error.problems, exit_code=error.exit_code)
 
     def worst_first(self) -> list[Finding]:
-        """Return the findings, errors first, each kind in the order found."""
-        return sorted(self.findings, key=lambda finding: _ORDER.index(finding.severity))
+        """Return the findings: errors, then warnings, then notes.
+
+        Errors and notes stay in the order found. The warnings that concern most patients come
+        first, and one that does not say how many comes as if they were half of them.
+        """
+        return sorted(
+            self.findings,
+            key=lambda each: (
+                _ORDER.index(each.severity),
+                -_share(each.message) if each.severity == "warning" else 0,
+            ),
+        )
 
     @property
     def verdict(self) -> str:
         """Whether a run would succeed, how many findings there are, and the first to look at."""
         errors, warnings = (
-            [each for each in self.findings if each.severity == severity]
+            [each for each in self.worst_first() if each.severity == severity]
             for severity in ("error", "warning")
         )
         answer = "no" if errors else "yes"
@@ -74,6 +91,14 @@ class Findings:
         """The exit code of the first error, 0 without one."""
         errors = [finding.exit_code for finding in self.findings if finding.severity == "error"]
         return errors[0] if errors else 0
+
+
+def _share(message: str) -> float:
+    """Return the share of the patients that a warning concerns, 0 to 1."""
+    found = _OF_PATIENTS.search(message)
+    if found is None:
+        return 0.5
+    return float(found["of"] or found["in"] or 100) / 100
 
 
 def _counted(n: int, word: str) -> str:

@@ -155,6 +155,7 @@ def _concepts(night: Night, findings: Findings) -> None:
             continue
         doubts.setdefault((severity, doubt), []).append(f"{concept_id} ({concept_set})")
     for (severity, doubt), names in doubts.items():
+        names.sort(key=lambda each: not each.endswith(f"({COHORT})"))
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         listed = ", ".join(names[:_MOST_NAMED])
         findings.add(

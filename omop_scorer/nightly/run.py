@@ -306,7 +306,8 @@ def _score_and_publish(night: Night, writer: Writer, run_id: int, staged: _Stage
         if isinstance(writer, Store):
             row_counts.refuse_lost_rows(writer, run_id, written)
             answer = _other_answer(writer, run_id, night.as_of)
-        warnings = "; ".join(night.journal.warnings)
+        # The semicolon separates warnings, and is no part of one.
+        warnings = "; ".join(each.replace("; ", ", ") for each in night.journal.warnings)
         runs.publish(writer, run_id, staged.n_cohort, tally.n, warnings, written)
         if isinstance(writer, Store):
             row_counts.refuse_unpublished(writer, run_id)

@@ -88,8 +88,14 @@ def test_the_values_are_those_of_a_run(site: Site) -> None:
 
 def test_a_person_who_is_not_scored_is_told_why(site: Site) -> None:
     assert site.run().returncode == 0
-    outside = explain(site, 2**63 - 1, "--allow-redirect")
-    assert outside.returncode == 0
+    nobody = explain(site, 2**31 - 1, "--allow-redirect")
+    assert nobody.returncode == 0
+    assert "the CDM has no such person" in nobody.stdout
+    site.change(
+        "INSERT INTO person (person_id, gender_concept_id, year_of_birth, race_concept_id, "
+        f"ethnicity_concept_id) VALUES ({2**31 - 1}, 8507, 1970, 0, 0)"
+    )
+    outside = explain(site, 2**31 - 1, "--allow-redirect")
     assert "not in the cohort: too few records of" in " ".join(outside.stdout.split())
     ((person_id,),) = site.rows("SELECT MIN(person_id) FROM latest_patient_covariate")
     site.change(
@@ -132,3 +138,36 @@ def test_init_writes_files_that_run(site: Site, tmp_path: Path) -> None:
     again = omop_scorer("init", folder)
     assert again.returncode == 10
     assert "exists already" in again.stderr
+
+
+def test_the_window_of_a_location(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record in the window is not outside it too, and one of another concept is not listed."""
+    assert site.run().returncode == 0
+    ((person_id,),) = site.rows("SELECT MIN(person_id) FROM latest_patient_covariate")
+    days = {1: "2025-06-16", 2: "2025-06-14", 3: "2020-01-01", 4: "1900-01-01", 5: "2025-06-01"}
+    concepts = dict.fromkeys(days, 4244235) | {5: 4299294}  # 5: of another place
+    site.change(
+        f"DELETE FROM condition_occurrence WHERE person_id = {person_id}",
+        *(
+            "INSERT INTO condition_occurrence (condition_occurrence_id, person_id, "
+            "condition_concept_id, condition_start_date, condition_type_concept_id) "
+            f"VALUES ({900000 + i}, {person_id}, {concepts[i]}, '{day}', 0)"
+            for i, day in days.items()
+        ),
+    )
+    monkeypatch.setattr("tests.support.command_line.environment", wide)
+    after, chosen = "outside the window: after the as-of date", "chosen"
+    for days_back, window, third, fourth in (
+        ("null", "ever", "older than the chosen", "older than the chosen"),
+        ("3650", "3,650 days", "older than the chosen", "outside the window: 45,821 days before"),
+    ):
+        setting = f"covariates.ileal.lookback_days={days_back}"
+        said = explain(site, person_id, "ileal", "--allow-redirect", "--set", setting).stdout
+        assert f"ileal: 1, observed (window: {window})" in said
+        lines = re.findall(r"condition_occurrence (\d+) +\d+ +ileal +(.*\S)", said)
+        assert lines == [
+            ("900001", after),
+            ("900002", chosen),
+            ("900003", third),
+            ("900004", fourth),
+        ]

@@ -414,18 +414,22 @@ def test_few_with_nothing_imputed_are_not_drawn() -> None:
     [
         (
             "3 person(s) of the cohort have a death",
-            "some person(s) of the cohort have a death",
+            "some persons of the cohort have a death",
         ),
-        ("29 record(s) of the disease", "some record(s) of the disease"),
+        ("29 record(s) of the disease", "some records of the disease"),
         (
             "death.death_date: 4 value(s) could not",
-            "death.death_date: some value(s) could not",
+            "death.death_date: some values could not",
         ),
         ("cdm_source holds 2 different rows", "cdm_source holds 2 different rows"),
         ("run 2026010102300003 was interrupted", "run 2026010102300003 was interrupted"),
-        ("1,203 record(s) and 5 person(s)", "some record(s) and some person(s)"),
+        ("1,203 record(s) and 5 person(s)", "some records and some persons"),
         ("4 exposures longer than 366 days: 3", "some exposures longer than 366 days: some"),
-        ("3 of 12 (25.0%), 2% of all", "some of some (some), some of all"),
+        ("3 of 12 (25.0%), 2% of all", "some of some, some of all"),
+        (
+            "crp: 1 of 9 records have no number; 1 patient(s) (3.0%) have no usable value",
+            "crp: some of the records have no number; some patients have no usable value",
+        ),
         ("no record of 201606 up to 2026-01-01", "no record of 201606 up to 2026-01-01"),
         ("attempt 1 failed, women_50 10.5 v5.4", "attempt 1 failed, women_50 10.5 v5.4"),
         (None, None),

@@ -49,8 +49,8 @@ SELECT
   i.concept_set,
   i.concept_id,
   CASE WHEN c.concept_id IS NULL THEN 0 ELSE 1 END AS is_known,
-  CASE WHEN c.standard_concept = 'S' THEN 1 ELSE 0 END AS is_standard,
-  CASE WHEN COALESCE(c.invalid_reason, '') = '' THEN 0 ELSE 1 END AS is_invalid,
+  CASE WHEN TRIM(c.standard_concept) = 'S' THEN 1 ELSE 0 END AS is_standard,
+  CASE WHEN TRIM(COALESCE(c.invalid_reason, '')) = '' THEN 0 ELSE 1 END AS is_invalid,
   c.domain_id,
   CASE WHEN i.wants_descendants = 1 THEN COALESCE(b.n_below, 0) END AS n_below,
   CAST(n.n_records AS BIGINT) AS n_records

@@ -10,6 +10,6 @@ INNER JOIN vocab.concept_relationship AS r
   ON
     r.concept_id_2 = l.concept_id
     AND r.relationship_id IN ('Maps to', 'Concept replaced by')
-    AND COALESCE(r.invalid_reason, '') = ''
+    AND TRIM(COALESCE(r.invalid_reason, '')) = ''
 LEFT JOIN work.concept_link AS k ON k.concept_id = r.concept_id_1 AND k.leads_to = l.leads_to
 WHERE l.n_steps = :n_steps AND r.concept_id_1 <> 0 AND k.concept_id IS NULL

@@ -18,4 +18,4 @@ LEFT JOIN vocab.concept AS c ON c.concept_id = l.concept_id
 WHERE
   l.n_steps > 0
   AND own.concept_id IS NULL
-  AND (COALESCE(c.standard_concept, '') <> 'S' OR COALESCE(c.invalid_reason, '') <> '')
+  AND (TRIM(COALESCE(c.standard_concept, '')) <> 'S' OR TRIM(COALESCE(c.invalid_reason, '')) <> '')

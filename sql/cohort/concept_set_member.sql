@@ -17,7 +17,7 @@ WITH counted AS (
 known AS (
   SELECT
     s.concept_set, s.concept_id,
-    MAX(CASE WHEN COALESCE(c.invalid_reason, '') = '' THEN 0 ELSE 1 END) = 1 AS is_invalid
+    MAX(CASE WHEN TRIM(COALESCE(c.invalid_reason, '')) = '' THEN 0 ELSE 1 END) = 1 AS is_invalid
   FROM work.concept_lookup AS s
   INNER JOIN vocab.concept AS c ON c.concept_id = s.concept_id
   GROUP BY s.concept_set, s.concept_id

@@ -20,5 +20,5 @@ INNER JOIN vocab.concept AS c
     c.vocabulary_id = i.vocabulary_id
     AND c.concept_class_id = i.concept_class_id
     AND LOWER(c.concept_name) = LOWER(i.concept_name)
-    AND c.standard_concept = 'S'
+    AND TRIM(c.standard_concept) = 'S'
 WHERE i.concept_id IS NULL AND i.concept_code IS NULL

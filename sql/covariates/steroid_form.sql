@@ -36,7 +36,7 @@ form AS (
     ON
       r.concept_id_1 = d.described_by
       AND r.relationship_id = 'RxNorm has dose form'
-      AND COALESCE(r.invalid_reason, '') = ''
+      AND TRIM(COALESCE(r.invalid_reason, '')) = ''
   LEFT JOIN work.concept_set AS s
     ON s.concept_id = r.concept_id_2 AND s.concept_set IN ('dose_form_oral', 'dose_form_injectable', 'dose_form_local')
   GROUP BY d.product_concept_id, d.is_mapped

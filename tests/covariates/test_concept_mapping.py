@@ -20,7 +20,7 @@ id      | name             | standard | invalid
 2000024 | its second       |          | D
 2000025 | of a circle      |          | D
 2000026 | of a circle      |          | D
-2000027 | valid, standard  | S        |
+2000027 | valid, standard  | 'S '     | ' '
 2000028 | standard, not valid | S     | D
 2000029 | invalid mapping  |          | D
 2000030 | other relation   |          | D
@@ -36,7 +36,7 @@ one     | relationship        | two     | invalid
 2000021 | Concept replaced by | 2000011 |
 2000022 | Maps to             | 2000011 | ''
 2000023 | Concept replaced by | 2000024 |
-2000024 | Maps to             | 2000011 |
+2000024 | Maps to             | 2000011 | ' '
 2000025 | Concept replaced by | 2000026 |
 2000026 | Concept replaced by | 2000025 |
 2000026 | Maps to             | 937368  |

@@ -12,7 +12,7 @@ def yes(exposure: int) -> Record:
 # Products 20001xx are budesonide, 20002xx prednisone.
 CONCEPT_RELATIONSHIP = """
 one      | relationship         |      two | invalid
-2000101  | RxNorm has dose form | 19082573 |
+2000101  | RxNorm has dose form | 19082573 | ' '
 2000102  | RxNorm has dose form | 19082627 |
 2000103  | RxNorm has dose form | 46234469 |
 2000104  | RxNorm has dose form | 19082627 |

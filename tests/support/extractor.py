@@ -314,7 +314,7 @@ def leads_to(cdm: Cdm, concept_id: int) -> set[int]:
         here = waiting.pop()
         for link in cdm.get("concept_relationship", []):
             target = link["concept_id_2"]
-            is_mapping = link["relationship_id"] in MAPPINGS and not link.get("invalid_reason")
+            is_mapping = link["relationship_id"] in MAPPINGS and not (link.get("invalid_reason") or "").strip()
             if link["concept_id_1"] == here and is_mapping and target not in found:
                 found.add(target)
                 waiting.append(target)
@@ -326,7 +326,8 @@ def mapped_into(cdm: Cdm, members: set[int]) -> set[int]:
     in_force = {
         row["concept_id"]
         for row in cdm.get("concept", [])
-        if row.get("standard_concept") == "S" and not row.get("invalid_reason")
+        if (row.get("standard_concept") or "").strip() == "S"
+        and not (row.get("invalid_reason") or "").strip()
     }
     starts = {link["concept_id_1"] for link in cdm.get("concept_relationship", [])}
     return {c for c in starts - members - in_force - {0} if leads_to(cdm, c) & members}
@@ -796,7 +797,7 @@ def dose_forms(cdm: Cdm, products: set[int]) -> set[int]:
         for link in cdm.get("concept_relationship", [])
         if link["concept_id_1"] in products
         and link["relationship_id"] == "RxNorm has dose form"
-        and not link.get("invalid_reason")
+        and not (link.get("invalid_reason") or "").strip()
     }
 
 

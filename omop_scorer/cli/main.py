@@ -22,7 +22,7 @@ from omop_scorer.cli.score import score, with_yes_no_words
 from omop_scorer.cli.streams import lost_output, tolerate_lost_output
 from omop_scorer.cli.synthetic import demo, synth
 from omop_scorer.cli.withdraw import withdraw
-from omop_scorer.errors import OmopScorerError
+from omop_scorer.errors import ConfigurationError, OmopScorerError
 from omop_scorer.texts.characters import one_line
 from omop_scorer.texts.secret_values import hide, keep_environment
 
@@ -69,10 +69,20 @@ def main() -> None:
     tolerate_lost_output()
     keep_environment(os.environ)
     signals.listen()
-    code = _exit_code_of(lambda: app(with_yes_no_words(sys.argv[1:])))
+    code = _exit_code_of(_run)
     if cause := lost_output():
         typer.echo(f"warning: part of the standard output is lost ({cause})", err=True)
     sys.exit(signals.exit_code(code))
+
+
+def _run() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the working directory cannot be read ({error.strerror}); change to another folder"
+        ) from None
+    app(with_yes_no_words(sys.argv[1:]))
 
 
 def _exit_code_of(command: Callable[..., Any]) -> int:

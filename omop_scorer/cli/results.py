@@ -148,7 +148,10 @@ def status(
     max_age_hours: Annotated[
         float,
         typer.Option(
-            min=0, metavar="HOURS", help="Maximum age of the last complete run, in hours."
+            min=0,
+            max=876_000,
+            metavar="HOURS",
+            help="Maximum age of the last complete run, in hours.",
         ),
     ] = 26,
     form: Annotated[

@@ -13,6 +13,9 @@ from omop_scorer.stores.base import ResultsReader
 
 __all__ = ["write_report"]
 
+#: First bytes of a page, in lower case.
+_FIRST_WORDS = b"<!doctype html"
+
 
 def write_report(
     reader: ResultsReader,
@@ -78,6 +81,11 @@ def _write(path: Path, text: str) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise ResultsError(f"{folder}: no such folder; create it or choose another")
+    if not _may_be_replaced(path):
+        raise ResultsError(
+            f"{path}: exists and is no HTML page, and a report replaces nothing else; choose "
+            "another file"
+        )
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
@@ -97,3 +105,17 @@ def _write(path: Path, text: str) -> None:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _may_be_replaced(path: Path) -> bool:
+    """Return True for a new file, an empty one, or an HTML page; False for a database or device."""
+    if not path.exists():
+        return True
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(100).strip()
+    except OSError:
+        return False
+    return not start or start.lower().startswith(_FIRST_WORDS)

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import ClassVar
 
@@ -73,6 +75,21 @@ class TestHelp:
     def test_version(self) -> None:
         finished = omop_scorer("--version")
         assert (finished.returncode, finished.stdout) == (0, f"{__version__}\n")
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = f"import os; os.rmdir({str(gone)!r}); from omop_scorer.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, "--help"],
+        cwd=gone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 10
+    assert done.stderr.startswith("error: the working directory cannot be read (No such file or")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Errors of the DuckDB driver leave engine and store as ours: with a location, without a value."""
 
 import resource
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -388,6 +389,17 @@ def test_a_folder_of_results_whose_files_are_no_parquet(folder: ResultsFolder) -
     file.write_text(f"{SECRET}," * 100, encoding="utf-8")
     with raises(ResultsError, folder.where, "table attrition"):
         reader_of(folder, {"run_id": "BIGINT", "reason": "TEXT"})
+
+
+@pytest.mark.parametrize("name", ["run_id=1.bak", "run_id=1 (copy)", "run_id=", "run_id=²"])
+def test_a_copy_in_a_folder_of_results_is_named(folder: ResultsFolder, name: str) -> None:
+    (original,) = (folder.home / "attrition").iterdir()
+    shutil.copytree(original, copy := folder.home / "attrition" / name)
+    for look in (folder.run_ids, folder.files):
+        with raises(ResultsError, copy, "is no folder of a run; move it out of the results"):
+            look("attrition")
+    with raises(ResultsError, copy):
+        reader_of(folder, {"run_id": "BIGINT", "reason": "TEXT"}).close()
 
 
 def test_a_folder_of_results_with_other_types(folder: ResultsFolder) -> None:

@@ -265,6 +265,7 @@ class TestStatus:
         assert row["is_run_under_way"] is False
 
     def test_an_answer_too_old(self, site: Site) -> None:
+        assert status(site, "--max-age-hours", "inf")[0] == 2
         code, said, problem = status(site, "--max-age-hours", "0")
         assert code == 17
         assert "healthy   no" in said

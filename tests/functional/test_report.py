@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 import shutil
 import stat
@@ -363,9 +364,27 @@ def test_a_folder_that_is_not_there(tmp_path: Path, site: Site) -> None:
     assert_refused(asked, ResultsError.exit_code, cannot)
     (tmp_path / "taken.html").mkdir()
     asked = site.run("-o", tmp_path / "taken.html", command="report")
-    cannot = "taken.html: cannot write the file: .*; choose another file or folder"
-    assert_refused(asked, ResultsError.exit_code, cannot)
+    assert_refused(asked, ResultsError.exit_code, "taken.html: exists and is no HTML page")
     assert not list(tmp_path.glob(".taken*"))
+
+
+def test_a_page_replaces_an_older_page_only(tmp_path: Path, site: Site) -> None:
+    kept = tmp_path / "notes.txt"
+    kept.write_text("The doctype of a page: <!doctype html>\n", encoding="utf-8")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link.html"
+    link.symlink_to(site.results)
+    before = {path: path.read_bytes() for path in (site.results, site.cdm, kept)}
+    for path in (*before, pipe, link, Path("/dev/null"), Path("/dev/stdout")):
+        asked = site.run("-o", path, command="report")
+        assert_refused(asked, ResultsError.exit_code, f"{path}: exists and is no HTML page")
+    assert {path: path.read_bytes() for path in before} == before
+    assert pipe.is_fifo()
+    page = tmp_path / "page.html"
+    page.touch()
+    for _ in range(2):
+        assert site.run("-o", page, command="report").returncode == 0
 
 
 def test_no_place_of_the_site_leaves(tmp_path: Path, answered: Path) -> None:

@@ -314,7 +314,10 @@ def leads_to(cdm: Cdm, concept_id: int) -> set[int]:
         here = waiting.pop()
         for link in cdm.get("concept_relationship", []):
             target = link["concept_id_2"]
-            is_mapping = link["relationship_id"] in MAPPINGS and not (link.get("invalid_reason") or "").strip()
+            is_mapping = (
+                link["relationship_id"] in MAPPINGS
+                and not (link.get("invalid_reason") or "").strip()
+            )
             if link["concept_id_1"] == here and is_mapping and target not in found:
                 found.add(target)
                 waiting.append(target)

@@ -108,8 +108,15 @@ class ResultsFolder:
         return folder
 
     def files(self, table: str) -> list[Path]:
-        """Return the complete files of a table, without those that a writer has not finished."""
+        """Return the complete files of a table, without those that a writer has not finished.
+
+        Raises
+        ------
+        ResultsError
+            As for `run_ids`.
+        """
         folder = self.home / table
+        self.run_ids(table)
         return sorted(
             path
             for path in folder.rglob("*.parquet")
@@ -117,9 +124,22 @@ class ResultsFolder:
         )
 
     def run_ids(self, table: str) -> list[int]:
-        """Return the ids of all runs with files in a table, leftovers of failed runs included."""
-        folders = (self.home / table).glob("run_id=*")
-        return sorted(int(path.name.removeprefix("run_id=")) for path in folders)
+        """Return the ids of all runs with files in a table, leftovers of failed runs included.
+
+        Raises
+        ------
+        ResultsError
+            A folder, perhaps a copy, has no id of a run in its name.
+        """
+        found = []
+        for path in (self.home / table).glob("run_id=*"):
+            name = path.name.removeprefix("run_id=")
+            if not re.fullmatch("[0-9]{1,18}", name):
+                raise ResultsError(
+                    f"{self.where}: {path} is no folder of a run; move it out of the results"
+                )
+            found.append(int(name))
+        return sorted(found)
 
     def remove(self, table: str, run_id: int) -> None:
         """Remove the rows of a run from a table."""

@@ -1,5 +1,6 @@
 """Errors of the DuckDB driver leave engine and store as ours: with a location, without a value."""
 
+import re
 import resource
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -395,10 +396,11 @@ def test_a_folder_of_results_whose_files_are_no_parquet(folder: ResultsFolder) -
 def test_a_copy_in_a_folder_of_results_is_named(folder: ResultsFolder, name: str) -> None:
     (original,) = (folder.home / "attrition").iterdir()
     shutil.copytree(original, copy := folder.home / "attrition" / name)
+    said = f"{re.escape(str(copy))} is no folder of a run"
     for look in (folder.run_ids, folder.files):
-        with raises(ResultsError, copy, "is no folder of a run; move it out of the results"):
+        with pytest.raises(ResultsError, match=f"{said}; move it out of the results"):
             look("attrition")
-    with raises(ResultsError, copy):
+    with pytest.raises(ResultsError, match=said):
         reader_of(folder, {"run_id": "BIGINT", "reason": "TEXT"}).close()
 
 

@@ -84,7 +84,7 @@ class SqlFile:
     def _trees(self) -> list[exp.Expr]:
         trees = [tree for tree in sqlglot.parse(self.text, read="duckdb") if tree is not None]
         for tree in trees:
-            tree.meta[_SCHEMAS] = frozenset(table.db for table in tree.find_all(exp.Table))
+            tree.meta[_TABLES] = _tables_of(tree)
         return trees
 
     @cached_property
@@ -142,15 +142,29 @@ def rendered(
     arguments
         Everything else that the text depends on; hashable.
     """
-    named = tree.meta.get(_SCHEMAS)
+    named = tree.meta.get(_TABLES)
     if named is None:
         return write(tree, schemas, *arguments)
-    located = tuple(sorted((name, *schemas[name]) for name in named & schemas.keys()))
+    used = {schema for schema, _ in named}
+    located = tuple(sorted((name, *schemas[name]) for name in used & schemas.keys()))
     return _rendered_once(_ById(tree), located, write, arguments)
 
 
-#: Key of `meta` under which the tree of a file keeps the schemas that it names.
-_SCHEMAS = "logical_schemas"
+def tables_of(tree: exp.Expr) -> frozenset[tuple[str, str]]:
+    """Return the tables that a tree over the logical schemas names: schema and table.
+
+    Work tables of a tree from `prefixed` are named without the prefix.
+    """
+    named: frozenset[tuple[str, str]] = tree.meta.get(_TABLES) or _tables_of(tree)
+    return named
+
+
+def _tables_of(tree: exp.Expr) -> frozenset[tuple[str, str]]:
+    return frozenset((table.db, table.name) for table in tree.find_all(exp.Table))
+
+
+#: Key of `meta` under which the tree of a file keeps the tables that it names.
+_TABLES = "logical_tables"
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from sqlglot import exp
 
+from omop_scorer import sql
 from omop_scorer.cdm.tables import SiteTable, Table
 from omop_scorer.errors import SqlError
 
@@ -31,15 +32,12 @@ def column_named(
     read
         Function that runs a query, and raises SqlError.
     """
-    tables = [mapped[name] for name in _names(query) if name in mapped]
+    names = sorted(f"{schema}.{table}" for schema, table in sql.tables_of(query))
+    tables = [mapped[name] for name in names if name in mapped]
     try:
         yield
     except SqlError as error:
         raise _explained(error, tables, read) from None
-
-
-def _names(query: exp.Expr) -> list[str]:
-    return sorted({f"{table.db}.{table.name}" for table in query.find_all(exp.Table) if table.db})
 
 
 def _explained(

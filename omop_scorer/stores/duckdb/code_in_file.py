@@ -11,6 +11,16 @@ import duckdb
 from omop_scorer.connections.duckdb import errors_as
 from omop_scorer.errors import ResultsError
 
+_HAS_OWN = """
+SELECT EXISTS (
+  SELECT f.function_name FROM system.main.duckdb_functions() AS f
+  WHERE f.database_name = $alias AND NOT f.internal
+) OR EXISTS (
+  SELECT t.type_name FROM system.main.duckdb_types() AS t
+  WHERE t.database_name = $alias AND NOT t.internal
+)
+"""
+
 _STAND_INS = """
 SELECT DISTINCT 'MACRO' || IF(f.function_type = 'table_macro', ' TABLE ', ' ') AS kind,
   f.schema_name, f.function_name
@@ -41,7 +51,8 @@ def refuse_stand_ins(connection: duckdb.DuckDBPyConnection, alias: str, where: s
     ResultsError
     """
     with errors_as(ResultsError, where):
-        rows = connection.execute(_STAND_INS, {"alias": alias}).fetchall()
+        ((has_own,),) = connection.execute(_HAS_OWN, {"alias": alias}).fetchall()
+        rows = connection.execute(_STAND_INS, {"alias": alias}).fetchall() if has_own else []
     if rows:
         kind, schema, name = rows[0]
         raise ResultsError(

@@ -23,7 +23,8 @@ def score(
         ),
     ] = None,
     output_file: Annotated[
-        Path | None, typer.Argument(metavar="OUTPUT", help="CSV file to write.")
+        Path | None,
+        typer.Argument(metavar="OUTPUT", help="CSV file to write; one that exists is replaced."),
     ] = None,
     given_input: Annotated[
         Path | None, typer.Option("--input", "-i", metavar="FILE", help="Same as INPUT.")

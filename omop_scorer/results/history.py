@@ -154,7 +154,7 @@ def run_of(runs: list[Run], which: str | int) -> Run:
         The run is not COMPLETE, or no run is.
     """
     complete = _in_order(runs)
-    if not complete:
+    if not complete and which in ("latest", "previous"):
         raise ResultsError(f"none of {len(runs)} run(s) is COMPLETE; {_RUN_FIRST}")
     if which == "latest":
         return complete[-1]
@@ -184,7 +184,9 @@ def run_of(runs: list[Run], which: str | int) -> Run:
 def _named(complete: list[Run]) -> str:
     ids = [str(run.run_id) for run in reversed(complete)]
     more = len(ids) - _N_NAMED
-    return ", ".join(ids[:_N_NAMED]) + (f" and {more} more, see: omop-scorer runs" * (more > 0))
+    return (", ".join(ids[:_N_NAMED]) or "there is none") + (
+        f" and {more} more, see: omop-scorer runs" * (more > 0)
+    )
 
 
 def read_file(

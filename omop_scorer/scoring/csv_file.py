@@ -227,7 +227,9 @@ def _header(
     problems = []
     if missing:
         listed = ", ".join(required)
-        problems.append(f"column {', '.join(missing)} is missing; the header needs {listed}")
+        words = "column {} is" if len(missing) == 1 else "columns {} are"
+        names = words.format(", ".join(missing))
+        problems.append(f"{names} missing; the header needs {listed}")
     if repeated:
         problems.append(f"column {', '.join(repeated)} appears more than once; keep one of them")
     if clashing:

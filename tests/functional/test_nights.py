@@ -169,6 +169,9 @@ class TestWithdraw:
         assert site.run("latest", "--reason", " ", command="withdraw").returncode == 2
         assert site.run(str(earlier), "--reason", "too", command="withdraw").returncode == 0
         assert site.rows("SELECT run_id FROM latest_run") == []
+        asked = site.run("7", "--reason", "none", command="withdraw")
+        assert_refused(asked, 10, "no run '7'.*the id of a COMPLETE run: there is none")
+        assert_refused(site.run("-o", "x.html", command="report"), 15, "none of 2 run")
 
     @in_files_and_on_a_server
     @pytest.mark.parametrize("table", ["patient_subgroup", "patient_covariate", "histogram"])

@@ -287,7 +287,7 @@ def test_text_that_is_not_utf8(refused):
 def test_headers_that_cannot_be_used(refused):
     without = COLUMNS.replace("crp,", "").replace("age,", "")
     assert refused(f"{without}\n") == [
-        "in.csv: column age, crp is missing; the header needs cdai, age, bmi, crp, prior_anti_tnf, "
+        "in.csv: columns age, crp are missing; the header needs cdai, age, bmi, crp, prior_anti_tnf, "
         "sex, steroid, immunomodulator, ileal"
     ]
     assert refused(f"{COLUMNS},AGE,subgroup\n") == [

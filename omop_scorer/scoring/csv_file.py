@@ -228,8 +228,8 @@ def _header(
     if missing:
         listed = ", ".join(required)
         words = "column {} is" if len(missing) == 1 else "columns {} are"
-        names = words.format(", ".join(missing))
-        problems.append(f"{names} missing; the header needs {listed}")
+        found_missing = words.format(", ".join(missing))
+        problems.append(f"{found_missing} missing; the header needs {listed}")
     if repeated:
         problems.append(f"column {', '.join(repeated)} appears more than once; keep one of them")
     if clashing:

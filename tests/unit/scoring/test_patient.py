@@ -287,8 +287,8 @@ def test_text_that_is_not_utf8(refused):
 def test_headers_that_cannot_be_used(refused):
     without = COLUMNS.replace("crp,", "").replace("age,", "")
     assert refused(f"{without}\n") == [
-        "in.csv: columns age, crp are missing; the header needs cdai, age, bmi, crp, prior_anti_tnf, "
-        "sex, steroid, immunomodulator, ileal"
+        "in.csv: columns age, crp are missing; the header needs cdai, age, bmi, crp, "
+        "prior_anti_tnf, sex, steroid, immunomodulator, ileal"
     ]
     assert refused(f"{COLUMNS},AGE,subgroup\n") == [
         "in.csv: column age appears more than once; keep one of them",

@@ -294,7 +294,7 @@ def test_headers_that_cannot_be_used(refused):
         "in.csv: column age appears more than once; keep one of them",
         "in.csv: column subgroup has the name of an output column; rename or remove it",
     ]
-    assert "is missing" in refused("")[0]
+    assert "are missing" in refused("")[0]
     assert refused('"a\n') == ["in.csv: line 1: not CSV: unexpected end of data"]
 
 

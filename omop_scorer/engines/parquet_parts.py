@@ -13,7 +13,7 @@ from omop_scorer.errors import CdmError
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
 
-#: A Parquet file ends with one of these, the second if its footer is encrypted.
+#: A Parquet file begins and ends with one of these, the second if its footer is encrypted.
 _MAGIC = (b"PAR1", b"PARE")
 
 #: Name of the folder for the rows in which the column is missing.
@@ -43,7 +43,8 @@ def files_of(folder: Path, label: str) -> Iterator[Path]:
     """Yield the Parquet files of a folder at any depth, in order of names.
 
     Names that begin with `_` or `.` are those of logs, checksums and writes that were not
-    finished. A file with another ending is a part if it ends as Parquet files do.
+    finished. A file with another ending is a part if it begins or ends as Parquet files do: one
+    that was not written to its end only begins so.
 
     Raises
     ------
@@ -75,8 +76,9 @@ def _is_parquet(path: Path, label: str) -> bool:
             "write all parts of a table as Parquet, or remove the file"
         )
     with path.open("rb") as file:
-        file.seek(-min(4, path.stat().st_size), 2)
-        return file.read(4) in _MAGIC
+        first = file.read(4)
+        file.seek(-len(first), 2)
+        return first in _MAGIC or file.read(4) in _MAGIC
 
 
 def read_part(

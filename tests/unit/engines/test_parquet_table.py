@@ -277,6 +277,18 @@ def test_a_damaged_part_is_named(folder: Path, text: bytes) -> None:
         find(folder)
 
 
+@pytest.mark.parametrize("name", ["000001_0", "part-1.c000", "x=1/000001_0.SNAPPY"])
+@pytest.mark.parametrize("n_kept", [4, 60, -1])
+def test_a_part_without_the_ending_that_is_cut_off_is_named(
+    folder: Path, name: str, n_kept: int
+) -> None:
+    write(folder / "000000_0", person_id=[1])
+    write(folder / name, person_id=[2])
+    (folder / name).write_bytes((folder / name).read_bytes()[:n_kept])
+    with pytest.raises(CdmError, match=rf"person/{name}: cannot be read as Parquet"):
+        find(folder)
+
+
 def test_a_part_in_another_format_is_refused(folder: Path) -> None:
     write(folder / "a.parquet", person_id=[1])
     (folder / "b.csv").write_text("person_id\n2\n", encoding="utf-8")

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 
 import duckdb
 from sqlglot import exp
@@ -10,6 +12,10 @@ from omop_scorer.cdm.tables import SiteTable
 from omop_scorer.connections.duckdb import errors_as
 from omop_scorer.engines.parquet_table import FILE_INDEX, Group, ParquetTable
 from omop_scorer.errors import CdmError
+
+#: Number of files whose values from folders are in one list, which DuckDB copies for each batch of
+#: rows.
+_MOST_FILES = 200
 
 _WITHOUT_ZONE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 
@@ -23,7 +29,23 @@ def parquet_table(connection: duckdb.DuckDBPyConnection, table: ParquetTable) ->
         DuckDB cannot read a file.
     """
     with errors_as(CdmError, f"{table.label}: the table cannot be read"):
-        return table.at_site([_part(connection, group, table.label) for group in table.groups])
+        groups = chain.from_iterable(map(_few_files, table.groups))
+        return table.at_site([_part(connection, group, table.label) for group in groups])
+
+
+def _few_files(group: Group) -> list[Group]:
+    """Return the group in parts of few files, if the names of folders give a column."""
+    if not group.keys:
+        return [group]
+    starts = range(0, len(group.files), _MOST_FILES)
+    return [
+        replace(
+            group,
+            files=group.files[first : first + _MOST_FILES],
+            keys={key: each[first : first + _MOST_FILES] for key, each in group.keys.items()},
+        )
+        for first in starts
+    ]
 
 
 def _part(connection: duckdb.DuckDBPyConnection, group: Group, label: str) -> SiteTable:

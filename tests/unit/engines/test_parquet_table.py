@@ -156,13 +156,13 @@ def test_two_folders_that_give_one_column_are_refused(folder: Path) -> None:
 
 
 def test_folders_by_the_thousand_are_read_together(folder: Path) -> None:
-    for number in range(1000):
+    for number in range(1001):
         write(folder / f"gender_concept_id={number}" / "a.parquet", person_id=[number])
     site = find(folder)
     assert site is not None
-    assert len(site.pieces) == 1
+    assert len(site.pieces) < 10
     found = rows(folder, "person_id", "gender_concept_id")
-    assert all(str(person) == gender for person, gender in found)
+    assert sorted(found) == [(number, str(number)) for number in range(1001)]
 
 
 def test_a_column_that_a_part_lacks_is_missing_there(folder: Path) -> None:

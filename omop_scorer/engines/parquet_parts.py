@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from omop_scorer.engines.file_set import entries, file_errors_as
 from omop_scorer.engines.parquet_types import ParquetType, columns_of
@@ -12,8 +13,11 @@ from omop_scorer.errors import CdmError
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
 
-#: A Parquet file ends with one of these, the second if its footer is encrypted.
+#: A Parquet file begins and ends with one of these, the second if its footer is encrypted.
 _MAGIC = (b"PAR1", b"PARE")
+
+#: Name of the folder for the rows in which the column is missing.
+_MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 _OTHER_FORMATS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".orc", ".avro", ".json.gz")
 
@@ -30,15 +34,17 @@ class Part:
     """Name of each column as the file writes it, by lower-case name."""
     types: Mapping[str, ParquetType]
     """Type of each column that is needed, by lower-case name."""
-    keys: Mapping[str, str]
-    """Keys of the folders above it, as in `year=2025`, by lower-case name; empty if not needed."""
+    keys: Mapping[str, str | None]
+    """Values in the names of the folders above it, as in `year=2025`, by lower-case name of the
+    column, if the column is needed and the file lacks it."""
 
 
 def files_of(folder: Path, label: str) -> Iterator[Path]:
     """Yield the Parquet files of a folder at any depth, in order of names.
 
     Names that begin with `_` or `.` are those of logs, checksums and writes that were not
-    finished. A file with another ending is a part if it ends as Parquet files do.
+    finished. A file with another ending is a part if it begins or ends as Parquet files do: one
+    that was not written to its end only begins so.
 
     Raises
     ------
@@ -70,8 +76,9 @@ def _is_parquet(path: Path, label: str) -> bool:
             "write all parts of a table as Parquet, or remove the file"
         )
     with path.open("rb") as file:
-        file.seek(-min(4, path.stat().st_size), 2)
-        return file.read(4) in _MAGIC
+        first = file.read(4)
+        file.seek(-len(first), 2)
+        return first in _MAGIC or file.read(4) in _MAGIC
 
 
 def read_part(
@@ -86,7 +93,7 @@ def read_part(
     label
         Its name in messages.
     folders
-        Names of the folders between the table and the file.
+        Names of the folders between the table and the file, without what links in them lead to.
     needed
         Lower-case names of the columns that will be read; None for all. If it is empty, only
         names are asked for.
@@ -95,7 +102,7 @@ def read_part(
     ------
     CdmError
         The file is not Parquet or is damaged, or a column that is needed has a type that no
-        column of a CDM can have, or stands there twice.
+        column of a CDM can have, stands there twice, or has two values in the names of folders.
     """
     footer = _footer(file, label)
     names: dict[str, str] = {}
@@ -109,9 +116,24 @@ def read_part(
         if is_needed:
             types[lower] = column.type
     _refuse_strange_types(types, label)
-    keys = {key.lower(): key for key in (f.partition("=")[0] for f in folders if "=" in f)}
-    is_key_needed = any(k not in names and (not needed or k in needed) for k in keys)
-    return Part(file, label, footer.num_rows, names, types, keys if is_key_needed else {})
+    keys: dict[str, str | None] = {}
+    for key, value in _keys_of(folders):
+        if key in names or (needed and key not in needed):
+            continue
+        if keys.setdefault(key, value) != value:
+            raise CdmError(f"{label}: two of its folders give column {key}; keep one of them")
+    return Part(file, label, footer.num_rows, names, types, keys)
+
+
+def _keys_of(folders: Collection[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield the columns in the names of folders, in lower case, and their values.
+
+    Hive and Spark write a character that no name of a folder may hold as `%` and its code.
+    """
+    for folder in folders:
+        name, equals, value = folder.partition("=")
+        if equals:
+            yield unquote(name).lower(), None if value == _MISSING else unquote(value)
 
 
 def _footer(file: Path, label: str) -> "FileMetaData":

@@ -4,6 +4,7 @@ Files that declare the needed columns alike are read together, others on their o
 value is cast from the type that its own file gives it.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,20 +16,23 @@ from omop_scorer.engines.parquet_parts import Part, read_part
 from omop_scorer.engines.parquet_types import NULL, ParquetType, can_be_one
 from omop_scorer.errors import CdmError
 
+#: DuckDB's number of a file in the list. Files that have such a column of their own are read
+#: together only if their folders give the same values, because then nobody asks for the number.
+FILE_INDEX = "file_index"
+
 
 @dataclass(frozen=True)
 class Group:
-    """Files that declare the needed columns alike."""
+    """Files that declare the needed columns alike, no file twice."""
 
-    home: Path
-    """Folder of the table, or the folder of the only file."""
     files: Sequence[Path]
     names: Mapping[str, str]
     """Name of each needed column as the files write it, by lower-case name."""
     types: Mapping[str, ParquetType]
     """Type of each needed column, by lower-case name."""
-    keys: Mapping[str, str]
-    """Needed columns that the folders above the files name, by lower-case name."""
+    keys: Mapping[str, Sequence[str | None]]
+    """Values of the needed columns that only the names of folders give: one for each file, by
+    lower-case name."""
 
 
 @dataclass(frozen=True)
@@ -88,23 +92,27 @@ def read_table(
     filled = [part for part in parts if part.n_rows] or parts[:1]
     names: dict[str, str] = {}
     for part in parts:
-        names = {**part.keys, **part.names, **names}
+        names = {**{key: key for key in part.keys}, **part.names, **names}
     _refuse_other_types(filled)
-    return ParquetTable(label, _grouped(home, filled), names)
+    return ParquetTable(label, _grouped(filled), names)
 
 
-def _grouped(home: Path, parts: Sequence[Part]) -> list[Group]:
+def _grouped(parts: Sequence[Part]) -> list[Group]:
     groups: dict[object, list[Part]] = {}
+    n_times: Counter[Path] = Counter()
     for part in parts:
         written = frozenset((part.names[name], each) for name, each in part.types.items())
-        groups.setdefault((written, tuple(part.keys.values())), []).append(part)
+        own = part.keys.items() if FILE_INDEX in part.names else part.keys
+        # Several links may lead to one file.
+        alike = written, frozenset(own), n_times[part.file]
+        groups.setdefault(alike, []).append(part)
+        n_times[part.file] += 1
     return [
         Group(
-            home,
             [part.file for part in alike],
             {name: alike[0].names[name] for name in alike[0].types},
             alike[0].types,
-            {k: key for k, key in alike[0].keys.items() if k not in alike[0].names},
+            {key: [part.keys[key] for part in alike] for key in alike[0].keys},
         )
         for alike in groups.values()
     ]

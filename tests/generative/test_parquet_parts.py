@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
@@ -63,6 +65,62 @@ def test_spark_reads_parts_as_one_file() -> None:
     spark.session()
     for case in range(12):
         check("spark", case)
+
+
+def write_part(file: Path, **columns: list[int]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), file)
+
+
+@pytest.mark.parametrize("engine_name", ["duckdb", "spark"])
+def test_the_folders_of_a_path_give_what_the_files_lack(engine_name: str, tmp_path: Path) -> None:
+    if engine_name == "spark":
+        spark.session()
+    cdm, there = tmp_path / "unit_concept_id=3" / "cdm", tmp_path / "measurement_concept_id=9"
+    home, key = cdm / "measurement", "measurement_concept_id"
+    for number in range(1, 6):
+        write_part(there / f"{number}.parquet", measurement_id=[number])
+    (home / f"{key}=10 +%3B\u00e4#").mkdir(parents=True)
+    (home / f"{key}=10 +%3B\u00e4#" / "a").symlink_to(there / "1.parquet")
+    (home / f"{key}=11").mkdir()
+    (home / f"{key}=11" / "a.parquet").symlink_to(there / "1.parquet")
+    write_part(home / f"{key}=11" / "b.parquet", measurement_id=[12])
+    (home / f"{key}=13").symlink_to(there)
+    (home / "c.parquet").symlink_to(there / "2.parquet")
+    write_part(home / f"{key}=14=x" / "a.parquet", measurement_id=[14])
+    write_part(
+        home / f"{key}=15" / "person_id=17" / "a.parquet", measurement_id=[15], person_id=[1]
+    )
+    write_part(home / f"{key}=16" / "person_id=17" / "a b.parquet", measurement_id=[16])
+    names = "measurement_id", "person_id", key, "unit_concept_id"
+    with engine_on(engine_name, cdm) as engine:
+        query = exp.select(*names).from_(exp.table_("measurement", db="cdm"))
+        found = sorted(engine.fetch(query, {}), key=repr)
+        counts = engine.count_unreadable(MEASUREMENT)
+    assert {name: n for name, n in counts.items() if n} == {key: 2}
+    expected = [
+        (1, None, 11, None),
+        *((1, None, value, None) for value in (13, None)),
+        *((2, None, value, None) for value in (13, None)),
+        *((number, None, 13, None) for number in (3, 4, 5)),
+        (12, None, 11, None),
+        (14, None, None, None),
+        (15, 1, 15, None),
+        (16, 17, 16, None),
+    ]
+    assert found == sorted(expected, key=repr)
+
+
+@pytest.mark.parametrize("name", [".a.parquet", "_a.parquet", "a._COPYING_"])
+def test_a_part_that_spark_would_skip_is_named(name: str, tmp_path: Path) -> None:
+    spark.session()
+    home = tmp_path / "cdm" / "measurement"
+    write_part(home / "a.parquet", measurement_id=[1])
+    write_part(tmp_path / name, measurement_id=[2])
+    (home / "b.parquet").symlink_to(tmp_path / name)
+    assert len(rows_of("duckdb", tmp_path / "cdm")[0]) == 2
+    with pytest.raises(CdmError, match=f"{name}: Spark reads no file of this name"):
+        rows_of("spark", tmp_path / "cdm")
 
 
 @pytest.mark.parametrize("engine_name", ["duckdb", "spark"])

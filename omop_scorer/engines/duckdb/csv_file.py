@@ -59,7 +59,7 @@ class CsvFile:
         return (
             f"READ_CSV([{file}], auto_detect = FALSE, columns = {{{columns}}}, "
             f"delim = '{self.delimiter}', quote = '{quote}', escape = '{quote}', comment = '', "
-            f"header = TRUE, strict_mode = TRUE, nullstr = [{missing}], "
+            f"header = TRUE, strict_mode = TRUE, hive_partitioning = FALSE, nullstr = [{missing}], "
             f"allow_quoted_nulls = {not keeps_empty}, "
             f"compression = '{'gzip' if _is_gzip(self.path) else 'none'}')"
         )

@@ -1,14 +1,21 @@
 """Parquet files of a table, read in place by DuckDB."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 
 import duckdb
 from sqlglot import exp
 
 from omop_scorer.cdm.tables import SiteTable
 from omop_scorer.connections.duckdb import errors_as
-from omop_scorer.engines.parquet_table import Group, ParquetTable
+from omop_scorer.engines.parquet_table import FILE_INDEX, Group, ParquetTable
 from omop_scorer.errors import CdmError
+
+#: Number of files whose values from folders are in one list, which DuckDB copies for each batch of
+#: rows.
+_MOST_FILES = 200
 
 _WITHOUT_ZONE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 
@@ -22,7 +29,23 @@ def parquet_table(connection: duckdb.DuckDBPyConnection, table: ParquetTable) ->
         DuckDB cannot read a file.
     """
     with errors_as(CdmError, f"{table.label}: the table cannot be read"):
-        return table.at_site([_part(connection, group, table.label) for group in table.groups])
+        groups = chain.from_iterable(map(_few_files, table.groups))
+        return table.at_site([_part(connection, group, table.label) for group in groups])
+
+
+def _few_files(group: Group) -> list[Group]:
+    """Return the group in parts of few files, if the names of folders give a column."""
+    if not group.keys:
+        return [group]
+    starts = range(0, len(group.files), _MOST_FILES)
+    return [
+        replace(
+            group,
+            files=group.files[first : first + _MOST_FILES],
+            keys={key: each[first : first + _MOST_FILES] for key, each in group.keys.items()},
+        )
+        for first in starts
+    ]
 
 
 def _part(connection: duckdb.DuckDBPyConnection, group: Group, label: str) -> SiteTable:
@@ -48,11 +71,25 @@ def _part(connection: duckdb.DuckDBPyConnection, group: Group, label: str) -> Si
 def _relation(group: Group) -> str:
     # DuckDB reads the names as glob patterns, so we escape the special characters.
     files = [re.sub(r"([\[*?])", r"[\1]", str(file)) for file in group.files]
-    listed = exp.array(*map(exp.Literal.string, files)).sql(dialect="duckdb")
-    options = f"binary_as_string = TRUE, hive_partitioning = {bool(group.keys)}"
-    if group.keys:
-        options += ", hive_types_autocast = FALSE"
-    return f"READ_PARQUET({listed}, {options})"
+    # It would take columns from all folders, also from those that links in the table lead to.
+    read = f"READ_PARQUET({_array(files)}, binary_as_string = TRUE, hive_partitioning = FALSE)"
+    if not group.keys:
+        return read
+    columns = [f"{_of_folder(values)} AS {_quoted(key)}" for key, values in group.keys.items()]
+    return f"(SELECT *, {', '.join(columns)} FROM {read})"  # noqa: S608
+
+
+def _of_folder(values: Sequence[str | None]) -> str:
+    """Return, as SQL, the value that the folder of a file gives."""
+    if len({*values}) == 1:
+        return f"CAST({_array(values[:1])[1:-1]} AS VARCHAR)"
+    # The index is that of the list of files, and lists begin at 1.
+    return f"LIST_EXTRACT({_array(values)}, CAST({FILE_INDEX} AS BIGINT) + 1)"
+
+
+def _array(texts: Sequence[str | None]) -> str:
+    literals = [exp.null() if text is None else exp.Literal.string(text) for text in texts]
+    return exp.array(*literals).sql(dialect="duckdb")
 
 
 def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
@@ -61,5 +98,8 @@ def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str
 
 
 def _as_utc(name: str) -> str:
-    quoted = exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
-    return f"TIMEZONE('UTC', {quoted}) AS {quoted}"
+    return f"TIMEZONE('UTC', {_quoted(name)}) AS {_quoted(name)}"
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect="duckdb")

@@ -137,6 +137,12 @@ def test_an_empty_file_has_no_columns(tmp_path: Path, content: bytes) -> None:
     assert file.columns == ()
 
 
+def test_a_folder_gives_no_column_of_a_file(tmp_path: Path, connection) -> None:
+    folder = tmp_path / "b=9"
+    folder.mkdir()
+    assert read(connection, save(b"a,b\n1,2\n", folder / "x.csv")) == [("1", "2")]
+
+
 def test_a_name_of_a_file_is_no_pattern(tmp_path: Path, connection) -> None:
     save(b"a\n1\n", tmp_path / "person[1].csv")
     save(b"a\n2\n", tmp_path / "person1.csv")

@@ -102,6 +102,69 @@ def test_names_of_folders_give_a_column_that_the_files_lack(folder: Path) -> Non
     ]
 
 
+def test_the_folders_of_a_path_with_links_give_the_column(folder: Path, tmp_path: Path) -> None:
+    there = tmp_path / "elsewhere" / "gender_concept_id=1"
+    for number in range(1, 6):
+        write(there / f"{number}.parquet", person_id=[number])
+    (folder / "gender_concept_id=8507").mkdir()
+    (folder / "gender_concept_id=8507" / "a.parquet").symlink_to(there / "1.parquet")
+    write(folder / "gender_concept_id=8507" / "b.parquet", person_id=[2])
+    (folder / "race_concept_id=5").symlink_to(there)
+    (folder / "c.parquet").symlink_to(there / "3.parquet")
+    found = rows(folder, "person_id", "gender_concept_id", "race_concept_id")
+    assert found == [
+        (1, "8507", None),
+        (1, None, "5"),
+        (2, "8507", None),
+        (2, None, "5"),
+        (3, None, "5"),
+        (3, None, None),
+        (4, None, "5"),
+        (5, None, "5"),
+    ]
+
+
+def test_a_value_of_a_folder_is_the_text_after_the_first_equals_sign(folder: Path) -> None:
+    texts = ("8507=x", "a%3Db%25", "x%20y", "\u00e4", "it's", "NULL", "")
+    for number, text in enumerate(texts):
+        write(folder / f"gender_concept_id={text}" / "a.parquet", person_id=[number])
+    found = rows(folder, "person_id", "gender_concept_id")
+    assert [value for _, value in found] == ["8507=x", "a=b%", "x y", *texts[3:]]
+
+
+def test_a_folder_gives_no_column_that_the_file_has(tmp_path: Path) -> None:
+    folder = tmp_path / "gender_concept_id=1" / "person"
+    write(folder / "person_id=17" / "race_concept_id=5" / "a.parquet", person_id=[1])
+    write(folder / "person_id=17" / "race_concept_id=6" / "b.parquet", person_id=[2])
+    found = rows(folder, "person_id", "gender_concept_id", "race_concept_id")
+    assert found == [(1, None, "5"), (2, None, "6")]
+
+
+def test_a_column_named_as_the_index_of_files_does_no_harm(folder: Path) -> None:
+    for number in (1, 2):
+        file = folder / f"gender_concept_id=850{number}" / "a.parquet"
+        write(file, person_id=[number], file_index=[0])
+    assert rows(folder, "person_id", "gender_concept_id") == [(1, "8501"), (2, "8502")]
+
+
+def test_two_folders_that_give_one_column_are_refused(folder: Path) -> None:
+    write(folder / "x=1" / "x=2" / "person_id=1" / "PERSON_ID=1" / "a.parquet", day_of_birth=[1])
+    assert rows(folder, "person_id") == [("1",)]
+    write(folder / "person_id=1" / "person_id=2" / "a.parquet", day_of_birth=[1])
+    with pytest.raises(CdmError, match=r"two of its folders give column person_id; keep one"):
+        find(folder)
+
+
+def test_folders_by_the_thousand_are_read_together(folder: Path) -> None:
+    for number in range(1001):
+        write(folder / f"gender_concept_id={number}" / "a.parquet", person_id=[number])
+    site = find(folder)
+    assert site is not None
+    assert len(site.pieces) < 10
+    found = rows(folder, "person_id", "gender_concept_id")
+    assert sorted(found) == [(number, str(number)) for number in range(1001)]
+
+
 def test_a_column_that_a_part_lacks_is_missing_there(folder: Path) -> None:
     write(folder / "a.parquet", person_id=[1], month_of_birth=[5])
     write(folder / "b.parquet", Person_Id=[2], race_concept_id=pa.nulls(1))
@@ -211,6 +274,18 @@ def test_a_damaged_part_is_named(folder: Path, text: bytes) -> None:
     write(folder / "a.parquet", person_id=[1])
     (folder / "b.parquet").write_bytes(text)
     with pytest.raises(CdmError, match=r"person/b\.parquet: cannot be read as Parquet"):
+        find(folder)
+
+
+@pytest.mark.parametrize("name", ["000001_0", "part-1.c000", "x=1/000001_0.SNAPPY"])
+@pytest.mark.parametrize("n_kept", [4, 60, -1])
+def test_a_part_without_the_ending_that_is_cut_off_is_named(
+    folder: Path, name: str, n_kept: int
+) -> None:
+    write(folder / "000000_0", person_id=[1])
+    write(folder / name, person_id=[2])
+    (folder / name).write_bytes((folder / name).read_bytes()[:n_kept])
+    with pytest.raises(CdmError, match=rf"person/{name}: cannot be read as Parquet"):
         find(folder)
 
 

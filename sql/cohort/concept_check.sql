@@ -1,7 +1,8 @@
 -- Title: Vocabulary status of every concept id that the concept sets include
 -- Returns: one row per set and id: is_known, is_standard, is_invalid (0, 1), domain_id,
 --          n_below (descendants besides itself; NULL if descendants are not included), n_records (of itself
---          and, if included, of its descendants, and of concepts mapped to them; NULL for sets that are not searched in clinical tables)
+--          and, if included, of its descendants, and of concepts mapped to them; NULL for sets that are not searched
+--          in clinical tables)
 -- Tables: work.concept_set_item, work.concept_set_member, work.concept_link, vocab.concept, vocab.concept_ancestor
 -- Window: records up to the as-of date
 -- Missing: an id that the vocabulary does not contain has is_known 0

@@ -6,11 +6,15 @@
 -- Parameters: as_of_date
 SELECT MAX(d.last_date) AS last_date
 FROM (
-  SELECT MAX(record_date) AS last_date FROM cdm.condition_occurrence_last WHERE record_date <= :as_of_date
+  SELECT MAX(record_date) AS last_date FROM cdm.condition_occurrence_last
+  WHERE record_date <= :as_of_date
   UNION ALL
-  SELECT MAX(record_date) AS last_date FROM cdm.drug_exposure_last WHERE record_date <= :as_of_date
+  SELECT MAX(record_date) AS last_date FROM cdm.drug_exposure_last
+  WHERE record_date <= :as_of_date
   UNION ALL
-  SELECT MAX(record_date) AS last_date FROM cdm.measurement_last WHERE record_date <= :as_of_date
+  SELECT MAX(record_date) AS last_date FROM cdm.measurement_last
+  WHERE record_date <= :as_of_date
   UNION ALL
-  SELECT MAX(cdm_release_date) AS last_date FROM cdm.cdm_source WHERE cdm_release_date <= :as_of_date
+  SELECT MAX(cdm_release_date) AS last_date FROM cdm.cdm_source
+  WHERE cdm_release_date <= :as_of_date
 ) AS d

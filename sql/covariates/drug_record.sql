@@ -14,7 +14,10 @@ WITH numbered AS (
     ROW_NUMBER()
       OVER (PARTITION BY product_concept_id ORDER BY concept_set ASC NULLS LAST, product_concept_id ASC NULLS LAST)
       AS set_number
-  FROM (SELECT DISTINCT concept_set, product_concept_id FROM work.exposure WHERE is_used) AS product
+  FROM (
+    SELECT DISTINCT concept_set, product_concept_id FROM work.exposure
+    WHERE is_used
+  ) AS product
 ),
 
 exposure AS (

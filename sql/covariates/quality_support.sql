@@ -13,7 +13,8 @@ WITH support AS (
   SELECT
     'immunomodulator' AS covariate, r.person_id,
     CASE
-      WHEN DATE_DIFF('day', r.start_date, p.index_date) - LEAST(r.n_days_after_start, 365) > :immunomodulator_days THEN 1
+      WHEN DATE_DIFF('day', r.start_date, p.index_date) - LEAST(r.n_days_after_start, 365) > :immunomodulator_days
+        THEN 1
       ELSE 0
     END AS is_current_as_long,
     r.is_negative_supply, r.is_implausible_start

@@ -1,4 +1,4 @@
--- Title: Views for readers: the COMPLETE run of the latest as-of date, then of the latest run_id, without withdrawn runs
+-- Title: Views for readers: the COMPLETE run of the latest as-of date, then of the latest run_id; no withdrawn run
 -- Returns: latest_run, and one latest_ view for each table of a run
 -- Tables: the results tables
 -- Window: none

@@ -111,6 +111,18 @@ def test_the_folders_of_a_path_give_what_the_files_lack(engine_name: str, tmp_pa
     assert found == sorted(expected, key=repr)
 
 
+@pytest.mark.parametrize("engine_name", ["duckdb", "spark"])
+def test_a_name_that_is_not_utf_8_is_named(engine_name: str, tmp_path: Path) -> None:
+    if engine_name == "spark":
+        spark.session()
+    write_part(tmp_path / "measurement" / "a.parquet", measurement_id=[1])
+    home = tmp_path / "measurement" / os.fsdecode(b"caf\xe9")
+    home.mkdir()
+    (tmp_path / "measurement" / "a.parquet").rename(home / "a.parquet")
+    with pytest.raises(CdmError, match=r"caf\\xe9/a\.parquet is not UTF-8; rename"):
+        rows_of(engine_name, tmp_path)
+
+
 @pytest.mark.parametrize("name", [".a.parquet", "_a.parquet", "a._COPYING_"])
 def test_a_part_that_spark_would_skip_is_named(name: str, tmp_path: Path) -> None:
     spark.session()

@@ -7,6 +7,7 @@ Whatever schema, letter case and types a site uses, the queries see the logical 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from sqlglot import exp
@@ -231,6 +232,8 @@ class SiteTable:
     """True if the server hides rows from this user (row-level security)."""
     parts: "tuple[SiteTable, ...]" = ()
     """Tables with types and columns of their own, whose rows together are this table."""
+    files: tuple[Path, ...] = ()
+    """Files of a table of Parquet files."""
 
     @property
     def pieces(self) -> "tuple[SiteTable, ...]":

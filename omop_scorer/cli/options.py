@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from omop_scorer.errors import OmopScorerError
+from omop_scorer.texts.characters import is_utf_8, one_line
 
 if TYPE_CHECKING:
     from omop_scorer.config.run_file import RunConfig
@@ -19,6 +20,20 @@ LogFormat = Literal["auto", "text", "json"]
 
 #: Name of the run file that a command takes from the current folder.
 RUN_FILE = "nightly.yaml"
+
+
+def in_utf_8(path: Path) -> Path:
+    """Return a path that every library can write.
+
+    Raises
+    ------
+    typer.BadParameter
+        A byte of it is not UTF-8.
+    """
+    if not is_utf_8(str(path)):
+        raise typer.BadParameter(one_line(f"the name {path} is not UTF-8; choose another one"))
+    return path
+
 
 ConfigOption = Annotated[
     Path | None,

@@ -9,14 +9,17 @@ from rich.console import Console
 from rich.progress import Progress
 
 from omop_scorer.cli.nightly import score_warehouse
-from omop_scorer.cli.options import LogOption
+from omop_scorer.cli.options import LogOption, in_utf_8
 from omop_scorer.cli.results import write_report
 from omop_scorer.errors import ConfigurationError
 
 
 def demo(
     folder: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Folder for the files of the demonstration.")
+        Path,
+        typer.Option(
+            metavar="FOLDER", callback=in_utf_8, help="Folder for the files of the demonstration."
+        ),
     ] = Path("demo"),
     persons: Annotated[
         int, typer.Option(min=1, metavar="N", help="Number of persons in the CDM.")
@@ -59,7 +62,11 @@ def demo(
 def synth(
     out: Annotated[
         Path,
-        typer.Option(metavar="PATH", help="DuckDB file (.duckdb), or folder for Parquet files."),
+        typer.Option(
+            metavar="PATH",
+            callback=in_utf_8,
+            help="DuckDB file (.duckdb), or folder for Parquet files.",
+        ),
     ],
     persons: Annotated[
         int, typer.Option(min=1, metavar="N", help="Number of persons in the CDM.")

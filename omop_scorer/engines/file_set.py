@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omop_scorer.errors import CdmError, ConnectionFailedError, OmopScorerError
+from omop_scorer.texts.characters import is_utf_8, one_line
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,15 @@ class FileSet:
         Raises
         ------
         CdmError
+            A file cannot be read, or its name is not UTF-8.
         """
         key = (home, table)
         if key not in self._listings:
-            self._listings[key] = _Listing(home, list_files, _states(home, list_files()))
+            states = _states(home, list_files())
+            for path, state in states.items():
+                # A file of all tables is opened by its name, other files where links lead to.
+                _refuse_other_encoding(home, path, state.target if table else path)
+            self._listings[key] = _Listing(home, list_files, states)
         return self._listings[key].states
 
     def refuse_changes(self) -> None:
@@ -86,6 +92,19 @@ def _states(home: str, paths: Iterable[Path]) -> dict[Path, FileState]:
             found = path.stat()
             states[path] = FileState(path.resolve(), found.st_size, found.st_mtime_ns)
     return states
+
+
+def _refuse_other_encoding(home: str, path: Path, target: Path) -> None:
+    """Check that a name can be given to every library that reads files."""
+    if not is_utf_8(str(path)):
+        raise CdmError(one_line(f"{home}: the name {path} is not UTF-8; rename the file or folder"))
+    if not is_utf_8(str(target)):
+        raise CdmError(
+            one_line(
+                f"{home}: {path} leads to {target}, a name that is not UTF-8; rename that file or "
+                "folder"
+            )
+        )
 
 
 def _change(before: FileState | None, after: FileState | None) -> str:

@@ -6,7 +6,7 @@ value is cast from the type that its own file gives it.
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -50,9 +50,10 @@ class ParquetTable:
         for name in self.names:
             natives = [part.columns[name] for part in parts if name in part.columns]
             columns[name] = natives[0] if natives else NULL.name
+        files = tuple(file for group in self.groups for file in group.files)
         if len(parts) == 1 and columns.keys() == parts[0].columns.keys():
-            return parts[0]
-        return SiteTable("", self.label, columns, self.names, parts=tuple(parts))
+            return replace(parts[0], files=files)
+        return SiteTable("", self.label, columns, self.names, parts=tuple(parts), files=files)
 
 
 def read_table(

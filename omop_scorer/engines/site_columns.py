@@ -119,9 +119,14 @@ def mapped_columns(
     return selected, lost
 
 
+def texts_without_value(cdm: Cdm, no_values: Set[str]) -> Set[str]:
+    """Return the texts, in lower case and without blanks around them, that are no values."""
+    return {"", *no_values, *(text.strip().lower() for text in cdm.null_text)}
+
+
 def any_value(site: SiteTable, cdm: Cdm, no_values: Set[str], dialect: str) -> exp.Query:
     """Return a query with one row if a table holds a value, as `Engine.has_values` defines it."""
-    texts = sorted({"", *no_values, *(text.strip().lower() for text in cdm.null_text)})
+    texts = sorted(texts_without_value(cdm, no_values))
     parts = [_any_value(part, texts, dialect) for part in site.pieces]
     return exp.union(*parts, distinct=False).limit(1) if len(parts) > 1 else parts[0]
 

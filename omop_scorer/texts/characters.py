@@ -27,7 +27,18 @@ def cell(text: str) -> str:
     return f"'{line}" if _FORMULA.match(line) else line
 
 
+def is_utf_8(path: str) -> bool:
+    """Return False for a path with a byte that is not UTF-8, which Python keeps as a surrogate."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _visible(character: str) -> str:
     if unicodedata.category(character) not in _INVISIBLE:
         return character
+    if "\udc80" <= character <= "\udcff":  # a byte of a name that is not UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")

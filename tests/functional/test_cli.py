@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -377,6 +378,16 @@ class TestSynth:
     def test_a_folder_that_cannot_be_written(self) -> None:
         out = "/proc/nowhere/cdm.duckdb"
         assert_refused(omop_scorer("synth", "--persons", 1, "--out", out), 10, out)
+
+    @pytest.mark.parametrize("command", ["synth --out", "demo --folder"])
+    @pytest.mark.parametrize("name", [b"caf\xe9", b"caf\xe9.duckdb", b"caf\xe9/cdm.duckdb"])
+    def test_a_name_that_is_not_utf_8(self, tmp_path: Path, command: str, name: bytes) -> None:
+        out = tmp_path / os.fsdecode(name)
+        finished = omop_scorer(*command.split(), out, "--persons", 1)
+        assert finished.returncode == 2
+        assert "caf\\xe9" in finished.stderr
+        assert "is not UTF-8; choose another one" in finished.stderr
+        assert not [*tmp_path.iterdir()]
 
 
 class TestSettings:

@@ -18,6 +18,7 @@ from omop_scorer.config.connections import Cdm, Connections, PostgreSQL, Results
 from omop_scorer.engines import open_engine
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import CdmError
+from omop_scorer.staging.cdm_views import inspect_tables
 from tests.support import spark
 from tests.support.parquet_parts import COLUMNS, ZONE, random_rows, write_parts, write_plain
 
@@ -109,6 +110,37 @@ def test_the_folders_of_a_path_give_what_the_files_lack(engine_name: str, tmp_pa
         (16, 17, 16, None),
     ]
     assert found == sorted(expected, key=repr)
+
+
+@pytest.mark.parametrize("engine_name", ["duckdb", "spark"])
+def test_a_name_that_is_not_utf_8_is_named(engine_name: str, tmp_path: Path) -> None:
+    if engine_name == "spark":
+        spark.session()
+    write_part(tmp_path / "measurement" / "a.parquet", measurement_id=[1])
+    home = tmp_path / "measurement" / os.fsdecode(b"caf\xe9")
+    home.mkdir()
+    (tmp_path / "measurement" / "a.parquet").rename(home / "a.parquet")
+    with pytest.raises(CdmError, match=r"caf\\xe9/a\.parquet is not UTF-8; rename"):
+        rows_of(engine_name, tmp_path)
+
+
+@pytest.mark.parametrize("engine_name", ["duckdb", "spark"])
+def test_columns_that_nobody_reads_may_differ_where_a_needed_one_is_missing(
+    engine_name: str, tmp_path: Path
+) -> None:
+    if engine_name == "spark":
+        spark.session()
+    (tmp_path / "death").mkdir()
+    for name, note in (("a", pa.nulls(1, pa.list_(pa.date32()))), ("b", pa.array(["x"]))):
+        rows = pa.table({"person_id": pa.nulls(1, pa.int64()), "note": note})
+        pq.write_table(rows, tmp_path / "death" / f"{name}.parquet")
+    cdm = Cdm(url=str(tmp_path))
+    settings: Any = (engine_name, cdm, Results(url="r"), PostgreSQL(), Spark(), 1000, 1, None, 1000)
+    with closing(open_engine(Connections(*settings))) as engine:
+        problems, _, _ = inspect_tables(engine)
+    (said,) = (each for each in problems if "death" in each)
+    assert said.startswith(f"cdm.url {tmp_path}: column death.death_date is missing; a run needs")
+    assert "cdm.tables: {death: null}" in said
 
 
 @pytest.mark.parametrize("name", [".a.parquet", "_a.parquet", "a._COPYING_"])

@@ -29,7 +29,8 @@ from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.pulled import PulledTables
 from omop_scorer.engines.duckdb.source import OWN_TABLES_ONLY, Source
 from omop_scorer.engines.file_set import FileSet
-from omop_scorer.engines.site_columns import any_value, mapped_table
+from omop_scorer.engines.parquet_values import hold_values
+from omop_scorer.engines.site_columns import any_value, mapped_table, texts_without_value
 from omop_scorer.errors import CdmError, ConnectionFailedError, OmopScorerError, SqlError
 from omop_scorer.sources import open_source
 from omop_scorer.sources.statement import Ids
@@ -149,6 +150,9 @@ class DuckDBEngine(Engine):
         """Look for one row with a value."""
         if self._pulled is not None:
             return self._pulled.has_values(site)
+        if site.files:
+            texts = texts_without_value(self._settings.cdm, no_values)
+            return hold_values(site.files, site.label, texts)
         query = any_value(site, self._settings.cdm, no_values, "duckdb")
         return bool(self._run(query, {}, site.label))
 

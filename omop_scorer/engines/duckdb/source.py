@@ -25,6 +25,7 @@ from omop_scorer.engines.parquet_parts import files_of
 from omop_scorer.engines.parquet_table import read_table
 from omop_scorer.engines.table_formats import is_delta, refuse_other_formats
 from omop_scorer.errors import CdmError, ConnectionFailedError
+from omop_scorer.texts.characters import is_utf_8
 
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _SUFFIXES = (".parquet", *_CSV)
@@ -101,12 +102,16 @@ class Source:
         return not self._is_folder
 
     def files(self) -> Iterator[Path]:
-        """Yield the folder, and what symbolic links in it lead to; nothing for a DuckDB file."""
+        """Yield the folder, and what symbolic links in it lead to; nothing for a DuckDB file.
+
+        What has a name that is not UTF-8 is left out, because no part of a table has.
+        """
         if self.is_database:
             return
-        yield self._path
-        yield self._path.resolve()
-        yield from (path.resolve() for path in self._path.rglob("*") if path.is_symlink())
+        links = (path for path in self._path.rglob("*") if path.is_symlink())
+        for path in (self._path, *(each.resolve() for each in (self._path, *links))):
+            if is_utf_8(str(path)):
+                yield path
 
     def _attach(self) -> None:
         try:
@@ -119,6 +124,11 @@ class Source:
                     f"{lock_holder(text)}; wait for it to end, or close it, and start again"
                 ) from None
             raise ConnectionFailedError(f"{self._where}: {first_line(text)}") from None
+        except UnicodeDecodeError:  # the message itself cannot be read
+            raise ConnectionFailedError(
+                f"{self._where}: DuckDB cannot open the file, and its real name is not UTF-8; "
+                "rename it, and see that it is a DuckDB file that nobody writes to"
+            ) from None
 
     def find(
         self,

@@ -24,7 +24,8 @@ from omop_scorer.connections.spark import Session, errors_as, quietly
 from omop_scorer.engines.base import Engine, Work
 from omop_scorer.engines.column_faults import column_named
 from omop_scorer.engines.file_set import FileSet
-from omop_scorer.engines.site_columns import any_value, mapped_table
+from omop_scorer.engines.parquet_values import hold_values
+from omop_scorer.engines.site_columns import any_value, mapped_table, texts_without_value
 from omop_scorer.engines.spark.casts import null, safe_cast
 from omop_scorer.engines.spark.executors import COUNTS, TABLE_INDEX, mapped_schema, on_batches
 from omop_scorer.engines.spark.folder import FolderSource
@@ -100,6 +101,9 @@ class SparkEngine(Engine):
 
     def has_values(self, site: SiteTable, no_values: Set[str]) -> bool:
         """Look for one row with a value."""
+        if site.files:
+            texts = texts_without_value(self._settings.cdm, no_values)
+            return hold_values(site.files, site.label, texts)
         query = any_value(site, self._settings.cdm, no_values, "spark")
         with errors_as(SqlError, f"{self.site}: {site.label}"):
             return bool(self._spark.sql(query.sql(dialect="spark")).collect())

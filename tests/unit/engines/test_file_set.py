@@ -96,3 +96,15 @@ def test_the_target_of_a_link_is_read(home: Path) -> None:
     (home / "current" / "link.csv").symlink_to(home / "release_2" / "person.csv")
     states = FileSet().fix("cdm.url", "link", lambda: [home / "current" / "link.csv"])
     assert [state.target for state in states.values()] == [home / "release_2" / "person.csv"]
+
+
+def test_a_file_of_all_tables_may_be_a_link_to_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    there = tmp_path / os.fsdecode(b"caf\xe9")
+    there.touch()
+    (tmp_path / "cdm.duckdb").symlink_to(there)
+    files = FileSet()
+    assert len(files.fix("cdm.url", "", lambda: [tmp_path / "cdm.duckdb"])) == 1
+    with pytest.raises(CdmError, match=r"cdm.duckdb leads to .*/caf\\xe9, a name that"):
+        files.fix("cdm.url", "person", lambda: [tmp_path / "cdm.duckdb"])
+    with pytest.raises(CdmError, match=r"the name .*/caf\\xe9 is not UTF-8; rename"):
+        files.fix("cdm.vocabulary_url", "", lambda: [there])

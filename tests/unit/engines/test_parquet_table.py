@@ -302,6 +302,45 @@ def test_a_folder_without_parts_is_refused(folder: Path) -> None:
         find(folder)
 
 
+LATIN_1 = os.fsdecode(b"caf\xe9")
+
+
+@pytest.mark.parametrize("name", [f"{LATIN_1}.parquet", LATIN_1, f"{LATIN_1}=1/a.parquet"])
+def test_a_name_that_is_not_utf_8_is_named(folder: Path, tmp_path: Path, name: str) -> None:
+    write(folder / "a.parquet", person_id=[1])
+    write(tmp_path / "there.parquet", person_id=[2])
+    (folder / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "there.parquet").rename(folder / name)
+    with pytest.raises(CdmError, match=r"person/caf\\xe9.* is not UTF-8; rename"):
+        find(folder)
+
+
+def test_a_link_to_a_name_that_is_not_utf_8_is_named(folder: Path, tmp_path: Path) -> None:
+    there = tmp_path / LATIN_1
+    there.mkdir()
+    write(tmp_path / "a.parquet", person_id=[1])
+    (tmp_path / "a.parquet").rename(there / "a.parquet")
+    (folder / "a.parquet").symlink_to(there / "a.parquet")
+    with pytest.raises(CdmError, match=r"person/a.parquet leads to .*caf\\xe9/a.parquet, a name"):
+        find(folder)
+
+
+def test_a_name_that_is_not_utf_8_does_no_harm_elsewhere(folder: Path, tmp_path: Path) -> None:
+    write(folder / "a.parquet", person_id=[1])
+    (folder / f"README {LATIN_1}").touch()
+    (tmp_path / LATIN_1).touch()
+    (folder.parent / "notes").symlink_to(tmp_path / LATIN_1)
+    connections = Connections(
+        *("duckdb", Cdm(url=str(folder.parent)), Results(url="results.duckdb"), PostgreSQL()),
+        *(Spark(), 1000, 1, None, 1000),
+    )
+    engine = DuckDBEngine(connections)
+    engine.map_table(PERSON, engine.find_table(PERSON))
+    query = exp.select("person_id").from_(exp.table_("person", db="cdm"))
+    assert engine.fetch(query, {}) == [(1,)]
+    engine.close()
+
+
 @pytest.fixture
 def world() -> Iterator[Path]:
     """Return a folder below which only modes count: root reads everything, so it steps back."""

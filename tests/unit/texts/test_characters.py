@@ -18,6 +18,7 @@ HOSTILE = {
     "a bidirectional override": ("a\u202eb\u2066c", r"a\u202eb\u2066c"),
     "a mark of byte order": ("\ufeffa", r"\ufeffa"),
     "half a character": ("a\ud800b", r"a\ud800b"),
+    "a byte that is not UTF-8": ("a\udce9b", r"a\xe9b"),
     "letters of all kinds": ("Charité – 東京 naïve 😀", "Charité – 東京 naïve 😀"),
 }
 

@@ -28,7 +28,7 @@ _COHORT_WARNINGS = {
     f"{UNDATED_PREFIX}measurement": "measurement(s) of the cohort have no date and are ignored",
     f"{UNDATED_PREFIX}observation": "observation(s) of the cohort have no date and are ignored",
 }
-#: Counts of these tables are the last columns of `quality_exposure` and of `quality_death`.
+#: Counts of these tables are the last column of `quality_exposure`, and those of `quality_undated`.
 _UNDATED_TABLES = ("drug_exposure", "measurement", "observation")
 
 
@@ -62,12 +62,13 @@ def _of_cohort(night: Night) -> Quality:
     """Return the counts about the whole cohort; of undated records, where there are any."""
     (cohort,) = night.fetch("cohort/quality_cohort")
     ((*exposures, undated_drugs),) = night.fetch("covariates/quality_exposure")
-    ((*deaths, undated_measurements, undated_observations),) = night.fetch("cohort/quality_death")
+    (deaths,) = night.fetch("cohort/quality_death")
+    (undated_measured,) = night.fetch("covariates/quality_undated")
     numbers = (*cohort, *exposures, *deaths)
     counts = {
         (COHORT, measure): _whole(n) for measure, n in zip(COHORT_MEASURES, numbers, strict=True)
     }
-    undated = (undated_drugs, undated_measurements, undated_observations)
+    undated = (undated_drugs, *undated_measured)
     for table, n in zip(_UNDATED_TABLES, undated, strict=True):
         if _whole(n):
             counts[COHORT, f"{UNDATED_PREFIX}{table}"] = _whole(n)

@@ -1,7 +1,7 @@
--- Title: Deaths of the cohort that other dates contradict, and records without a date
+-- Title: Deaths of the cohort that other dates contradict
 -- Returns: one row: n_record_after_death (records dated after the death, of the sets that the rules read),
 --          n_death_contradicted (persons with such a record more than 60 days after), n_death_before_birth (persons),
---          n_deaths_of_two_dates (persons with several dates of death), n_undated_measurement, n_undated_observation
+--          n_deaths_of_two_dates (persons with several dates of death)
 -- Tables: work.cohort_member, work.condition_record, work.drug_record, work.measurement_record, cdm.death
 -- Window: deaths and records up to the index date; dates of death at any time
 -- Missing: an unknown month or day of birth as for the age; without such persons or records the count is 0
@@ -43,11 +43,6 @@ counted AS (
   LEFT JOIN record AS r ON r.person_id = d.person_id AND r.a_day > d.death_date AND r.a_day <= d.index_date
 ),
 
-undated AS (
-  SELECT source_table, source_id FROM work.measurement_record
-  WHERE purpose = 'undated'
-),
-
 several AS (
   SELECT m.person_id
   FROM work.cohort_member AS m
@@ -58,7 +53,5 @@ several AS (
 
 SELECT
   n_record_after_death, n_death_contradicted, n_death_before_birth,
-  (SELECT COUNT(*) FROM several) AS n_deaths_of_two_dates,
-  (SELECT COUNT(DISTINCT source_id) FROM undated WHERE source_table = 'measurement') AS n_undated_measurement,
-  (SELECT COUNT(DISTINCT source_id) FROM undated WHERE source_table = 'observation') AS n_undated_observation
+  (SELECT COUNT(*) FROM several) AS n_deaths_of_two_dates
 FROM counted

@@ -210,8 +210,8 @@ class FitRecord(Frozen):
     bootstrap_trials: Literal["held", "redrawn"]
     share_at_zero: dict[Name, Share]
     """By class, the share of bootstrap refits with a trial variance of 0."""
-    monte_carlo_error: dict[Name, Positive]
-    """`mean`: in standard deviations of a coefficient; `standard_deviation`: relative."""
+    monte_carlo_error: dict[Name, NotNegative]
+    """By class, the largest error of a bootstrap mean, in standard deviations of the coefficient."""
     likelihood_ratio: dict[Name, LikelihoodRatio]
     """By model."""
     attrition: dict[StrictStr, StrictInt | dict[StrictStr, StrictInt]]

@@ -1,7 +1,7 @@
 """Made-up trial data with planted effects: any number of trials, drug classes and covariates.
 
-The outcome of a participant is the placebo model's linear predictor, the effect of the participant's
-class, an effect of the trial and noise. Everything depends on the seed alone.
+The outcome of a participant is the placebo model's linear predictor, the effect of the
+participant's class, an effect of the trial and noise. Everything depends on the seed alone.
 """
 
 import csv

@@ -335,6 +335,24 @@ _MOST_DIGITS = 19
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+def named_or_path(reference: str | Path, folder: Path, key: str) -> Path:
+    """Return the path that a reference gives, or that of the YAML file of this name in a folder.
+
+    Raises
+    ------
+    ConfigurationError
+        The reference is neither a path nor a name; the message begins with `key`.
+    """
+    path = Path(reference)
+    if isinstance(reference, Path) or path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        return path
+    names = sorted(each.stem for each in folder.glob("*.yaml"))
+    if reference not in names:
+        listed = ", ".join(names)
+        raise ConfigurationError(f"{key}: found {reference!r}; allowed: a path, or one of {listed}")
+    return folder / f"{reference}.yaml"
+
+
 def load_document(path: Path, model: type[_Model], context: object = None) -> _Model:
     """Read a YAML file and validate it as a model.
 

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from omop_scorer.errors import ConfigurationError
 from omop_scorer.texts.characters import one_line
 
 if TYPE_CHECKING:
@@ -28,7 +27,9 @@ app = typer.Typer(
 DataArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="Trial data, CSV or Parquet: one row per participant.", show_default=False
+        metavar="DATA",
+        help="Trial data, CSV or Parquet: one row per participant.",
+        show_default=False,
     ),
 ]
 
@@ -52,9 +53,7 @@ JsonOption = Annotated[
 
 RowsOption = Annotated[
     bool,
-    typer.Option(
-        "--rows", help="Add to --json the label of each row of DATA.", show_default=False
-    ),
+    typer.Option("--rows", help="Add to --json the label of each row of DATA.", show_default=False),
 ]
 
 SeedOption = Annotated[
@@ -121,7 +120,6 @@ def fit(
     The card works in score and run as it is.
     """
     from omop_scorer.cli.trials_tables import render_fit  # noqa: PLC0415
-    from omop_scorer.trials.card import Recipe  # noqa: PLC0415
     from omop_scorer.trials.card_files import (  # noqa: PLC0415
         card_files,
         card_id_of,
@@ -129,32 +127,34 @@ def fit(
         variants_path,
         write_whole,
     )
-    from omop_scorer.trials.fitting import fit_card, left_out_sets  # noqa: PLC0415
+    from omop_scorer.trials.class_moments import Refitting  # noqa: PLC0415
+    from omop_scorer.trials.fitting import covariates_left_out, fit_card  # noqa: PLC0415
     from omop_scorer.trials.load import load_trials  # noqa: PLC0415
 
-    card_id = "fitted" if output is None else card_id_of(output)
+    card_id = "" if output is None else card_id_of(output)
     beside = [] if output is None else [output, variants_path(output)]
     refuse_places(data, [*beside, *([] if json_file is None else [json_file])])
     trial_data = load_trials(data, layout, template)
-    left_out = left_out_sets(trial_data.template, without)
+    left_out = covariates_left_out(trial_data.template, without)
     warn(trial_data)
-    n_refits = refits * len(trial_data.template.classes) * (1 + len(left_out))
-    with progress_of("refits", n_refits) as advance:
-        fitted = fit_card(
-            trial_data,
-            Recipe(refits, seed, bootstrap_trials),
-            card_id,
-            left_out,
-            threads or os.cpu_count() or 1,
-            advance,
-        )
-    files = {} if output is None else card_files(output, fitted.card, fitted.variants_document())
+    n_models = len(trial_data.template.classes) * 2 ** len(left_out)
+    with progress_of("refits", refits * n_models) as advance:
+        refitting = Refitting(refits, seed, threads or all_cores(), bootstrap_trials, advance)
+        fitted = fit_card(trial_data, refitting, left_out)
+    files = {}
+    if output is not None:
+        files = card_files(output, fitted.card(card_id), fitted.variants_document())
     if json_file is not None:
         files[json_file] = json_text(fitted.as_json(rows))
     write_whole(files)
     Console().print(render_fit(fitted))
     for path in files:
         typer.echo(f"written: {path}")
+
+
+def all_cores() -> int:
+    """Return the number of cores of this machine."""
+    return os.cpu_count() or 1
 
 
 def warn(data: "TrialData") -> None:

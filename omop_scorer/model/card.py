@@ -211,7 +211,7 @@ class FitRecord(Frozen):
     share_at_zero: dict[Name, Share]
     """By class, the share of bootstrap refits with a trial variance of 0."""
     monte_carlo_error: dict[Name, NotNegative]
-    """By class, the largest error of a bootstrap mean, in standard deviations of the coefficient."""
+    """By class, the largest error of a bootstrap mean; the unit is the coefficient's deviation."""
     likelihood_ratio: dict[Name, LikelihoodRatio]
     """By model."""
     attrition: dict[StrictStr, StrictInt | dict[StrictStr, StrictInt]]

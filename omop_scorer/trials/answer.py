@@ -5,10 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from omop_scorer.model import kernel
-from omop_scorer.model.arrays import Floats, ModelArrays
 from omop_scorer.model.subgroups import label_set
-from omop_scorer.terms import UNCERTAINTIES, Uncertainty
 from omop_scorer.trials.bootstrap import Moments
 from omop_scorer.trials.load import TrialData
 from omop_scorer.trials.mixed_model import MixedFit
@@ -47,22 +44,6 @@ def moments_as_json(moments: Moments) -> dict[str, Any]:
         "covariance": _plain(moments.covariance),
         "share_at_zero": moments.share_at_zero,
         "monte_carlo_error": _plain(moments.monte_carlo_error),
-    }
-
-
-def labels_of(values: Floats, model: ModelArrays) -> dict[Uncertainty, Integers]:
-    """Return the subgroup of each of n persons by each uncertainty, as places in the labels.
-
-    Parameters
-    ----------
-    values
-        (n, k): covariates in the order of the model, in natural units.
-    model
-        The model that scores them.
-    """
-    return {
-        uncertainty: kernel.score(values, model, uncertainty).label.astype(np.int64)
-        for uncertainty in UNCERTAINTIES
     }
 
 

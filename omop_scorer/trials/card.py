@@ -1,7 +1,6 @@
 """The model card of models fitted to trial data: everything that scoring needs, as a document."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,13 @@ import numpy as np
 from omop_scorer import __version__
 from omop_scorer.model.arrays import Floats
 from omop_scorer.model.card import CardTemplate, Covariate
-from omop_scorer.trials.bootstrap import BootstrapTrials, Moments
+from omop_scorer.trials.bootstrap import Moments
+from omop_scorer.trials.class_moments import Refitting
 from omop_scorer.trials.load import TrialData
 from omop_scorer.trials.mixed_model import MixedFit
 from omop_scorer.trials.participants import Participants
 from omop_scorer.trials.srs import Models
+from omop_scorer.trials.variants import FittedVariant
 
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
@@ -30,17 +31,12 @@ _LIMITS = {
 }
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """The choices behind the numbers of a card."""
-
-    refits: int
-    seed: int
-    bootstrap_trials: BootstrapTrials = "held"
-
-
 def card_document(
-    data: TrialData, models: Models, moments: Mapping[str, Moments], recipe: Recipe, card_id: str
+    data: TrialData,
+    models: Models,
+    moments: Mapping[str, Moments],
+    refitting: Refitting,
+    card_id: str,
 ) -> dict[str, Any]:
     """Return the model card of fitted models, without variants.
 
@@ -52,8 +48,8 @@ def card_document(
         The placebo model and the model of each class.
     moments
         By class, moments of the bootstrap.
-    recipe
-        The choices behind the numbers.
+    refitting
+        How the classes were bootstrapped.
     card_id
         The id of the card, which must not be that of a shipped one.
     """
@@ -68,7 +64,7 @@ def card_document(
         for each in data.template.classes
     ]
     document["training_population"] = _training_population(data)
-    document["fit"] = _record(data, models, moments, recipe)
+    document["fit"] = _record(data, models, moments, refitting)
     return document
 
 
@@ -90,6 +86,23 @@ def class_document(fit: MixedFit, moments: Moments) -> dict[str, Any]:
         "degrees_of_freedom": float(fit.degrees_of_freedom),
         "bootstrap_mean": moments.mean.tolist(),
         "bootstrap_covariance": moments.covariance.tolist(),
+    }
+
+
+def variants_document(variants: Sequence[FittedVariant]) -> dict[str, Any]:
+    """Return the variants file of a card."""
+    return {
+        "variants": [
+            {
+                "left_out": list(each.left_out),
+                "placebo": fit_document(each.models.placebo),
+                "classes": {
+                    key: class_document(fit, each.moments[key])
+                    for key, fit in each.models.classes.items()
+                },
+            }
+            for each in variants
+        ]
     }
 
 
@@ -165,15 +178,15 @@ def _percentiles(values: Floats) -> dict[int, float]:
 
 
 def _record(
-    data: TrialData, models: Models, moments: Mapping[str, Moments], recipe: Recipe
+    data: TrialData, models: Models, moments: Mapping[str, Moments], refitting: Refitting
 ) -> dict[str, Any]:
     return {
         "method": "reml",
         "tool_version": __version__,
         "data_sha256": data.sha256,
-        "seed": recipe.seed,
-        "refits": recipe.refits,
-        "bootstrap_trials": recipe.bootstrap_trials,
+        "seed": refitting.seed,
+        "refits": refitting.refits,
+        "bootstrap_trials": refitting.trials,
         "share_at_zero": {key: float(each.share_at_zero) for key, each in moments.items()},
         "monte_carlo_error": {
             key: float((each.monte_carlo_error / np.sqrt(np.diag(each.covariance))).max())

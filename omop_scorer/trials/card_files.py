@@ -4,7 +4,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,25 @@ def card_id_of(path: Path) -> str:
 def variants_path(card: Path) -> Path:
     """Return the path of the variants file of a card."""
     return card.with_name(f"{card.stem}.variants.json")
+
+
+def refuse_places(data: Path, files: Sequence[Path]) -> None:
+    """Refuse files to write that cannot be written, before work begins.
+
+    Raises
+    ------
+    ConfigurationError
+        A file is the data itself, a folder, in no folder, or named twice.
+    """
+    places = [each.resolve() for each in files]
+    for path, place in zip(files, places, strict=True):
+        if place == data.resolve():
+            raise ConfigurationError(f"{path}: is the file of the data; choose another name")
+        if places.count(place) > 1:
+            raise ConfigurationError(f"{path}: is to be written twice; choose another name")
+        if place.is_dir() or not place.parent.is_dir():
+            reason = "is a folder" if place.is_dir() else "is in a folder that does not exist"
+            raise ConfigurationError(f"{path}: {reason}; choose another file")
 
 
 def card_files(

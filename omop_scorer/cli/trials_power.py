@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from omop_scorer.cli.options import ConfigOption, SetOption
 from omop_scorer.cli.results import results_config
 from omop_scorer.cli.score import DEFAULT_MODEL
+from omop_scorer.cli.trials import SEED, JsonOption, SeedOption, json_text
 from omop_scorer.errors import ScoringError
 from omop_scorer.terms import Uncertainty
 
@@ -26,8 +26,6 @@ _PAPER_CLASSES = ("anti_il12_23", "anti_tnf")
 _DEFAULT_SIZES = (100, 250, 500, 1000, 2000)
 
 _DEFAULT_YOUNGEST = 50
-
-_DEFAULT_SEED = 20250531
 
 
 def power(
@@ -121,7 +119,7 @@ def power(
             help="Simulated trials, where there is no formula.",
         ),
     ] = 20_000,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed.")] = _DEFAULT_SEED,
+    seed: SeedOption = SEED,
     minimum_cell_count: Annotated[
         int | None,
         typer.Option(
@@ -132,15 +130,7 @@ def power(
             show_default=False,
         ),
     ] = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            help="JSON file to write, with all numbers.",
-            show_default=False,
-        ),
-    ] = None,
+    json_file: JsonOption = None,
     csv_file: Annotated[
         Path | None,
         typer.Option("--csv", metavar="FILE", help="CSV file to write.", show_default=False),
@@ -152,9 +142,12 @@ def power(
     """
     from omop_scorer.cli.power_tables import render_plans  # noqa: PLC0415
     from omop_scorer.model.load import load_model  # noqa: PLC0415
+    from omop_scorer.trials.card_files import refuse_places, write_whole  # noqa: PLC0415
     from omop_scorer.trials.power import Settings  # noqa: PLC0415
 
+    written = [each for each in (json_file, csv_file) if each is not None]
     card = load_model(model)
+    refuse_places(population or card.path, written)
     arms = _arms(card, better, other)
     persons, protection, where = _persons(
         population, card, results, run, config, settings, minimum_cell_count
@@ -172,13 +165,17 @@ def power(
     )
     counted = _counted(criteria, persons, protection, where, is_chosen=bool(sex))
     plans = _plans(persons, counted, arms, card, uncertainty, chosen, protection)
+    files = {}
     if json_file is not None:
         document = _document(plans, card, arms, uncertainty, chosen, protection)
-        _write(json_file, f"{json.dumps(document, indent=1)}\n")
+        files[json_file] = json_text(document)
     if csv_file is not None:
-        _write(csv_file, _csv_text(plans, is_corrected=yates))
+        files[csv_file] = _csv_text(plans, is_corrected=yates)
+    write_whole(files)
     labels = (by_key[arms[0]].label, by_key[arms[1]].label)
     Console().print(render_plans(plans, card.card, labels, chosen))
+    for path in files:
+        typer.echo(f"written: {path}")
 
 
 def _arms(card: "Model", better: str | None, other: str | None) -> tuple[str, str]:
@@ -378,10 +375,3 @@ def _csv_text(plans: "list[PlannedTrial]", *, is_corrected: bool) -> str:
     writer.writerow(CSV_COLUMNS)
     writer.writerows(plans_as_rows(plans, is_corrected=is_corrected))
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ScoringError(f"{path}: cannot be written: {error.strerror}") from None

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from omop_scorer.model.arrays import Floats
 from omop_scorer.trials.forest_models import ForestData, class_effects, grow_all
 from omop_scorer.trials.random_forest import (
-    Growth,
     Grown,
+    Growth,
     in_order,
     predict_by_tree,
     seed_of,

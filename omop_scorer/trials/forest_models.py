@@ -10,7 +10,7 @@ import numpy as np
 
 from omop_scorer.model.arrays import Floats
 from omop_scorer.trials.participants import PLACEBO, Integers, Participants
-from omop_scorer.trials.random_forest import Growth, Grown, grow, predict, seed_of
+from omop_scorer.trials.random_forest import Grown, Growth, grow, predict, seed_of
 from omop_scorer.trials.spectrum import FitError
 
 #: Fewest participants of an arm whose forest can be tuned.

@@ -58,7 +58,7 @@ def _parts(found: Validation) -> Iterator[RenderableType]:
 def _way(found: Validation, way: Way) -> Iterator[RenderableType]:
     yield heading(f"{way}: {_MEANING[way]}")
     no_preference = found.names.labels[-1]
-    by_uncertainty = {how: found.folds_of(way, how) for how in UNCERTAINTIES}
+    by_uncertainty = {str(how): found.folds_of(way, how) for how in UNCERTAINTIES}
     yield _folds(by_uncertainty, no_preference, has_il=IL in found.names.classes)
     for each in by_uncertainty[UNCERTAINTIES[0]]:
         if each.failure is not None:

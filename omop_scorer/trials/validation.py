@@ -97,7 +97,7 @@ class Validation:
 
     def _way_as_json(self, way: Way, with_rows: bool) -> dict[str, Any]:
         found = self.ways[way]
-        by_uncertainty = {}
+        by_uncertainty: dict[str, Any] = {}
         for how, label in found.labels.items():
             folds = self.folds_of(way, how)
             shares = over_folds(folds, self.names.labels[-1])

@@ -36,6 +36,7 @@ from omop_scorer.disclosure.identities_covariates import link_covariates, no, ye
 from omop_scorer.disclosure.identities_treatment import link_treatment
 from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.listed import listed_rows, listed_run, with_texts
+from omop_scorer.disclosure.populations import rounded_mean
 from omop_scorer.disclosure.protected_run import QUARTERS, ReportData
 from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.disclosure.true_run import Change, RunTables
@@ -55,9 +56,6 @@ _QUARTILES = ("first_quartile_days", "median_days", "third_quartile_days")
 
 #: Columns that reveal a count of their row and are hidden with it.
 _REVEALING = ("share", "ci_low", "ci_high", *_MOMENTS, *_QUARTILES)
-
-#: Significant digits of a printed mean.
-_DIGITS = 4
 
 #: A whole number or a percentage in a warning, unless it is a known kind of number: of a run, an
 #: attempt or a concept, of days and the like. Every other one may count persons.
@@ -201,12 +199,8 @@ def _hide_moments(
     for column in _MOMENTS:
         # With all digits, the moments of two nights would reveal the value of one added patient.
         rows[column] = rows[column].mask(pd.Series(is_revealed, rows.index, dtype=bool))
-        rows[column] = rows[column].map(_rounded, na_action="ignore").astype("Float64")
+        rows[column] = rows[column].map(rounded_mean, na_action="ignore").astype("Float64")
     return rows
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
 
 
 def _hide_quartiles(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:

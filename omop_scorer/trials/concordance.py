@@ -105,8 +105,8 @@ def contradicts(
 ) -> NDArray[np.bool_]:
     """Return (n,): True where some pair of classes has opposite orders in the two labels."""
     orders = pair_orders(n_classes)
-    is_opposite: NDArray[np.bool_] = orders[first] * orders[second] < 0
-    return is_opposite.any(axis=1)
+    turned: NDArray[np.bool_] = np.any(orders[first] * orders[second] < 0, axis=1)
+    return turned
 
 
 def _table(ours: NDArray[np.int8], theirs: NDArray[np.int8]) -> tuple[tuple[int, ...], ...]:

@@ -1,0 +1,116 @@
+"""Random forests of scikit-learn, which is imported only when a forest is grown."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from omop_scorer.errors import ConfigurationError
+from omop_scorer.model.arrays import Floats
+from omop_scorer.trials.participants import Integers
+
+#: A forest of scikit-learn that has been grown.
+Grown: TypeAlias = Any
+
+_Task = TypeVar("_Task")
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a forest is grown."""
+
+    n_trees: int
+    max_features: int
+    """Covariates that each split chooses from."""
+    min_samples_leaf: int = 1
+    min_samples_split: int = 2
+
+
+def require_scikit_learn() -> None:
+    """Raise a ConfigurationError that says what to install, if scikit-learn is missing."""
+    try:
+        import sklearn.ensemble  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise ConfigurationError(
+            "random forests need scikit-learn, which is not installed; install it with: "
+            "pip install 'omop-scorer[trials]'"
+        ) from error
+
+
+def grow(values: Floats, outcome: Floats, growth: Growth, seed: int) -> Grown:
+    """Grow a forest of n participants with k covariates; the same seed gives the same forest."""
+    from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415
+
+    forest = RandomForestRegressor(
+        n_estimators=growth.n_trees,
+        max_features=min(growth.max_features, values.shape[1]),
+        min_samples_leaf=growth.min_samples_leaf,
+        min_samples_split=growth.min_samples_split,
+        random_state=seed,
+    )
+    return forest.fit(values, outcome)
+
+
+def predict(forest: Grown, values: Floats) -> Floats:
+    """Return the mean of the trees for each of n persons, (n,)."""
+    if not len(values):
+        return np.empty(0)
+    predicted: Floats = forest.predict(values)
+    return predicted
+
+
+def predict_by_tree(forest: Grown, values: Floats) -> Floats:
+    """Return the prediction of each of B trees for each of n persons, (B, n)."""
+    # scikit-learn keeps covariates as 32-bit floats, and so its trees expect them.
+    single = np.ascontiguousarray(values, dtype=np.float32)
+    return np.array([tree.predict(single, check_input=False) for tree in forest.estimators_])
+
+
+def times_drawn(forest: Grown, n: int) -> Floats:
+    """Return how often each tree drew each of the n participants it was grown from, (B, n)."""
+    drawn = forest.estimators_samples_
+    return np.array([np.bincount(each, minlength=n) for each in drawn], dtype=np.float64)
+
+
+def seed_of(*numbers: int) -> int:
+    """Return a seed for scikit-learn that belongs to these numbers, whatever else is drawn."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def in_order(
+    work: Callable[[_Task], _Answer],
+    tasks: Sequence[_Task],
+    threads: int,
+    advance: Callable[[int], None],
+) -> list[_Answer]:
+    """Return the answer to each task, in their order, whatever the number of threads.
+
+    Parameters
+    ----------
+    work
+        Function of one task, which depends on the task alone.
+    tasks
+        The tasks.
+    threads
+        Tasks that are worked on at once.
+    advance
+        Called with 1 when a task is done.
+    """
+
+    def one(task: _Task) -> _Answer:
+        answer = work(task)
+        advance(1)
+        return answer
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(one, tasks))
+
+
+def dealt(n: int, n_folds: int, seed: int) -> Integers:
+    """Return the fold of each of n participants, (n,): a permutation, dealt round."""
+    fold = np.empty(n, np.int64)
+    fold[np.random.default_rng(seed).permutation(n)] = np.arange(n) % n_folds
+    return fold

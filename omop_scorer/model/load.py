@@ -83,6 +83,11 @@ def load_model(reference: str | Path) -> Model:
             contradictions = variant_contradictions(given, document)
             variants = _validate(variants_path, given, Variants, contradictions, problems)
             content += variants_path.read_bytes()
+    if card is not None and card.fit is not None and card.id in shipped_models():
+        problems.append(
+            f"{path}: id: found {card.id}, a shipped card, beside `fit`; allowed: its own id, "
+            "because a report compares the shipped card with its published figures"
+        )
     if card is None or problems:
         raise ConfigurationError(*problems)
     reduced = {

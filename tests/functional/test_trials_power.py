@@ -1,4 +1,4 @@
-"""The command `trials power`: populations of a file and of a run, its files, and what it refuses."""
+"""The command `trials power`: populations of a file and of a run, files, and refusals."""
 
 import csv
 import json
@@ -17,7 +17,10 @@ from omop_scorer.trials.exact_power import binary_power
 from tests.support import tiny_card
 from tests.support.command_line import Site, assert_refused, omop_scorer
 
-COLUMNS = "cdai,age,bmi,crp,prior_anti_tnf,sex,steroid,immunomodulator,ileal".split(",")
+COLUMNS = (
+    *("cdai", "age", "bmi", "crp", "prior_anti_tnf", "sex", "steroid", "immunomodulator"),
+    "ileal",
+)
 #: A value, and an id in a column that is not read, that may be in no output.
 SENTINEL, PERSON = "317.718191", "P-9182736455"
 QUICK = ("--simulations", 100, "--arm-size", 40, "--arm-size", 150)

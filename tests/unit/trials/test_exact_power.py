@@ -1,6 +1,7 @@
 """Exact power against every pair of counts there is, scipy's tests, and what must hold of it."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_more_patients_give_more_power_and_the_other_way_round_none(one, other):
     if high - low < 0.05:
         return
     powers = [binary_power(n, high, low) for n in (50, 200, 800, 3200)]
-    assert all(b > a - 1e-12 for a, b in zip(powers, powers[1:], strict=False))
+    assert all(b > a - 1e-12 for a, b in pairwise(powers))
     assert binary_power(800, low, high) < 0.02
     assert binary_power(200, high, low, is_corrected=True) <= powers[1]
 

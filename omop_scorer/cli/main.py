@@ -24,6 +24,7 @@ from omop_scorer.cli.synthetic import demo, synth
 from omop_scorer.cli.trials import app as trials
 from omop_scorer.cli.trials_forest import forest
 from omop_scorer.cli.trials_power import power
+from omop_scorer.cli.trials_validate import validate
 from omop_scorer.cli.withdraw import withdraw
 from omop_scorer.errors import OmopScorerError
 from omop_scorer.texts.characters import one_line
@@ -48,6 +49,7 @@ app.command()(status)
 app.command()(withdraw)
 app.command()(score)
 app.add_typer(trials, name="trials")
+trials.command()(validate)
 trials.command()(forest)
 trials.command()(power)
 app.command()(load_cdm)

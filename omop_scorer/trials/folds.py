@@ -29,7 +29,8 @@ def women_of_50_and_over(participants: Participants) -> NDArray[np.bool_] | None
     if _AGE not in names or _MALE not in names:
         return None
     age, male = (participants.values[:, names.index(name)] for name in (_AGE, _MALE))
-    return (age >= _OLD) & (male == 0.0)
+    women: NDArray[np.bool_] = (age >= _OLD) & (male == 0.0)
+    return women
 
 
 def folds_of(participants: Participants, seed: int) -> Folds:

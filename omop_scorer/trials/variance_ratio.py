@@ -76,13 +76,15 @@ class Criterion:
         weights = shrinkage * (penalty[:, None] - self.weight * self.eigenvalues * shrinkage)
         signs = np.einsum("gq,qb->gb", weights, squares)
         signs += np.multiply.outer(penalty, s0)
-        return signs < 0.0
+        falling: NDArray[np.bool_] = signs < 0.0
+        return falling
 
     def bound(self, s0: Floats, squares: Floats) -> Floats:
         """Return a ratio beyond which the criterion rises, for each outcome."""
         least = 1.0 / min(self.eigenvalues.min(), self.penalties.min())
         between = (squares / self.eigenvalues[:, None]).sum(axis=0)
-        return np.maximum(least, 2.0 * self.weight * between / (len(self.penalties) * s0)) * 1.01
+        limit: Floats = np.maximum(least, 2.0 * self.weight * between / (len(self.penalties) * s0))
+        return limit * 1.01
 
 
 def best_ratio(criterion: Criterion, s0: Floats, squares: Floats, n_grid: int = COARSE) -> Floats:

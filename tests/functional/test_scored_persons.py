@@ -106,5 +106,5 @@ def test_rows_that_were_removed_are_missed(settings: Connections, store: Store) 
     with store.transaction():
         store.remove("patient_subgroup", [1])
     store.close()
-    with pytest.raises(ResultsError, match="run 1 has changed|rows of its patients"):
+    with pytest.raises(ResultsError, match=r"run 1 has changed|rows of its patients"):
         read(settings, "latest", "age")

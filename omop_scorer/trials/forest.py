@@ -84,6 +84,7 @@ class ForestAnswer:
         data = self.fitted.data
         row = data.participants.row if with_rows else None
         found = subgroups_as_json(self.label, self.fitted.label_set, row, data.attrition.n_rows)
+        median_error = np.median(self.estimates.errors, axis=0).tolist()
         agreement = {how: each.as_json() for how, each in self.agreement.items()}
         return {
             **data_as_json(data),
@@ -91,7 +92,13 @@ class ForestAnswer:
                 "how": self._how(),
                 "runs": [self._run()],
                 "models": {arm: _tuned(each) for arm, each in self.tuned.items()},
-                "forest": found | {"n_errors_not_above_zero": self.estimates.n_without_error},
+                "forest": found
+                | {
+                    "median_error": dict(
+                        zip(data.participants.arms[1:], median_error, strict=True)
+                    ),
+                    "n_errors_not_above_zero": self.estimates.n_without_error,
+                },
                 "agreement": agreement,
             },
         }

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from omop_scorer.model.arrays import Floats
 from omop_scorer.trials.forest_models import ForestData, class_effects, grow_all
 from omop_scorer.trials.random_forest import (
-    Grown,
+    Forest,
     Growth,
     in_order,
     predict_by_tree,
     seed_of,
-    times_drawn,
 )
 
 _DRAW, _RESAMPLED, _PUBLISHED = 3, 4, 5
@@ -103,20 +102,19 @@ def as_published(
     forests = grow_all(data, data.rows, growths, seed, _PUBLISHED)
 
     def one(arm: str) -> tuple[Floats, Floats]:
-        drawn = times_drawn(forests[arm], len(data.rows[arm]))
-        return _jackknife(forests[arm], drawn, data.of_classes)
+        return _jackknife(forests[arm], data.of_classes)
 
     done = in_order(one, data.arms[1:], threads, advance)
     effects, variances = (np.column_stack(each) for each in zip(*done, strict=True))
     return _floored(effects, variances)
 
 
-def _jackknife(forest: Grown, drawn: Floats, values: Floats) -> tuple[Floats, Floats]:
+def _jackknife(forest: Forest, values: Floats) -> tuple[Floats, Floats]:
     """Return effect and variance for each of n persons."""
     parts = []
     for start in range(0, len(values), _AT_ONCE):
         predicted = predict_by_tree(forest, values[start : start + _AT_ONCE])
-        parts.append((predicted.mean(axis=0), jackknife_variance(predicted, drawn)))
+        parts.append((predicted.mean(axis=0), jackknife_variance(predicted, forest.drawn)))
     effects, variances = zip(*parts, strict=True)
     return np.concatenate(effects), np.concatenate(variances)
 

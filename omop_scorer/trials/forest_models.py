@@ -10,7 +10,7 @@ import numpy as np
 
 from omop_scorer.model.arrays import Floats
 from omop_scorer.trials.participants import PLACEBO, Integers, Participants
-from omop_scorer.trials.random_forest import Grown, Growth, grow, predict, seed_of
+from omop_scorer.trials.random_forest import Forest, Growth, grow, predict, seed_of
 from omop_scorer.trials.spectrum import FitError
 
 #: Fewest participants of an arm whose forest can be tuned.
@@ -49,7 +49,7 @@ def forest_data(participants: Participants) -> ForestData:
         for place, arm in enumerate(participants.arms)
     }
     problems = [
-        f"{arm}: {len(each)} participants; a forest needs {FEWEST} or more"
+        f"{arm}: fewer than {FEWEST} participants; forests need more in each arm"
         for arm, each in rows.items()
         if len(each) < FEWEST
     ]
@@ -67,7 +67,7 @@ def forest_data(participants: Participants) -> ForestData:
 
 def grow_all(
     data: ForestData, drawn: Mapping[str, Integers], growths: Mapping[str, Growth], *seeds: int
-) -> dict[str, Grown]:
+) -> dict[str, Forest]:
     """Grow the forests of all arms from some participants of each.
 
     Parameters
@@ -81,7 +81,7 @@ def grow_all(
     seeds
         Numbers of this set of forests; each forest gets a seed of its own from them.
     """
-    forests: dict[str, Grown] = {}
+    forests: dict[str, Forest] = {}
     for place, arm in enumerate(data.arms):
         rows = drawn[arm]
         outcome = data.outcome[rows]
@@ -92,6 +92,6 @@ def grow_all(
     return forests
 
 
-def class_effects(data: ForestData, forests: Mapping[str, Grown]) -> Floats:
+def class_effects(data: ForestData, forests: Mapping[str, Forest]) -> Floats:
     """Return the effect of each class for each of the n participants, (n, c)."""
     return np.column_stack([predict(forests[arm], data.of_classes) for arm in data.arms[1:]])

@@ -114,12 +114,12 @@ def populations(
     is_alone = np.array([first_group(label) == first for label in ranked.labels])
     found = []
     for each in criteria:
-        rows = np.flatnonzero(each.met_by(persons))
+        rows = each.met_by(persons)
         found.append(
             Population(
                 name=each.name,
-                probability=fitted.response_probability[np.ix_(rows, columns)],
-                reduction=fitted.expected_reduction[np.ix_(rows, columns)],
+                probability=fitted.response_probability[rows][:, columns],
+                reduction=fitted.expected_reduction[rows][:, columns],
                 is_first_alone=is_alone[ranked.label[rows]],
             )
         )

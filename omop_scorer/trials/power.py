@@ -7,7 +7,7 @@ t-test of the predicted probabilities themselves, without the noise of outcomes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -72,11 +72,18 @@ class Moments:
 
     def rounded(self, digits: int) -> "Moments":
         """Return the moments with so many significant digits."""
-        given = {name: each for name, each in vars(self).items() if name != "n"}
-        shown = {
-            name: tuple(float(f"{x:.{digits}g}") for x in pair) for name, pair in given.items()
-        }
-        return replace(self, **shown)
+
+        def shown(pair: tuple[float, float]) -> tuple[float, float]:
+            first, second = (float(f"{each:.{digits}g}") for each in pair)
+            return first, second
+
+        return Moments(
+            self.n,
+            shown(self.mean_probability),
+            shown(self.sd_probability),
+            shown(self.mean_reduction),
+            shown(self.sd_reduction),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,16 @@
-"""Random forests of scikit-learn, which is imported only when a forest is grown."""
+"""Random forests of the trees of scikit-learn, which is imported only when a forest is grown."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.model.arrays import Floats
 from omop_scorer.trials.participants import Integers
-
-#: A forest of scikit-learn that has been grown.
-Grown: TypeAlias = Any
 
 _Task = TypeVar("_Task")
 _Answer = TypeVar("_Answer")
@@ -29,10 +27,19 @@ class Growth:
     min_samples_split: int = 2
 
 
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """B trees, grown from N participants."""
+
+    trees: Sequence[Any]
+    drawn: Floats
+    """(B, N): how often each tree drew each participant."""
+
+
 def require_scikit_learn() -> None:
     """Raise a ConfigurationError that says what to install, if scikit-learn is missing."""
     try:
-        import sklearn.ensemble  # noqa: F401, PLC0415
+        import sklearn.tree  # noqa: F401, PLC0415
     except ImportError as error:
         raise ConfigurationError(
             "random forests need scikit-learn, which is not installed; install it with: "
@@ -40,39 +47,45 @@ def require_scikit_learn() -> None:
         ) from error
 
 
-def grow(values: Floats, outcome: Floats, growth: Growth, seed: int) -> Grown:
+def grow(values: Floats, outcome: Floats, growth: Growth, seed: int) -> Forest:
     """Grow a forest of n participants with k covariates; the same seed gives the same forest."""
-    from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415
+    # The forests of scikit-learn change the filters of warnings, which all threads share; its
+    # trees do not. Each tree weights the participants by how often it drew them.
+    from sklearn.tree import DecisionTreeRegressor  # noqa: PLC0415
 
-    forest = RandomForestRegressor(
-        n_estimators=growth.n_trees,
-        max_features=min(growth.max_features, values.shape[1]),
-        min_samples_leaf=growth.min_samples_leaf,
-        min_samples_split=growth.min_samples_split,
-        random_state=seed,
-    )
-    return forest.fit(values, outcome)
+    random = np.random.default_rng(seed)
+    n, single = len(values), _as_trees_expect(values)
+    drawn = np.empty((growth.n_trees, n))
+    trees = []
+    for counts in drawn:
+        counts[:] = np.bincount(random.integers(n, size=n), minlength=n)
+        tree = DecisionTreeRegressor(
+            max_features=min(growth.max_features, values.shape[1]),
+            min_samples_leaf=growth.min_samples_leaf,
+            min_samples_split=growth.min_samples_split,
+            random_state=int(random.integers(2**31)),
+        )
+        tree.fit(single, outcome[:, None], sample_weight=counts, check_input=False)
+        trees.append(tree)
+    return Forest(tuple(trees), drawn)
 
 
-def predict(forest: Grown, values: Floats) -> Floats:
+def _as_trees_expect(values: Floats) -> NDArray[np.float32]:
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def predict(forest: Forest, values: Floats) -> Floats:
     """Return the mean of the trees for each of n persons, (n,)."""
-    if not len(values):
-        return np.empty(0)
-    predicted: Floats = forest.predict(values)
-    return predicted
+    total, single = np.zeros(len(values)), _as_trees_expect(values)
+    for tree in forest.trees:
+        total += tree.predict(single, check_input=False)
+    return total / len(forest.trees)
 
 
-def predict_by_tree(forest: Grown, values: Floats) -> Floats:
+def predict_by_tree(forest: Forest, values: Floats) -> Floats:
     """Return the prediction of each of B trees for each of n persons, (B, n)."""
-    # scikit-learn keeps covariates as 32-bit floats, and so its trees expect them.
-    single = np.ascontiguousarray(values, dtype=np.float32)
-    return np.array([tree.predict(single, check_input=False) for tree in forest.estimators_])
-
-
-def times_drawn(forest: Grown, n: int) -> Floats:
-    """Return how often each tree drew each of the n participants it was grown from, (B, n)."""
-    drawn = forest.estimators_samples_
-    return np.array([np.bincount(each, minlength=n) for each in drawn], dtype=np.float64)
+    single = _as_trees_expect(values)
+    return np.array([tree.predict(single, check_input=False) for tree in forest.trees])
 
 
 def seed_of(*numbers: int) -> int:

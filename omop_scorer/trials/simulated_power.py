@@ -61,10 +61,10 @@ def simulate_power(
     at_once = max(1, _MOST_DRAWN // n)
     for start in range(0, n_simulations, at_once):
         size = (min(at_once, n_simulations - start), n)
-        arms = [p[random.integers(len(p), size=size)] for p in (better, other)]
-        n_by_t_test += _n_better_by_t_test(*arms, alpha)
-        first, second = (arm.sum(axis=1) for arm in arms)
-        n_by_counts += int(np.count_nonzero(is_significantly_more(first, second, n, alpha)))
+        first, second = (p[random.integers(len(p), size=size)] for p in (better, other))
+        n_by_t_test += _n_better_by_t_test(first, second, alpha)
+        counts = first.sum(axis=1), second.sum(axis=1)
+        n_by_counts += int(np.count_nonzero(is_significantly_more(*counts, n, alpha)))
     return SimulatedPower(
         Simulated(n_by_t_test / n_simulations, n_simulations),
         Simulated(n_by_counts / n_simulations, n_simulations),

@@ -59,35 +59,45 @@ def _way(found: Validation, way: Way) -> Iterator[RenderableType]:
     yield heading(f"{way}: {_MEANING[way]}")
     no_preference = found.names.labels[-1]
     by_uncertainty = {str(how): found.folds_of(way, how) for how in UNCERTAINTIES}
-    yield _folds(by_uncertainty, no_preference, has_il=IL in found.names.classes)
+    has_il, has_women = IL in found.names.classes, found.women is not None
+    yield _folds(by_uncertainty, no_preference, has_il=has_il, has_women=has_women)
     for each in by_uncertainty[UNCERTAINTIES[0]]:
         if each.failure is not None:
             line = f"fold {each.fold} failed: {each.failure}"
             yield Text(one_line(line), style="yellow")
+    if all(each.failure is not None for each in by_uncertainty[UNCERTAINTIES[0]]):
+        return
     yield Text()
     yield _over({how: over_folds(folds, no_preference) for how, folds in by_uncertainty.items()})
 
 
 def _folds(
-    by_uncertainty: dict[str, list[FoldCounts]], no_preference: str, *, has_il: bool
+    by_uncertainty: dict[str, list[FoldCounts]],
+    no_preference: str,
+    *,
+    has_il: bool,
+    has_women: bool,
 ) -> Table:
     table = _table()
     table.add_column("\nfold", no_wrap=True)
     table.add_column("held\nout", justify="right")
-    table.add_column("women\n50+", justify="right")
+    if has_women:
+        table.add_column("women\n50+", justify="right")
     for how in by_uncertainty:
         table.add_column(f"{how}\nno pref.", justify="right")
         if has_il:
             table.add_column("\nIL first", justify="right")
+        if has_il and has_women:
             table.add_column("of them\nwomen 50+", justify="right")
     for same_fold in zip(*by_uncertainty.values(), strict=True):
         first = same_fold[0]
-        cells = [str(first.fold), f"{first.n_held_out:,}", _count(first.n_women_50_and_over)]
+        cells = [str(first.fold), f"{first.n_held_out:,}"]
+        cells += [_count(first.n_women_50_and_over)] * has_women
         for each in same_fold:
-            is_known = each.failure is None
-            cells.append(_count(each.subgroup_counts.get(no_preference, 0) if is_known else None))
-            if has_il:
-                cells += [_count(each.n_il_best), _count(each.n_il_best_women_50_and_over)]
+            n = each.subgroup_counts.get(no_preference, 0) if each.failure is None else None
+            cells.append(_count(n))
+            cells += [_count(each.n_il_best)] * has_il
+            cells += [_count(each.n_il_best_women_50_and_over)] * (has_il and has_women)
         table.add_row(*cells)
     return table
 

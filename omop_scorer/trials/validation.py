@@ -124,7 +124,8 @@ class Validation:
     def _subgroups(self, label: Integers, with_rows: bool) -> dict[str, Any]:
         assigned = label != UNASSIGNED
         if not assigned.any():
-            return {"subgroup_counts": {}, "no_preference_share": None}
+            nobody: dict[str, Any] = {"subgroup_counts": {}, "no_preference_share": None}
+            return nobody | ({"label": [None] * self.data.attrition.n_rows} if with_rows else {})
         row = self.data.participants.row[assigned] if with_rows else None
         return subgroups_as_json(
             label[assigned], self.names.labels, row, self.data.attrition.n_rows

@@ -57,7 +57,7 @@ def test_numbers_files_and_tables(trials: Path, tmp_path: Path) -> None:
         assert same / 240 == pytest.approx(run[f"same_label_as_{how}"])
     for each in ("concordance", "same label", "without preference, forests", "five-fold"):
         assert each in done.stdout
-    values = [row["outcome"] for row in csv.DictReader(trials.open(encoding="utf-8"))]
+    values = [row["outcome"] for row in csv.DictReader(trials.read_text("utf-8").splitlines())]
     for text in (done.stdout, done.stderr, answer.read_text(), table.read_text()):
         assert PERSON not in text
         assert not any(value in text for value in values)

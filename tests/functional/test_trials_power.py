@@ -58,7 +58,7 @@ def test_a_file_of_patients(tmp_path: Path) -> None:
     assert list(found) == ["how", "age_50_and_over", "women_50_and_over"]
     scored = tmp_path / "scored.csv"
     assert omop_scorer("score", patients, scored).returncode == 0
-    rows = list(csv.DictReader(scored.open(encoding="utf-8")))
+    rows = list(csv.DictReader(scored.read_text("utf-8").splitlines()))
     for name, members in (
         ("age_50_and_over", [row for row in rows if int(row["age"]) >= 50]),
         (
@@ -253,3 +253,14 @@ def test_the_continuous_design_by_hand(tmp_path: Path) -> None:
     deviate = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
     expected = int(np.ceil(variance * (deviate / total) ** 2)) if total > 0 else None
     assert found["required_n"]["power_80"] == expected
+
+
+def test_a_minimum_for_a_file(tmp_path: Path) -> None:
+    patients, answer = write(tmp_path / "p.csv", n=30), tmp_path / "p.json"
+    options = ("--min-age", 0, "--sex", "any", "--json", answer, *QUICK)
+    done = omop_scorer("trials", "power", patients, *options, "--minimum-cell-count", 31)
+    assert_refused(done, 14, "all: fewer than 31 patients")
+    done = omop_scorer("trials", "power", patients, *options, "--minimum-cell-count", 10)
+    assert done.returncode == 0, done.stderr
+    mean = numbers(answer)["power"]["all"]["mean_probability"]
+    assert mean == [float(f"{each:.4g}") for each in mean]

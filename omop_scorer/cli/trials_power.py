@@ -215,7 +215,7 @@ def _persons(
         if config is None and not overrides:
             raise typer.BadParameter("give a CSV file of patients, or --results, --config or --set")
         return _persons_of_run(card, run, config, overrides, minimum_cell_count)
-    if results is not None or config is not None or settings:
+    if results is not None or config is not None or settings or run != "latest":
         raise typer.BadParameter("give a CSV file of patients, or the results of runs, not both")
     from omop_scorer.disclosure.populations import protection_of  # noqa: PLC0415
     from omop_scorer.scoring.csv_file import read_csv  # noqa: PLC0415

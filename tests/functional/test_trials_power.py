@@ -136,6 +136,7 @@ def test_a_card_of_another_disease_needs_its_classes_named(tmp_path: Path) -> No
     [
         ((), "give a CSV file of patients, or --results"),
         (("p.csv", "--results", "x.duckdb"), "not both"),
+        (("p.csv", "--run", "previous"), "not both"),
         (("p.csv", "--class", "steroids"), "no drug class steroids in this model"),
         (("p.csv", "--against", "anti_il12_23"), "two different drug classes"),
         (("p.csv", "--sex", "other"), "allowed: any, female, male"),

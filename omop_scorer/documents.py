@@ -7,7 +7,7 @@ from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from reprlib import Repr
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
@@ -248,9 +248,15 @@ def _keys_at(model: type[BaseModel], location: Iterable[int | str]) -> list[str]
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             names = {field.alias or name: field for name, field in kind.model_fields.items()}
             kind = names[str(part)].annotation
+            if isinstance(kind, UnionType):  # a section that may be null
+                kind = _last_argument(kind)
         else:
-            kind = [each for each in get_args(kind) if each not in (Ellipsis, NoneType)][-1]
+            kind = _last_argument(kind)
     return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def _last_argument(kind: Any) -> Any:
+    return [each for each in get_args(kind) if each not in (Ellipsis, NoneType)][-1]
 
 
 def override(document: dict[str, Any], label: str, key: str, value: str) -> str | None:

@@ -92,7 +92,8 @@ def _coefficient(fit: MixedFit, term: str) -> str:
         return ""
     i = fit.terms.index(term)
     estimate = with_error(float(fit.beta[i]), float(fit.se[i]))
-    return f"{estimate}\np {p_value(fit.p_satterthwaite[i])} df {fit.satterthwaite_df[i]:.0f}"
+    p = f"p {p_value(fit.p_satterthwaite[i])}".replace(" <", "<")
+    return f"{estimate}\n{p} df {fit.satterthwaite_df[i]:.0f}"
 
 
 def with_error(estimate: float, error: float) -> str:

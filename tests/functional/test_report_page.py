@@ -355,7 +355,8 @@ def test_another_model_without_published_figures() -> None:
     test_structure(outline)
     assert "University of California" not in outline.words
     assert "Rudrapatna" not in outline.words
-    every = Outline(render(ReportData(run, classes, 5, report_data.tables()))).words
+    tables = report_data.tables()
+    every = Outline(render(ReportData(run, report_data.CLASSES, 5, tables))).words
     for claim in ("paper", "web calculator", "published calculator", "10,000", "two published"):
         assert claim not in every, claim
 

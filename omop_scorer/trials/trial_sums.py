@@ -2,7 +2,8 @@
 
 The sums of two sets of participants add up. So folds, left-out trials, reduced models and residuals
 of another model all come from one pass over the rows, and owners of trials could share sums instead
-of rows.
+of rows. A residual sum of squares that is 10^6 times smaller than that of the outcome itself loses
+6 of its 16 digits.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Removal of small counts, and of the figures that reveal them, from the tables of a run."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -40,6 +40,7 @@ from omop_scorer.disclosure.populations import rounded_mean
 from omop_scorer.disclosure.protected_run import QUARTERS, ReportData
 from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.disclosure.true_run import Change, RunTables
+from omop_scorer.model.load import shipped_models
 from omop_scorer.terms import (
     ALL,
     FIRST_BIOLOGIC,
@@ -229,8 +230,16 @@ def _without_counts(message: str | None) -> str | None:
 
 def _classes(run: RunTables, texts: SiteTexts) -> list[dict[str, Any]]:
     if run.card is not None:
+        # A card of the site holds texts of the site.
+        is_shipped = run.card.id in shipped_models()
+        text: Callable[[str], str] = str if is_shipped else texts.name
         return [
-            {"key": e.key, "label": e.label, "title": e.title, "drugs": list(e.drugs)}
+            {
+                "key": text(e.key),
+                "label": text(e.label),
+                "title": text(e.title),
+                "drugs": [text(drug) for drug in e.drugs],
+            }
             for e in run.card.classes
         ]
     rows = run.frames.get("next_treatment")

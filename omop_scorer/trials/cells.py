@@ -47,13 +47,14 @@ def numbers(cells: Sequence[Cell]) -> Floats:
 
 
 def _all(cells: Sequence[Cell], read: Callable[[Cell], float | str]) -> Floats:
-    known = {cell: read(cell) for cell in set(cells) if cell is not None}
-    reasons = [each for cell in cells if isinstance(each := known.get(cell, math.nan), str)]
+    known: dict[Cell, float | str] = {cell: read(cell) for cell in set(cells) - {None}}
+    known[None] = math.nan
+    reasons = [each for each in map(known.__getitem__, cells) if isinstance(each, str)]
     if reasons:
         raise ValueError(
             "; ".join(f"{reasons.count(each)} cell(s): {each}" for each in sorted(set(reasons)))
         )
-    return np.array([known.get(cell, math.nan) for cell in cells], dtype=np.float64)
+    return np.array([known[cell] for cell in cells], dtype=np.float64)
 
 
 def _number(cell: Cell) -> float | str:

@@ -90,7 +90,8 @@ def _with_assumed(
             continue
         value = assumed_value(covariate, rule.assume)
         assert value is not None  # a layout that does not fit the template has been refused
-        of_trials = np.isin(recorded.trial, [each.strip() for each in rule.trials])
+        trials = {each.strip() for each in rule.trials}
+        of_trials = np.array([each in trials for each in recorded.trial], dtype=np.bool_)
         is_assumed = of_trials & np.isnan(values[column])
         values[column][is_assumed] = value
         word = "value" if covariate.kind == "continuous" else "yes" if value else "no"

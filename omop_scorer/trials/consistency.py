@@ -54,15 +54,14 @@ def _faults(layout: Layout, subject: Subject) -> Iterator[str]:
     for name, rule in layout.never_collected.items():
         covariate = subject.covariates.get(subject.column_of.get(name, name))
         if covariate is not None and assumed_value(covariate, rule.assume) is None:
-            allowed = "a number" if covariate.kind == "continuous" else ", ".join(covariate.words)
-            yield f"never_collected.{name}.assume: found {shown(rule.assume)}; allowed: {allowed}"
+            words = "a number" if covariate.kind == "continuous" else ", ".join(covariate.words)
+            yield f"never_collected.{name}.assume: found {shown(rule.assume)}; allowed: {words}"
 
 
 def assumed_value(covariate: Covariate, given: object) -> float | None:
     """Return the value that a layout assumes for a covariate; None if it is not one."""
     if covariate.kind == "continuous":
-        is_number = isinstance(given, float) and not isinstance(given, bool)
-        return float(given) if is_number else None  # type: ignore[arg-type]
+        return given if isinstance(given, float) else None
     if isinstance(given, str):
         return covariate.words.get(given.lower())
     return float(given) if given in (0, 1) else None  # type: ignore[arg-type]

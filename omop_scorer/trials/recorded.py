@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -100,7 +101,7 @@ def read_rows(table: Table, layout: Layout, subject: Subject) -> Recorded:
     year = columns.read(YEAR, numbers) if subject.has_year else unread
     covariates = {}
     for column, covariate in subject.covariates.items():
-        values = columns.read(column, lambda cells, c=covariate: covariate_numbers(c, cells))
+        values = columns.read(column, partial(covariate_numbers, covariate))
         covariates[column] = unread if values is None else values
     outcome, visits = _outcomes(columns, layout, subject)
     fold = columns.read(FOLD, _folds) if columns.is_there(FOLD) else None

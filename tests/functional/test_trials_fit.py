@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,25 @@ def test_a_card_scores_a_warehouse_and_its_report_claims_nothing(
     text = page.read_text(encoding="utf-8")
     for claim in ("Rudrapatna", "University of California", "paper’s", "web calculator"):
         assert claim not in text
+    # The names come from the card, as long as it is the one that the run read.
+    assert "TNF is anti-TNF (adalimumab, infliximab, certolizumab pegol)" in text
+    ((n_equal,),) = site.rows(
+        "SELECT COUNT(*) FROM latest_score WHERE subgroup = '(TNF = IL = INT)'"
+    )
+    if n_equal >= 5:
+        assert f"Patients without a preference: {n_equal} by bootstrap" in text
+    card = tmp_path / "my_card.yaml"
+    shutil.copy(fitted / "my_card.yaml", card)
+    shutil.copy(fitted / "my_card.variants.json", tmp_path)
+    again = site.run(model=str(card), missing="reduced_model")
+    assert again.returncode == 0, again.stderr
+    with card.open("a", encoding="utf-8") as file:
+        file.write("# changed since\n")
+    written = omop_scorer("report", "--config", site.run_file(), "--output", page)
+    assert written.returncode == 0, written.stderr
+    changed = page.read_text(encoding="utf-8")
+    assert "TNF is anti-TNF" not in changed
+    assert "Patients without a preference: 0" not in changed
 
 
 @pytest.mark.parametrize("n_classes", [2, 4, 5])

@@ -57,7 +57,7 @@ def _comparison(context: Context) -> list[Block]:
         else "The share of patients with the same label is not shown: small counts are hidden."
     )
     all_equal = context.labels[-1] if context.labels else ""
-    if all_equal:
+    if all_equal and set(sides[0]) | set(sides[1]) <= set(order):
         with_bootstrap = added([n for (left, _), n in counts.items() if left == all_equal])
         with_analytic = added([n for (_, right), n in counts.items() if right == all_equal])
         if with_bootstrap is not None and with_analytic is not None:

@@ -28,7 +28,8 @@ BootstrapTrials: TypeAlias = Literal["held", "redrawn"]
 
 BOOTSTRAP_TRIALS: tuple[BootstrapTrials, ...] = get_args(BootstrapTrials)
 
-_CHUNK = 20_000
+#: Refits of a chunk, fewer with many trials: a thread holds some ten arrays of this many numbers.
+_CHUNK, _NUMBERS = 20_000, 300_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +97,9 @@ def bootstrap(
     if not q:
         advance(refits)
         return _moments(fit, trials, _Sums(refits, np.zeros(0), np.zeros((0, 0))), refits)
-    sizes = [min(_CHUNK, refits - start) for start in range(0, refits, _CHUNK)]
+    # The size of a chunk depends on the model alone, never on the threads.
+    chunk_size = min(_CHUNK, max(1, _NUMBERS // q))
+    sizes = [min(chunk_size, refits - start) for start in range(0, refits, chunk_size)]
     seeds = np.random.SeedSequence(seed, spawn_key=stream).spawn(len(sizes))
 
     def chunk(place: int) -> _Sums:

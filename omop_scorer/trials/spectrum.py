@@ -13,7 +13,7 @@ from omop_scorer.model.arrays import Floats
 from omop_scorer.trials.trial_sums import TrialSums
 
 #: Share of a term's sum of squares that other terms must leave unexplained.
-_LEAST_SHARE = 1e-12
+_LEAST_SHARE = 1e-10
 #: Share of a term, scaled to length 1, that counts as its part in another.
 _LEAST_PART = 1e-6
 #: The same of the outcome, after all terms, and within trials.
@@ -149,8 +149,8 @@ def refuse_dependent_terms(sums: TrialSums, name: str) -> None:
             others = [sums.terms[i] for i in range(1, j) if abs(shares[i]) > _LEAST_PART]
         fault = f"is determined by {', '.join(others)} (collinear)" if others else "is constant"
         raise FitError(
-            f"{name}: {term} {fault} among its {sums.n} participants; leave this covariate out, or "
-            "add participants in whom it varies"
+            f"{name}: {term} {fault} among its {sums.n} participants; leave it out of the "
+            "template, or add participants in whom it varies"
         )
 
 

@@ -16,6 +16,7 @@ from omop_scorer.scoring.csv_file import read_csv
 from omop_scorer.trials.exact_power import binary_power
 from tests.support import tiny_card
 from tests.support.command_line import Site, assert_refused, omop_scorer
+from tests.support.server_site import ServerSite
 
 COLUMNS = (
     *("cdai", "age", "bmi", "crp", "prior_anti_tnf", "sex", "steroid", "immunomodulator"),
@@ -204,6 +205,19 @@ def test_the_scored_patients_of_a_run(tmp_path: Path, answered: Path) -> None:
     ids = {str(row[0]) for row in rows if row[0] > 999}
     for said in (done.stdout, done.stderr, answer.read_text(), table.read_text()):
         assert not ids & set(re.findall(r"\d+", said))
+
+
+def test_results_on_a_server_give_the_same_numbers(
+    tmp_path: Path, answered: Path, server_answered: ServerSite
+) -> None:
+    found = []
+    for place in (("--results", answered), ("--config", server_answered.run_file())):
+        answer = tmp_path / "p.json"
+        options = (*place, *QUICK, "--json", answer, "--min-age", 40)
+        done = omop_scorer("trials", "power", *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        found.append(numbers(answer))
+    assert found[0] == found[1]
 
 
 def test_a_small_population_of_a_run_is_refused(tmp_path: Path, answered: Path) -> None:

@@ -34,7 +34,7 @@ def forest(
         typer.Option(
             "--published",
             help="Grow the forests as the published code does: 1000 trees, not tuned, errors by "
-            "the infinitesimal jackknife, which are far too small.",
+            "the infinitesimal jackknife, which are too small.",
         ),
     ] = False,
     resamples: Annotated[

@@ -125,8 +125,9 @@ def power(
         typer.Option(
             min=1,
             metavar="N",
-            help="Refuse a population of a run with fewer patients (default: minimum_cell_count of "
-            "the run file). The threshold stored with the run applies if it is greater.",
+            help="Refuse a population with fewer patients. Default: none for a CSV file, and "
+            "minimum_cell_count of the run file for a run, whose own threshold applies if it is "
+            "greater.",
             show_default=False,
         ),
     ] = None,
@@ -214,8 +215,9 @@ def _persons(
         if config is None and not overrides:
             raise typer.BadParameter("give a CSV file of patients, or --results, --config or --set")
         return _persons_of_run(card, run, config, overrides, minimum_cell_count)
-    if results is not None or config is not None or settings:
+    if results is not None or config is not None or settings or run != "latest":
         raise typer.BadParameter("give a CSV file of patients, or the results of runs, not both")
+    from omop_scorer.disclosure.populations import protection_of  # noqa: PLC0415
     from omop_scorer.scoring.csv_file import read_csv  # noqa: PLC0415
     from omop_scorer.trials.population import Persons  # noqa: PLC0415
 
@@ -223,7 +225,8 @@ def _persons(
     by_name = dict(zip(card.arrays.covariates, values.T, strict=True))
     male = by_name.get("male")
     is_male = None if male is None else male == 1
-    return Persons(values, by_name.get("age"), is_male), None, str(population)
+    rules = None if minimum_cell_count is None else protection_of("{}", minimum_cell_count)
+    return Persons(values, by_name.get("age"), is_male), rules, str(population)
 
 
 def _persons_of_run(

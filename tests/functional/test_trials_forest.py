@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import assert_refused, environment, omop_scorer
-from tests.support.trial_data import Plan, make_up, write_csv
+from tests.support.trial_data import Plan, make_up, write_csv, write_template
 
 EFFECTS = {"anti_tnf": {"intercept": 60.0}, "anti_il12_23": {"intercept": 40.0, "age": 3.0}}
 QUICK = ("--resamples", 3, "--trees", 3, "--refits", 200)
@@ -57,7 +57,7 @@ def test_numbers_files_and_tables(trials: Path, tmp_path: Path) -> None:
         assert same / 240 == pytest.approx(run[f"same_label_as_{how}"])
     for each in ("concordance", "same label", "without preference, forests", "five-fold"):
         assert each in done.stdout
-    values = [row["outcome"] for row in csv.DictReader(trials.open(encoding="utf-8"))]
+    values = [row["outcome"] for row in csv.DictReader(trials.read_text("utf-8").splitlines())]
     for text in (done.stdout, done.stderr, answer.read_text(), table.read_text()):
         assert PERSON not in text
         assert not any(value in text for value in values)
@@ -85,7 +85,8 @@ def test_two_classes_and_an_arm_that_is_too_small(tmp_path: Path) -> None:
     plan = Plan(n=120, n_trials=3, classes=("anti_tnf", "anti_integrin"), year=None)
     rows = make_up(6, plan).rows()
     two = write_csv(tmp_path / "two.csv", rows)
-    done = omop_scorer("trials", "forest", two, *QUICK)
+    options = ("--template", write_template(tmp_path / "two.yaml", plan), *QUICK)
+    done = omop_scorer("trials", "forest", two, *options)
     assert done.returncode == 0, done.stderr
     n_kept = 0
     for row in rows:
@@ -93,8 +94,8 @@ def test_two_classes_and_an_arm_that_is_too_small(tmp_path: Path) -> None:
             n_kept += 1
             row["arm"] = "anti_tnf" if n_kept > 8 else "anti_integrin"
     small = write_csv(tmp_path / "small.csv", rows)
-    done = omop_scorer("trials", "forest", small, *QUICK)
-    assert_refused(done, 14, "anti_integrin: fewer than")
+    done = omop_scorer("trials", "forest", small, *options)
+    assert_refused(done, 14, "anti_integrin: fewer than 10 participants")
 
 
 def test_missing_scikit_learn(trials: Path) -> None:

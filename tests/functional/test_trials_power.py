@@ -16,6 +16,7 @@ from omop_scorer.scoring.csv_file import read_csv
 from omop_scorer.trials.exact_power import binary_power
 from tests.support import tiny_card
 from tests.support.command_line import Site, assert_refused, omop_scorer
+from tests.support.server_site import ServerSite
 
 COLUMNS = (
     *("cdai", "age", "bmi", "crp", "prior_anti_tnf", "sex", "steroid", "immunomodulator"),
@@ -58,7 +59,7 @@ def test_a_file_of_patients(tmp_path: Path) -> None:
     assert list(found) == ["how", "age_50_and_over", "women_50_and_over"]
     scored = tmp_path / "scored.csv"
     assert omop_scorer("score", patients, scored).returncode == 0
-    rows = list(csv.DictReader(scored.open(encoding="utf-8")))
+    rows = list(csv.DictReader(scored.read_text("utf-8").splitlines()))
     for name, members in (
         ("age_50_and_over", [row for row in rows if int(row["age"]) >= 50]),
         (
@@ -136,6 +137,7 @@ def test_a_card_of_another_disease_needs_its_classes_named(tmp_path: Path) -> No
     [
         ((), "give a CSV file of patients, or --results"),
         (("p.csv", "--results", "x.duckdb"), "not both"),
+        (("p.csv", "--run", "previous"), "not both"),
         (("p.csv", "--class", "steroids"), "no drug class steroids in this model"),
         (("p.csv", "--against", "anti_il12_23"), "two different drug classes"),
         (("p.csv", "--sex", "other"), "allowed: any, female, male"),
@@ -205,6 +207,19 @@ def test_the_scored_patients_of_a_run(tmp_path: Path, answered: Path) -> None:
         assert not ids & set(re.findall(r"\d+", said))
 
 
+def test_results_on_a_server_give_the_same_numbers(
+    tmp_path: Path, answered: Path, server_answered: ServerSite
+) -> None:
+    found = []
+    for place in (("--results", answered), ("--config", server_answered.run_file())):
+        answer = tmp_path / "p.json"
+        options = (*place, *QUICK, "--json", answer, "--min-age", 40)
+        done = omop_scorer("trials", "power", *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        found.append(numbers(answer))
+    assert found[0] == found[1]
+
+
 def test_a_small_population_of_a_run_is_refused(tmp_path: Path, answered: Path) -> None:
     site = Site(tmp_path, tmp_path, answered)
     ((n_women, n_all),) = site.rows(
@@ -253,3 +268,14 @@ def test_the_continuous_design_by_hand(tmp_path: Path) -> None:
     deviate = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
     expected = int(np.ceil(variance * (deviate / total) ** 2)) if total > 0 else None
     assert found["required_n"]["power_80"] == expected
+
+
+def test_a_minimum_for_a_file(tmp_path: Path) -> None:
+    patients, answer = write(tmp_path / "p.csv", n=30), tmp_path / "p.json"
+    options = ("--min-age", 0, "--sex", "any", "--json", answer, *QUICK)
+    done = omop_scorer("trials", "power", patients, *options, "--minimum-cell-count", 31)
+    assert_refused(done, 14, "all: fewer than 31 patients")
+    done = omop_scorer("trials", "power", patients, *options, "--minimum-cell-count", 10)
+    assert done.returncode == 0, done.stderr
+    mean = numbers(answer)["power"]["all"]["mean_probability"]
+    assert mean == [float(f"{each:.4g}") for each in mean]

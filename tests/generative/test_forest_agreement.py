@@ -58,5 +58,6 @@ def test_the_published_recipe_finds_preferences_that_resampling_does_not(
     (run,) = answer.as_json()["random_forest"]["runs"]
     assert (run["mtry"], run["min_node_size"]) == (3, 5)
     assert run["concordance_with_analytic"] >= 0.99
-    assert run["no_preference_share"] < 0.7
+    # By resampling it is 0.99.
+    assert run["no_preference_share"] < 0.92
     assert "far too small" in answer.as_json()["random_forest"]["how"]

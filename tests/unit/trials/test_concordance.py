@@ -75,7 +75,7 @@ def test_a_number_that_is_no_label_is_refused():
         compare_labels(np.array([0, 1]), np.array([0]), "AB")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=30))
 def test_which_method_is_first_turns_the_tables_only(pairs):
     first, second = np.array(pairs).T

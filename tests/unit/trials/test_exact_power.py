@@ -67,7 +67,7 @@ def test_arms_without_a_responder_or_with_responders_only_tell_nothing():
     assert binary_power(50, 1.0, 0.0) == 1.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(CHANCES, CHANCES)
 def test_more_patients_give_more_power_and_the_other_way_round_none(one, other):
     low, high = sorted((one, other))
@@ -79,13 +79,13 @@ def test_more_patients_give_more_power_and_the_other_way_round_none(one, other):
     assert binary_power(200, high, low, is_corrected=True) <= powers[1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.floats(0.2, 0.8), st.integers(200, 2000))
 def test_without_a_difference_half_of_alpha_is_left(chance, n):
     assert binary_power(n, chance, chance) == pytest.approx(0.025, abs=0.006)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(CHANCES, CHANCES, st.integers(2, 300))
 def test_counting_those_without_response_turns_the_arms_round(better, other, n):
     turned = binary_power(n, 1 - other, 1 - better)

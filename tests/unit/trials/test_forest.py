@@ -59,7 +59,7 @@ def test_the_jackknife_by_loops():
 
 def test_the_jackknife_of_a_mean_is_the_variance_of_a_mean():
     # The infinitesimal jackknife of a bagged mean is sum (y - mean)^2 / n^2.
-    random, n, n_trees = np.random.default_rng(2), 40, 20_000
+    random, n, n_trees = np.random.default_rng(2), 40, 10_000
     y = random.normal(size=n)
     drawn = random.multinomial(n, np.full(n, 1 / n), size=n_trees).astype(float)
     found = jackknife_variance((drawn @ y / n)[:, None], drawn)[0]

@@ -131,6 +131,8 @@ def fit(
     from omop_scorer.trials.fitting import covariates_left_out, fit_card  # noqa: PLC0415
     from omop_scorer.trials.load import load_trials  # noqa: PLC0415
 
+    if rows and json_file is None:
+        raise typer.BadParameter("--rows adds to --json; give both")
     card_id = "" if output is None else card_id_of(output)
     beside = [] if output is None else [output, variants_path(output)]
     refuse_places(data, [*beside, *([] if json_file is None else [json_file])])

@@ -15,6 +15,8 @@ from omop_scorer.trials.participants import PLACEBO
 
 _MODELS_BESIDE_EACH_OTHER = 4
 
+_TERM_WIDTH = 17
+
 #: A p-value below this one is not printed.
 _SMALLEST_P = 0.001
 
@@ -27,9 +29,7 @@ def render_fit(fitted: Fitted) -> Group:
 def _parts(fitted: Fitted) -> Iterator[RenderableType]:
     yield heading("Participants")
     yield attrition_table(fitted.data.attrition.as_json())
-    labels = {PLACEBO: PLACEBO} | {
-        each.key: f"{each.label} ({each.key})" for each in fitted.data.template.classes
-    }
+    labels = {PLACEBO: PLACEBO} | {each.key: each.label for each in fitted.data.template.classes}
     yield heading("Coefficients")
     models = iter(fitted.models.named().items())
     while some := dict(islice(models, _MODELS_BESIDE_EACH_OTHER)):
@@ -39,7 +39,7 @@ def _parts(fitted: Fitted) -> Iterator[RenderableType]:
         "Likelihood ratio: all slopes together, by maximum likelihood. The error of the\n"
         "placebo model is in no standard error of a class."
     )
-    yield from _least_squares(fitted)
+    yield from _least_squares(fitted, labels)
     yield heading(f"Participants by subgroup ({fitted.refitting.refits:,} refits)")
     yield _subgroups_table(fitted)
     if fitted.variants:
@@ -68,7 +68,7 @@ def attrition_table(attrition: Mapping[str, Any]) -> Table:
 
 def _models_table(models: Mapping[str, MixedFit], labels: Mapping[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("", no_wrap=True)
+    table.add_column("", max_width=_TERM_WIDTH, overflow="fold")
     for name in models:
         table.add_column(labels[name], justify="right", overflow="fold")
     terms = list(dict.fromkeys(term for fit in models.values() for term in fit.terms))
@@ -111,8 +111,8 @@ def p_value(p: float) -> str:
     return f"<{_SMALLEST_P}" if p < _SMALLEST_P else f"{p:.3f}"
 
 
-def _least_squares(fitted: Fitted) -> Iterator[Text]:
-    named = fitted.models.named()
+def _least_squares(fitted: Fitted, labels: Mapping[str, str]) -> Iterator[Text]:
+    named = {labels[name]: fit for name, fit in fitted.models.named().items()}
     if singular := [name for name, fit in named.items() if fit.singular and fit.has_trial_variance]:
         yield Text(
             f"Singular: in {', '.join(singular)} the best trial variance is exactly 0, so the fit "

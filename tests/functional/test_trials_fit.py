@@ -206,6 +206,7 @@ def test_covariates_that_no_warehouse_has(tmp_path: Path) -> None:
         (("--template", "nobody"), 10, "crohns_srs_2025"),
         (("--without", "weight"), 10, "--without: found weight"),
         (("--refits", "1"), 2, "--refits"),
+        (("--rows",), 2, "--rows adds to --json"),
         (("--bootstrap-trials", "free"), 2, "bootstrap-trials"),
     ],
 )

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from reprlib import Repr
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
@@ -248,9 +248,15 @@ def _keys_at(model: type[BaseModel], location: Iterable[int | str]) -> list[str]
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             names = {field.alias or name: field for name, field in kind.model_fields.items()}
             kind = names[str(part)].annotation
+            if isinstance(kind, UnionType):  # a section that may be null
+                kind = _last_argument(kind)
         else:
-            kind = [each for each in get_args(kind) if each not in (Ellipsis, NoneType)][-1]
+            kind = _last_argument(kind)
     return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def _last_argument(kind: Any) -> Any:
+    return [each for each in get_args(kind) if each not in (Ellipsis, NoneType)][-1]
 
 
 def override(document: dict[str, Any], label: str, key: str, value: str) -> str | None:
@@ -333,6 +339,24 @@ _MOST_DIGITS = 19
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
+
+
+def named_or_path(reference: str | Path, folder: Path, key: str) -> Path:
+    """Return the path that a reference gives, or that of the YAML file of this name in a folder.
+
+    Raises
+    ------
+    ConfigurationError
+        The reference is neither a path nor a name; the message begins with `key`.
+    """
+    path = Path(reference)
+    if isinstance(reference, Path) or path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        return path
+    names = sorted(each.stem for each in folder.glob("*.yaml"))
+    if reference not in names:
+        listed = ", ".join(names)
+        raise ConfigurationError(f"{key}: found {reference!r}; allowed: a path, or one of {listed}")
+    return folder / f"{reference}.yaml"
 
 
 def load_document(path: Path, model: type[_Model], context: object = None) -> _Model:

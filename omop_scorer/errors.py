@@ -45,7 +45,7 @@ class SqlError(OmopScorerError):
 
 
 class ScoringError(OmopScorerError):
-    """Patients cannot be scored: input rows are refused, or a score is not finite."""
+    """Rows of patients or of trial participants are refused, or a score is not finite."""
 
     exit_code = 14
 

@@ -142,8 +142,12 @@ class ExponentLoader(UniqueKeyLoader):
     fast = _FastExponentLoader
 
 
-for _loader in (ExponentLoader, _FastExponentLoader):
-    _loader.add_implicit_resolver(
+class ExponentDumper(yaml.SafeDumper):
+    """A YAML dumper that quotes a text which `ExponentLoader` would read as a number."""
+
+
+for _kind in (ExponentLoader, _FastExponentLoader, ExponentDumper):
+    _kind.add_implicit_resolver(
         f"{_TAG}float",
         re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
         list("-+.0123456789"),

@@ -22,6 +22,10 @@ from omop_scorer.cli.results import diff, report, runs, status
 from omop_scorer.cli.score import score, with_yes_no_words
 from omop_scorer.cli.streams import lost_output, tolerate_lost_output
 from omop_scorer.cli.synthetic import demo, synth
+from omop_scorer.cli.trials import app as trials
+from omop_scorer.cli.trials_forest import forest
+from omop_scorer.cli.trials_power import power
+from omop_scorer.cli.trials_validate import validate
 from omop_scorer.cli.withdraw import withdraw
 from omop_scorer.errors import ConfigurationError, OmopScorerError
 from omop_scorer.texts.characters import one_line
@@ -45,6 +49,10 @@ app.command()(diff)
 app.command()(status)
 app.command()(withdraw)
 app.command()(score)
+app.add_typer(trials, name="trials")
+trials.command()(validate)
+trials.command()(forest)
+trials.command()(power)
 app.command()(load_cdm)
 app.command()(render)
 app.command()(covariates)

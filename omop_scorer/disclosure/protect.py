@@ -1,7 +1,7 @@
 """Removal of small counts, and of the figures that reveal them, from the tables of a run."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -36,9 +36,11 @@ from omop_scorer.disclosure.identities_covariates import link_covariates, no, ye
 from omop_scorer.disclosure.identities_treatment import link_treatment
 from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.listed import listed_rows, listed_run, with_texts
+from omop_scorer.disclosure.populations import rounded_mean
 from omop_scorer.disclosure.protected_run import QUARTERS, ReportData
 from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.disclosure.true_run import Change, RunTables
+from omop_scorer.model.load import shipped_models
 from omop_scorer.terms import (
     ALL,
     FIRST_BIOLOGIC,
@@ -55,9 +57,6 @@ _QUARTILES = ("first_quartile_days", "median_days", "third_quartile_days")
 
 #: Columns that reveal a count of their row and are hidden with it.
 _REVEALING = ("share", "ci_low", "ci_high", *_MOMENTS, *_QUARTILES)
-
-#: Significant digits of a printed mean.
-_DIGITS = 4
 
 #: A whole number or a percentage in a warning, unless it is a known kind of number: of a run, an
 #: attempt or a concept, of days and the like. Every other one may count persons.
@@ -201,12 +200,8 @@ def _hide_moments(
     for column in _MOMENTS:
         # With all digits, the moments of two nights would reveal the value of one added patient.
         rows[column] = rows[column].mask(pd.Series(is_revealed, rows.index, dtype=bool))
-        rows[column] = rows[column].map(_rounded, na_action="ignore").astype("Float64")
+        rows[column] = rows[column].map(rounded_mean, na_action="ignore").astype("Float64")
     return rows
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
 
 
 def _hide_quartiles(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
@@ -239,8 +234,16 @@ def _without_counts(message: str | None) -> str | None:
 
 def _classes(run: RunTables, texts: SiteTexts) -> list[dict[str, Any]]:
     if run.card is not None:
+        # A card of the site holds texts of the site.
+        is_shipped = run.card.id in shipped_models()
+        text: Callable[[str], str] = str if is_shipped else texts.name
         return [
-            {"key": e.key, "label": e.label, "title": e.title, "drugs": list(e.drugs)}
+            {
+                "key": text(e.key),
+                "label": text(e.label),
+                "title": text(e.title),
+                "drugs": [text(drug) for drug in e.drugs],
+            }
             for e in run.card.classes
         ]
     rows = run.frames.get("next_treatment")

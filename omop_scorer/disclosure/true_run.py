@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from omop_scorer.config.run_file import Audit, Cohort, RunConfig
 from omop_scorer.data_model import data_model
 from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.leaving import COLUMNS
+from omop_scorer.errors import ConfigurationError
 from omop_scorer.model.card import ModelCard
 from omop_scorer.model.load import load_model, shipped_models
 from omop_scorer.model.subgroups import label_set
@@ -61,7 +63,7 @@ class RunTables:
     config: RunConfig | None
     """None if this release cannot read the run's configuration."""
     card: ModelCard | None
-    """None if no card of the run's model is shipped."""
+    """None if the card is neither shipped nor, unchanged, where the run read it."""
     change: Change | None
 
 
@@ -78,7 +80,7 @@ def read_run(reader: ResultsReader, run: Run) -> RunTables:
     SqlError
         A table cannot be read.
     """
-    card = load_model(run.model_id).card if run.model_id in shipped_models() else None
+    card = _card_of(run)
     present = reader.tables()
     frames = {}
     for name in aggregate_tables():
@@ -101,6 +103,19 @@ def read_run(reader: ResultsReader, run: Run) -> RunTables:
     return RunTables(
         row | status, frames, _config(run.config_json, str(row["uncertainty"])), card, change
     )
+
+
+def _card_of(run: Run) -> ModelCard | None:
+    """Return the model card of a run; a card of the site only with the digest that the run has."""
+    if run.model_id in shipped_models():
+        return load_model(run.model_id).card
+    config = json.loads(run.config_json)
+    path = Path(str(config.get("model") if isinstance(config, dict) else ""))
+    try:
+        model = load_model(path) if path.is_file() else None
+    except (ConfigurationError, OSError, ValueError):
+        return None
+    return model.card if model is not None and model.sha256 == run.model_sha256 else None
 
 
 def _read(reader: ResultsReader, table: str, run_id: int) -> pa.Table:

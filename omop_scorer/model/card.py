@@ -1,4 +1,7 @@
-"""The schema of a model card and its variants file. Each value is checked on its own here."""
+"""The schema of a model card and its variants file. Each value is checked on its own here.
+
+A card consists of a template (the disease, its covariates and drug classes) and of fitted numbers.
+"""
 
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -44,6 +47,10 @@ def _symmetric_positive_definite(matrix: tuple[tuple[float, ...], ...]) -> Any:
 
 
 Positive = Annotated[StrictFloat, Field(gt=0)]
+
+NotNegative = Annotated[StrictFloat, Field(ge=0)]
+
+Share = Annotated[StrictFloat, Field(ge=0, le=1)]
 
 Count = Annotated[StrictInt, Field(gt=0)]
 
@@ -129,7 +136,7 @@ class Fit(Frozen):
     terms: tuple[Name, ...]
     beta: Numbers
     covariance: Covariance
-    trial_variance: Positive
+    trial_variance: NotNegative
     residual_variance: Positive
     n_observations: Count
 
@@ -142,20 +149,29 @@ class ClassFit(Fit):
     bootstrap_covariance: Covariance
 
 
-class Regression(Fit):
-    """A fit, its terms that are not patient covariates, and its number of trials."""
+class PlaceboTemplate(Frozen):
+    """The terms of the placebo model that are not patient covariates."""
 
     fixed_terms: dict[Name, FixedTerm] = Field(default_factory=dict)
+
+
+class Regression(Fit, PlaceboTemplate):
+    """A fit, its terms that are not patient covariates, and its number of trials."""
+
     n_trials: Count
 
 
-class DrugClass(Regression, ClassFit):
-    """The model of the effect attributable to one drug class."""
+class ClassTemplate(Frozen):
+    """One drug class."""
 
     key: Name
     label: Label
     title: Text
     drugs: tuple[Text, ...] = Field(min_length=1)
+
+
+class DrugClass(Regression, ClassFit, ClassTemplate):
+    """The model of the effect attributable to one drug class."""
 
 
 class TrainingPopulation(Frozen):
@@ -168,8 +184,43 @@ class TrainingPopulation(Frozen):
     counts: dict[Name, Count] = Field(default_factory=dict)
 
 
-class ModelCard(Frozen):
-    """A model card."""
+class Medians(Frozen):
+    """Medians that replace missing values; None if they rest on too few values to be shown."""
+
+    by_trial: dict[StrictStr, StrictFloat | None]
+    pooled: StrictFloat | None
+
+
+class LikelihoodRatio(Frozen):
+    """The test of all slopes of a model at once, by maximum likelihood."""
+
+    chi2: NotNegative
+    df: Count
+    p: Share
+
+
+class FitRecord(Frozen):
+    """How the numbers of a card were fitted to trial data."""
+
+    method: Literal["reml"]
+    tool_version: Text
+    data_sha256: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+    seed: Annotated[StrictInt, Field(ge=0)]
+    refits: Count
+    bootstrap_trials: Literal["held", "redrawn"]
+    share_at_zero: dict[Name, Share]
+    """By class, the share of bootstrap refits with a trial variance of 0."""
+    monte_carlo_error: dict[Name, NotNegative]
+    """By class, the largest error of a bootstrap mean; the unit is the coefficient's deviation."""
+    likelihood_ratio: dict[Name, LikelihoodRatio]
+    """By model."""
+    attrition: dict[StrictStr, StrictInt | dict[StrictStr, StrictInt]]
+    medians: dict[StrictStr, Medians]
+    warnings: tuple[Text, ...] = ()
+
+
+class CardTemplate(Frozen):
+    """The parts of a model card that no data change: the disease, its covariates, its limits."""
 
     id: Name
     title: Text
@@ -181,10 +232,23 @@ class ModelCard(Frozen):
     limits: Limits
     covariates: tuple[Covariate, ...] = Field(min_length=1)
     activity_covariate: Name | None = None
+
+
+class Template(CardTemplate):
+    """A model card without its fitted numbers: what models of trial data are fitted for."""
+
+    placebo: PlaceboTemplate = PlaceboTemplate()
+    classes: tuple[ClassTemplate, ...] = Field(min_length=2, max_length=MAXIMUM_CLASSES)
+
+
+class ModelCard(CardTemplate):
+    """A model card."""
+
     placebo: Regression
     classes: tuple[DrugClass, ...] = Field(min_length=2, max_length=MAXIMUM_CLASSES)
     training_population: TrainingPopulation
     variants: FileName | None = None
+    fit: FitRecord | None = None
 
 
 class Variant(Frozen):

@@ -129,31 +129,14 @@ def score(
     """
     values = np.asarray(covariates, dtype=np.float64)
     _refuse_bad_arguments(values, model, uncertainty, excluded)
-    n, c = len(values), len(model.classes)
+    n = len(values)
     ranked = [i for i, drug_class in enumerate(model.classes) if drug_class.key not in excluded]
     # Filled by class and returned transposed, so that the columns of a result are contiguous.
-    by_class = Scores(
-        placebo_effect=np.empty(n),
-        attributable_effect=np.empty((c, n)),
-        standard_error=np.empty((c, n)),
-        expected_reduction=np.empty((c, n)),
-        response_probability=np.full((c, n), np.nan),
-        preference_rank=np.zeros((c, n), np.int8),
-        ranking=np.full((c, n), -1, np.int8),
-        contrast_p_value=np.full((math.comb(c, 2), n), np.nan),
-        p_first_second=np.full(n, np.nan),
-        p_second_third=np.full(n, np.nan),
-        p_first_third=np.full(n, np.nan),
-        worst_class_ruled_out=np.zeros(n, np.bool_),
-        label=np.full(n, -1, np.int16),
-        recommended=np.zeros((c, n), np.bool_),
-        recommended_response_probability=np.full(n, np.nan),
-        labels=label_set([model.classes[i].label for i in ranked]),
-    )
+    by_class = _empty_scores(n, model, ranked)
     ranking = fitted = [_form(c.coefficients, c.covariance) for c in model.classes]
     if uncertainty == "bootstrap":
         ranking = [_form(c.bootstrap_mean, c.bootstrap_covariance) for c in model.classes]
-    responses = fitted if with_response else [None] * c
+    responses = fitted if with_response else [None] * len(model.classes)
     forms = list(zip(model.classes, ranking, responses, strict=True))
     n_not_finite = 0
     # Overflows are counted below, together with inputs that are not finite.
@@ -171,6 +154,55 @@ def score(
             f"{n_not_finite - n_bad_inputs} the score is not finite; nothing was scored"
         )
     return _map(by_class, np.transpose)
+
+
+def rank_estimates(effects: Floats, errors: Floats, model: ModelArrays) -> Scores:
+    """Rank the classes for n patients whose effects another method estimated.
+
+    Parameters
+    ----------
+    effects, errors
+        (n, c): attributable effects and their standard errors, above 0, in the order of the
+        classes.
+    model
+        Provides the classes, their degrees of freedom and alpha.
+
+    Returns
+    -------
+    Scores
+        Ranking, contrasts and labels; effects of placebo and response probabilities are NaN.
+    """
+    ranked = list(range(len(model.classes)))
+    by_class = _empty_scores(len(effects), model, ranked)
+    by_class.placebo_effect[:] = by_class.expected_reduction[:] = np.nan
+    by_class.attributable_effect[:] = effects.T
+    by_class.standard_error[:] = errors.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        _rank(by_class, model, ranked)
+    return _map(by_class, np.transpose)
+
+
+def _empty_scores(n: int, model: ModelArrays, ranked: list[int]) -> Scores:
+    """Return scores to be filled, with a row per class."""
+    c = len(model.classes)
+    return Scores(
+        placebo_effect=np.empty(n),
+        attributable_effect=np.empty((c, n)),
+        standard_error=np.empty((c, n)),
+        expected_reduction=np.empty((c, n)),
+        response_probability=np.full((c, n), np.nan),
+        preference_rank=np.zeros((c, n), np.int8),
+        ranking=np.full((c, n), -1, np.int8),
+        contrast_p_value=np.full((math.comb(c, 2), n), np.nan),
+        p_first_second=np.full(n, np.nan),
+        p_second_third=np.full(n, np.nan),
+        p_first_third=np.full(n, np.nan),
+        worst_class_ruled_out=np.zeros(n, np.bool_),
+        label=np.full(n, -1, np.int16),
+        recommended=np.zeros((c, n), np.bool_),
+        recommended_response_probability=np.full(n, np.nan),
+        labels=label_set([model.classes[i].label for i in ranked]),
+    )
 
 
 def _refuse_bad_arguments(

@@ -4,14 +4,29 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from omop_scorer.documents import Frozen, faults_of, limited, read_json, read_yaml
+from omop_scorer.documents import (
+    Frozen,
+    faults_of,
+    limited,
+    named_or_path,
+    read_json,
+    read_yaml,
+)
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.model.arrays import ModelArrays, model_arrays
-from omop_scorer.model.card import ModelCard, Variants
+from omop_scorer.model.card import (
+    ClassTemplate,
+    DrugClass,
+    ModelCard,
+    PlaceboTemplate,
+    Regression,
+    Template,
+    Variants,
+)
 from omop_scorer.model.contradictions import card_contradictions, variant_contradictions
 from omop_scorer.resources import shipped
 from omop_scorer.yaml_loader import ExponentLoader
@@ -52,7 +67,7 @@ def load_model(reference: str | Path) -> Model:
         A file is missing, is not YAML or JSON, or contradicts itself or the other file. The error
         lists every fault with file, key, the value found and the values allowed.
     """
-    path = _find(reference)
+    path = named_or_path(reference, _folder(), "model")
     document = read_yaml(path, ExponentLoader)
     problems: list[str] = []
     card = _validate(path, document, ModelCard, card_contradictions(document), problems)
@@ -68,6 +83,11 @@ def load_model(reference: str | Path) -> Model:
             contradictions = variant_contradictions(given, document)
             variants = _validate(variants_path, given, Variants, contradictions, problems)
             content += variants_path.read_bytes()
+    if card is not None and card.fit is not None and card.id in shipped_models():
+        problems.append(
+            f"{path}: id: found {card.id}, a shipped card, beside `fit`; allowed: its own id, "
+            "because a report compares the shipped card with its published figures"
+        )
     if card is None or problems:
         raise ConfigurationError(*problems)
     reduced = {
@@ -75,6 +95,54 @@ def load_model(reference: str | Path) -> Model:
         for variant in (variants.variants if variants else ())
     }
     return Model(card, model_arrays(card), hashlib.sha256(content).hexdigest(), path, reduced)
+
+
+def load_template(reference: str | Path) -> tuple[Template, bool]:
+    """Load the template of a model card; return True beside it if the card has numbers too.
+
+    Parameters
+    ----------
+    reference
+        A path, or the name of a shipped card. The numbers of the card are not read.
+
+    Raises
+    ------
+    ConfigurationError
+        Every fault of the file, with key, what was found and what is allowed.
+    """
+    path = named_or_path(reference, _folder(), "model")
+    document, has_numbers = _without_numbers(read_yaml(path, ExponentLoader))
+    problems: list[str] = []
+    template = _validate(path, document, Template, card_contradictions(document), problems)
+    if template is None or problems:
+        raise ConfigurationError(*problems)
+    return template, has_numbers
+
+
+def _without_numbers(document: object) -> tuple[object, bool]:
+    """Return a document without the keys that only a fitted card has, and True if it had any."""
+    whole = _lacking(document, ModelCard, Template)
+    if not isinstance(whole, dict):
+        return whole, False
+    placebo, classes = whole.get("placebo"), whole.get("classes")
+    if "placebo" in whole:
+        whole["placebo"] = _lacking(placebo, Regression, PlaceboTemplate)
+    if isinstance(classes, list):
+        whole["classes"] = [_lacking(each, DrugClass, ClassTemplate) for each in classes]
+    return whole, whole != document
+
+
+def _lacking(section: object, fitted: type[Frozen], kind: type[Frozen]) -> object:
+    """Return a section without the keys of a fitted card; terms of a class must have been empty."""
+    if not isinstance(section, dict):
+        return section
+    numbers = fitted.model_fields.keys() - kind.model_fields.keys()
+    kept: dict[Any, Any] = {
+        key: value
+        for key, value in section.items()
+        if key not in numbers or (key == "fixed_terms" and value)
+    }
+    return kept
 
 
 def _variants_path(path: Path, document: object) -> Path | None:
@@ -103,14 +171,8 @@ def _validate(
 
 def shipped_models() -> list[str]:
     """Return the names of the shipped model cards."""
-    return sorted(path.stem for path in (shipped("configs") / "models").glob("*.yaml"))
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
-def _find(reference: str | Path) -> Path:
-    path = Path(reference)
-    if isinstance(reference, Path) or path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
-        return path
-    if reference not in shipped_models():
-        names = ", ".join(shipped_models())
-        raise ConfigurationError(f"model: found {reference!r}; allowed: a path, or one of {names}")
-    return shipped("configs") / "models" / f"{reference}.yaml"
+def _folder() -> Path:
+    return shipped("configs") / "models"

@@ -6,7 +6,7 @@ ranks the first class above the two others, which do not differ.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,21 @@ def label_set(labels: Sequence[str]) -> tuple[str, ...]:
 def first_group(label: str) -> str:
     """Return the classes that a label ranks first, such as `B = C` for `(B = C) > A`."""
     return label.partition(_BETTER)[0].strip("()")
+
+
+def pair_orders(r: int) -> NDArray[np.int8]:
+    """Return the order of every pair of r classes under each label of the label set.
+
+    Returns
+    -------
+    NDArray
+        (labels, r (r - 1) / 2), pairs (0, 1), (0, 2), ..., (1, 2), ...: 1 = the first class of the
+        pair is better, 0 = the two are equal, -1 = the second is better.
+    """
+    groups = np.array(_groupings(r), dtype=np.int8)
+    first, second = np.array(list(combinations(range(r), 2))).T
+    orders: NDArray[np.int8] = np.sign(groups[:, second] - groups[:, first])
+    return orders
 
 
 def label_numbers(groups: NDArray[np.intp]) -> NDArray[np.int16]:

@@ -50,10 +50,9 @@ DEFINITIONS = {
         "{since}."
     ),
     "methods": (
-        "Bootstrap: effects and errors come from 10,000 refits of the models with the trial "
-        "effects held fixed. This gives the paper’s subgroups. Analytic: effects and errors come "
-        "from the fitted models. This gives the subgroups of the published web calculator, "
-        "includes the variation between trials, and so has larger errors."
+        "Bootstrap: effects and errors come from {refits} of the models with the trial effects "
+        "held fixed. {paper}Analytic: effects and errors come from the fitted models. This "
+        "{calculator}includes the variation between trials, and so has larger errors."
     ),
     "worst": (
         "The labels compare neighbours in the ranking only. The first class can differ from the "
@@ -90,6 +89,14 @@ DEFINITIONS = {
     ),
 }
 
+#: Words of the definitions that only the published models deserve, and what stands instead.
+_PUBLISHED = {
+    "refits": "10,000 refits",
+    "paper": "This gives the paper’s subgroups. ",
+    "calculator": "gives the subgroups of the published web calculator, ",
+}
+_UNPUBLISHED = {"refits": "refits", "paper": "", "calculator": ""}
+
 _ALL_SHOWN = "No count of this report is hidden."
 
 _AT_INDEX = (
@@ -123,6 +130,7 @@ class Context:
             "since": self.names.since,
             "continuing": audit.get("continuing_days", 180),
             "n_covariates": len(self.data.card.covariates) if self.data.card else "the",
+            **(_UNPUBLISHED if self.data.published is None else _PUBLISHED),
         }
         definitions = {key: text.format(**settings) for key, text in DEFINITIONS.items()}
         if self.data.minimum_cell_count <= 1:

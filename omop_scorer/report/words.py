@@ -137,6 +137,12 @@ UNCERTAINTIES = {
     "analytic": "analytic: reproduces the published calculator, with larger errors",
 }
 
+#: The same for models of which no figures are published.
+UNCERTAINTIES_UNPUBLISHED = {
+    "bootstrap": "bootstrap: from refits with the trial effects held",
+    "analytic": "analytic: from the fitted models, with larger errors",
+}
+
 #: The run file's `missing`.
 MISSING_VALUES = {
     "impute": "imputed: {constants}",
@@ -145,7 +151,7 @@ MISSING_VALUES = {
 
 #: The run file's `impute`.
 IMPUTED_CONSTANTS = {
-    "calculator": "the published calculator’s constants",
+    "calculator": "the constants of the model card",
     "training_mean": "the means of the trials’ participants",
     "cohort_median": "the medians of this cohort",
 }

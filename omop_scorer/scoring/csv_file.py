@@ -4,7 +4,7 @@ import csv
 import os
 import secrets
 import stat
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -83,9 +83,8 @@ def score_csv(
             raise ScoringError(
                 f"{target}: is the input file or not a regular file; choose another output"
             )
-        # Bytes that are not UTF-8 pass as surrogates, so that every row with one can be reported.
         with (
-            source.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines,
+            _opened(source) as lines,
             open(part, "x", encoding="utf-8", newline="", opener=_private) as output,
         ):
             answers = partial(_answers, model, uncertainty, excluded)
@@ -106,6 +105,42 @@ def _private(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 
 
+def read_csv(source: Path, covariates: Sequence[Covariate]) -> tuple[Floats, Recorded]:
+    """Return the values and recorded flags of every patient of a CSV file, each (n, k).
+
+    Parameters
+    ----------
+    source
+        CSV file as for `score_csv`.
+    covariates
+        The covariates of the card, in its order.
+
+    Raises
+    ------
+    ScoringError
+        As for `score_csv`.
+    """
+    no_values = np.empty((0, len(covariates)))
+    blocks = [(no_values, no_values.astype(np.bool_))]
+    try:
+        with _opened(source) as lines:
+            first_line = lines.readline()
+            delimiter = delimiter_of(first_line)
+            reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
+            names, columns = _header(reader, source, covariates, [])
+            given = read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter)
+            blocks += [patients for _, patients in _valid(given, source, len(names), columns)]
+    except OSError as error:
+        raise ScoringError(f"{error.filename or source}: {error.strerror}") from None
+    values, recorded = zip(*blocks, strict=True)
+    return np.concatenate(values), np.concatenate(recorded)
+
+
+def _opened(source: Path) -> TextIO:
+    # Bytes that are not UTF-8 pass as surrogates, so that every row with one can be reported.
+    return source.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
 def _score_rows(
     source: Path, lines: TextIO, output: TextIO, covariates: Sequence[Covariate], answers: _Answers
 ) -> int:
@@ -116,15 +151,26 @@ def _score_rows(
     new_columns = list(answers(delimiter, no_values, no_values.astype(np.bool_)))
     names, columns = _header(reader, source, covariates, new_columns)
     output.write(f"{written([[*names, *new_columns]], delimiter)[0]}\n")
-    bad_rows, n_scored = _BadRows(), 0
-    for block in read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter):
+    blocks = read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter)
+    n_scored = 0
+    for block, patients in _valid(blocks, source, len(names), columns):
+        output.write(_scored_text(block, answers(delimiter, *patients), delimiter))
+        n_scored += len(block.texts)
+    return n_scored
+
+
+def _valid(
+    blocks: Iterable[Block], source: Path, n_fields: int, columns: Sequence["_Column"]
+) -> Iterator[tuple[Block, tuple[Floats, Recorded]]]:
+    """Yield each block with its patients; raise ScoringError at the end if any row is invalid."""
+    bad_rows = _BadRows()
+    for block in blocks:
         patients = _read_patients(block, columns)
         if patients is None:
-            _add_bad_rows(bad_rows, block, len(names), columns)
-        # After an invalid row nothing is scored; the rest is read only to report every such row.
+            _add_bad_rows(bad_rows, block, n_fields, columns)
+        # After an invalid row nothing is yielded; the rest is read only to report every such row.
         elif not bad_rows.n:
-            output.write(_scored_text(block, answers(delimiter, *patients), delimiter))
-            n_scored += len(block.texts)
+            yield block, patients
     if bad_rows.n:
         more = bad_rows.n - len(bad_rows.listed)
         raise ScoringError(
@@ -133,7 +179,6 @@ def _score_rows(
             *bad_rows.listed,
             *([f"and {more} more"] if more else []),
         )
-    return n_scored
 
 
 def _scored_text(block: Block, answers: Mapping[str, pa.Array], delimiter: str) -> str:

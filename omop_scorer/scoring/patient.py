@@ -24,16 +24,13 @@ from omop_scorer.model.kernel import Scores
 from omop_scorer.model.load import Model
 from omop_scorer.model.subgroups import first_group
 from omop_scorer.terms import Uncertainty
+from omop_scorer.texts.numbers import DECIMAL_COMMA, NUMBER
 
 NO_CLASS_LEFT = "no class left"
 
 Given: TypeAlias = str | float | bool | None
 
 Recorded: TypeAlias = NDArray[np.bool_]
-
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
-
-_DECIMAL_COMMA = re.compile(r"[-+]?[\d.]*,[\d.,]*", re.ASCII)
 
 _PLAIN = re.compile(r"[-+.\deE,]*", re.ASCII)
 
@@ -196,7 +193,7 @@ def read_column(
 
 def _plain_numbers(cells: Sequence[str], low: float, high: float) -> Floats | None:
     """Return accepted numbers at once, NaN for a blank; None if `_read` must look at each cell."""
-    # Of these characters, float() makes a number of what `_NUMBER` matches and of nothing else.
+    # Of these characters, float() makes a number of what `NUMBER` matches and of nothing else.
     if not _PLAIN.fullmatch(",".join(cells)):
         return None
     try:
@@ -227,9 +224,9 @@ def _read(covariate: Covariate, given: Given, low: float, high: float) -> tuple[
         if meaning not in (0.0, 1.0):
             raise ValueError(f"allowed: {', '.join(words)}")
         return meaning, True
-    if isinstance(text, str) and _DECIMAL_COMMA.fullmatch(text):
+    if isinstance(text, str) and DECIMAL_COMMA.fullmatch(text):
         raise ValueError("has a comma; write a decimal point, and no separator of thousands")
-    if isinstance(text, str) and not _NUMBER.fullmatch(text):
+    if isinstance(text, str) and not NUMBER.fullmatch(text):
         raise ValueError("not a number (leave blank if missing)")
     value = float(text)
     if not (math.isfinite(value) and low <= value <= high):

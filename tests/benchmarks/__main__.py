@@ -15,6 +15,7 @@ from tests.benchmarks import machine, table
 from tests.benchmarks.engine import ENGINES, BenchmarkEngine, steps, why_not
 from tests.benchmarks.floor import WAYS
 from tests.benchmarks.measuring import Case, FailedError, Sample, child, measure
+from tests.benchmarks.trial_files import trial_command
 from tests.benchmarks.warehouse import Warehouse, made
 
 RUN = "omop-scorer run"
@@ -23,6 +24,7 @@ FLOOR = "scan, bare write and 1.5 s to start"
 _START_SECONDS = 1.5
 TO_THE_SCORES, ITS_SQL, ITS_WRITING = "run up to the scores", "SQL of the run", "score and write"
 KERNEL = "kernel, bootstrap"
+REFITS = "bootstrap refits"
 _OPENING = ("connect", "results schema")
 _WRITING = ("score", "write", "publish")
 
@@ -41,10 +43,14 @@ class Size:
     """The largest cohort that is pulled into pandas."""
     warehouses: tuple[tuple[int, int, int], ...]
     """Persons, cohort, clinical rows per person."""
+    participants: int
+    """Participants of trials that models are fitted to."""
+    refits: tuple[int, int, int]
+    """Refits of a bootstrap: ours, by statsmodels, and by bootMer (none: R is left out)."""
 
 
 SIZES = {
-    "tiny": Size(1, (1_000,), 1_000, (0, 0), 1_000, ((400, 120, 0),)),
+    "tiny": Size(1, (1_000,), 1_000, (0, 0), 1_000, ((400, 120, 0),), 300, (1_000, 1, 0)),
     "quick": Size(
         3,
         (1_000, 10_000, 100_000, 1_000_000),
@@ -52,6 +58,8 @@ SIZES = {
         (1_000, 1_000),
         30_000,
         ((100_000, 1_000, 80), (100_000, 30_000, 80), (200_000, 112_000, 20)),
+        5_700,
+        (100_000, 10, 100),
     ),
     "full": Size(
         3,
@@ -70,6 +78,8 @@ SIZES = {
             (10_000_000, 30_000, 80),
             (10_000_000, 1_000_000, 80),
         ),
+        5_700,
+        (1_000_000, 100, 1_000),
     ),
 }
 #: Bytes of disk for each clinical row, with room for what a run leaves behind.
@@ -119,12 +129,31 @@ class Bench:
         n, simulations = self.size.in_r
         if not n:
             self.leave_out("R", "not in this size")
-        elif reason := _why_not_r():
+        elif reason := _why_not_r(("lme4", "merTools")):
             self.leave_out("R", reason)
         else:
             what = "merTools::predictInterval"
             in_r = Case("alternative", what, patients=n, baseline=KERNEL)
             cases[in_r] = _ran(child("published_r", n, simulations))
+        self.take_turns(cases)
+
+    def trials(self) -> None:
+        """Measure the bootstrap and what else could be called instead, `fit` and `validate`."""
+        n, (ours, by_statsmodels, by_r) = self.size.participants, self.size.refits
+        cases: dict[Case, Callable[[], Sample]] = {
+            Case("trials", REFITS, patients=ours): _ran(child("trial_refits", "ours", ours, ours))
+        }
+        ways = {"statsmodels": ("MixedLM of statsmodels", by_statsmodels)}
+        if reason := "not in this size" if not by_r else _why_not_r(("lme4",)):
+            self.leave_out("bootMer of lme4", reason)
+        else:
+            ways["bootmer"] = ("bootMer of lme4", by_r)
+        for way, (what, n_refits) in ways.items():
+            case = Case("alternative", what, patients=ours, baseline=REFITS)
+            cases[case] = _ran(child("trial_refits", way, n_refits, ours))
+        for command in ("fit", "validate"):
+            case = Case("trials", f"omop-scorer trials {command}", patients=n)
+            cases[case] = _ran(trial_command(command, n, ours, self.out))
         self.take_turns(cases)
 
     def warehouses(self, names: list[str]) -> None:
@@ -240,10 +269,10 @@ def _until(of: dict[str, float], last: str) -> float:
     return _sum(of, set(names[: names.index(last) + 1]))
 
 
-def _why_not_r() -> str | None:
+def _why_not_r(packages: tuple[str, ...]) -> str | None:
     if shutil.which("Rscript") is None:
         return "Rscript is not installed (Debian: r-base-core, r-cran-lme4, r-cran-mertools)"
-    for package in ("lme4", "merTools"):
+    for package in packages:
         try:
             measure(["Rscript", "-e", f"stopifnot(requireNamespace('{package}', quietly = TRUE))"])
         except FailedError:
@@ -258,7 +287,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--engines", default=",".join(ENGINES), help="names, with commas between")
     parser.add_argument("--repetitions", type=int, help="instead of the size's own")
     parser.add_argument("--warehouses", help="persons:cohort:rows per person, with commas between")
-    parser.add_argument("--only", choices=("kernel", "runs"), help="one half of it")
+    parser.add_argument("--only", choices=("kernel", "trials", "runs"), help="one part of it")
     parser.add_argument("--join", help="measure nothing: folders of earlier measurements, as one")
     parser.add_argument("--out", type=Path, default=Path("bench"))
     options = parser.parse_args(arguments)
@@ -281,9 +310,11 @@ def main(arguments: list[str] | None = None) -> None:
             bench.measured |= table.read(Path(folder))
         _report(bench, facts, options.out)
         return
-    if options.only != "runs":
+    if options.only in (None, "kernel"):
         bench.scoring_alone()
-    if options.only != "kernel":
+    if options.only in (None, "trials"):
+        bench.trials()
+    if options.only in (None, "runs"):
         bench.warehouses(names)
     _report(bench, facts, options.out)
     if bench.failed:

@@ -25,10 +25,13 @@ def test_a_tiny_benchmark_measures_what_it_says(tmp_path):
         *("omop-scorer run", "run up to the scores", "SQL of the run", "score and write"),
         *("scan of the columns", "bare write of the results", "notebook, pandas"),
         "scan, bare write and 1.5 s to start",
+        *("bootstrap refits", "MixedLM of statsmodels"),
+        *("omop-scorer trials fit", "omop-scorer trials validate"),
     }
     assert all(float(row["seconds"]) > 0 for row in known.values())
     assert float(known["row by row", "1000"]["cpu_ratio"]) > 1
     assert known["row by row", "1000"]["note"].startswith("labels equal")
+    assert float(known["MixedLM of statsmodels", "1000"]["cpu_ratio"]) > 10
     run = known["omop-scorer run", "120"]
     assert 50 < float(run["peak_mib"]) < 5000
     with (tmp_path / "steps.csv").open(encoding="utf-8") as file:

@@ -26,8 +26,9 @@ from tests.support.command_line import Site, assert_refused, omop_scorer
 COMMANDS = (
     *("run", "check", "demo", "report", "runs", "diff", "score"),
     *("render", "covariates", "synth", "import-concept-set", "load-cdm", "status", "withdraw"),
-    *("init", "explain"),
+    *("init", "explain", "trials"),
 )
+OF_TRIALS = tuple(f"trials {name}" for name in ("fit", "validate", "forest", "power"))
 SCORE_COLUMNS = [
     "placebo_effect",
     *(
@@ -58,12 +59,13 @@ class TestHelp:
         assert bare.returncode in (0, 2)
         assert "Commands:" in bare.stdout + bare.stderr
 
-    @pytest.mark.parametrize("command", COMMANDS)
+    @pytest.mark.parametrize("command", [*COMMANDS, *OF_TRIALS])
     def test_every_command_and_option_says_what_it_does(self, command: str) -> None:
-        finished = omop_scorer(command, "--help")
+        finished = omop_scorer(*command.split(), "--help")
         assert finished.returncode == 0
         assert finished.stderr == ""
-        assert re.match(rf"Usage: omop-scorer {command} .*\n\n  [A-Z].*\.\n", finished.stdout)
+        usage = rf"Usage: omop-scorer {command} [^\n]*\n\n  [A-Z].*?\.\n"
+        assert re.match(usage, finished.stdout, flags=re.DOTALL)
         assert all(len(line) <= 80 for line in finished.stdout.splitlines())
         options = re.split(r"^  (?=-)", finished.stdout.split("Options:")[1], flags=re.MULTILINE)
         silent = [

@@ -206,6 +206,10 @@ def test_commands_have_the_options_that_are_shown(folder: str) -> None:
     for line in re.findall(r"^omop-scorer .*$", shown, flags=re.MULTILINE):
         _, name, *words = shlex.split(line, comments=True)
         command = program.commands[name]
+        if commands := getattr(command, "commands", None):
+            command = commands[words.pop(0)]
+        if hasattr(command, "commands"):
+            command, words = command.commands[words[0]], words[1:]
         known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
         given = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
         assert given <= known, line

@@ -355,6 +355,10 @@ def test_another_model_without_published_figures() -> None:
     test_structure(outline)
     assert "University of California" not in outline.words
     assert "Rudrapatna" not in outline.words
+    tables = report_data.tables()
+    every = Outline(render(ReportData(run, report_data.CLASSES, 5, tables))).words
+    for claim in ("paper", "web calculator", "published calculator", "10,000", "two published"):
+        assert claim not in every, claim
 
 
 def test_names_of_a_site_are_text_not_markup() -> None:

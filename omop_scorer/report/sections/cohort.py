@@ -235,7 +235,11 @@ def _race(context: Context) -> list[Block]:
         rows.append(cells)
     columns = ["Race", *(context.names.population(name) for name in populations)]
     black = only_row(pick(first, measure=coded.RACE_BLACK_OR_AFRICAN_AMERICAN))
-    text = "The paper notes that Black participants were under-represented in the trials. "
+    text = (
+        "The paper notes that Black participants were under-represented in the trials. "
+        if context.data.published
+        else ""
+    )
     if black is not None and number(black["share"]) is not None:
         text += (
             f"Here {share(black['share'])} of the cohort are recorded as Black or African American."

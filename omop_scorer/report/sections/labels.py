@@ -11,11 +11,16 @@ from omop_scorer.report.words import HIDDEN, LABEL_CHECKS, NOBODY, count, share,
 def blocks_on_labels(context: Context) -> list[Block]:
     """Return the comparison of both uncertainties, and the checks of the labels."""
     return [
-        Heading("The two published methods for the uncertainty"),
+        Heading(f"The two {_published(context)}methods for the uncertainty"),
         *_comparison(context),
         Heading("Labels that say more, or less, than the tests"),
         *_checks(context),
     ]
+
+
+def _published(context: Context) -> str:
+    """Return a word that only the published models deserve."""
+    return "" if context.data.published is None else "published "
 
 
 def _comparison(context: Context) -> list[Block]:
@@ -52,7 +57,7 @@ def _comparison(context: Context) -> list[Block]:
         else "The share of patients with the same label is not shown: small counts are hidden."
     )
     all_equal = context.labels[-1] if context.labels else ""
-    if all_equal:
+    if all_equal and set(sides[0]) | set(sides[1]) <= set(order):
         with_bootstrap = added([n for (left, _), n in counts.items() if left == all_equal])
         with_analytic = added([n for (_, right), n in counts.items() if right == all_equal])
         if with_bootstrap is not None and with_analytic is not None:
@@ -63,10 +68,15 @@ def _comparison(context: Context) -> list[Block]:
     return [
         Prose(
             Markup(
+                "{} also includes the variation between trials, so it finds fewer preferences{}. {}"
+            ).format(
                 "Bootstrap reproduces the paper’s subgroups. Analytic reproduces those of the web "
-                "calculator; it also includes the variation between trials, so it finds fewer "
-                "preferences{}. {}"
-            ).format(context.notes.mark("methods"), text)
+                "calculator; it"
+                if _published(context)
+                else "Analytic",
+                context.notes.mark("methods"),
+                text,
+            )
         ),
         Table(
             "Patients by label: bootstrap in the rows, analytic in the columns",

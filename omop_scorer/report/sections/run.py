@@ -13,6 +13,7 @@ from omop_scorer.report.words import (
     IMPUTED_CONSTANTS,
     MISSING_VALUES,
     UNCERTAINTIES,
+    UNCERTAINTIES_UNPUBLISHED,
     count,
     day,
 )
@@ -28,6 +29,8 @@ def section(context: Context) -> Section:
     impute = str(config.get("impute", "as configured"))
     missing = MISSING_VALUES.get(str(config.get("missing", "impute")), "as configured")
     missing = missing.format(constants=IMPUTED_CONSTANTS.get(impute, impute))
+    is_published = context.data.published is not None
+    uncertainties = UNCERTAINTIES if is_published else UNCERTAINTIES_UNPUBLISHED
     since = context.names.since
     facts = [
         ("Data", _or_unknown(run["cdm_source_name"])),
@@ -37,7 +40,7 @@ def section(context: Context) -> Section:
         *([("CDM state", run["cdm_snapshot"])] if run.get("cdm_snapshot") else []),
         ("As of", f"{day(run['as_of_date'])}; later records were not used"),
         ("Model", f"{run['model_id']}{f': {card.title}' if card else ''}"),
-        ("Uncertainty", UNCERTAINTIES.get(run["uncertainty"], str(run["uncertainty"]))),
+        ("Uncertainty", uncertainties.get(run["uncertainty"], str(run["uncertainty"]))),
         ("Missing values", missing),
         *_rules(context),
         ("Treatments", f"first biologics and index treatments since {since}"),

@@ -429,3 +429,18 @@ def test_within_trial_range_of_a_card_without_an_activity_covariate():
     recorded = np.array([[False] * 3, [False] * 3, [True] * 3])
     answers = within_trial_range(values, recorded, model)
     assert answers.tolist() == [kernel.WITHIN, kernel.WITHIN, kernel.OUTSIDE]
+
+
+def test_estimates_of_another_method_are_ranked_as_the_model_ranks_its_own():
+    model = load_model("crohns_srs_2025").arrays
+    random = np.random.default_rng(4)
+    values = np.column_stack(
+        [random.normal(m, s, 500) for m, s in ((306, 60), (38, 12), (24, 5), (19, 15))]
+        + [random.integers(0, 2, 500).astype(float) for _ in range(5)]
+    )
+    own = score(values, model, "bootstrap")
+    found = kernel.rank_estimates(own.attributable_effect, own.standard_error, model)
+    for name in ("label", "ranking", "preference_rank", "contrast_p_value", "recommended"):
+        assert np.array_equal(getattr(found, name), getattr(own, name)), name
+    assert np.isnan(found.response_probability).all()
+    assert len(set(found.label.tolist())) > 3

@@ -201,7 +201,7 @@ ONE_FAULT = [
     ("[[5, 0, 0], [0, 6, 0], [0, 0, 7]]", "[]", "bootstrap_covariance: found []; it should have"),
     ("[0, 6, 0], [0, 0, 7]]", "[0, 6, 1], [0, 0, 7]]", "classes.0.bootstrap_covariance: found 1.0"),
     ("[[4, 0], [0, 0.25]]", "[[4]]", "training_population.covariance: found 1 rows; allowed: 2"),
-    ("trial_variance: 5", "trial_variance: 0", "trial_variance: found 0; it should be greater"),
+    ("trial_variance: 5", "trial_variance: -1", "trial_variance: found -1; it should be greater"),
     ("residual_variance: 6", "residual_variance: -6", "residual_variance: found -6; it should be"),
     ("freedom: 40", "freedom: 50", "found 50; allowed: fewer than n_observations, 50"),
     ("n_trials: 2", "n_trials: 2.5", "n_trials: found 2.5; it should be a whole number"),

@@ -143,7 +143,7 @@ ONE_FAULT = [
         "second.degrees_of_freedom: found 2000; allowed: fewer than n_observations, 2000",
     ),
     (
-        lambda v: v[0]["placebo"].update(trial_variance=0),
+        lambda v: v[0]["placebo"].update(trial_variance=-1),
         "variants.0.placebo.trial_variance: found",
     ),
 ]

@@ -1,0 +1,44 @@
+"""Rules for figures of a population of scored patients, of which only counts and means are shown.
+
+The printed powers and arm sizes are calculated from the rounded means, so they tell no more than
+the means do.
+"""
+
+import json
+from dataclasses import replace
+
+from omop_scorer.trials.population import Criteria, Persons
+from omop_scorer.trials.power import Protection
+
+#: Significant digits of a printed mean.
+_DIGITS = 4
+
+
+def rounded_mean(value: float) -> float:
+    """Return a mean or a standard deviation with the digits that are printed."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def protection_of(config_json: str, minimum: int) -> Protection:
+    """Return the rules for the patients of a run.
+
+    Parameters
+    ----------
+    config_json
+        The configuration that the run recorded. If its minimum is greater, that one applies.
+    minimum
+        The smallest count above zero that is printed.
+    """
+    config = json.loads(config_json)
+    own = config.get("minimum_cell_count") if isinstance(config, dict) else None
+    return Protection(max(minimum, own if isinstance(own, int) else minimum), _DIGITS)
+
+
+def may_be_counted(criteria: Criteria, persons: Persons, protection: Protection) -> bool:
+    """Return True if neither the population nor what it leaves out is too small to be counted.
+
+    A reader has the number of scored patients, and that of both sexes at the same ages.
+    """
+    n = int(criteria.met_by(persons).sum())
+    both_sexes = int(replace(criteria, sex="any").met_by(persons).sum())
+    return all(protection.allows(n, whole) for whole in (len(persons.values), both_sexes))

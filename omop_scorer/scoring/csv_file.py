@@ -129,7 +129,9 @@ def read_csv(source: Path, covariates: Sequence[Covariate]) -> tuple[Floats, Rec
             reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
             names, columns = _header(reader, source, covariates, [])
             given = read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter)
-            blocks += [patients for _, patients in _valid(given, source, len(names), columns)]
+            blocks += [
+                patients for _, patients in _valid(given, source, delimiter, len(names), columns)
+            ]
     except OSError as error:
         raise ScoringError(f"{error.filename or source}: {error.strerror}") from None
     values, recorded = zip(*blocks, strict=True)
@@ -153,14 +155,18 @@ def _score_rows(
     output.write(f"{written([[*names, *new_columns]], delimiter)[0]}\n")
     blocks = read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter)
     n_scored = 0
-    for block, patients in _valid(blocks, source, len(names), columns):
+    for block, patients in _valid(blocks, source, delimiter, len(names), columns):
         output.write(_scored_text(block, answers(delimiter, *patients), delimiter))
         n_scored += len(block.texts)
     return n_scored
 
 
 def _valid(
-    blocks: Iterable[Block], source: Path, n_fields: int, columns: Sequence["_Column"]
+    blocks: Iterable[Block],
+    source: Path,
+    delimiter: str,
+    n_fields: int,
+    columns: Sequence["_Column"],
 ) -> Iterator[tuple[Block, tuple[Floats, Recorded]]]:
     """Yield each block with its patients; raise ScoringError at the end if any row is invalid."""
     bad_rows = _BadRows()

@@ -64,4 +64,4 @@ def assumed_value(covariate: Covariate, given: object) -> float | None:
         return given if isinstance(given, float) else None
     if isinstance(given, str):
         return covariate.words.get(given.lower())
-    return float(given) if given in (0, 1) else None  # type: ignore[arg-type]
+    return float(given) if given in (0, 1) else None

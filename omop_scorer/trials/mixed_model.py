@@ -187,7 +187,8 @@ def unit_covariance(spectrum: Spectrum, ratio: float) -> Floats:
 
 def _trial_effects(sums: TrialSums, beta: Floats, ratio: float) -> dict[str, float]:
     p = len(sums.terms)
-    residual = sums.products[:, 0, p] - sums.products[:, 0, :p] @ beta
+    moved = sums.coefficients_about_origin(beta)
+    residual = sums.products[:, 0, p] - sums.products[:, 0, :p] @ moved
     effects = ratio * residual / (1.0 + ratio * sums.n_per_trial)
     return dict(zip(sums.trials, effects.tolist(), strict=True))
 

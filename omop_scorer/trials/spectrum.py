@@ -18,6 +18,8 @@ _LEAST_SHARE = 1e-10
 _LEAST_PART = 1e-6
 #: The same of the outcome, after all terms, and within trials.
 _LEAST_RESIDUAL = 1e-13
+#: Standard deviation of a term that is not constant, as a share of its mean.
+_LEAST_SPREAD = 1e-14
 #: An eigenvalue below this share of the largest trial is 0.
 _LEAST_EIGENVALUE = 1e-10
 
@@ -62,8 +64,9 @@ class Spectrum:
     def has_trial_variance(self) -> bool:
         """False if the trial variance cannot be estimated.
 
-        That is so with one trial, with one participant in each, or if terms explain all differences
-        between trials.
+        That is so with one trial, if terms explain all differences between trials, and if trial
+        effects could explain every residual, as with one participant in each trial: the likelihood
+        of ML is then infinite without a residual variance.
         """
         return 0 < self.q < self.degrees_of_freedom
 
@@ -107,17 +110,21 @@ def spectrum_of(sums: TrialSums, name: str) -> Spectrum:
     eigenvalues, vectors = _eigenvalues(sums.n_per_trial, by_trial, inverse)
     root = np.sqrt(np.where(eigenvalues > 0.0, eigenvalues, 1.0))
     contrasts = np.where(eigenvalues > 0.0, vectors.T @ residual / root, 0.0)
-    squares = float(sums.minus(dict(zip(sums.terms, beta, strict=True))).total[p, p])
+    change = np.append(-beta, 1.0)
+    squares = float(change @ sums.total @ change)
     s0 = squares - float(contrasts @ contrasts)
+    to_terms = sums.to_terms
+    beta = to_terms @ beta
+    beta[0] += sums.origin[p]
     found = Spectrum(
         n=sums.n,
         beta=beta,
-        inverse=inverse,
+        inverse=to_terms @ inverse @ to_terms.T,
         log_determinant=float(np.linalg.slogdet(gram * np.outer(scale, scale))[1])
         - 2.0 * float(np.log(scale).sum()),
         eigenvalues=eigenvalues,
         vectors=vectors,
-        loadings=inverse @ by_trial @ vectors,
+        loadings=to_terms @ inverse @ by_trial @ vectors,
         contrasts=contrasts,
         s0=s0,
     )
@@ -139,15 +146,18 @@ def refuse_dependent_terms(sums: TrialSums, name: str) -> None:
     p = len(sums.terms)
     gram = sums.total[:p, :p]
     sizes = np.sqrt(np.diag(gram))
+    least = _LEAST_SPREAD * np.sqrt(sums.n) * abs(sums.origin)
     for j, term in enumerate(sums.terms[1:], start=1):
         others: list[str] = []
-        if sizes[j] > 0.0:
+        if sizes[j] > least[j]:
             scaled = gram[: j + 1, : j + 1] / np.outer(sizes[: j + 1], sizes[: j + 1])
             shares = np.linalg.solve(scaled[:j, :j], scaled[:j, j])
             if 1.0 - float(shares @ scaled[:j, j]) >= _LEAST_SHARE:
                 continue
             others = [sums.terms[i] for i in range(1, j) if abs(shares[i]) > _LEAST_PART]
-        fault = f"is determined by {', '.join(others)} (collinear)" if others else "is constant"
+        fault = "is constant"
+        if others:
+            fault = f"is determined by {', '.join(others)}, or almost so (collinear),"
         raise FitError(
             f"{name}: {term} {fault} among its {sums.n} participants; leave it out of the "
             "template, or add participants in whom it varies"

@@ -60,5 +60,5 @@ def test_a_file_that_is_not_there_or_lacks_a_column(tmp_path):
         read_csv(tmp_path / "none.csv", CARD.covariates)
     path = tmp_path / "p.csv"
     path.write_text("age,sex\n45,male\n", encoding="utf-8")
-    with pytest.raises(ScoringError, match="columns cdai, bmi, .* are missing"):
+    with pytest.raises(ScoringError, match=r"columns cdai, bmi, .* are missing"):
         read_csv(path, CARD.covariates)

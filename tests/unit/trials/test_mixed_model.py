@@ -149,7 +149,8 @@ def test_sums_of_parts_add_up_to_the_whole() -> None:
     ]
     whole = sums(design, outcome, trial)
     assert (parts[0] + parts[1]).trials == whole.trials
-    assert (parts[0] + parts[1]).products == pytest.approx(whole.products, rel=1e-13)
+    found = (parts[0] + parts[1]).about(whole.origin).products
+    assert found == pytest.approx(whole.products, rel=1e-12, abs=1e-12)
     assert whole.n == 60
 
 
@@ -157,7 +158,8 @@ def test_residuals_of_another_model_come_from_sums() -> None:
     design, outcome, trial = made_up(6)
     expected = sums(design, outcome - design @ np.array([2.0, 0.0, -1.0, 0.5]), trial)
     found = sums(design, outcome, trial).minus({"intercept": 2.0, "x2": -1.0, "x3": 0.5})
-    assert found.products == pytest.approx(expected.products, rel=1e-11, abs=1e-9)
+    moved = found.about(expected.origin).products
+    assert moved == pytest.approx(expected.products, rel=1e-11, abs=1e-9)
 
 
 def test_terms_and_trials_can_be_left_out_of_sums() -> None:
@@ -167,7 +169,26 @@ def test_terms_and_trials_can_be_left_out_of_sums() -> None:
     rows = np.isin(trial, [0, 3])
     expected = sums(design[rows][:, [0, 1, 3]], outcome[rows], trial[rows])
     assert (found.terms, found.trials) == (("intercept", "x1", "x3"), ("T0", "T3"))
-    assert found.products == pytest.approx(expected.products, rel=1e-12)
+    moved = found.about(expected.origin).products
+    assert moved == pytest.approx(expected.products, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize(("column", "offset"), [(0, 1e6), (0, 1e8), (1, 1e3), (1, 1e5), (3, -2e7)])
+def test_a_column_far_from_0_loses_no_digits(column: int, offset: float) -> None:
+    """Outcomes (column 0) or a term are moved: the slopes and variances stay."""
+    design, outcome, trial = made_up(14)
+    design = np.round(design * 2**16) / 2**16  # the sum with the offset is exact
+    outcome = np.round(outcome * 2**16) / 2**16
+    fit = fit_mixed_model(sums(design, outcome, trial), "placebo")
+    moved = design.copy()
+    moved[:, column] += offset if column else 0.0
+    other = fit_mixed_model(sums(moved, outcome + (0.0 if column else offset), trial), "placebo")
+    assert other.beta[1:] == pytest.approx(fit.beta[1:], rel=1e-10)
+    assert other.covariance[1:, 1:] == pytest.approx(fit.covariance[1:, 1:], rel=1e-10)
+    assert other.trial_variance == pytest.approx(fit.trial_variance, rel=1e-10)
+    assert other.reml_criterion == pytest.approx(fit.reml_criterion, abs=1e-8)
+    assert other.lrt_chi2 == pytest.approx(fit.lrt_chi2, abs=1e-8)
+    assert other.trial_effects == pytest.approx(fit.trial_effects, abs=1e-6)
 
 
 def test_one_trial_is_least_squares() -> None:
@@ -208,7 +229,10 @@ def test_terms_that_tell_the_trials_leave_no_trial_variance() -> None:
     ("change", "message"),
     [
         (lambda x: np.column_stack([x, 2 * x[:, 1] - x[:, 3] + 1]), "x4 is determined by x1, x3"),
-        (lambda x: np.column_stack([x, x[:, 2]]), "x4 is determined by x2 (collinear)"),
+        (
+            lambda x: np.column_stack([x, x[:, 2]]),
+            "x4 is determined by x2, or almost so (collinear),",
+        ),
         (lambda x: np.column_stack([x, np.full(60, 7.0)]), "x4 is constant among"),
         (lambda x: np.column_stack([x, np.zeros(60)]), "x4 is constant among"),
     ],

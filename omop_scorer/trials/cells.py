@@ -30,7 +30,11 @@ def covariate_numbers(covariate: Covariate, cells: Sequence[Cell]) -> Floats:
         if isinstance(cell, str) and cell.lower() in words:
             return words[cell.lower()]
         number = _number(cell)
-        return number if number in (0.0, 1.0) else f"not one of {allowed}"
+        return (
+            number
+            if number in (0.0, 1.0)
+            else f"not one of {allowed} (leave a missing value blank)"
+        )
 
     return _all(cells, read)
 

@@ -21,6 +21,9 @@ from omop_scorer.trials.subject import Subject
 
 Flags = NDArray[np.bool_]
 
+#: Participants from which on a trial of their own is no small sample any more.
+_MANY = 50
+
 #: Columns whose assumed values are counted even where a layout assumes none.
 _ALWAYS_COUNTED = ("prior_anti_tnf",)
 
@@ -68,6 +71,7 @@ def clean(recorded: Recorded, layout: Layout, subject: Subject) -> Cleaned:
         imputed=imputed,
     )
     _refuse_nobody(attrition)
+    _refuse_trials_of_one(trials)
     kept = {column: each[is_in] for column, each in values.items()}
     _impute(kept, trials, medians, layout)
     participants = _participants(recorded, kept, outcome, is_in, subject)
@@ -151,6 +155,16 @@ def _refuse_nobody(attrition: Attrition) -> None:
         raise ScoringError(
             f"every row is left out ({reasons}); compare the layout with the file: the words of "
             f"the column {ARM}, the column {TRIAL}, the visits"
+        )
+
+
+def _refuse_trials_of_one(trials: NDArray[np.object_]) -> None:
+    """Refuse a column of trials that must be another one, such as that of the participants."""
+    _, sizes = np.unique(trials.astype(str), return_counts=True)
+    if len(trials) >= _MANY and 2 * int((sizes == 1).sum()) > len(trials):
+        raise ScoringError(
+            f"column {TRIAL}: most participants have a trial of their own; name the column of the "
+            "trials under `columns` of the layout"
         )
 
 

@@ -7,25 +7,39 @@ import numpy as np
 from omop_scorer.model.contradictions import ends
 from omop_scorer.trials.layout import Layout
 from omop_scorer.trials.participants import PLACEBO, Participants
-from omop_scorer.trials.subject import Subject
+from omop_scorer.trials.recorded import ARM, Recorded
+from omop_scorer.trials.subject import YEAR, Subject
 
 
-def doubts(participants: Participants, layout: Layout, subject: Subject) -> Iterator[str]:
+def doubts(
+    recorded: Recorded, participants: Participants, layout: Layout, subject: Subject
+) -> Iterator[str]:
     """Yield a warning for each doubt, in the order of arms and covariates."""
-    yield from _arms(participants, subject)
+    yield from _arms(recorded, participants, subject)
+    yield from _visits(recorded, participants, layout)
+    yield from _lost_trials(recorded, participants)
     yield from _constant(participants)
     yield from _implausible(participants, subject)
     if subject.has_year:
         yield from _years(participants)
+        yield from _fixed_year(participants, subject)
     for name, rule in layout.never_collected.items():
         for trial in sorted({each.strip() for each in rule.trials} - set(participants.trials)):
             yield f"never_collected.{name}: no participant of a trial {trial} is included"
 
 
-def _arms(participants: Participants, subject: Subject) -> Iterator[str]:
+def _arms(recorded: Recorded, participants: Participants, subject: Subject) -> Iterator[str]:
+    n_unknown = int((recorded.arm < 0).sum())
     for key in subject.arms:
         if key not in participants.arms:
-            yield f"{key}: no participant is included, so the class is left out"
+            unknown = (
+                f"; {n_unknown} row(s) have an unknown word in the column {ARM}: name the file's "
+                "words under `arms` of the layout"
+            )
+            yield (
+                f"{key}: no participant is included, so the class is left out"
+                f"{unknown if n_unknown else ''}"
+            )
             continue
         is_of_arm = participants.arm == participants.arms.index(key)
         if len(np.unique(participants.trial[is_of_arm])) == 1:
@@ -34,6 +48,37 @@ def _arms(participants: Participants, subject: Subject) -> Iterator[str]:
                 f"{name} has one trial, so the variance between trials cannot be estimated: least "
                 "squares"
             )
+
+
+def _visits(recorded: Recorded, participants: Participants, layout: Layout) -> Iterator[str]:
+    if not recorded.visits:
+        return
+    week, last = layout.outcome_week, max(recorded.visits)
+    at_last = recorded.visits[last][participants.row]
+    if last < week:
+        yield (
+            f"no column of a visit at week {week}, so the outcome is that of week {last} or "
+            "before; set outcome_week of the layout to the week of the outcome"
+        )
+    elif np.isnan(at_last).all():
+        yield (
+            f"nobody has a value at week {week}, so every outcome is that of an earlier visit; "
+            "see outcome_week of the layout"
+        )
+    if recorded.later_visits:
+        weeks = ", ".join(map(str, recorded.later_visits))
+        yield (
+            f"visits after week {week} are never read (week {weeks}); set outcome_week of the "
+            "layout if one of them is the outcome"
+        )
+
+
+def _lost_trials(recorded: Recorded, participants: Participants) -> Iterator[str]:
+    if n := len({each for each in recorded.trial if each is not None} - {*participants.trials}):
+        yield (
+            f"{n} trial(s) lose every participant; if a trial never collected a covariate, say "
+            "under `never_collected` of the layout what to assume"
+        )
 
 
 def _constant(participants: Participants) -> Iterator[str]:
@@ -65,4 +110,14 @@ def _years(participants: Participants) -> Iterator[str]:
         yield (
             f"year differs within {len(varying)} of {len(participants.trials)} trial(s): "
             f"{', '.join(varying)}; each participant's own year is used"
+        )
+
+
+def _fixed_year(participants: Participants, subject: Subject) -> Iterator[str]:
+    term = subject.template.placebo.fixed_terms.get(YEAR)
+    low, high = participants.year.min(), participants.year.max()
+    if term is not None and not low <= term.value <= high:
+        yield (
+            f"{YEAR} is held at {term.value:g} when somebody is scored, and the years of the data "
+            f"are {low:g} to {high:g}; change placebo.fixed_terms.{YEAR}.value of the template"
         )

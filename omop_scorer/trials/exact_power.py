@@ -32,7 +32,7 @@ def binary_power(
     """
     fewest = _fewest_responders(n, alpha, is_corrected)
     second = stats.binom.pmf(np.arange(n + 1), n, other)
-    return float(np.sum(second * stats.binom.sf(fewest - 1, n, better)))
+    return min(1.0, float(np.sum(second * stats.binom.sf(fewest - 1, n, better))))
 
 
 def _fewest_responders(n: int, alpha: float, is_corrected: bool) -> NDArray[np.int64]:

@@ -70,12 +70,13 @@ def load_trials(data: Path, layout: str | Path = PLAIN, template: str | Path = C
     refuse_contradictions(rules, path, subject)
     table = read_table(data)
     try:
-        cleaned = clean(read_rows(table, rules, subject), rules, subject)
+        recorded = read_rows(table, rules, subject)
+        cleaned = clean(recorded, rules, subject)
         _refuse_lacking_arms(cleaned.participants, cleaned.attrition)
     except ScoringError as error:
         where = f"{data}: "
         raise ScoringError(*(where + p.removeprefix(where) for p in error.problems)) from None
-    warnings = tuple(doubts(cleaned.participants, rules, subject))
+    warnings = tuple(doubts(recorded, cleaned.participants, rules, subject))
     present = [each for each in card.classes if each.key in cleaned.participants.arms]
     return TrialData(
         participants=cleaned.participants,

@@ -41,6 +41,8 @@ class Recorded:
     """(n,): the reduction itself; None if visits give it."""
     visits: Mapping[int, Floats]
     """(n,) by week, in the order of the weeks, up to the outcome week."""
+    later_visits: tuple[int, ...]
+    """Weeks of visits after the outcome week, which are never read."""
     fold: Floats | None
     """(n,): 0 to 9; NaN if missing."""
 
@@ -50,6 +52,7 @@ class _Columns:
 
     def __init__(self, table: Table, layout: Layout, subject: Subject) -> None:
         self.table, self.faults = table, list[str]()
+        self._read_as: dict[int, str] = {}
         self._names = {subject.column_of.get(k, k): v for k, v in layout.columns.items()}
 
     def name(self, column: str) -> str:
@@ -75,6 +78,12 @@ class _Columns:
                 else "is missing; name the file's column under `columns` of the layout"
             )
             self.faults.append(f"column {one_line(name)}{ours} {fault}")
+            return None
+        if (other := self._read_as.setdefault(places[0], column)) != column:
+            self.faults.append(
+                f"column {one_line(name)}{ours} is read as {other} already; name another column "
+                "under `columns` of the layout"
+            )
             return None
         try:
             return reader(list(self.table.columns[places[0]]))
@@ -103,7 +112,7 @@ def read_rows(table: Table, layout: Layout, subject: Subject) -> Recorded:
     for column, covariate in subject.covariates.items():
         values = columns.read(column, partial(covariate_numbers, covariate))
         covariates[column] = unread if values is None else values
-    outcome, visits = _outcomes(columns, layout, subject)
+    outcome, visits, later_visits = _outcomes(columns, layout, subject)
     fold = columns.read(FOLD, _folds) if columns.is_there(FOLD) else None
     if columns.faults or trial is None or arm is None or year is None:
         raise ScoringError(*(f"{table.path}: {fault}" for fault in columns.faults))
@@ -115,6 +124,7 @@ def read_rows(table: Table, layout: Layout, subject: Subject) -> Recorded:
         covariates={k: values + added.get(k, 0.0) for k, values in covariates.items()},
         outcome=outcome,
         visits=visits,
+        later_visits=later_visits,
         fold=fold,
     )
 
@@ -148,12 +158,12 @@ def _folds(cells: list[Cell]) -> Floats:
 
 def _outcomes(
     columns: _Columns, layout: Layout, subject: Subject
-) -> tuple[Floats | None, dict[int, Floats]]:
-    """Return the outcome, or None and the visits that give it."""
+) -> tuple[Floats | None, dict[int, Floats], tuple[int, ...]]:
+    """Return the outcome, or None and the visits that give it; and the weeks of later visits."""
     if layout.outcome is not None:
-        return columns.read_named(layout.outcome, OUTCOME, numbers), {}
+        return columns.read_named(layout.outcome, OUTCOME, numbers), {}, ()
     if columns.is_there(OUTCOME) or subject.baseline is None:
-        return columns.read(OUTCOME, numbers), {}
+        return columns.read(OUTCOME, numbers), {}, ()
     given = _visits(columns, layout, subject.baseline)
     weeks = sorted(week for week in given if week <= layout.outcome_week)
     if not weeks:
@@ -165,7 +175,8 @@ def _outcomes(
         week: columns.read_named(given[week], f"{subject.baseline}_week_{week}", numbers)
         for week in weeks
     }
-    return None, {week: values for week, values in read.items() if values is not None}
+    later = tuple(sorted(week for week in given if week > layout.outcome_week))
+    return None, {week: values for week, values in read.items() if values is not None}, later
 
 
 def _visits(columns: _Columns, layout: Layout, baseline: str) -> dict[int, str]:

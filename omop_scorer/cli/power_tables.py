@@ -86,6 +86,8 @@ def _notes(card: ModelCard, labels: tuple[str, str], settings: Settings) -> dict
     better, other = labels
     corrected = " with Yates' correction" if settings.is_corrected else ""
     return {
+        "assumed": f"the effects of {card.id} are taken as true; their errors are in no power. "
+        "A study of their size should plan for smaller ones.",
         "binary outcome": "the headline. Each patient responds "
         f"({card.response_threshold:g} {card.outcome.unit} or more) or not, and {better} is better "
         f"than {other} by the chi-squared test{corrected}, alpha {settings.alpha:g}. Exact.",

@@ -42,7 +42,8 @@ TemplateOption = Annotated[
     str,
     typer.Option(
         metavar="CARD",
-        help="Model card whose covariates, classes and outcome are used; its numbers are not.",
+        help="Model card whose covariates, classes, outcome, fixed year, threshold and ranges are used; "
+        "its fitted numbers are not.",
     ),
 ]
 
@@ -117,7 +118,7 @@ def fit(
 ) -> None:
     """Fit models to trial data, and write them as a model card.
 
-    The card works in score and run as it is.
+    The card works in score as it is, and in run for the covariates that the program has rules for.
     """
     from omop_scorer.cli.trials_tables import render_fit  # noqa: PLC0415
     from omop_scorer.trials.card_files import (  # noqa: PLC0415
@@ -152,6 +153,8 @@ def fit(
     Console().print(render_fit(fitted))
     for path in files:
         typer.echo(f"written: {path}")
+    if output is None:
+        typer.echo("no card was written; --output names one", err=True)
 
 
 def all_cores() -> int:

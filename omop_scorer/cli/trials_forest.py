@@ -24,6 +24,8 @@ from omop_scorer.cli.trials import (
     warn,
 )
 
+_RESAMPLES, _TREES = 200, 100
+
 
 def forest(
     data: DataArgument,
@@ -38,11 +40,21 @@ def forest(
         ),
     ] = False,
     resamples: Annotated[
-        int, typer.Option(min=2, max=100_000, metavar="N", help="Resamples of the participants.")
-    ] = 200,
+        int | None,
+        typer.Option(
+            min=2,
+            max=100_000,
+            metavar="N",
+            help="Resamples of the participants.",
+            show_default=str(_RESAMPLES),
+        ),
+    ] = None,
     trees: Annotated[
-        int, typer.Option(min=1, max=100_000, metavar="N", help="Trees of a forest.")
-    ] = 100,
+        int | None,
+        typer.Option(
+            min=1, max=100_000, metavar="N", help="Trees of a forest.", show_default=str(_TREES)
+        ),
+    ] = None,
     refits: Annotated[
         int,
         typer.Option(
@@ -75,6 +87,10 @@ def forest(
     from omop_scorer.trials.load import load_trials  # noqa: PLC0415
     from omop_scorer.trials.random_forest import require_scikit_learn  # noqa: PLC0415
 
+    if published and (trees is not None or resamples is not None):
+        raise typer.BadParameter(
+            "--published has trees and errors of its own; leave the others out"
+        )
     require_scikit_learn()
     refuse_places(data, [each for each in (json_file, csv_file) if each is not None])
     trial_data = load_trials(data, layout, template)
@@ -82,7 +98,9 @@ def forest(
     if published:
         line = Text("warning: ", style="yellow") + Text(WARNING)
         Console(stderr=True).print(line, soft_wrap=True, highlight=False)
-    recipe = Recipe(seed, threads or all_cores(), published, trees, resamples)
+    recipe = Recipe(
+        seed, threads or all_cores(), published, trees or _TREES, resamples or _RESAMPLES
+    )
     n_steps = recipe.n_steps(trial_data.participants)
     fitted = fit_card(trial_data, Refitting(refits, seed, recipe.threads))
     with progress_of("forests", n_steps) as advance:

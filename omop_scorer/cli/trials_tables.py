@@ -35,9 +35,11 @@ def _parts(fitted: Fitted) -> Iterator[RenderableType]:
     while some := dict(islice(models, _MODELS_BESIDE_EACH_OTHER)):
         yield _models_table(some, labels)
     yield Text(
-        "Estimate ± standard error, p-value with Satterthwaite's degrees of freedom (df).\n"
-        "Likelihood ratio: all slopes together, by maximum likelihood. The error of the\n"
-        "placebo model is in no standard error of a class."
+        f"Outcome: {fitted.data.template.outcome.title}. A class models what the prediction of "
+        f"the {PLACEBO} model leaves. Intercepts are at {_centres(fitted)}.\n"
+        "Estimate ± standard error, p-value with Satterthwaite's degrees of freedom (df). "
+        "Likelihood ratio: all slopes together, by maximum likelihood. The error of the "
+        f"{PLACEBO} model is in no standard error of a class."
     )
     yield from _least_squares(fitted, labels)
     yield heading(f"Participants by subgroup ({fitted.refitting.refits:,} refits)")
@@ -45,6 +47,12 @@ def _parts(fitted: Fitted) -> Iterator[RenderableType]:
     if fitted.variants:
         yield heading("Without covariates")
         yield _variants_table(fitted)
+        yield Text(
+            "Concordance with the full models: 1 less the share of contradictory labels. A model "
+            "that finds nothing contradicts nobody."
+        )
+    else:
+        yield Text("No variants were fitted; --without names covariates that sites may lack.")
 
 
 def heading(text: str) -> Text:
@@ -77,7 +85,9 @@ def _models_table(models: Mapping[str, MixedFit], labels: Mapping[str, str]) -> 
     table.add_section()
     for name, value in (
         ("trial variance", _trial_variance),
-        ("residual var.", lambda fit: f"{fit.residual_variance:,.1f}"),
+        ("  std. dev.", lambda fit: "" if fit.singular else _digits(fit.trial_variance**0.5)),
+        ("residual var.", lambda fit: _digits(fit.residual_variance)),
+        ("  std. dev.", lambda fit: _digits(fit.residual_variance**0.5)),
         ("participants", lambda fit: f"{fit.n:,}"),
         ("trials", lambda fit: str(fit.n_trials)),
         ("likelihood ratio", lambda fit: f"{fit.lrt_chi2:.2f}, df {fit.lrt_df}"),
@@ -103,7 +113,19 @@ def with_error(estimate: float, error: float) -> str:
 
 
 def _trial_variance(fit: MixedFit) -> str:
-    return "0 (singular)" if fit.singular else f"{fit.trial_variance:,.1f}"
+    if not fit.has_trial_variance:
+        return "not estimable"
+    return "0 (singular)" if fit.singular else _digits(fit.trial_variance)
+
+
+def _digits(value: float) -> str:
+    """Return a positive number with at least three significant digits."""
+    return f"{value:,.1f}" if value >= 1000 else f"{value:#.4g}"
+
+
+def _centres(fitted: Fitted) -> str:
+    centres = fitted.data.centres
+    return ", ".join(f"{name} {value:g}" for name, value in centres.items() if value) or "0"
 
 
 def p_value(p: float) -> str:

@@ -42,8 +42,8 @@ TemplateOption = Annotated[
     str,
     typer.Option(
         metavar="CARD",
-        help="Model card whose covariates, classes, outcome, fixed year, threshold and ranges are used; "
-        "its fitted numbers are not.",
+        help="Model card whose covariates, classes, outcome, fixed year, threshold and ranges are "
+        "used; its fitted numbers are not.",
     ),
 ]
 

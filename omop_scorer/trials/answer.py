@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from omop_scorer.model.kernel import Scores
 from omop_scorer.model.subgroups import label_set
 from omop_scorer.trials.bootstrap import Moments
 from omop_scorer.trials.load import TrialData
@@ -62,6 +63,17 @@ def subgroups_as_json(
             of_rows[place] = each
         found["label"] = of_rows
     return found
+
+
+def first_rows_as_json(scores: Scores) -> dict[str, Any]:
+    """Return what the labels of the first participants follow from: effects, errors, p-values."""
+    p_values = (scores.p_first_second, scores.p_second_third, scores.p_first_third)
+    return {
+        "n": len(scores.label),
+        "effect": _plain(scores.attributable_effect),
+        "standard_error": _plain(scores.standard_error),
+        "p_first_second__second_third__first_third": _plain(np.column_stack(p_values)),
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.model.card import Template
+from omop_scorer.model.kernel import Scores
 from omop_scorer.model.subgroups import label_set
+from omop_scorer.terms import Uncertainty
 from omop_scorer.trials.answer import (
     data_as_json,
+    first_rows_as_json,
     model_as_json,
     moments_as_json,
     subgroups_as_json,
@@ -18,13 +23,17 @@ from omop_scorer.trials.card import card_document, variants_document
 from omop_scorer.trials.class_moments import Refitting
 from omop_scorer.trials.load import TrialData
 from omop_scorer.trials.srs import Models, fit_models
-from omop_scorer.trials.subgroup_labels import Labels, arrays_of, label_participants
+from omop_scorer.trials.subgroup_labels import Labels, arrays_of, label_participants, scores_of
 from omop_scorer.trials.variants import FittedVariant, fit_variants
 
 #: Covariates of Crohn's disease that a health record often lacks.
 OFTEN_MISSING = ("cdai", "crp", "ileal")
 
 _MOST_LEFT_OUT = 5
+
+
+#: Participants whose effects are given, so that another program can be compared with this one.
+_FIRST_ROWS = 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +65,13 @@ class Fitted:
         """Return all numbers; `with_rows` adds the label of each row of the file."""
         row = self.data.participants.row if with_rows else None
         n_rows = self.data.attrition.n_rows
+        full_data = {
+            uncertainty: subgroups_as_json(label, self.label_set, row, n_rows)
+            for uncertainty, label in self.labels.items()
+        }
+        if with_rows:
+            for uncertainty, scores in self._scores_of_first_rows().items():
+                full_data[uncertainty]["first_rows"] = first_rows_as_json(scores)
         return {
             **data_as_json(self.data),
             "models": {name: model_as_json(fit) for name, fit in self.models.named().items()},
@@ -65,12 +81,15 @@ class Fitted:
                 "bootstrap_trials": self.refitting.trials,
                 "moments": {key: moments_as_json(each) for key, each in self.moments.items()},
             },
-            "full_data": {
-                uncertainty: subgroups_as_json(label, self.label_set, row, n_rows)
-                for uncertainty, label in self.labels.items()
-            },
+            "full_data": full_data,
             "ablation": {each.name: each.as_json() for each in self.variants},
         }
+
+    def _scores_of_first_rows(self) -> dict[Uncertainty, Scores]:
+        data = self.data
+        arrays = arrays_of(self.models, self.moments, data.template, data.centres)
+        first = np.arange(min(_FIRST_ROWS, len(data.participants)))
+        return scores_of(data.participants, arrays, first)
 
 
 def fit_card(data: TrialData, refitting: Refitting, left_out: Sequence[str] = ()) -> Fitted:

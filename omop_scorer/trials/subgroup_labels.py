@@ -70,13 +70,19 @@ def label_participants(
 
     A model without some of the covariates uses those that it has.
     """
+    scores = scores_of(participants, arrays, rows)
+    return {uncertainty: each.label.astype(np.int64) for uncertainty, each in scores.items()}
+
+
+def scores_of(
+    participants: Participants, arrays: ModelArrays, rows: Integers | None = None
+) -> dict[Uncertainty, kernel.Scores]:
+    """Return effects, errors and labels of participants, without response probabilities."""
     columns = [participants.covariates.index(name) for name in arrays.covariates]
     values: Floats = participants.values[:, columns]
     if rows is not None:
         values = values[rows]
     return {
-        uncertainty: kernel.score(values, arrays, uncertainty, with_response=False).label.astype(
-            np.int64
-        )
+        uncertainty: kernel.score(values, arrays, uncertainty, with_response=False)
         for uncertainty in UNCERTAINTIES
     }

@@ -16,6 +16,7 @@ import pytest
 from omop_scorer.trials.bootstrap import Moments
 from omop_scorer.trials.class_moments import Refitting
 from omop_scorer.trials.cross_validation import UNASSIGNED, WAYS, cross_validate
+from omop_scorer.trials.fitting import fit_card
 from omop_scorer.trials.folds import Folds
 from omop_scorer.trials.load import TrialData, load_trials
 from omop_scorer.trials.mixed_model import MixedFit
@@ -127,6 +128,23 @@ def test_subgroups_of_all_participants(trials_sample: Path) -> None:
     assert differing(found["analytic"], expected["analytic"]["label"]) == set()
     unsettled = set(expected["bootstrap"]["unsettled_rows"])
     assert differing(found["bootstrap"], expected["bootstrap"]["label"]) <= unsettled
+
+
+def test_effects_of_the_first_rows(trials_sample: Path) -> None:
+    fitted = fit_card(sample(trials_sample), REFITTING)
+    assert "first_rows" not in str(fitted.as_json())
+    for how, found in fitted.as_json(with_rows=True)["full_data"].items():
+        expected = EXPECTED["full_data"][how]["first_rows"]
+        given = found["first_rows"]
+        assert given["n"] == expected["n"] == 25
+        is_exact = how == "analytic"
+        for name in ("effect", "standard_error"):
+            ours, theirs = np.array(given[name]), np.array(expected[name])
+            error = np.array(expected["standard_error"])
+            assert (abs(ours - theirs) <= error * (1e-8 if is_exact else 4 / np.sqrt(20_000))).all()
+        if is_exact:
+            name = "p_first_second__second_third__first_third"
+            assert np.array(given[name]) == pytest.approx(np.array(expected[name]), rel=1e-7)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,20 +1,16 @@
 """The population report: one HTML file and CSV files from the results, with small counts hidden."""
 
-import os
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 from omop_scorer.errors import ResultsError
+from omop_scorer.report.html_file import write_html
 from omop_scorer.report.whole_folder import whole_folder
 from omop_scorer.results.history import list_runs, run_of
 from omop_scorer.results.row_counts import lost_rows
 from omop_scorer.stores.base import ResultsReader
 
 __all__ = ["write_report"]
-
-#: First bytes of a page, in lower case.
-_FIRST_WORDS = b"<!doctype html"
 
 
 def write_report(
@@ -71,51 +67,6 @@ def write_report(
         if output is not None:
             from omop_scorer.report.page import render  # noqa: PLC0415
 
-            _write(output, render(data))
+            write_html(output, render(data))
     page = [] if output is None else [output]
     return page if csv_folder is None else [*page, *(csv_folder / name for name in files)]
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a text to a file, which it replaces atomically."""
-    folder = path.parent
-    if not folder.is_dir():
-        raise ResultsError(f"{folder}: no such folder; create it or choose another")
-    if not _may_be_replaced(path):
-        raise ResultsError(
-            f"{path}: exists and is no HTML page, and a report replaces nothing else; choose "
-            "another file"
-        )
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes a file that only its owner can read; give it the mode that open() gives.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise ResultsError(
-            f"{path}: cannot write the file: {error.strerror}; choose another file or folder"
-        ) from None
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _may_be_replaced(path: Path) -> bool:
-    """Return True for a new file, an empty one, or an HTML page; False for a database or device."""
-    if not path.exists():
-        return True
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            start = file.read(100).strip()
-    except OSError:
-        return False
-    return not start or start.lower().startswith(_FIRST_WORDS)

@@ -1,15 +1,11 @@
-"""The report as one self-contained HTML file: no network, no script and no font."""
+"""The population report as a page: the figures of a run, in the order in which they are read."""
 
-from dataclasses import replace
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from collections.abc import Iterator
 
 from omop_scorer.disclosure.protected_run import ReportData
-from omop_scorer.report.blocks import Section, settle
 from omop_scorer.report.charts.canvas import plain_settings
 from omop_scorer.report.context import Context
+from omop_scorer.report.frame import Page, render_page
 from omop_scorer.report.sections import (
     certainty,
     cohort,
@@ -23,8 +19,6 @@ from omop_scorer.report.sections import (
     women,
 )
 from omop_scorer.report.words import day
-
-_TEMPLATES = Path(__file__).with_name("templates")
 
 #: Sections in reading order.
 _SECTIONS = (
@@ -48,24 +42,18 @@ def render(data: ReportData) -> str:
     """
     context = Context(data)
     with plain_settings():
-        sections = [_settled(each.section(context)) for each in _SECTIONS]
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
-    return environment.get_template("page.html.j2").render(
-        data=data,
-        as_of=day(data.run["as_of_date"]),
-        headline=headline.build(context),
-        sections=sections,
-        # The style sheet is part of the package and contains no HTML, so it needs no escaping.
-        style=Markup(style),  # noqa: S704
-    )
+        sections = [each.section(context) for each in _SECTIONS]
+    first_screen = headline.build(context)
+    as_of = day(data.run["as_of_date"])
+    title = f"Population report: {first_screen.title}, {as_of}"
+    return render_page(Page(title, first_screen, sections, list(_footer(data, as_of))))
 
 
-def _settled(section: Section) -> Section:
-    return replace(section, blocks=[settle(block) for block in section.blocks])
+def _footer(data: ReportData, as_of: str) -> Iterator[str]:
+    run = data.run
+    yield f"omop-scorer {run['tool_version']} · run {run['run_id']} · as of {as_of}."
+    if published := data.published:
+        yield f"Models: {published.citation} ({published.licence}), doi {published.doi}."
+    yield "Not a medical device."
+    if data.minimum_cell_count > 1:
+        yield f"Counts below {data.minimum_cell_count} are not shown."

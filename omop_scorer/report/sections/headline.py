@@ -1,7 +1,5 @@
 """The first screen: the figures that readers ask for most, each next to the paper's figure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -9,6 +7,7 @@ from markupsafe import Markup
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
 from omop_scorer.report.context import Context, only_row, pick, portion
+from omop_scorer.report.frame import Card, Headline, ShareBar, ShareBars
 from omop_scorer.report.sections.certainty import shares_in_state, states_of
 from omop_scorer.report.sections.next_treatment import headline
 from omop_scorer.report.sections.trials import alone_on_top
@@ -24,49 +23,6 @@ from omop_scorer.report.words import (
     share,
     whole,
 )
-
-
-@dataclass(frozen=True)
-class Card:
-    """A figure with its title and denominator, and the same figure from other sources."""
-
-    title: str
-    value: str
-    detail: str
-    compared: Sequence[tuple[str, str]] = ()
-
-
-@dataclass(frozen=True)
-class ShareBar:
-    """The share of patients without a value of a covariate, as text and as a width in percent."""
-
-    title: str
-    text: str
-    width: float | None
-
-
-@dataclass(frozen=True)
-class ShareBars:
-    """The covariates whose missing values were treated alike, under a common sentence."""
-
-    lead: str
-    bars: Sequence[ShareBar] = ()
-
-
-@dataclass(frozen=True)
-class Headline:
-    """The first screen."""
-
-    title: str
-    kind: str
-    summary: str
-    cards: Sequence[Card]
-    missing_title: str
-    missing: Sequence[ShareBars]
-    key: str
-    """Meaning of the short names and signs of the labels."""
-    range: str
-    """Shares within the trials’ range; empty if they are not shown."""
 
 
 def build(context: Context) -> Headline:
@@ -90,8 +46,8 @@ def build(context: Context) -> Headline:
     cards = [_scored(context), _women(context), _alone(context), _next(context)]
     has_left_out = bool(shares_in_state(context, coded.LEFT_OUT))
     return Headline(
-        str(site),
         f"{'Crohn’s disease population' if context.names.is_crohns else 'Population'} report",
+        str(site),
         summary.format(
             day(run["as_of_date"]),
             scored.format(group, site),
@@ -99,11 +55,24 @@ def build(context: Context) -> Headline:
             _number(len(context.keys)),
         ),
         [card for card in cards if card is not None],
+        _remarks(context),
         "Imputed and left-out covariates" if has_left_out else "Imputed values",
         _missing(context),
-        _key(context),
-        _range(context),
     )
+
+
+def _remarks(context: Context) -> list[list[tuple[str, str]]]:
+    within_range = _range(context)
+    return [
+        [
+            ("What this is", "the scores of published models, for groups of patients."),
+            ("What it is not", "a medical device, or a recommendation for a patient."),
+        ],
+        [
+            ("Key", f"{_key(context)}."),
+            *([("Within the trials’ range", f"{within_range}.")] if within_range else []),
+        ],
+    ]
 
 
 def _key(context: Context) -> str:

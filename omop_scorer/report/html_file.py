@@ -1,0 +1,72 @@
+"""The place of a page: a report replaces an HTML page as a whole, and nothing else."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from omop_scorer.errors import ResultsError
+
+#: First bytes of a page, in lower case.
+_FIRST_WORDS = b"<!doctype html"
+
+
+def write_html(path: Path, text: str) -> None:
+    """Write a page to a file, which it replaces atomically.
+
+    Raises
+    ------
+    ResultsError
+        The file is no page, or cannot be written.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise ResultsError(f"{folder}: no such folder; create it or choose another")
+    refuse_other_files(path)
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes a file that only its owner can read; give it the mode that open() gives.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise ResultsError(
+            f"{path}: cannot write the file: {error.strerror}; choose another file or folder"
+        ) from None
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def refuse_other_files(path: Path) -> None:
+    """Refuse to replace what is no page, such as a database or a device.
+
+    Raises
+    ------
+    ResultsError
+        The file exists, is not empty and is no HTML page.
+    """
+    if not _may_be_replaced(path):
+        raise ResultsError(
+            f"{path}: exists and is no HTML page, and a report replaces nothing else; choose "
+            "another file"
+        )
+
+
+def _may_be_replaced(path: Path) -> bool:
+    """Return True for a new file, an empty one, or an HTML page; False for a database or device."""
+    if not path.exists():
+        return True
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(100).strip()
+    except OSError:
+        return False
+    return not start or start.lower().startswith(_FIRST_WORDS)

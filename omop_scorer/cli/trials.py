@@ -52,6 +52,21 @@ JsonOption = Annotated[
     typer.Option("--json", metavar="FILE", help="Write all numbers.", show_default=False),
 ]
 
+ReportOption = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="HTML page to write.", show_default=False),
+]
+
+MinimumOption = Annotated[
+    int,
+    typer.Option(
+        "--minimum-cell-count",
+        min=1,
+        metavar="N",
+        help="Smallest number of participants of a trial that the page shows.",
+    ),
+]
+
 RowsOption = Annotated[
     bool,
     typer.Option("--rows", help="Add to --json the label of each row of DATA.", show_default=False),
@@ -74,6 +89,9 @@ ThreadsOption = Annotated[
 
 SEED = 20250531
 
+#: As in a run file.
+MINIMUM = 5
+
 _REFITS = 100_000
 
 
@@ -92,6 +110,7 @@ def fit(
         ),
     ] = None,
     json_file: JsonOption = None,
+    report: ReportOption = None,
     rows: RowsOption = False,
     template: TemplateOption = "crohns_srs_2025",
     without: Annotated[
@@ -113,6 +132,7 @@ def fit(
             "draws them anew."
         ),
     ] = "held",
+    minimum_cell_count: MinimumOption = MINIMUM,
     seed: SeedOption = SEED,
     threads: ThreadsOption = None,
 ) -> None:
@@ -136,7 +156,8 @@ def fit(
         raise typer.BadParameter("--rows adds to --json; give both")
     card_id = "" if output is None else card_id_of(output)
     beside = [] if output is None else [output, variants_path(output)]
-    refuse_places(data, [*beside, *([] if json_file is None else [json_file])])
+    refuse_places(data, [*beside, *(each for each in (json_file, report) if each is not None)])
+    refuse_no_page(report)
     trial_data = load_trials(data, layout, template)
     left_out = covariates_left_out(trial_data.template, without)
     warn(trial_data)
@@ -149,6 +170,10 @@ def fit(
         files = card_files(output, fitted.card(card_id), fitted.variants_document())
     if json_file is not None:
         files[json_file] = json_text(fitted.as_json(rows))
+    if report is not None:
+        from omop_scorer.report.trial_data.fit_page import render_fit as page  # noqa: PLC0415
+
+        files[report] = page(fitted, minimum_cell_count)
     write_whole(files)
     Console().print(render_fit(fitted))
     for path in files:
@@ -160,6 +185,14 @@ def fit(
 def all_cores() -> int:
     """Return the number of cores of this machine."""
     return os.cpu_count() or 1
+
+
+def refuse_no_page(report: Path | None) -> None:
+    """Refuse to replace a file that is no HTML page, before work begins."""
+    if report is not None:
+        from omop_scorer.report.html_file import refuse_other_files  # noqa: PLC0415
+
+        refuse_other_files(report)
 
 
 def warn(data: "TrialData") -> None:

@@ -10,10 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 from omop_scorer.cli.trials import (
+    MINIMUM,
     SEED,
     DataArgument,
     JsonOption,
     LayoutOption,
+    MinimumOption,
+    ReportOption,
     RowsOption,
     SeedOption,
     TemplateOption,
@@ -21,6 +24,7 @@ from omop_scorer.cli.trials import (
     all_cores,
     json_text,
     progress_of,
+    refuse_no_page,
     warn,
 )
 
@@ -65,6 +69,7 @@ def forest(
         ),
     ] = 100_000,
     json_file: JsonOption = None,
+    report: ReportOption = None,
     rows: RowsOption = False,
     csv_file: Annotated[
         Path | None,
@@ -72,6 +77,7 @@ def forest(
             "--csv", metavar="FILE", help="Write counts by both labels.", show_default=False
         ),
     ] = None,
+    minimum_cell_count: MinimumOption = MINIMUM,
     seed: SeedOption = SEED,
     threads: ThreadsOption = None,
 ) -> None:
@@ -92,7 +98,9 @@ def forest(
             "--published has trees and errors of its own; leave the others out"
         )
     require_scikit_learn()
-    refuse_places(data, [each for each in (json_file, csv_file) if each is not None])
+    places = (json_file, csv_file, report)
+    refuse_places(data, [each for each in places if each is not None])
+    refuse_no_page(report)
     trial_data = load_trials(data, layout, template)
     warn(trial_data)
     if published:
@@ -114,6 +122,12 @@ def forest(
         writer.writerow(("uncertainty", "subgroup", "forest_subgroup", "n_participants"))
         writer.writerows(answer.counts_by_both())
         files[csv_file] = text.getvalue()
+    if report is not None:
+        from omop_scorer.report.trial_data.forest_page import (  # noqa: PLC0415
+            render_forest as page,
+        )
+
+        files[report] = page(answer, minimum_cell_count)
     write_whole(files)
     Console().print(render_forest(answer))
     for path in files:

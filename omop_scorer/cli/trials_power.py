@@ -11,7 +11,15 @@ from rich.console import Console
 from omop_scorer.cli.options import ConfigOption, SetOption
 from omop_scorer.cli.results import results_config
 from omop_scorer.cli.score import DEFAULT_MODEL
-from omop_scorer.cli.trials import SEED, JsonOption, SeedOption, json_text
+from omop_scorer.cli.trials import (
+    MINIMUM,
+    SEED,
+    JsonOption,
+    ReportOption,
+    SeedOption,
+    json_text,
+    refuse_no_page,
+)
 from omop_scorer.errors import ScoringError
 from omop_scorer.terms import Uncertainty
 
@@ -136,6 +144,7 @@ def power(
         Path | None,
         typer.Option("--csv", metavar="FILE", help="CSV file to write.", show_default=False),
     ] = None,
+    report: ReportOption = None,
 ) -> None:
     """Calculate the power of a trial of one drug class against another, and the patients it needs.
 
@@ -146,9 +155,10 @@ def power(
     from omop_scorer.trials.card_files import refuse_places, write_whole  # noqa: PLC0415
     from omop_scorer.trials.power import Settings  # noqa: PLC0415
 
-    written = [each for each in (json_file, csv_file) if each is not None]
+    written = [each for each in (json_file, csv_file, report) if each is not None]
     card = load_model(model)
     refuse_places(population or card.path, written)
+    refuse_no_page(report)
     arms = _arms(card, better, other)
     persons, protection, where = _persons(
         population, card, results, run, config, settings, minimum_cell_count
@@ -172,6 +182,8 @@ def power(
         files[json_file] = json_text(document)
     if csv_file is not None:
         files[csv_file] = _csv_text(plans, is_corrected=yates)
+    if report is not None:
+        files[report] = _page(plans, counted, persons, card, arms, chosen, protection)
     write_whole(files)
     labels = (by_key[arms[0]].label, by_key[arms[1]].label)
     Console().print(render_plans(plans, card.card, labels, chosen))
@@ -378,3 +390,33 @@ def _csv_text(plans: "list[PlannedTrial]", *, is_corrected: bool) -> str:
     writer.writerow(CSV_COLUMNS)
     writer.writerows(plans_as_rows(plans, is_corrected=is_corrected))
     return text.getvalue()
+
+
+def _page(
+    plans: "list[PlannedTrial]",
+    criteria: "list[Criteria]",
+    persons: "Persons",
+    card: "Model",
+    arms: tuple[str, str],
+    settings: "Settings",
+    protection: "Protection | None",
+) -> str:
+    """Return the page, which hides small groups of patients of a CSV file, too."""
+    from omop_scorer.disclosure.populations import (  # noqa: PLC0415
+        may_be_counted,
+        protection_of,
+        without_small_subgroup,
+    )
+    from omop_scorer.report.trial_data.power_page import PowerPage, render_power  # noqa: PLC0415
+
+    rules = protection or protection_of("{}", MINIMUM)
+    shown = {each.name for each in criteria if may_be_counted(each, persons, rules)}
+    page = PowerPage(
+        plans=[without_small_subgroup(each, rules) for each in plans if each.name in shown],
+        hidden=[each.name for each in plans if each.name not in shown],
+        card=card.card,
+        arms=arms,
+        settings=settings,
+        minimum=rules.minimum_cell_count,
+    )
+    return render_power(page)

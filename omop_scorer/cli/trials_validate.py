@@ -7,10 +7,13 @@ import typer
 from rich.console import Console
 
 from omop_scorer.cli.trials import (
+    MINIMUM,
     SEED,
     DataArgument,
     JsonOption,
     LayoutOption,
+    MinimumOption,
+    ReportOption,
     RowsOption,
     SeedOption,
     TemplateOption,
@@ -18,6 +21,7 @@ from omop_scorer.cli.trials import (
     all_cores,
     json_text,
     progress_of,
+    refuse_no_page,
     warn,
 )
 from omop_scorer.errors import ConfigurationError
@@ -30,6 +34,7 @@ def validate(
     layout: LayoutOption = "plain",
     template: TemplateOption = "crohns_srs_2025",
     json_file: JsonOption = None,
+    report: ReportOption = None,
     rows: RowsOption = False,
     csv: Annotated[
         Path | None,
@@ -46,6 +51,7 @@ def validate(
             min=100, max=100_000_000, metavar="N", help="Refits of the bootstrap of each model."
         ),
     ] = _REFITS,
+    minimum_cell_count: MinimumOption = MINIMUM,
     seed: SeedOption = SEED,
     threads: ThreadsOption = None,
 ) -> None:
@@ -63,7 +69,9 @@ def validate(
     tables = () if csv is None else csv_paths(csv)
     if csv is not None and csv.suffix.lower() != ".csv":
         _make_folder(csv)
-    refuse_places(data, [*tables, *([] if json_file is None else [json_file])])
+    places = [*tables, *(each for each in (json_file, report) if each is not None)]
+    refuse_places(data, places)
+    refuse_no_page(report)
     trial_data = load_trials(data, layout, template)
     warn(trial_data)
     total = refits * n_bootstraps(len(trial_data.template.classes))
@@ -73,6 +81,12 @@ def validate(
     files = {} if csv is None else csv_texts(found, csv)
     if json_file is not None:
         files[json_file] = json_text(found.as_json(rows))
+    if report is not None:
+        from omop_scorer.report.trial_data.validation_page import (  # noqa: PLC0415
+            render_validation as page,
+        )
+
+        files[report] = page(found, minimum_cell_count)
     write_whole(files)
     Console().print(render_validation(found))
     for path in files:

@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 
 from omop_scorer.trials.population import Criteria, Persons
-from omop_scorer.trials.power import Protection
+from omop_scorer.trials.power import PlannedTrial, Protection
 
 #: Significant digits of a printed mean.
 _DIGITS = 4
@@ -42,3 +42,16 @@ def may_be_counted(criteria: Criteria, persons: Persons, protection: Protection)
     n = int(criteria.met_by(persons).sum())
     both_sexes = int(replace(criteria, sex="any").met_by(persons).sum())
     return all(protection.allows(n, whole) for whole in (len(persons.values), both_sexes))
+
+
+def without_small_subgroup(plan: PlannedTrial, protection: Protection) -> PlannedTrial:
+    """Return a plan without the figures of its subgroup, if that or the rest is too small."""
+    if plan.n_subgroup is None or protection.allows(plan.n_subgroup, plan.moments.n):
+        return plan
+    return replace(
+        plan,
+        at_size=[replace(each, subgroup=None) for each in plan.at_size],
+        subgroup=None,
+        n_subgroup=None,
+        needed_in_subgroup={},
+    )

@@ -12,6 +12,7 @@ import pandas as pd
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.protected_run import ReportData
+from omop_scorer.model.card import Covariate
 
 #: Printed instead of a figure that is suppressed.
 HIDDEN = "not shown"
@@ -234,6 +235,15 @@ def plain(name: str) -> str:
     return name.replace("_", " ")
 
 
+def covariate_name(name: str, known: Covariate | None) -> str:
+    """Return the name of a covariate within a sentence, from its title if it is known."""
+    if name == "cdai":
+        return "CDAI"
+    title = known.title.removesuffix(", completed") if known else plain(name)
+    # An abbreviation such as BMI, or a word such as "C-reactive", keeps its capital letter.
+    return title[0].lower() + title[1:] if title[1:2].islower() else title
+
+
 class Names:
     """Names of the drug classes, covariates and populations of a run."""
 
@@ -263,12 +273,7 @@ class Names:
         return terms.TOGETHER.join(self._covariate(each) for each in name.split(terms.TOGETHER))
 
     def _covariate(self, name: str) -> str:
-        if name == "cdai":
-            return "CDAI"
-        known = self._covariates.get(name)
-        title = known.title.removesuffix(", completed") if known else plain(name)
-        # An abbreviation such as BMI, or a word such as "C-reactive", keeps its capital letter.
-        return title[0].lower() + title[1:] if title[1:2].islower() else title
+        return covariate_name(name, self._covariates.get(name))
 
     def unit(self, name: str) -> str:
         """Return the unit of a covariate; empty for a yes/no covariate."""

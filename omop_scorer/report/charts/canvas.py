@@ -238,14 +238,35 @@ def _width_at_100_points(text: str, bold: bool) -> float:
 
 
 def wrap(text: str, width: float, size: float = SIZE) -> list[str]:
-    """Break a text into lines of at most a width in inches, with at least one word a line."""
+    """Break a text into lines of at most a width in inches; a word that is wider is broken, too."""
     lines: list[str] = []
     for word in text.split():
         if lines and text_width(f"{lines[-1]} {word}", size) <= width:
             lines[-1] += f" {word}"
         else:
-            lines.append(word)
+            lines += _pieces(word, width, size)
     return lines or [""]
+
+
+def _pieces(word: str, width: float, size: float) -> list[str]:
+    """Return the parts of a word that fit, broken after a sign where there is one."""
+    pieces = []
+    while text_width(word, size) > width and len(word) > 1:
+        fits = max(1, sum(text_width(word[: n + 1], size) <= width for n in range(len(word))))
+        after_sign = max((n + 1 for n in range(fits) if word[n] in "-_/.,:"), default=0)
+        end = after_sign if after_sign > fits // 2 else fits
+        pieces.append(word[:end])
+        word = word[end:]
+    return [*pieces, word]
+
+
+def fitted(text: str, width: float, size: float = SIZE) -> str:
+    """Return a text that fits a width in inches; of a longer one the end is cut off."""
+    if text_width(text, size) <= width:
+        return text
+    while len(text) > 1 and text_width(f"{text}…", size) > width:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def luminance(colour: str) -> float:

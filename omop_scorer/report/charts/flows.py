@@ -61,7 +61,10 @@ def attrition(steps: Sequence[Step]) -> Picture:
         number = "not shown" if step.n_excluded is None else f"{step.n_excluded:,}"
         canvas.text(left + 0.33, middle, number, bold=True, colour=INK if step.n_excluded else SOFT)
         offset = left + 0.33 + text_width(number, bold=True) + 0.1
-        canvas.text(offset, middle, step.reason, size=SMALL, colour=SOFT)
+        lines = wrap(step.reason, WIDTH - offset, SMALL)
+        for k, text in enumerate(lines):
+            line = middle + LINE * (k - (len(lines) - 1) / 2)
+            canvas.text(offset, line, text, size=SMALL, colour=SOFT)
     numbers = [n for step in steps for n in (step.n_persons, step.n_excluded)]
     return canvas.picture(shows=any(n is not None for n in numbers))
 

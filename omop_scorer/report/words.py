@@ -210,7 +210,7 @@ def decimal(value: Any, digits: int = 2) -> str:
     known = number(value)
     if known is None or math.isnan(known):
         return HIDDEN
-    return f"{known:,.{digits}f}".replace("-", "−")
+    return f"{known:z,.{digits}f}".replace("-", "−")
 
 
 def day(value: Any) -> str:

@@ -96,7 +96,11 @@ def bars(groups: Sequence[BarGroup], legend: Sequence[Entry] = ()) -> Picture:
     step = percent_step(max(known, default=0.1))
     top = max(1, math.ceil(max(known, default=0.1) / step - 1e-9)) * step
     line, thick, gap = 0.19, 0.19, 0.1
-    heights = [line + thick * len(group.bars) + gap for group in groups]
+    labels = [wrap(group.label, WIDTH - _LEFT) for group in groups]
+    heights = [
+        line * len(lines) + thick * len(group.bars) + gap
+        for group, lines in zip(groups, labels, strict=True)
+    ]
     start = legend_height(legend)
     canvas = Canvas(start + sum(heights) + 0.27)
     draw_legend(canvas, legend)
@@ -107,14 +111,16 @@ def bars(groups: Sequence[BarGroup], legend: Sequence[Entry] = ()) -> Picture:
 
     percent_axis(canvas, x_of, top, step, start, bottom)
     y = start
-    for group, height in zip(groups, heights, strict=True):
-        canvas.box(_LEFT + 0.01, y, text_width(group.label), line, Look(PAPER))
-        canvas.text(_LEFT, y + line / 2, group.label)
+    for group, lines, height in zip(groups, labels, heights, strict=True):
+        for i, text in enumerate(lines):
+            canvas.box(_LEFT + 0.01, y + i * line, text_width(text), line, Look(PAPER))
+            canvas.text(_LEFT, y + (i + 0.5) * line, text)
+        first = y + line * len(lines)
         for i, bar in enumerate(group.bars):
-            above = y + line + i * thick
+            above = first + i * thick
             _draw_bar(canvas, bar, x_of, above + 0.02, thick - 0.04)
             canvas.text(WIDTH, above + thick / 2, bar.text, align="right", size=SMALL)
-        middle = y + line + thick * len(group.bars) / 2
+        middle = first + thick * len(group.bars) / 2
         for shape, share in group.marks:
             canvas.mark(x_of(share), middle, shape, filled=False)
         y += height

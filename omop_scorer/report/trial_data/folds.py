@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from omop_scorer.report.blocks import Block, Heading, Image, Prose, Section, Table
+from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
 from omop_scorer.report.charts.estimates import Repetitions, strips
 from omop_scorer.report.trial_data.names import TrialNames, breakable
 from omop_scorer.report.trial_data.subgroups import CONCORDANCE_CAUTION, agreement_table
@@ -135,23 +135,26 @@ def _figures(shares: Sequence[float]) -> tuple[str, ...]:
 
 def _table(folds: Sequence[FoldCounts], how: Uncertainty, names: TrialNames) -> Table:
     has_women = any(each.n_women_50_and_over is not None for each in folds)
-    columns = ["Fold", "Held out", *(["Women 50+"] if has_women else [])]
-    for label in names.classes.values():
-        columns.append(f"{label} first")
-        columns += ["of them women 50+"] if has_women else []
-    rows = []
+    first = [f"{label} first" for label in names.classes.values()]
+    columns = ["Fold", "Held out", *first]
+    rows: list[list[str | Cell]] = []
     for each in folds:
-        cells = [str(each.fold), f"{each.n_held_out:,}"]
-        cells += [_count(each.n_women_50_and_over)] * has_women
+        cells: list[str | Cell] = [
+            str(each.fold),
+            Cell(f"{each.n_held_out:,}", _of_women(each.n_women_50_and_over)),
+        ]
         for key in names.classes:
-            cells.append(_count(each.best_alone and each.best_alone[key]))
-            if has_women:
-                cells.append(_count(each.women_best_alone and each.women_best_alone[key]))
+            n, women = (
+                None if counts is None else counts[key]
+                for counts in (each.best_alone, each.women_best_alone)
+            )
+            cells.append(Cell(NOBODY if n is None else f"{n:,}", _of_women(women)))
         rows.append(cells)
-    return Table(
-        f"{sentence(how)}: participants by fold", [breakable(each) for each in columns], rows
-    )
+    caption = f"{sentence(how)}: participants by fold"
+    if has_women:
+        caption += "; below, women of 50 and over among them"
+    return Table(caption, [breakable(each) for each in columns], rows)
 
 
-def _count(n: object) -> str:
-    return NOBODY if not isinstance(n, int) else f"{n:,}"
+def _of_women(n: int | None) -> str:
+    return "" if n is None else f"women {n:,}"

@@ -1,6 +1,7 @@
 """Blocks on subgroups of participants: counts by label, and labels by two methods."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,13 @@ from omop_scorer.trials.variants import FittedVariant
 LOOKS: dict[Uncertainty, Look] = {"bootstrap": charts.SITE, "analytic": Look(ACCENT_PALE)}
 
 #: Most labels of a picture, and of each side of a heat map; the others are added up.
-_MOST_DRAWN = 15
+_MOST_DRAWN, _MOST_OF_A_SIDE = 15, 8
+
+#: Most columns of a heat map under their own labels, and the longest of such a label.
+_MOST_NAMED, _LONG = 6, 24
+
+#: Most rows of a table that is not folded below its picture.
+_MOST_ROWS = 20
 
 OTHERS = "other labels"
 
@@ -42,18 +49,18 @@ def counts_section(labels: Mapping[Uncertainty, Integers], label_set: Sequence[s
         f"{share(each)} by {how}" for how, each in shares.items()
     )
     found = {how: counts_of(each, label_set) for how, each in labels.items()}
-    image, table = _counts(found, n, label_set)
+    counts = _counts(found, n, label_set)
     caution = (
         "These labels are of the participants that the models were fitted to. They are not "
         "validated, and a label is no response: the analytic errors contain the variance between "
         "trials, the bootstrap errors do not."
     )
-    return Section("subgroups", "Subgroups", f"{lead}.", [Prose(caution), image, table])
+    return Section("subgroups", "Subgroups", f"{lead}.", [Prose(caution), *counts])
 
 
 def _counts(
     found: Mapping[Uncertainty, Mapping[str, int]], n: int, label_set: Sequence[str]
-) -> tuple[Image, Table]:
+) -> list[Block]:
     used = [label for label in label_set if any(label in each for each in found.values())]
     most = sorted(used, key=lambda label: -max(each.get(label, 0) for each in found.values()))
     drawn = [label for label in used if label in most[:_MOST_DRAWN]]
@@ -91,7 +98,9 @@ def _counts(
             for label in used
         ],
     )
-    return image, table
+    if len(used) > _MOST_ROWS:
+        return [replace(image, table=table)]
+    return [image, table]
 
 
 def ablation_section(
@@ -165,37 +174,37 @@ def _ablation_row(
 def heat_map(
     pairs: Mapping[tuple[str, str], int], label_set: Sequence[str], caption: str, heading: str
 ) -> Table:
-    """Return the participants by two labels: rows by the first, columns by the second."""
-    sides = [_side([pair[i] for pair in pairs], pairs, i, label_set) for i in (0, 1)]
+    """Return the participants by two labels: rows by the first, columns by the second.
+
+    Rare labels are added up. Many or long labels are numbered, so that the columns are narrow.
+    """
+    rows, columns = (_side(pairs, i, label_set) for i in (0, 1))
+    is_numbered = len(columns) > _MOST_NAMED or any(len(each) > _LONG for each in columns)
+    if is_numbered:
+        rows = columns = [e for e in (*label_set, OTHERS) if e in rows or e in columns]
     total = sum(pairs.values())
     counts: dict[tuple[str, str], int] = {}
     for (first, second), n in pairs.items():
-        place = (
-            first if first in sides[0] else OTHERS,
-            second if second in sides[1] else OTHERS,
-        )
+        place = (first if first in rows else OTHERS, second if second in columns else OTHERS)
         counts[place] = counts.get(place, 0) + n
-    rows: list[list[str | Cell]] = []
-    for first in sides[0]:
-        cells: list[str | Cell] = [breakable(first)]
-        for second in sides[1]:
-            n = counts.get((first, second), 0)
-            cells.append(Cell(f"{n:,}", shade=n / total if total else None))
-        cells.append(f"{sum(counts.get((first, each), 0) for each in sides[1]):,}")
-        rows.append(cells)
-    columns = [sum(counts.get((each, second), 0) for each in sides[0]) for second in sides[1]]
-    rows.append(["All", *(f"{n:,}" for n in columns), f"{total:,}"])
-    return Table(caption, (heading, *(breakable(each) for each in sides[1]), "All"), rows)
+    cells: list[list[str | Cell]] = []
+    for i, first in enumerate(rows, start=1):
+        own = [counts.get((first, second), 0) for second in columns]
+        name = f"{i}: {first}" if is_numbered else first
+        shaded = [Cell(f"{n:,}", shade=n / total if total else None) for n in own]
+        cells.append([breakable(name), *shaded, f"{sum(own):,}"])
+    sums = [sum(counts.get((first, second), 0) for first in rows) for second in columns]
+    cells.append(["All", *(f"{n:,}" for n in sums), f"{total:,}"])
+    names = map(str, range(1, len(columns) + 1)) if is_numbered else map(breakable, columns)
+    return Table(caption, (heading, *names, "All"), cells)
 
 
-def _side(
-    labels: Sequence[str], pairs: Mapping[tuple[str, str], int], i: int, label_set: Sequence[str]
-) -> list[str]:
+def _side(pairs: Mapping[tuple[str, str], int], i: int, label_set: Sequence[str]) -> list[str]:
     """Return the labels of a side in the order of the label set, the rarest as one."""
-    counts = dict.fromkeys(labels, 0)
+    counts: dict[str, int] = {}
     for pair, n in pairs.items():
-        counts[pair[i]] += n
-    kept = sorted(counts, key=lambda label: -counts[label])[:_MOST_DRAWN]
+        counts[pair[i]] = counts.get(pair[i], 0) + n
+    kept = sorted(counts, key=lambda label: -counts[label])[:_MOST_OF_A_SIDE]
     found = [label for label in label_set if label in kept]
     return [*found, OTHERS] if len(counts) > len(kept) else found
 

@@ -9,7 +9,7 @@ from omop_scorer.report.blocks import Block, Cell, Image, Prose, Section, Table
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.canvas import ACCENT_PALE, Look
 from omop_scorer.report.trial_data.names import TrialNames, breakable
-from omop_scorer.report.words import share
+from omop_scorer.report.words import sentence, share
 from omop_scorer.terms import Uncertainty
 from omop_scorer.trials.concordance import ORDERS, Concordance
 from omop_scorer.trials.participants import Integers
@@ -120,7 +120,7 @@ def ablation_section(
         title = f"without {names.without(each.left_out)}"
         own = {how: one.no_preference_share[1] for how, one in each.agreement.items()}
         groups.append(_group(title, own))
-        rows.append(_ablation_row(title.capitalize(), own, each.agreement))
+        rows.append(_ablation_row(sentence(title), own, each.agreement))
     note = (
         "A higher or a lower share says nothing of how right the labels are. For the published "
         "models the paper’s text says that its last variant lacks CDAI, CRP and ileal "
@@ -245,7 +245,5 @@ def pair_tables(agreement: Concordance, first: str, second: str) -> list[Block]:
             for order, row in zip(orders, counts, strict=True)
         ]
         caption = f"{a} and {b}: {first} in the rows, {second} in the columns"
-        found.append(
-            Table(caption, (first.capitalize(), *(breakable(each) for each in orders)), rows)
-        )
+        found.append(Table(caption, (sentence(first), *(breakable(each) for each in orders)), rows))
     return found

@@ -1,9 +1,7 @@
 """Command that calculates the power of a trial of one drug class against another."""
 
-import csv
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.console import Console
@@ -12,7 +10,6 @@ from omop_scorer.cli.options import ConfigOption, SetOption
 from omop_scorer.cli.results import results_config
 from omop_scorer.cli.score import DEFAULT_MODEL
 from omop_scorer.cli.trials import (
-    MINIMUM,
     SEED,
     JsonOption,
     ReportOption,
@@ -150,6 +147,11 @@ def power(
 
     Both arms are drawn from a population: the patients of a CSV file, or those scored in a run.
     """
+    from omop_scorer.cli.power_files import (  # noqa: PLC0415
+        power_csv,
+        power_document,
+        power_page,
+    )
     from omop_scorer.cli.power_tables import render_plans  # noqa: PLC0415
     from omop_scorer.model.load import load_model  # noqa: PLC0415
     from omop_scorer.trials.card_files import refuse_places, write_whole  # noqa: PLC0415
@@ -178,12 +180,12 @@ def power(
     plans = _plans(persons, counted, arms, card, uncertainty, chosen, protection)
     files = {}
     if json_file is not None:
-        document = _document(plans, card, arms, uncertainty, chosen, protection)
+        document = power_document(plans, card, arms, uncertainty, chosen, protection)
         files[json_file] = json_text(document)
     if csv_file is not None:
-        files[csv_file] = _csv_text(plans, is_corrected=yates)
+        files[csv_file] = power_csv(plans, is_corrected=yates)
     if report is not None:
-        files[report] = _page(plans, counted, persons, card, arms, chosen, protection)
+        files[report] = power_page(plans, counted, persons, card, arms, chosen, protection)
     write_whole(files)
     labels = (by_key[arms[0]].label, by_key[arms[1]].label)
     Console().print(render_plans(plans, card.card, labels, chosen))
@@ -342,81 +344,3 @@ def _plans(
     finally:
         journal.close()
     return plans
-
-
-def _document(
-    plans: "list[PlannedTrial]",
-    card: "Model",
-    arms: tuple[str, str],
-    uncertainty: Uncertainty,
-    settings: "Settings",
-    protection: "Protection | None",
-) -> dict[str, Any]:
-    from omop_scorer import __version__  # noqa: PLC0415
-    from omop_scorer.trials.power_figures import DEFINITIONS, plans_as_json  # noqa: PLC0415
-
-    how = (
-        f"Two arms of n, drawn with replacement; pairs of numbers are {arms[0]}, {arms[1]}; "
-        f"{arms[0]} better at alpha {settings.alpha:g}, two-sided. binary_chi2: exact power of "
-        "Pearson's chi-squared test of responders, the headline; _continuity: with Yates' "
-        "correction. predicted_probability_t_test and expected_count_chi2 are the published code's "
-        "and text's definitions, simulated; they lack the noise of outcomes, or take sums of "
-        "probabilities for counts, and are not the power of a trial that counts responders."
-    )
-    return {
-        "tool_version": __version__,
-        "settings": {
-            "model": card.card.id,
-            "model_sha256": card.sha256,
-            "arms": list(arms),
-            "sizes": list(settings.sizes),
-            "alpha": settings.alpha,
-            "uncertainty": uncertainty,
-            "yates": settings.is_corrected,
-            "simulations": settings.n_simulations,
-            "seed": settings.seed,
-            "minimum_cell_count": protection and protection.minimum_cell_count,
-            "definitions": DEFINITIONS,
-        },
-        "power": plans_as_json(plans, how),
-    }
-
-
-def _csv_text(plans: "list[PlannedTrial]", *, is_corrected: bool) -> str:
-    from omop_scorer.trials.power_figures import CSV_COLUMNS, plans_as_rows  # noqa: PLC0415
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    writer.writerows(plans_as_rows(plans, is_corrected=is_corrected))
-    return text.getvalue()
-
-
-def _page(
-    plans: "list[PlannedTrial]",
-    criteria: "list[Criteria]",
-    persons: "Persons",
-    card: "Model",
-    arms: tuple[str, str],
-    settings: "Settings",
-    protection: "Protection | None",
-) -> str:
-    """Return the page, which hides small groups of patients of a CSV file, too."""
-    from omop_scorer.disclosure.populations import (  # noqa: PLC0415
-        may_be_counted,
-        protection_of,
-        without_small_subgroup,
-    )
-    from omop_scorer.report.trial_data.power_page import PowerPage, render_power  # noqa: PLC0415
-
-    rules = protection or protection_of("{}", MINIMUM)
-    shown = {each.name for each in criteria if may_be_counted(each, persons, rules)}
-    page = PowerPage(
-        plans=[without_small_subgroup(each, rules) for each in plans if each.name in shown],
-        hidden=[each.name for each in plans if each.name not in shown],
-        card=card.card,
-        arms=arms,
-        settings=settings,
-        minimum=rules.minimum_cell_count,
-    )
-    return render_power(page)

@@ -60,10 +60,12 @@ def test_pages_in_a_browser(pages: dict[str, Path]) -> None:
         browser = playwright.chromium.launch(
             executable_path=program,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            timeout=180_000,
         )
         for name, path in pages.items():
             for width, medium in ((1440, "screen"), (390, "screen"), (673, "print")):
                 page = browser.new_page(viewport={"width": width, "height": 900})
+                page.set_default_timeout(180_000)
                 asked: list[str] = []
                 page.on("request", lambda request, asked=asked: asked.append(request.url))
                 page.emulate_media(media=medium)

@@ -30,6 +30,9 @@ SIZE, SMALL = 10.0, 9.4
 #: Distance between two lines of small text, in inches.
 LINE = 0.165
 
+#: A word is broken only into pieces of at least so many letters.
+_FEWEST_LETTERS = 4
+
 #: Text colour on medium colours, where INK has too little contrast.
 _BLACK = "#0b0f15"
 
@@ -251,8 +254,10 @@ def wrap(text: str, width: float, size: float = SIZE) -> list[str]:
 def _pieces(word: str, width: float, size: float) -> list[str]:
     """Return the parts of a word that fit, broken after a sign where there is one."""
     pieces = []
-    while text_width(word, size) > width and len(word) > 1:
-        fits = max(1, sum(text_width(word[: n + 1], size) <= width for n in range(len(word))))
+    while text_width(word, size) > width:
+        fits = sum(text_width(word[: n + 1], size) <= width for n in range(len(word)))
+        if fits < _FEWEST_LETTERS:
+            break
         after_sign = max((n + 1 for n in range(fits) if word[n] in "-_/.,:"), default=0)
         end = after_sign if after_sign > fits // 2 else fits
         pieces.append(word[:end])

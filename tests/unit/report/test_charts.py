@@ -199,6 +199,10 @@ def test_text_is_measured_and_wrapped() -> None:
     assert text_width("mm", 20) == pytest.approx(2 * text_width("mm", 10))
     assert wrap("one two three", 100) == ["one two three"]
     assert wrap("one two three", 0.01) == ["one", "two", "three"]
+    pieces = wrap("A_VERY_LONG_NAME_OF_A_TRIAL", 1.0)
+    assert "".join(pieces) == "A_VERY_LONG_NAME_OF_A_TRIAL"
+    assert all(text_width(piece) <= 1.0 for piece in pieces)
+    assert all(piece.endswith("_") for piece in pieces[:-1])
 
 
 def test_letters_that_the_font_lacks_do_not_stop_it() -> None:

@@ -25,6 +25,7 @@ DOMAINS = {
     "MAPPED_RECORDS": get_args(RunConfig.model_fields["concept_mapping"].annotation),
     "LABEL_CHECKS": terms.LABEL_CHECKS,
     "UNCERTAINTIES": terms.UNCERTAINTIES,
+    "UNCERTAINTIES_UNPUBLISHED": terms.UNCERTAINTIES,
     "EFFECTS": (terms.EFFECT, terms.RESPONSE),
     "MISSING_VALUES": get_args(RunConfig.model_fields["missing"].annotation),
     "IMPUTED_CONSTANTS": get_args(RunConfig.model_fields["impute"].annotation),

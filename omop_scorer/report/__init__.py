@@ -48,6 +48,8 @@ def write_report(
     ResultsError
         The run is not COMPLETE, its rows have changed, or a file cannot be written.
     """
+    if output is not None:
+        _refuse_unfit(output)
     # The modules of the page are slow to import, and the CSV files do not need them.
     from omop_scorer.disclosure.protect import protect_run  # noqa: PLC0415
     from omop_scorer.disclosure.true_run import read_run  # noqa: PLC0415
@@ -76,8 +78,8 @@ def write_report(
     return page if csv_folder is None else [*page, *(csv_folder / name for name in files)]
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a text to a file, which it replaces atomically."""
+def _refuse_unfit(path: Path) -> None:
+    """Refuse a page in a folder that is not there, or in the place of what is no page."""
     folder = path.parent
     if not folder.is_dir():
         raise ResultsError(f"{folder}: no such folder; create it or choose another")
@@ -86,6 +88,11 @@ def _write(path: Path, text: str) -> None:
             f"{path}: exists and is no HTML page, and a report replaces nothing else; choose "
             "another file"
         )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text to a file, which it replaces atomically."""
+    folder = path.parent
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")

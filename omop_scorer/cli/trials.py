@@ -190,9 +190,9 @@ def all_cores() -> int:
 def refuse_no_page(report: Path | None) -> None:
     """Refuse to replace a file that is no HTML page, before work begins."""
     if report is not None:
-        from omop_scorer.report.html_file import refuse_other_files  # noqa: PLC0415
+        from omop_scorer.report.html_file import refuse_unfit  # noqa: PLC0415
 
-        refuse_other_files(report)
+        refuse_unfit(report)
 
 
 def warn(data: "TrialData") -> None:

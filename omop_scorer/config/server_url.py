@@ -59,7 +59,7 @@ def without_password(url: str) -> tuple[str, str | None]:
     options = parse_qsl(parts.query, keep_blank_values=True)
     hosts = [parts.hostname or "", *(value for name, value in options if name == "host")]
     if not all(_can_be_looked_up(host) for each in hosts for host in unquote(each).split(",")):
-        raise ValueError("its host is no name that a server can have")
+        raise ValueError("its host is no name that a server can have; correct the URL")
     if any(_is_secret(name.strip()) for name, _ in options):
         raise ValueError("options after the question mark must not contain a password or secret")
     scheme = "postgresql" if parts.scheme in _POSTGRESQL else parts.scheme

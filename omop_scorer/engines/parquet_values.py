@@ -1,6 +1,6 @@
-"""Whether Parquet files hold a value, in any column that they have, whatever the others have.
+"""Search of Parquet files for a value, in any column of any file.
 
-No query can ask for that, because columns that nobody reads may differ from file to file.
+No query can search them, because columns that nobody reads may differ from file to file.
 """
 
 from collections.abc import Collection, Iterable

@@ -249,10 +249,15 @@ class Candidates:
                 words = "colonic, and an ileal location is recorded"
             found.append(_candidate(row, words, _location(row)))
         lookback_days = self._night.config.covariates.ileal.lookback_days
-        for filtered in ("location", "ranked"):
-            for row in self._rows_of("ileal", partial(opposite, cte=filtered)):
-                words = self._outside_window(_day(row[3]), lookback_days)
-                found.append(_candidate(row, words, _location(row)))
+        # A record without a date is outside both: up to the as-of date, and the lookback.
+        outside = {
+            _key(row): row
+            for filtered in ("location", "ranked")
+            for row in self._rows_of("ileal", partial(opposite, cte=filtered))
+        }
+        for row in outside.values():
+            words = self._outside_window(_day(row[3]), lookback_days)
+            found.append(_candidate(row, words, _location(row)))
         return found
 
     def _outside_window(self, day: date | None, lookback_days: int | None) -> str:

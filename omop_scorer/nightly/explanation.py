@@ -126,7 +126,7 @@ def _explanation(night: Night, person_id: int, covariates: Sequence[Covariate]) 
 
 def _window(night: Night, covariate: str) -> str:
     rule = getattr(night.config.covariates, covariate, None)
-    days = getattr(rule, "lookback_days", 0)
-    if days == 0:
+    if rule is None or not hasattr(rule, "lookback_days"):
         return ""
+    days = rule.lookback_days
     return "ever" if days in (None, EVER_DAYS) else f"{days:,} days"

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from omop_scorer.errors import ResultsError
-from omop_scorer.report.html_file import write_html
+from omop_scorer.report.html_file import refuse_unfit, write_html
 from omop_scorer.report.whole_folder import whole_folder
 from omop_scorer.results.history import list_runs, run_of
 from omop_scorer.results.row_counts import lost_rows
@@ -44,6 +44,8 @@ def write_report(
     ResultsError
         The run is not COMPLETE, its rows have changed, or a file cannot be written.
     """
+    if output is not None:
+        refuse_unfit(output)
     # The modules of the page are slow to import, and the CSV files do not need them.
     from omop_scorer.disclosure.protect import protect_run  # noqa: PLC0415
     from omop_scorer.disclosure.true_run import read_run  # noqa: PLC0415

@@ -18,10 +18,8 @@ def write_html(path: Path, text: str) -> None:
     ResultsError
         The file is no page, or cannot be written.
     """
+    refuse_unfit(path)
     folder = path.parent
-    if not folder.is_dir():
-        raise ResultsError(f"{folder}: no such folder; create it or choose another")
-    refuse_other_files(path)
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
@@ -43,14 +41,18 @@ def write_html(path: Path, text: str) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def refuse_other_files(path: Path) -> None:
-    """Refuse to replace what is no page, such as a database or a device.
+def refuse_unfit(path: Path) -> None:
+    """Refuse a page in a folder that is not there, or in the place of what is no page.
 
     Raises
     ------
     ResultsError
-        The file exists, is not empty and is no HTML page.
+        There is no such folder; or the file exists, is not empty and is no HTML page, such as a
+        database or a device.
     """
+    folder = path.parent
+    if not folder.is_dir():
+        raise ResultsError(f"{folder}: no such folder; create it or choose another")
     if not _may_be_replaced(path):
         raise ResultsError(
             f"{path}: exists and is no HTML page, and a report replaces nothing else; choose "

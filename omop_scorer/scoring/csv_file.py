@@ -278,9 +278,9 @@ def _header(
     problems = []
     if missing:
         listed = ", ".join(required)
-        words = "column {} is" if len(missing) == 1 else "columns {} are"
-        found_missing = words.format(", ".join(missing))
-        problems.append(f"{found_missing} missing; the header needs {listed}")
+        columns_are = "column {} is" if len(missing) == 1 else "columns {} are"
+        lacking = columns_are.format(", ".join(missing))
+        problems.append(f"{lacking} missing; the header needs {listed}")
     if repeated:
         problems.append(f"column {', '.join(repeated)} appears more than once; keep one of them")
     if clashing:

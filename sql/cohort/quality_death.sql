@@ -22,14 +22,16 @@ WITH dead AS (
 ),
 
 record AS (
-  SELECT 'condition' AS kind, condition_occurrence_id AS source_id, person_id, condition_start_date AS a_day
+  SELECT
+    'condition_occurrence' AS source_table, condition_occurrence_id AS source_id, person_id,
+    condition_start_date AS record_date
   FROM work.condition_record
   WHERE is_used AND concept_set IN ('crohns_disease', 'cd_ileal_definite', 'cd_ileal_probable', 'cd_not_ileal_colon')
   UNION DISTINCT
-  SELECT 'drug' AS kind, drug_exposure_id AS source_id, person_id, start_date AS a_day
+  SELECT 'drug_exposure' AS source_table, drug_exposure_id AS source_id, person_id, start_date AS record_date
   FROM work.drug_record
   UNION DISTINCT
-  SELECT source_table AS kind, source_id, person_id, source_date AS a_day
+  SELECT source_table, source_id, person_id, source_date AS record_date
   FROM work.measurement_record
   WHERE purpose = 'after_death'
 ),
@@ -37,10 +39,11 @@ record AS (
 counted AS (
   SELECT
     COUNT(r.person_id) AS n_record_after_death,
-    COUNT(DISTINCT CASE WHEN DATE_DIFF('day', d.death_date, r.a_day) > 60 THEN d.person_id END) AS n_death_contradicted,
+    COUNT(DISTINCT CASE WHEN DATE_DIFF('day', d.death_date, r.record_date) > 60 THEN d.person_id END)
+      AS n_death_contradicted,
     COUNT(DISTINCT CASE WHEN d.is_before_birth = 1 THEN d.person_id END) AS n_death_before_birth
   FROM dead AS d
-  LEFT JOIN record AS r ON r.person_id = d.person_id AND r.a_day > d.death_date AND r.a_day <= d.index_date
+  LEFT JOIN record AS r ON r.person_id = d.person_id AND r.record_date > d.death_date AND r.record_date <= d.index_date
 ),
 
 several AS (

@@ -1,4 +1,4 @@
-"""Whether two engines gave the same answer to the same warehouse: every table of the results.
+"""Comparison of the answers of two engines to one warehouse: every table of the results.
 
 python -m tests.benchmarks.answers keep FOLDER KEY=VALUE...: the results that a run file with these
 keys names are kept as Parquet, rows in a fixed order. python -m tests.benchmarks.answers compare

@@ -145,13 +145,15 @@ def test_the_window_of_a_location(site: Site, monkeypatch: pytest.MonkeyPatch) -
     assert site.run().returncode == 0
     ((person_id,),) = site.rows("SELECT MIN(person_id) FROM latest_patient_covariate")
     days = {1: "2025-06-16", 2: "2025-06-14", 3: "2020-01-01", 4: "1900-01-01", 5: "2025-06-01"}
+    days[6] = ""  # no date
     concepts = dict.fromkeys(days, 4244235) | {5: 4299294}  # 5: of another place
     site.change(
+        "ALTER TABLE condition_occurrence ALTER condition_start_date DROP NOT NULL",
         f"DELETE FROM condition_occurrence WHERE person_id = {person_id}",
         *(
             "INSERT INTO condition_occurrence (condition_occurrence_id, person_id, "
             "condition_concept_id, condition_start_date, condition_type_concept_id) "
-            f"VALUES ({900000 + i}, {person_id}, {concepts[i]}, '{day}', 0)"
+            f"VALUES ({900000 + i}, {person_id}, {concepts[i]}, NULLIF('{day}', '')::DATE, 0)"
             for i, day in days.items()
         ),
     )
@@ -170,4 +172,9 @@ def test_the_window_of_a_location(site: Site, monkeypatch: pytest.MonkeyPatch) -
             ("900002", chosen),
             ("900003", third),
             ("900004", fourth),
+            ("900006", "no date"),
         ]
+    said = explain(
+        site, person_id, "crp", "--allow-redirect", "--set", "covariates.crp.lookback_days=0"
+    ).stdout
+    assert "(window: 0 days)" in said

@@ -345,7 +345,7 @@ def test_like_for_like(tmp_path: Path) -> None:
 
 def test_files_are_replaced_as_a_whole(tmp_path: Path, answered: Path) -> None:
     _, first = report(answered, tmp_path)
-    (tmp_path / "report.html").write_text("older", encoding="utf-8")
+    (tmp_path / "report.html").write_text("<!DOCTYPE html>older", encoding="utf-8")
     text, second = report(answered, tmp_path)
     assert text.endswith("</html>\n") or text.rstrip().endswith("</html>")
     assert first == second

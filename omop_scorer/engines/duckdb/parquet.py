@@ -82,14 +82,17 @@ def _relation(group: Group) -> str:
 def _of_folder(values: Sequence[str | None]) -> str:
     """Return, as SQL, the value that the folder of a file gives."""
     if len({*values}) == 1:
-        return f"CAST({_array(values[:1])[1:-1]} AS VARCHAR)"
+        return f"CAST({_text(values[0]).sql(dialect='duckdb')} AS VARCHAR)"
     # The index is that of the list of files, and lists begin at 1.
     return f"LIST_EXTRACT({_array(values)}, CAST({FILE_INDEX} AS BIGINT) + 1)"
 
 
 def _array(texts: Sequence[str | None]) -> str:
-    literals = [exp.null() if text is None else exp.Literal.string(text) for text in texts]
-    return exp.array(*literals).sql(dialect="duckdb")
+    return exp.array(*map(_text, texts)).sql(dialect="duckdb")
+
+
+def _text(text: str | None) -> exp.Expr:
+    return exp.null() if text is None else exp.Literal.string(text)
 
 
 def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import DateType
 from sqlglot import exp
 
 from omop_scorer import __version__
@@ -153,7 +154,8 @@ class SparkEngine(Engine):
 
     def _rows(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         with errors_as(SqlError, f"{self.site}: query"):
-            return [tuple(row) for row in self._frame(query, parameters).collect()]
+            frame = _within_calendar(self._frame(query, parameters))
+            return [tuple(row) for row in frame.collect()]
 
     def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
         """Yield batches of a result that the driver holds completely.
@@ -242,3 +244,20 @@ def _only_batch(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
         [column.combine_chunks() for column in table.columns], schema=table.schema
     )
+
+
+def _within_calendar(frame: DataFrame) -> DataFrame:
+    """Replace days before year 1 or after 9999 by the ends of the calendar, as DuckDB returns them.
+
+    Python has no other days, and pyspark fails on one. Infinity of a database is such a day.
+    """
+    if not any(isinstance(field.dataType, DateType) for field in frame.schema.fields):
+        return frame
+    first, last = (f.lit(day).cast("date") for day in ("0001-01-01", "9999-12-31"))
+    columns = []
+    for field in frame.schema.fields:
+        column = f.col(f"`{field.name}`")
+        if isinstance(field.dataType, DateType):
+            column = f.when(column < first, first).when(column > last, last).otherwise(column)
+        columns.append(column)
+    return frame.select(*columns)

@@ -116,7 +116,7 @@ class ResultsFolder:
             As for `run_ids`.
         """
         folder = self.home / table
-        self.run_ids(table)
+        self.run_ids(table)  # refuses a folder that is none of a run
         return sorted(
             path
             for path in folder.rglob("*.parquet")

@@ -78,7 +78,9 @@ def test_what_could_hold_a_password_elsewhere_is_refused_without_it(url: str) ->
 )
 @pytest.mark.parametrize("url", ["postgresql://{}/cdm", "mysql+pymysql://u@{}/cdm"])
 def test_a_host_that_no_server_can_have_is_refused(url: str, host: str) -> None:
-    with pytest.raises(ValueError, match=r"^its host is no name that a server can have$"):
+    with pytest.raises(
+        ValueError, match=r"^its host is no name that a server can have; correct the URL$"
+    ):
         without_password(url.format(host))
 
 

@@ -84,7 +84,8 @@ def refuse_unknown_covariates(config: RunConfig, model: Model, units: Units) -> 
     rules = {name.rpartition("/")[2] for name in sql.names() if name.startswith("covariates/")}
     problems = [
         f"{model.path}: covariate {covariate.name!r} has no rule in sql/covariates; a run cannot "
-        "derive it from a CDM, but `omop-scorer score` can take it from a file"
+        f"derive it from a CDM; add sql/covariates/{covariate.name}.sql (see `Add a covariate` in "
+        "omop_scorer/README.md), or let `omop-scorer score` take it from a CSV file"
         for covariate in model.card.covariates
         if covariate.name not in rules
     ]

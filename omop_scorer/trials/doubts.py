@@ -7,7 +7,7 @@ import numpy as np
 from omop_scorer.model.contradictions import ends
 from omop_scorer.trials.layout import Layout
 from omop_scorer.trials.participants import PLACEBO, Participants
-from omop_scorer.trials.recorded import ARM, Recorded
+from omop_scorer.trials.recorded import Recorded, unknown_arms_hint
 from omop_scorer.trials.subject import YEAR, Subject
 
 
@@ -29,17 +29,11 @@ def doubts(
 
 
 def _arms(recorded: Recorded, participants: Participants, subject: Subject) -> Iterator[str]:
-    n_unknown = int((recorded.arm < 0).sum())
+    if unknown := unknown_arms_hint(recorded):
+        yield f"{unknown}, or leave the rows out"
     for key in subject.arms:
         if key not in participants.arms:
-            unknown = (
-                f"; {n_unknown} row(s) have an unknown word in the column {ARM}: name the file's "
-                "words under `arms` of the layout"
-            )
-            yield (
-                f"{key}: no participant is included, so the class is left out"
-                f"{unknown if n_unknown else ''}"
-            )
+            yield f"{key}: no participant is included, so the class is left out"
             continue
         is_of_arm = participants.arm == participants.arms.index(key)
         if len(np.unique(participants.trial[is_of_arm])) == 1:

@@ -201,13 +201,11 @@ def _left_out(found: Validation) -> Iterator[RenderableType]:
             "The trial is in no model. Difference: observed less predicted mean ± its standard "
             f"error in a new trial. No means of fewer than {FEWEST} participants."
         )
-    for arm, trials in found.trials.items():
-        if not trials:
-            n = found.n_trials(arm)
-            yield Text(
-                f"{arms[arm]}: {n} trial{'s' * (n != 1)}, and none is left out of fewer than "
-                f"{FEWEST_TRIALS}."
-            )
+    few = [
+        f"{arms[arm]} has {found.n_trials(arm)}" for arm, each in found.trials.items() if not each
+    ]
+    if few:
+        yield Text(f"None is left out of fewer than {FEWEST_TRIALS} trials: {', '.join(few)}.")
 
 
 def _trials(found: Validation) -> Table:

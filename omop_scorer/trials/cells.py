@@ -10,8 +10,6 @@ from omop_scorer.texts.numbers import DECIMAL_COMMA, NUMBER
 from omop_scorer.trials.layout import plain
 from omop_scorer.trials.table import Cell
 
-_IF_MISSING = "leave a missing value blank, or name its word under `missing_words` of the layout"
-
 
 def without_missing(cells: Sequence[Cell], words: Collection[str]) -> list[Cell]:
     """Return cells, with None for each that has a word for a missing value, as `plain` gives it."""
@@ -37,7 +35,10 @@ def coded_numbers(words: Mapping[str, float], cells: Sequence[Cell]) -> Floats:
         The reasons why cells cannot be read, each with their number.
     """
     allowed = ", ".join(dict.fromkeys([*words, "1", "0"]))
-    refusal = f"not one of {allowed} (name other words under `words` of the layout; {_IF_MISSING})"
+    refusal = (
+        f"not one of {allowed} (name other words under `words` of the layout, and words for a "
+        "missing value under `missing_words`)"
+    )
 
     def read(cell: Cell) -> float | str:
         if (word := plain(text_of(cell))) in words:
@@ -76,7 +77,10 @@ def _number(cell: Cell) -> float | str:
         if DECIMAL_COMMA.fullmatch(cell):
             return "has a comma; write a decimal point, and no separator of thousands"
         if not NUMBER.fullmatch(cell):
-            return f"not a number ({_IF_MISSING})"
+            return (
+                "not a number (leave a missing value blank, or name its word under "
+                "`missing_words` of the layout)"
+            )
     value = float(cell)  # type: ignore[arg-type]
     return value if math.isfinite(value) else "not a finite number"
 

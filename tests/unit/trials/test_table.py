@@ -124,7 +124,7 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     "text in the outcome": (text_of(changed(outcome="x4711")), "column outcome: .* not a number"),
     "another word": (
         text_of(changed(steroid="maybe4711")),
-        "column steroid: .* not one of yes, .* `words` of the layout; .* `missing_words`",
+        "column steroid: .* not one of yes, .* `words` of the layout, .* `missing_words`",
     ),
     "2 for yes": (text_of(changed(ileal="2")), "column ileal: .* not one of yes"),
     "yes for a sex": (text_of(changed(sex="yes")), "column sex: .* not one of male"),

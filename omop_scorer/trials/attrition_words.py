@@ -14,10 +14,10 @@ _WORDS = (
     (r"no_baseline_(.+)", r"no \1 at baseline"),
     (r"no_(.+)_after_baseline_by_week_(\d+)", r"no \1 after baseline up to week \2"),
     (r"missing_(.+)", r"no \1"),
-    (r"assumed_value_(.+)", r"\1 never collected, set to the layout's value"),
-    (r"assumed_(no|yes)_(.+)", r"\2 never collected, taken as \1"),
-    (r"set_to_no_(.+)", r"\1 missing, taken as no"),
-    (r"imputed_(.+)", r"\1 missing, set to a median"),
+    (r"assumed_value_(.+)", r"set by the layout where never collected: \1"),
+    (r"assumed_(no|yes)_(.+)", r"taken as \1 where never collected: \2"),
+    (r"set_to_no_(.+)", r"taken as no where missing: \1"),
+    (r"imputed_(.+)", r"set to a median where missing: \1"),
 )
 
 

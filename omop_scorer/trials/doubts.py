@@ -42,8 +42,8 @@ def _arms(recorded: Recorded, participants: Participants, subject: Subject) -> I
     if of_one_trial:
         each = " each" * (len(of_one_trial) > 1)
         yield (
-            f"{', '.join(of_one_trial)}: one trial{each}, so the variance between trials cannot be "
-            "estimated and the fit is least squares"
+            f"one trial{each}: {', '.join(of_one_trial)}; the variance between trials cannot be "
+            "estimated, so the fit is least squares"
         )
 
 

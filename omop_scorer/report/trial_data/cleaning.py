@@ -27,7 +27,7 @@ def section(data: TrialData, minimum: int) -> Section:
     if data.warnings:
         blocks += [
             Heading("Warnings"),
-            Listing([sentence(one_line(each)) for each in data.warnings]),
+            Listing([one_line(each) for each in data.warnings]),
         ]
     return Section("participants", "Participants", lead, blocks)
 
@@ -50,7 +50,7 @@ def _steps(data: TrialData, arms: Mapping[int, str]) -> Image:
         *lines,
         Line("included", counts.included.n, counts.included.by_arm),
     ]
-    table = _table("Rows left out, by the first reason and arm", whole, arms)
+    table = _table("Rows left out, by the first reason and arm", "Rows", whole, arms)
     return Image(
         attrition(steps),
         f"From {counts.n_rows:,} rows of the file to {counts.n_included:,} included participants. "
@@ -64,17 +64,17 @@ def _steps(data: TrialData, arms: Mapping[int, str]) -> Image:
 def _changed(data: TrialData, arms: Mapping[int, str]) -> Table:
     """Return the values of included participants that are not the file's own."""
     caption = "Values assumed, carried forward or imputed among the included"
-    return _table(caption, changes(data.attrition), arms)
+    return _table(caption, "Value", changes(data.attrition), arms)
 
 
-def _table(caption: str, lines: Sequence[Line], arms: Mapping[int, str]) -> Table:
+def _table(caption: str, first: str, lines: Sequence[Line], arms: Mapping[int, str]) -> Table:
     """Return counts, in all and by arm."""
     rows = [
         (breakable(sentence(line.words)), f"{line.n:,}", *(f"{line.by_arm[i]:,}" for i in arms))
         for line in lines
     ]
     names = [breakable(name) for name in arms.values()]
-    return Table(caption, ("Rows", "All", *names), rows or [("None", "0", *["0"] * len(names))])
+    return Table(caption, (first, "All", *names), rows or [("None", "0", *["0"] * len(names))])
 
 
 def _shown_arms(data: TrialData, minimum: int) -> dict[int, str]:

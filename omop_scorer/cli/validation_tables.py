@@ -48,8 +48,8 @@ def _parts(found: Validation) -> Iterator[RenderableType]:
     yield heading(f"Summary of participants held out: {_both(UNCERTAINTIES)}")
     yield _summary(found)
     yield Text(
-        "seen: by models that saw everybody. Models that find no preference contradict\n"
-        "nothing, so read both lines. RMSE: root mean squared error of one prediction."
+        "seen: by models that saw everybody. Labels without a preference contradict nothing, so "
+        "read these lines together. RMSE: root mean squared error of one prediction."
     )
     yield heading("Participants")
     yield attrition_table(found.data)
@@ -201,11 +201,9 @@ def _left_out(found: Validation) -> Iterator[RenderableType]:
             "The trial is in no model. Difference: observed less predicted mean ± its standard "
             f"error in a new trial. No means of fewer than {FEWEST} participants."
         )
-    few = [
-        f"{arms[arm]} has {found.n_trials(arm)}" for arm, each in found.trials.items() if not each
-    ]
+    few = [f"{arms[arm]} ({found.n_trials(arm)})" for arm, each in found.trials.items() if not each]
     if few:
-        yield Text(f"None is left out of fewer than {FEWEST_TRIALS} trials: {', '.join(few)}.")
+        yield Text(f"Fewer than {FEWEST_TRIALS} trials, so none is left out: {', '.join(few)}.")
 
 
 def _trials(found: Validation) -> Table:

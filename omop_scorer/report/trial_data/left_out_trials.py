@@ -28,7 +28,7 @@ def section(
             blocks.append(_block(arm, each, counts[arm], names))
         else:
             n = len(counts[arm])
-            text = f"{n} trial(s); none is left out of fewer than {FEWEST_TRIALS}."
+            text = f"Fewer than {FEWEST_TRIALS} trials ({n}), so none is left out."
             blocks.append(Prose(text, "note"))
     return Section("left-out", "Each trial left out", lead, blocks)
 

@@ -93,7 +93,7 @@ def test_a_validation_begins_with_its_summary_and_names_arms_one_way(
     ]
     places = [said.index(heading) for heading in headings]
     assert places == sorted(places)
-    assert "None is left out of fewer than 3 trials: DRUG_B has 1." in said
+    assert "Fewer than 3 trials, so none is left out: DRUG_B (1)." in said
     # The key says which class DRUG_A is; no table has it by its key.
     assert (said.count("drug_a"), "DRUG_A = drug_a, DRUG_B = drug_b." in said) == (1, True)
     error = found.calibrations("all_patients")["drug_a"]

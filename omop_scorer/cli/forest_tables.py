@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from omop_scorer.cli.trials_tables import heading
+from omop_scorer.cli.trials_tables import arm_labels, arms_key, attrition_table, heading
 from omop_scorer.trials.concordance import ORDERS
 from omop_scorer.trials.forest import ForestAnswer
 
@@ -17,8 +17,13 @@ def render_forest(answer: ForestAnswer) -> Group:
 
 
 def _parts(answer: ForestAnswer) -> Iterator[RenderableType]:
-    yield heading("Forests and mixed models, five-fold error")
+    data = answer.fitted.data
+    yield heading("Participants")
+    yield attrition_table(data)
+    yield arms_key(data.template.classes)
+    yield heading(f"Forests and mixed models, five-fold error, {data.template.outcome.unit}")
     yield _models(answer)
+    yield Text("RMSE: root mean squared error of one prediction. Forest above: mixed = 0%.")
     yield heading("Participants by subgroup, mixed models against forests")
     yield _agreement(answer)
     yield Text(
@@ -33,15 +38,16 @@ def _parts(answer: ForestAnswer) -> Iterator[RenderableType]:
 def _models(answer: ForestAnswer) -> Table:
     table = _table("model", "at least\nin a leaf", "covariates\na split", "forest\nRMSE",
                    "mixed\nRMSE", "forest\nabove")  # fmt: skip
+    arms = arm_labels(answer.fitted.data.template)
     for arm, each in answer.tuned.items():
         mixed = each.mixed_rmse
         table.add_row(
-            Text(arm),
+            Text(arms[arm]),
             str(each.growth.min_samples_leaf),
             str(each.growth.max_features),
             f"{each.rmse:.1f}",
             "-" if mixed is None else f"{mixed:.1f}",
-            "-" if mixed is None else f"{each.rmse / mixed - 1:+.1%}",
+            "-" if mixed is None else f"{each.rmse / mixed - 1:+z.1%}",
         )
     return table
 

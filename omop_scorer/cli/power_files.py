@@ -71,6 +71,7 @@ def power_page(
     arms: tuple[str, str],
     settings: "Settings",
     protection: "Protection | None",
+    source: str,
 ) -> str:
     """Return the page, which hides small groups of patients of a CSV file, too."""
     from omop_scorer.disclosure.populations import (  # noqa: PLC0415
@@ -89,5 +90,6 @@ def power_page(
         arms=arms,
         settings=settings,
         minimum=rules.minimum_cell_count,
+        source=source,
     )
     return render_power(page)

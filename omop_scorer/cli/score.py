@@ -71,7 +71,11 @@ def score(
         str, typer.Option(metavar="CARD", help="Name of a shipped model card, or path of a card.")
     ] = DEFAULT_MODEL,
 ) -> None:
-    """Score one patient, or a CSV file of patients."""
+    """Score one patient, or a CSV file of patients.
+
+    The options of one patient are the covariates of the shipped model. A patient of a model with
+    other covariates, such as one of another disease, is scored from a CSV file.
+    """
     from omop_scorer.cli.patient import render_patient  # noqa: PLC0415
     from omop_scorer.model.load import load_model  # noqa: PLC0415
     from omop_scorer.scoring.csv_file import score_csv  # noqa: PLC0415
@@ -101,6 +105,12 @@ def score(
     if source is None and target is None:
         if not patient:
             raise typer.BadParameter("give a CSV file, or one patient with --age, --sex and so on")
+        columns = [covariate.csv_column for covariate in card.card.covariates]
+        if others := [column for column in columns if column not in answers]:
+            raise typer.BadParameter(
+                f"this model has covariates without an option: {', '.join(others)}; give a CSV "
+                f"file with the columns {', '.join(columns)} as INPUT, and OUTPUT"
+            )
         scored = score_patient(patient, card, uncertainty, excluded)
         render_patient(scored, card, Console())
     elif source is None or target is None or patient:

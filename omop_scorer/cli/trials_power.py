@@ -19,6 +19,7 @@ from omop_scorer.cli.trials import (
 )
 from omop_scorer.errors import ScoringError
 from omop_scorer.terms import Uncertainty
+from omop_scorer.texts.characters import one_line
 
 if TYPE_CHECKING:
     from omop_scorer.model.load import Model
@@ -162,7 +163,7 @@ def power(
     refuse_places(population or card.path, written)
     refuse_no_page(report)
     arms = _arms(card, better, other)
-    persons, protection, where = _persons(
+    persons, protection, where, source = _persons(
         population, card, results, run, config, settings, minimum_cell_count
     )
     criteria = _criteria(persons, min_age, max_age, sex)
@@ -185,12 +186,25 @@ def power(
     if csv_file is not None:
         files[csv_file] = power_csv(plans, is_corrected=yates)
     if report is not None:
-        files[report] = power_page(plans, counted, persons, card, arms, chosen, protection)
+        files[report] = power_page(plans, counted, persons, card, arms, chosen, protection, source)
     write_whole(files)
+    _warn_of_few(plans)
     labels = (by_key[arms[0]].label, by_key[arms[1]].label)
-    Console().print(render_plans(plans, card.card, labels, chosen))
+    Console().print(render_plans(plans, card.card, labels, chosen, source))
     for path in files:
         typer.echo(f"written: {path}")
+
+
+def _warn_of_few(plans: "list[PlannedTrial]") -> None:
+    from omop_scorer.trials.population import is_few  # noqa: PLC0415
+
+    for each in plans:
+        if is_few(each.moments.n):
+            typer.echo(
+                f"warning: {each.name}: only {each.moments.n} patient(s), who are drawn again and "
+                "again, so the powers say little about other patients",
+                err=True,
+            )
 
 
 def _arms(card: "Model", better: str | None, other: str | None) -> tuple[str, str]:
@@ -222,8 +236,8 @@ def _persons(
     config: Path | None,
     settings: list[str] | None,
     minimum_cell_count: int | None,
-) -> "tuple[Persons, Protection | None, str]":
-    """Return the persons, the rules for what is shown of them, and where they are."""
+) -> "tuple[Persons, Protection | None, str, str]":
+    """Return the persons, the rules for what is shown of them, where they are, and who."""
     if population is None:
         overrides = [*(settings or []), *([] if results is None else [f"results.url={results}"])]
         if config is None and not overrides:
@@ -240,12 +254,13 @@ def _persons(
     male = by_name.get("male")
     is_male = None if male is None else male == 1
     rules = None if minimum_cell_count is None else protection_of("{}", minimum_cell_count)
-    return Persons(values, by_name.get("age"), is_male), rules, str(population)
+    source = f"the patients of {one_line(population.name)}"
+    return Persons(values, by_name.get("age"), is_male), rules, str(population), source
 
 
 def _persons_of_run(
     card: "Model", run: str, config: Path | None, overrides: list[str], minimum: int | None
-) -> "tuple[Persons, Protection, str]":
+) -> "tuple[Persons, Protection, str, str]":
     from omop_scorer.disclosure.populations import protection_of  # noqa: PLC0415
     from omop_scorer.results.history import list_runs, run_of  # noqa: PLC0415
     from omop_scorer.results.scored_persons import read_persons  # noqa: PLC0415
@@ -264,7 +279,8 @@ def _persons_of_run(
             err=True,
         )
     threshold = run_file.minimum_cell_count if minimum is None else minimum
-    return persons, protection_of(found.config_json, threshold), where
+    source = f"the patients scored in run {found.run_id}, as of {found.as_of_date}"
+    return persons, protection_of(found.config_json, threshold), where, source
 
 
 def _criteria(

@@ -1,15 +1,18 @@
 """Tables of fitted models, for a terminal of 80 columns."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from omop_scorer.model.card import ClassTemplate, Template
+from omop_scorer.texts.characters import one_line
+from omop_scorer.trials.attrition_words import Line, changes, reasons
 from omop_scorer.trials.fitting import Fitted
+from omop_scorer.trials.load import TrialData
 from omop_scorer.trials.mixed_model import MixedFit
 from omop_scorer.trials.participants import PLACEBO
 
@@ -28,8 +31,9 @@ def render_fit(fitted: Fitted) -> Group:
 
 def _parts(fitted: Fitted) -> Iterator[RenderableType]:
     yield heading("Participants")
-    yield attrition_table(fitted.data.attrition.as_json())
-    labels = {PLACEBO: PLACEBO} | {each.key: each.label for each in fitted.data.template.classes}
+    yield attrition_table(fitted.data)
+    yield arms_key(fitted.data.template.classes)
+    labels = arm_labels(fitted.data.template)
     yield heading("Coefficients")
     models = iter(fitted.models.named().items())
     while some := dict(islice(models, _MODELS_BESIDE_EACH_OTHER)):
@@ -49,7 +53,7 @@ def _parts(fitted: Fitted) -> Iterator[RenderableType]:
         yield _variants_table(fitted)
         yield Text(
             "Concordance with the full models: 1 less the share of contradictory labels. A model "
-            "that finds nothing contradicts nobody."
+            "that finds nothing contradicts nothing."
         )
     else:
         yield Text("No variants were fitted; --without names covariates that sites may lack.")
@@ -60,18 +64,34 @@ def heading(text: str) -> Text:
     return Text(f"\n{text}", style="bold")
 
 
-def attrition_table(attrition: Mapping[str, Any]) -> Table:
-    """Return counts of a cleaning, one a line; reasons that nobody had are left out."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column()
-    for key, value in attrition.items():
-        counts = value if isinstance(value, Mapping) else {key: value}
-        for name, n in counts.items():
-            words = f"carried forward {name}" if counts is value else name
-            if n or name in {"rows", "included"}:
-                table.add_row(f"{n:,}", words.replace("_", " "))
+def attrition_table(data: TrialData) -> Table:
+    """Return counts of a cleaning, one a line; reasons that no row had are left out."""
+    counts, labels = data.attrition, arm_labels(data.template)
+    shown = [i for i, n in enumerate(counts.included.by_arm) if n]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    for name in ("all", *(labels[counts.arms[i]] for i in shown)):
+        table.add_column(name, justify="right", overflow="fold")
+    for line in (
+        Line("rows of the file", counts.rows.n, counts.rows.by_arm),
+        *(Line(f"left out: {each.words}", each.n, each.by_arm) for each in reasons(counts)),
+        Line("included", counts.included.n, counts.included.by_arm),
+        *(Line(f"of them: {each.words}", each.n, each.by_arm) for each in changes(counts)),
+    ):
+        if line.n:
+            by_arm = (f"{line.by_arm[i]:,}" for i in shown)
+            table.add_row(Text(one_line(line.words)), f"{line.n:,}", *by_arm)
     return table
+
+
+def arm_labels(template: Template) -> dict[str, str]:
+    """Return the short name of each arm, by key."""
+    return {PLACEBO: PLACEBO} | {each.key: each.label for each in template.classes}
+
+
+def arms_key(classes: Sequence[ClassTemplate]) -> Text:
+    """Return the line that says which class each short name means."""
+    return Text(", ".join(f"{each.label} = {each.key}" for each in classes) + ".")
 
 
 def _models_table(models: Mapping[str, MixedFit], labels: Mapping[str, str]) -> Table:
@@ -102,14 +122,15 @@ def _coefficient(fit: MixedFit, term: str) -> str:
         return ""
     i = fit.terms.index(term)
     estimate = with_error(float(fit.beta[i]), float(fit.se[i]))
-    p = f"p {p_value(fit.p_satterthwaite[i])}".replace(" <", "<")
-    return f"{estimate}\n{p} df {fit.satterthwaite_df[i]:.0f}"
+    p = p_value(fit.p_satterthwaite[i])
+    said = f"p{p}" if p.startswith("<") else f"p={p}"
+    return f"{estimate}\n{said} df {fit.satterthwaite_df[i]:.0f}"
 
 
 def with_error(estimate: float, error: float) -> str:
     """Return an estimate and its standard error, both to two digits of the error."""
     decimals = min(max(1 - math.floor(math.log10(error)), 0), 9) if error > 0 else 9
-    return f"{estimate:.{decimals}f} ± {error:.{decimals}f}"
+    return f"{estimate:z.{decimals}f} ± {error:.{decimals}f}"
 
 
 def _trial_variance(fit: MixedFit) -> str:
@@ -142,7 +163,8 @@ def _least_squares(fitted: Fitted, labels: Mapping[str, str]) -> Iterator[Text]:
         )
     if one := [name for name, fit in named.items() if not fit.has_trial_variance]:
         yield Text(
-            f"Least squares: the trials of {', '.join(one)} cannot show a variance between trials."
+            f"Not estimable: the trials of {', '.join(one)} cannot show a variance between trials, "
+            "so the fit is plain least squares and no standard error contains such a variance."
         )
 
 

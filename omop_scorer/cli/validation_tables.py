@@ -1,18 +1,20 @@
 """Tables of a validation, for a terminal of 80 columns."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from omop_scorer.cli.trials_tables import attrition_table, heading
+from omop_scorer.cli.trials_tables import arm_labels, arms_key, attrition_table, heading
 from omop_scorer.terms import UNCERTAINTIES
 from omop_scorer.texts.characters import one_line
 from omop_scorer.trials.calibration import FEWEST
+from omop_scorer.trials.concordance import Concordance
 from omop_scorer.trials.cross_validation import Way
 from omop_scorer.trials.fold_figures import IL, FoldCounts, OverFolds, over_folds
-from omop_scorer.trials.leave_one_trial_out import LeftOutTrial
+from omop_scorer.trials.folds import N_FOLDS
+from omop_scorer.trials.leave_one_trial_out import FEWEST_TRIALS, LeftOutTrial
 from omop_scorer.trials.validation import Validation
 
 _MEANING = {
@@ -28,31 +30,43 @@ _SHARES = {
 }
 
 
+#: Figures of held-out labels beside those of models that saw everybody.
+_FIGURES: dict[str, Callable[[Concordance], str]] = {
+    "same label as seen": lambda each: f"{each.same_label_share:.1%}",
+    "contradictory labels": lambda each: f"{each.n_contradictory:,}",
+    "no preference, seen": lambda each: f"{each.no_preference_share[0]:.1%}",
+    "no preference, held out": lambda each: f"{each.no_preference_share[1]:.1%}",
+}
+
+
 def render_validation(found: Validation) -> Group:
     """Return what `trials validate` prints."""
     return Group(*_parts(found))
 
 
 def _parts(found: Validation) -> Iterator[RenderableType]:
+    yield heading(f"Summary of participants held out: {_both(UNCERTAINTIES)}")
+    yield _summary(found)
+    yield Text(
+        "seen: by models that saw everybody. Labels without a preference contradict nothing, so "
+        "read these lines together. RMSE: root mean squared error of one prediction."
+    )
     yield heading("Participants")
-    yield attrition_table(found.data.attrition.as_json())
+    yield attrition_table(found.data)
+    yield arms_key(found.data.template.classes)
     for way in found.ways:
         yield from _way(found, way)
     yield heading(f"Participants by subgroup: {_both(UNCERTAINTIES)}")
     yield _subgroups(found)
-    yield Text(
-        "seen: by models that saw everybody. Models that find no preference contradict\n"
-        "nothing, so read both of the last lines."
-    )
-    yield heading("Predicted and observed reduction, held out (all_patients)")
+    outcome = found.data.template.outcome
+    yield heading(f"Predicted and observed outcome, held out (all_patients), {outcome.unit}")
     yield _calibration(found)
-    yield Text("Fifths by predicted reduction; observed mean ± standard error.")
-    yield heading("Each trial left out")
-    yield _trials(found)
     yield Text(
-        f"Means of at least {FEWEST} participants. The error is that of the mean in a new trial.\n"
-        "Classes with fewer than three trials are not shown."
+        f"{outcome.title}. Groups of participants by rising prediction; mean predicted, mean "
+        "observed ± standard error. Bias: mean observed less predicted."
     )
+    yield heading(f"Each trial left out, {outcome.unit}")
+    yield from _left_out(found)
 
 
 def _way(found: Validation, way: Way) -> Iterator[RenderableType]:
@@ -132,17 +146,28 @@ def _subgroups(found: Validation) -> Table:
         cells = [[each.get(label, 0) for each in both] for both in counts]
         if any(map(any, cells)):
             table.add_row(Text(label), *(_both(f"{n:,}" for n in both) for both in cells))
-    agreements = [
-        [found.against_full_data(way, how) for how in UNCERTAINTIES] for way in found.ways
-    ]
-    table.add_section()
-    table.add_row(
-        "same label as seen",
-        "",
-        *(_both(f"{e.same_label_share:.1%}" if e.n else "-" for e in both) for both in agreements),
-    )
-    contradictions = (_both(f"{each.n_contradictory:,}" for each in both) for both in agreements)
-    table.add_row("contradictions", "", *contradictions)
+    return table
+
+
+def _summary(found: Validation) -> Table:
+    """Return the figures to read first, `bootstrap / analytic`, by way."""
+    table, arms = _table(), arm_labels(found.data.template)
+    table.add_column("", no_wrap=True)
+    for way in found.ways:
+        table.add_column(way, justify="right", no_wrap=True)
+    of_ways = [[found.against_full_data(way, how) for how in UNCERTAINTIES] for way in found.ways]
+    failed = [sum(e.models is None for e in each.folds) for each in found.ways.values()]
+    calibrations = [found.calibrations(way) for way in found.ways]
+    table.add_row("folds that failed", *(f"{n} of {N_FOLDS}" for n in failed))
+    table.add_row("participants held out", *(f"{each[0].n:,}" for each in of_ways))
+    for name, figure in _FIGURES.items():
+        table.add_row(
+            name, *(_both(figure(each) if each.n else "-" for each in w) for w in of_ways)
+        )
+    for arm in found.data.participants.arms:
+        errors = [each[arm].rmse if arm in each else None for each in calibrations]
+        cells = ["-" if error is None else f"{error:.1f}" for error in errors]
+        table.add_row(Text(f"RMSE of {arms[arm]}, {found.data.template.outcome.unit}"), *cells)
     return table
 
 
@@ -151,34 +176,48 @@ def _both(cells: Iterable[str]) -> str:
 
 
 def _calibration(found: Validation) -> Table:
-    table = _table()
-    for name in ("arm", "n", "RMSE", "bias"):
-        table.add_column(name, justify="left" if name == "arm" else "right", no_wrap=True)
-    table.add_column("predicted", justify="right", no_wrap=True)
-    table.add_column("observed", justify="right", no_wrap=True)
+    table, arms = _table(), arm_labels(found.data.template)
+    table.add_column("arm", overflow="fold")
+    table.add_column("group")
+    for name in ("n", "predicted", "observed", "bias", "RMSE"):
+        table.add_column(name, justify="right", no_wrap=True)
     for arm, each in found.calibrations("all_patients").items():
         if each.rmse is None or each.bias is None:
-            table.add_row(arm, f"under {FEWEST}")
+            table.add_row(Text(arms[arm]), "all", f"under {FEWEST}")
             continue
-        heads = [arm, f"{each.n:,}", f"{each.rmse:.1f}", f"{each.bias:.1f}"]
-        for group in each.groups:
-            observed = f"{group.observed:.1f} ± {group.observed_standard_error:.1f}"
-            table.add_row(*heads, f"{group.predicted:.1f}", observed)
-            heads = [""] * len(heads)
+        whole = (f"{each.bias:z.1f}", f"{each.rmse:.1f}")
+        table.add_row(Text(arms[arm]), "all", f"{each.n:,}", "", "", *whole)
+        for place, group in enumerate(each.groups, start=1):
+            observed = f"{group.observed:z.1f} ± {group.observed_standard_error:.1f}"
+            table.add_row("", str(place), f"{group.n:,}", f"{group.predicted:z.1f}", observed)
     return table
+
+
+def _left_out(found: Validation) -> Iterator[RenderableType]:
+    arms = arm_labels(found.data.template)
+    if any(found.trials.values()):
+        yield _trials(found)
+        yield Text(
+            "The trial is in no model. Difference: observed less predicted mean ± its standard "
+            f"error in a new trial. No means of fewer than {FEWEST} participants."
+        )
+    few = [f"{arms[arm]} ({found.n_trials(arm)})" for arm, each in found.trials.items() if not each]
+    if few:
+        yield Text(f"Fewer than {FEWEST_TRIALS} trials, so none is left out: {', '.join(few)}.")
 
 
 def _trials(found: Validation) -> Table:
     table = _table()
-    table.add_column("arm", no_wrap=True)
+    table.add_column("arm", overflow="fold")
     table.add_column("trial", overflow="fold")
     for name in ("n", "predicted", "observed", "difference"):
         table.add_column(name, justify="right", no_wrap=True)
+    arms = arm_labels(found.data.template)
     for arm, trials in found.trials.items():
-        head = arm
+        head = Text(arms[arm])
         for each in trials:
             table.add_row(head, Text(one_line(each.trial)), *_trial_cells(each))
-            head = ""
+            head = Text()
     return table
 
 
@@ -186,8 +225,8 @@ def _trial_cells(each: LeftOutTrial) -> list[str]:
     n = f"{each.n:,}" if each.n >= FEWEST else f"under {FEWEST}"
     if each.predicted is None or each.observed is None:
         return [n, "failed" if each.failure else "", "", ""]
-    difference = f"{each.observed - each.predicted:+.1f} ± {each.standard_error:.1f}"
-    return [n, f"{each.predicted:.1f}", f"{each.observed:.1f}", difference]
+    difference = f"{each.observed - each.predicted:+z.1f} ± {each.standard_error:.1f}"
+    return [n, f"{each.predicted:z.1f}", f"{each.observed:z.1f}", difference]
 
 
 def _count(n: int | None) -> str:

@@ -82,12 +82,14 @@ def refuse_unknown_covariates(config: RunConfig, model: Model, units: Units) -> 
         Every covariate without a rule and every quantity without units.
     """
     rules = {name.rpartition("/")[2] for name in sql.names() if name.startswith("covariates/")}
-    problems = [
-        f"{model.path}: covariate {covariate.name!r} has no rule in sql/covariates; a run cannot "
-        "derive it from a CDM, but `omop-scorer score` can take it from a file"
-        for covariate in model.card.covariates
-        if covariate.name not in rules
-    ]
+    problems = []
+    if lacking := [each.name for each in model.card.covariates if each.name not in rules]:
+        problems.append(
+            f"{model.path}: no rule for the covariate(s) {', '.join(lacking)}, so a run cannot "
+            f"derive them from a CDM; add {', '.join(f'sql/covariates/{e}.sql' for e in lacking)} "
+            "(omop_scorer/README.md, Add a covariate), or let `omop-scorer score` take them from a "
+            "CSV file"
+        )
     problems += [
         f"the file of units has no quantity {quantity!r}"
         for quantity in config.covariates.quantities()

@@ -56,6 +56,11 @@ _BY_MESSAGE = (
         "cdm",
         "see whether these records are right at their source",
     ),
+    (
+        r".*: no rule for the covariate",
+        "model",
+        "add the rules to sql/covariates, or name another model card",
+    ),
     (r"newest record is", "as_of_date, cdm.maximum_age_days", "see whether the CDM was loaded"),
 )
 

@@ -11,29 +11,50 @@ FEWEST_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Attrition:
-    """What became of the rows of a file. The reasons and `n_included` add up to `n_rows`."""
+class Count:
+    """A number of rows, and how many of them each arm has."""
 
-    n_rows: int
-    left_out: Mapping[str, int]
+    n: int
+    by_arm: tuple[int, ...]
+    """In the order of the arms; rows without a known arm are in none of them."""
+
+
+@dataclass(frozen=True)
+class Attrition:
+    """What became of the rows of a file. The reasons and the included add up to all rows."""
+
+    arms: tuple[str, ...]
+    """`placebo`, then the keys of the drug classes of the template."""
+    rows: Count
+    left_out: Mapping[str, Count]
     """Rows by the first reason to leave them out, in the order in which reasons are checked."""
-    n_included: int
-    assumed: Mapping[str, int]
+    included: Count
+    assumed: Mapping[str, Count]
     """Of the included, by `assumed_no_COLUMN` and `set_to_no_COLUMN`."""
-    carried_forward: Mapping[int, int]
+    carried_forward: Mapping[int, Count]
     """Of the included, outcomes by the week of the visit that gives them, before the last week."""
-    imputed: Mapping[str, int]
+    imputed: Mapping[str, Count]
     """Of the included, by the column of the covariate."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the file."""
+        return self.rows.n
+
+    @property
+    def n_included(self) -> int:
+        """Included participants."""
+        return self.included.n
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts as JSON, in the order in which they arise."""
-        carried = {f"from_week_{week}": n for week, n in self.carried_forward.items()}
-        imputed = {f"imputed_{column}": n for column, n in self.imputed.items()}
+        carried = {f"from_week_{week}": each.n for week, each in self.carried_forward.items()}
+        imputed = {f"imputed_{column}": each.n for column, each in self.imputed.items()}
         return {
             "rows": self.n_rows,
-            **self.left_out,
+            **{reason: each.n for reason, each in self.left_out.items()},
             "included": self.n_included,
-            **self.assumed,
+            **{key: each.n for key, each in self.assumed.items()},
             "carried_forward": carried,
             **imputed,
         }

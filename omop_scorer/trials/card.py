@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from omop_scorer import __version__
-from omop_scorer.model.arrays import Floats
 from omop_scorer.model.card import CardTemplate, Covariate
 from omop_scorer.trials.bootstrap import Moments
 from omop_scorer.trials.class_moments import Refitting
 from omop_scorer.trials.load import TrialData
 from omop_scorer.trials.mixed_model import MixedFit
 from omop_scorer.trials.participants import Participants
+from omop_scorer.trials.percentiles import percentiles
 from omop_scorer.trials.srs import Models
 from omop_scorer.trials.variants import FittedVariant
 
@@ -150,14 +150,14 @@ def _within_trial_ranges(
     found = {}
     for place, covariate in enumerate(covariates):
         if covariate.kind == "continuous":
-            low, high = np.percentile(participants.values[:, place], (1, 99)).tolist()
+            low, high = percentiles(participants.values[:, place], (1, 99))
             if low < high:
                 found[covariate.name] = [low, high]
     return found
 
 
 def _training_population(data: TrialData) -> dict[str, Any]:
-    """Return moments of all included participants; a percentile is by linear interpolation."""
+    """Return moments of all included participants."""
     names, values = data.participants.covariates, data.participants.values
     covariance = np.atleast_2d(np.cov(values, rowvar=False))
     return {
@@ -165,16 +165,13 @@ def _training_population(data: TrialData) -> dict[str, Any]:
         "mean": dict(zip(names, values.mean(axis=0).tolist(), strict=True)),
         "covariance": ((covariance + covariance.T) / 2).tolist(),
         "percentiles": {
-            covariate.name: _percentiles(values[:, place])
+            covariate.name: dict(
+                zip(_PERCENTILES, percentiles(values[:, place], _PERCENTILES), strict=True)
+            )
             for place, covariate in enumerate(data.template.covariates)
             if covariate.kind == "continuous"
         },
     }
-
-
-def _percentiles(values: Floats) -> dict[int, float]:
-    found = np.percentile(values, _PERCENTILES, method="linear").tolist()
-    return dict(zip(_PERCENTILES, found, strict=True))
 
 
 def _record(

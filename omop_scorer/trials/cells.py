@@ -1,40 +1,50 @@
 """Cells of trial data as numbers. A message counts the cells that cannot be read; it shows none."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
 from omop_scorer.model.arrays import Floats
-from omop_scorer.model.card import Covariate
 from omop_scorer.texts.numbers import DECIMAL_COMMA, NUMBER
+from omop_scorer.trials.layout import plain
 from omop_scorer.trials.table import Cell
 
 
-def covariate_numbers(covariate: Covariate, cells: Sequence[Cell]) -> Floats:
-    """Return the values of a covariate, shape (n,); NaN where a cell is missing.
+def without_missing(cells: Sequence[Cell], words: Collection[str]) -> list[Cell]:
+    """Return cells, with None for each that has a word for a missing value, as `plain` gives it."""
+    if not words:
+        return list(cells)
+    missing = {cell for cell in set(cells) - {None} if plain(text_of(cell)) in words}
+    return [None if cell in missing else cell for cell in cells]
 
-    Words are those of a CSV file to score, in any letter case; a yes/no value may also be 0 or 1.
+
+def coded_numbers(words: Mapping[str, float], cells: Sequence[Cell]) -> Floats:
+    """Return the values of a yes/no covariate, shape (n,); NaN where a cell is missing.
+
+    Parameters
+    ----------
+    words
+        Value, 0 or 1, of each word, as `plain` gives it. A cell may also be 0 or 1.
+    cells
+        Cells of the column.
 
     Raises
     ------
     ValueError
         The reasons why cells cannot be read, each with their number.
     """
-    if covariate.kind == "continuous":
-        return numbers(cells)
-    words = covariate.words
     allowed = ", ".join(dict.fromkeys([*words, "1", "0"]))
+    refusal = (
+        f"not one of {allowed} (name other words under `words` of the layout, and words for a "
+        "missing value under `missing_words`)"
+    )
 
     def read(cell: Cell) -> float | str:
-        if isinstance(cell, str) and cell.lower() in words:
-            return words[cell.lower()]
+        if (word := plain(text_of(cell))) in words:
+            return words[word]
         number = _number(cell)
-        return (
-            number
-            if number in (0.0, 1.0)
-            else f"not one of {allowed} (leave a missing value blank)"
-        )
+        return number if number in (0.0, 1.0) else refusal
 
     return _all(cells, read)
 
@@ -67,17 +77,23 @@ def _number(cell: Cell) -> float | str:
         if DECIMAL_COMMA.fullmatch(cell):
             return "has a comma; write a decimal point, and no separator of thousands"
         if not NUMBER.fullmatch(cell):
-            return "not a number (leave a missing value blank)"
+            return (
+                "not a number (leave a missing value blank, or name its word under "
+                "`missing_words` of the layout)"
+            )
     value = float(cell)  # type: ignore[arg-type]
     return value if math.isfinite(value) else "not a finite number"
 
 
 def texts(cells: Sequence[Cell]) -> list[str | None]:
     """Return cells as text; a whole number has no decimal point, however the file stores it."""
-    return [None if cell is None else _text(cell) for cell in cells]
+    return [None if cell is None else text_of(cell) for cell in cells]
 
 
-def _text(cell: str | float | bool) -> str:
+def text_of(cell: Cell) -> str:
+    """Return a cell as text; a missing one is empty."""
+    if cell is None:
+        return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell)

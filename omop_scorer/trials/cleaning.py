@@ -4,7 +4,7 @@ The order is that of the published analysis: assume what a trial never collected
 the outcome or the last visit before it, and only then take medians among those that are still in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from omop_scorer.errors import ScoringError
 from omop_scorer.model.arrays import Floats
-from omop_scorer.trials.attrition import Attrition, Medians, median_of
+from omop_scorer.trials.attrition import Attrition, Count, Medians, median_of
+from omop_scorer.trials.attrition_words import reasons
 from omop_scorer.trials.consistency import assumed_value
 from omop_scorer.trials.layout import Layout
 from omop_scorer.trials.participants import Integers, Participants
-from omop_scorer.trials.recorded import ARM, FOLD, TRIAL, Recorded
+from omop_scorer.trials.recorded import FOLD, TRIAL, Recorded, unknown_arms_hint
 from omop_scorer.trials.subject import Subject
 
 Flags = NDArray[np.bool_]
@@ -46,36 +47,48 @@ def clean(recorded: Recorded, layout: Layout, subject: Subject) -> Cleaned:
     ScoringError
         Nobody is left, or a covariate of numbers has no value at all.
     """
+    count = _counter(recorded, subject)
     values, assumed = _with_assumed(recorded, layout, subject)
     outcome, week = _outcome(recorded, values, layout, subject)
     is_in = np.ones(len(outcome), dtype=np.bool_)
     left_out = {}
     for reason, is_reason in _reasons(recorded, values, outcome, layout, subject):
-        left_out[reason] = int((is_in & is_reason).sum())
+        left_out[reason] = count(is_in & is_reason)
         is_in &= ~is_reason
-    if not left_out.get("missing_year"):
-        left_out.pop("missing_year", None)
+    if "missing_year" in left_out and not left_out["missing_year"].n:
+        del left_out["missing_year"]
     trials = np.array([each or "" for each in recorded.trial], dtype=object)[is_in]
     medians = {column: _medians(values[column][is_in], trials) for column in subject.imputed}
-    imputed = {column: int(np.isnan(values[column][is_in]).sum()) for column in subject.imputed}
     attrition = Attrition(
-        n_rows=len(outcome),
+        arms=subject.arms,
+        rows=count(np.ones_like(is_in)),
         left_out=left_out,
-        n_included=int(is_in.sum()),
-        assumed={key: int((is_assumed & is_in).sum()) for key, is_assumed in assumed.items()},
+        included=count(is_in),
+        assumed={key: count(is_assumed & is_in) for key, is_assumed in assumed.items()},
         carried_forward={
-            each: int((week[is_in] == each).sum())
+            each: count((week == each) & is_in)
             for each in recorded.visits
             if each < layout.outcome_week
         },
-        imputed=imputed,
+        imputed={column: count(np.isnan(values[column]) & is_in) for column in subject.imputed},
     )
-    _refuse_nobody(attrition)
+    _refuse_nobody(attrition, recorded)
     _refuse_trials_of_one(trials)
     kept = {column: each[is_in] for column, each in values.items()}
     _impute(kept, trials, medians, layout)
     participants = _participants(recorded, kept, outcome, is_in, subject)
     return Cleaned(participants, attrition, medians)
+
+
+def _counter(recorded: Recorded, subject: Subject) -> Callable[[Flags], Count]:
+    """Return what counts flagged rows, in all and by arm."""
+
+    def count(flags: Flags) -> Count:
+        arms = recorded.arm[flags]
+        by_arm = np.bincount(arms[arms >= 0], minlength=len(subject.arms))
+        return Count(len(arms), tuple(by_arm.tolist()))
+
+    return count
 
 
 def _with_assumed(
@@ -149,13 +162,13 @@ def _medians(values: Floats, trials: NDArray[np.object_]) -> Medians:
     return Medians(by_trial, median_of(values))
 
 
-def _refuse_nobody(attrition: Attrition) -> None:
+def _refuse_nobody(attrition: Attrition, recorded: Recorded) -> None:
     if not attrition.n_included:
-        reasons = ", ".join(f"{reason}: {n}" for reason, n in attrition.left_out.items() if n)
-        raise ScoringError(
-            f"every row is left out ({reasons}); compare the layout with the file: the words of "
-            f"the column {ARM}, the column {TRIAL}, the visits"
+        told = ", ".join(f"{line.words}: {line.n}" for line in reasons(attrition) if line.n)
+        advice = unknown_arms_hint(recorded) or (
+            f"compare the layout with the file: the column {TRIAL}, the visits, missing covariates"
         )
+        raise ScoringError(f"every row is left out ({told}); {advice}")
 
 
 def _refuse_trials_of_one(trials: NDArray[np.object_]) -> None:

@@ -12,6 +12,7 @@ from omop_scorer.model.card import Covariate
 from omop_scorer.trials.layout import Layout
 from omop_scorer.trials.recorded import ARM, FOLD, OUTCOME, PARTICIPANT, TRIAL
 from omop_scorer.trials.subject import YEAR, Subject
+from omop_scorer.trials.words import faults_of_words
 
 
 def refuse_contradictions(layout: Layout, path: Path, subject: Subject) -> None:
@@ -51,6 +52,7 @@ def _faults(layout: Layout, subject: Subject) -> Iterator[str]:
         yield f"outcome: found a column here and under columns.{OUTCOME}; allowed: one of them"
     if layout.visits is not None and subject.baseline is None:
         yield "visits: the template has no activity_covariate; name the column of the outcome"
+    yield from faults_of_words(layout, subject)
     for name, rule in layout.never_collected.items():
         covariate = subject.covariates.get(subject.column_of.get(name, name))
         if covariate is not None and assumed_value(covariate, rule.assume) is None:

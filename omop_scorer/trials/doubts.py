@@ -6,8 +6,8 @@ import numpy as np
 
 from omop_scorer.model.contradictions import ends
 from omop_scorer.trials.layout import Layout
-from omop_scorer.trials.participants import PLACEBO, Participants
-from omop_scorer.trials.recorded import ARM, Recorded
+from omop_scorer.trials.participants import Participants
+from omop_scorer.trials.recorded import Recorded, unknown_arms_hint
 from omop_scorer.trials.subject import YEAR, Subject
 
 
@@ -29,25 +29,22 @@ def doubts(
 
 
 def _arms(recorded: Recorded, participants: Participants, subject: Subject) -> Iterator[str]:
-    n_unknown = int((recorded.arm < 0).sum())
+    if unknown := unknown_arms_hint(recorded):
+        yield f"{unknown}, or leave the rows out"
+    of_one_trial = []
     for key in subject.arms:
         if key not in participants.arms:
-            unknown = (
-                f"; {n_unknown} row(s) have an unknown word in the column {ARM}: name the file's "
-                "words under `arms` of the layout"
-            )
-            yield (
-                f"{key}: no participant is included, so the class is left out"
-                f"{unknown if n_unknown else ''}"
-            )
+            yield f"{key}: no participant is included, so the class is left out"
             continue
         is_of_arm = participants.arm == participants.arms.index(key)
         if len(np.unique(participants.trial[is_of_arm])) == 1:
-            name = "the placebo model" if key == PLACEBO else f"the class {key}"
-            yield (
-                f"{name} has one trial, so the variance between trials cannot be estimated: least "
-                "squares"
-            )
+            of_one_trial.append(key)
+    if of_one_trial:
+        each = " each" * (len(of_one_trial) > 1)
+        yield (
+            f"one trial{each}: {', '.join(of_one_trial)}; the variance between trials cannot be "
+            "estimated, so the fit is least squares"
+        )
 
 
 def _visits(recorded: Recorded, participants: Participants, layout: Layout) -> Iterator[str]:
@@ -117,7 +114,10 @@ def _fixed_year(participants: Participants, subject: Subject) -> Iterator[str]:
     term = subject.template.placebo.fixed_terms.get(YEAR)
     low, high = participants.year.min(), participants.year.max()
     if term is not None and not low <= term.value <= high:
+        years = f"year of the data is {low:g}"
+        if low < high:
+            years = f"years of the data are {low:g} to {high:g}"
         yield (
-            f"{YEAR} is held at {term.value:g} when somebody is scored, and the years of the data "
-            f"are {low:g} to {high:g}; change placebo.fixed_terms.{YEAR}.value of the template"
+            f"{YEAR} is held at {term.value:g} when somebody is scored, and the {years}; change "
+            f"placebo.fixed_terms.{YEAR}.value of the template"
         )

@@ -31,6 +31,12 @@ def _no_is_a_word(value: object) -> object:
     return "no" if value is False else value
 
 
+def _number_as_text(value: object) -> object:
+    """Return a number as a file of trial data writes it, because YAML reads `-99` as a number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:.15g}" if is_number else value
+
+
 def _are_one_column_each(columns: dict[str, str]) -> dict[str, str]:
     if repeated := _repeated(columns.values()):
         raise ValueError(f"found the column {shown(repeated)} under two names; allowed: one")
@@ -63,6 +69,9 @@ def plain(word: str) -> str:
 
 Word = Annotated[StrictStr, Field(pattern=r"\S", max_length=200)]
 
+#: A word of the file, which may be a number.
+FileWord = Annotated[Word, BeforeValidator(_number_as_text)]
+
 Week = Annotated[StrictInt, Field(ge=1, le=10_000)]
 
 
@@ -89,6 +98,8 @@ class Layout(Frozen):
         "leave_out"
     )
     missing_numbers: Literal["trial", "pooled"] = "trial"
+    words: dict[Word, dict[FileWord, StrictBool | StrictInt | Word]] = Field(default_factory=dict)
+    missing_words: tuple[FileWord, ...] = ()
 
 
 def load_layout(reference: str | Path = PLAIN) -> tuple[Layout, Path]:

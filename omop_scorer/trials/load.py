@@ -13,7 +13,7 @@ from omop_scorer.trials.consistency import refuse_contradictions
 from omop_scorer.trials.doubts import doubts
 from omop_scorer.trials.layout import PLAIN, load_layout
 from omop_scorer.trials.participants import PLACEBO, Participants
-from omop_scorer.trials.recorded import ARM, read_rows
+from omop_scorer.trials.recorded import ARM, Recorded, read_rows, unknown_arms_hint
 from omop_scorer.trials.subject import Subject
 from omop_scorer.trials.table import read_table
 
@@ -72,7 +72,7 @@ def load_trials(data: Path, layout: str | Path = PLAIN, template: str | Path = C
     try:
         recorded = read_rows(table, rules, subject)
         cleaned = clean(recorded, rules, subject)
-        _refuse_lacking_arms(cleaned.participants, cleaned.attrition)
+        _refuse_lacking_arms(cleaned.participants, recorded)
     except ScoringError as error:
         where = f"{data}: "
         raise ScoringError(*(where + p.removeprefix(where) for p in error.problems)) from None
@@ -89,16 +89,15 @@ def load_trials(data: Path, layout: str | Path = PLAIN, template: str | Path = C
     )
 
 
-def _refuse_lacking_arms(participants: Participants, attrition: Attrition) -> None:
-    unknown = attrition.left_out["unknown_arm"]
-    hint = f"{unknown} row(s) have an unknown word there; " if unknown else ""
+def _refuse_lacking_arms(participants: Participants, recorded: Recorded) -> None:
+    advice = unknown_arms_hint(recorded) or "name the file's words under `arms` of the layout"
     if PLACEBO not in participants.arms:
         raise ScoringError(
             f"column {ARM}: no participant of the arm {PLACEBO} is included, and every model needs "
-            f"them; {hint}name the file's words under `arms` of the layout"
+            f"them; {advice}"
         )
     if (n := len(participants.arms) - 1) < _FEWEST_CLASSES:
         raise ScoringError(
-            f"column {ARM}: {n} drug class(es) of the template have an included participant; "
-            f"{hint}a card needs at least {_FEWEST_CLASSES}"
+            f"column {ARM}: {n} drug class(es) of the template have an included participant, and a "
+            f"card needs at least {_FEWEST_CLASSES}; {advice}"
         )

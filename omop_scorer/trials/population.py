@@ -15,6 +15,9 @@ from omop_scorer.terms import Uncertainty
 
 Sex: TypeAlias = Literal["any", "female", "male"]
 
+#: Patients below which a population or a subgroup says little about other patients.
+FEW = 50
+
 #: Start of the name of a population by sex, without and with an age.
 _NAMES = {"any": ("all", "age"), "female": ("women", "women"), "male": ("men", "men")}
 
@@ -76,6 +79,11 @@ class Population:
 
     def __len__(self) -> int:
         return len(self.probability)
+
+
+def is_few(n: int | None) -> bool:
+    """Return True for a known number of patients, above zero, that says little about others."""
+    return bool(n) and n is not None and n < FEW
 
 
 def populations(

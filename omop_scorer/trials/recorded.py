@@ -1,6 +1,7 @@
 """The rows of a file of trial data as recorded: named columns as numbers, nothing cleaned yet."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,17 +12,22 @@ import numpy as np
 from omop_scorer.errors import ScoringError
 from omop_scorer.model.arrays import Floats
 from omop_scorer.texts.characters import one_line
-from omop_scorer.trials.cells import covariate_numbers, numbers, texts
+from omop_scorer.trials.attrition import FEWEST_SHOWN
+from omop_scorer.trials.cells import coded_numbers, numbers, texts, without_missing
 from omop_scorer.trials.layout import Layout, plain
 from omop_scorer.trials.participants import Integers
-from omop_scorer.trials.subject import YEAR, Subject
+from omop_scorer.trials.subject import NO_YEAR, YEAR, Subject
 from omop_scorer.trials.table import Cell, Table
+from omop_scorer.trials.words import words_of
 
 PARTICIPANT, TRIAL, ARM, FOLD, OUTCOME = "participant_id", "trial", "arm", "fold", "outcome"
 
 N_FOLDS = 10
 
 _LONGEST_TRIAL = 200
+
+#: Most words that name no arm that a message shows, and the most characters of each.
+_MOST_WORDS, _LONGEST_WORD = 10, 60
 
 _T = TypeVar("_T")
 
@@ -33,6 +39,9 @@ class Recorded:
     trial: list[str | None]
     arm: Integers
     """(n,): place in the subject's arms; -1 if the arm is unknown."""
+    unknown_arms: tuple[str, ...]
+    """Words that name no arm in five rows or more, the most frequent first. Rarer ones may be of a
+    person."""
     year: Floats
     """(n,): NaN if missing, or if the model has no term for it."""
     covariates: Mapping[str, Floats]
@@ -53,6 +62,8 @@ class _Columns:
     def __init__(self, table: Table, layout: Layout, subject: Subject) -> None:
         self.table, self.faults = table, list[str]()
         self._read_as: dict[int, str] = {}
+        self._missing_words = {plain(word) for word in layout.missing_words}
+        self._missing_columns = dict[str, str]()
         self._names = {subject.column_of.get(k, k): v for k, v in layout.columns.items()}
 
     def name(self, column: str) -> str:
@@ -71,13 +82,14 @@ class _Columns:
         """Return the column with a name of the file as the reader gives it, as `read` does."""
         places = self.table.places(name)
         ours = "" if plain(name) == plain(column) else f" ({column})"
-        if len(places) != 1:
-            fault = (
-                "appears more than once in the header; keep one of them"
-                if places
-                else "is missing; name the file's column under `columns` of the layout"
+        if not places:
+            self._missing_columns[column] = f"{one_line(name)}{ours}"
+            return None
+        if len(places) > 1:
+            self.faults.append(
+                f"column {one_line(name)}{ours} appears more than once in the header; keep one of "
+                "them"
             )
-            self.faults.append(f"column {one_line(name)}{ours} {fault}")
             return None
         if (other := self._read_as.setdefault(places[0], column)) != column:
             self.faults.append(
@@ -86,10 +98,22 @@ class _Columns:
             )
             return None
         try:
-            return reader(list(self.table.columns[places[0]]))
+            return reader(without_missing(self.table.columns[places[0]], self._missing_words))
         except ValueError as reason:
             self.faults.append(f"column {one_line(name)}{ours}: {reason}")
             return None
+
+    def every_fault(self) -> list[str]:
+        """Return the faults; columns that are missing are one of them."""
+        if not (missing := self._missing_columns):
+            return self.faults
+        names, is_one = ", ".join(missing.values()), len(missing) == 1
+        fault = (
+            f"{f'column {names} is' if is_one else f'columns {names} are'} missing; name the "
+            "file's columns under `columns` of a layout (--layout)"
+        )
+        without_year = f"; for models without a year, {NO_YEAR}" if YEAR in missing else ""
+        return [fault + without_year, *self.faults]
 
 
 def read_rows(table: Table, layout: Layout, subject: Subject) -> Recorded:
@@ -110,16 +134,21 @@ def read_rows(table: Table, layout: Layout, subject: Subject) -> Recorded:
     year = columns.read(YEAR, numbers) if subject.has_year else unread
     covariates = {}
     for column, covariate in subject.covariates.items():
-        values = columns.read(column, partial(covariate_numbers, covariate))
+        reader = numbers
+        if covariate.kind == "yes_no":
+            reader = partial(coded_numbers, words_of(column, layout, subject))
+        values = columns.read(column, reader)
         covariates[column] = unread if values is None else values
     outcome, visits, later_visits = _outcomes(columns, layout, subject)
     fold = columns.read(FOLD, _folds) if columns.is_there(FOLD) else None
-    if columns.faults or trial is None or arm is None or year is None:
-        raise ScoringError(*(f"{table.path}: {fault}" for fault in columns.faults))
+    faults = columns.every_fault()
+    if faults or trial is None or arm is None or year is None:
+        raise ScoringError(*(f"{table.path}: {fault}" for fault in faults))
     added = {subject.column_of.get(k, k): value for k, value in layout.centred.items()}
     return Recorded(
         trial=trial,
-        arm=arm,
+        arm=arm[0],
+        unknown_arms=arm[1],
         year=year + added.get(YEAR, 0.0),
         covariates={k: values + added.get(k, 0.0) for k, values in covariates.items()},
         outcome=outcome,
@@ -142,10 +171,27 @@ def _trials(cells: list[Cell]) -> list[str | None]:
     return [None if each is None else one_line(each) for each in trials]
 
 
-def _arms(cells: list[Cell], layout: Layout, subject: Subject) -> Integers:
+def _arms(cells: list[Cell], layout: Layout, subject: Subject) -> tuple[Integers, tuple[str, ...]]:
+    """Return the place of the arm of each row, and the frequent words that name no arm."""
     words = layout.arms or {arm: arm for arm in subject.arms}
     place = {plain(word): subject.arms.index(arm) for word, arm in words.items()}
-    return np.array([place.get(plain(each or ""), -1) for each in texts(cells)], dtype=np.int64)
+    found = [plain(each or "") for each in texts(cells)]
+    unknown = Counter(word for word in found if word and word not in place)
+    frequent = tuple(word for word, n in unknown.most_common() if n >= FEWEST_SHOWN)
+    return np.array([place.get(word, -1) for word in found], dtype=np.int64), frequent
+
+
+def unknown_arms_hint(recorded: Recorded) -> str:
+    """Return what to do about rows whose word names no arm; empty if there is none."""
+    n = int((recorded.arm < 0).sum())
+    if not n:
+        return ""
+    shown = [f"'{one_line(word)[:_LONGEST_WORD]}'" for word in recorded.unknown_arms[:_MOST_WORDS]]
+    words = f" (in {FEWEST_SHOWN} rows or more: {', '.join(shown)})" if shown else ""
+    return (
+        f"{n} row(s) have no word of an arm in the column {ARM}{words}; name the file's words "
+        "under `arms` of the layout"
+    )
 
 
 def _folds(cells: list[Cell]) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 
 from omop_scorer.errors import ScoringError
 from omop_scorer.model.arrays import Floats
+from omop_scorer.trials.subject import NO_YEAR, YEAR
 from omop_scorer.trials.trial_sums import TrialSums
 
 #: Share of a term's sum of squares that other terms must leave unexplained.
@@ -158,9 +159,10 @@ def refuse_dependent_terms(sums: TrialSums, name: str) -> None:
         fault = "is constant"
         if others:
             fault = f"is determined by {', '.join(others)}, or almost so (collinear),"
+        advice = NO_YEAR if term == YEAR else "leave it out of the template"
         raise FitError(
-            f"{name}: {term} {fault} among its {sums.n} participants; leave it out of the "
-            "template, or add participants in whom it varies"
+            f"{name}: {term} {fault} among its {sums.n} participants; {advice}, or add "
+            "participants in whom it varies"
         )
 
 

@@ -9,6 +9,9 @@ from omop_scorer.trials.participants import PLACEBO
 
 YEAR = "year"
 
+#: What makes models without a term for the year.
+NO_YEAR = "write `placebo: {fixed_terms: {}}` in the template (--template)"
+
 
 @dataclass(frozen=True)
 class Subject:

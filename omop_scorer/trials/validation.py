@@ -55,6 +55,12 @@ class Validation:
         """(n,): True for women of 50 and over; None if age or sex is no covariate."""
         return women_of_50_and_over(self.data.participants)
 
+    def n_trials(self, arm: str) -> int:
+        """Return the number of trials that have a participant of the arm."""
+        participants = self.data.participants
+        is_of_arm = participants.arm == participants.arms.index(arm)
+        return len(np.unique(participants.trial[is_of_arm]))
+
     def folds_of(self, way: Way, uncertainty: Uncertainty) -> list[FoldCounts]:
         """Return the counts of each fold."""
         found = self.ways[way]

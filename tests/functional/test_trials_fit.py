@@ -106,7 +106,12 @@ def test_what_is_printed_fits_80_columns(fitted: Path) -> None:
     printed = (fitted / "printed.txt").read_text(encoding="utf-8")
     lines = [each for each in printed.splitlines() if not each.startswith(("written", "warning"))]
     assert max(map(len, lines)) <= 80
-    for word in ("1,200  included", "immunomodulator", "likelihood ratio", "no preference"):
+    for word in (
+        "included          1,200  ",
+        "immunomodulator",
+        "likelihood ratio",
+        "no preference",
+    ):
         assert word in printed
 
 
@@ -192,6 +197,14 @@ def test_covariates_that_no_warehouse_has(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", [{"pain": "3", "smoker": "yes"}])
     scored = omop_scorer("score", source, tmp_path / "out.csv", "--model", tmp_path / "pain.yaml")
     assert scored.returncode == 0, scored.stderr
+    one = omop_scorer("score", "--model", tmp_path / "pain.yaml", "--age", 40)
+    assert one.returncode == 2
+    said = re.sub(r"[\s│]+", " ", one.stderr)
+    assert "covariates without an option: pain, smoker; give a CSV file with the columns" in said
+    site = Site(tmp_path, tmp_path / "no_cdm.duckdb", tmp_path / "results.duckdb")
+    checked = site.run(command="check", model=str(tmp_path / "pain.yaml"))
+    assert "add sql/covariates/pain.sql, sql/covariates/smoker.sql" in checked.stdout
+    assert "[model: add the rules to sql/covariates" in checked.stdout
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,20 @@ def test_a_file_of_patients(tmp_path: Path) -> None:
         assert PERSON not in said
 
 
+def test_few_patients_are_a_warning(tmp_path: Path) -> None:
+    patients, page = write(tmp_path / "p.csv", n=90), tmp_path / "p.html"
+    options = ("--sex", "any", "--min-age", 0, "--report", page)
+    done = omop_scorer("trials", "power", patients, *QUICK, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Population: the patients of p.csv" in done.stdout
+    assert "drawn from the patients of p.csv" in page.read_text(encoding="utf-8")
+    write(patients, n=49)
+    done = omop_scorer("trials", "power", patients, *QUICK, *options)
+    assert done.returncode == 0
+    assert "warning: all: only 49 patient(s)" in done.stderr
+    assert "Fewer than 50 patients, who are drawn again" in page.read_text(encoding="utf-8")
+
+
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     patients = write(tmp_path / "p.csv")
     texts = []
@@ -194,6 +208,8 @@ def test_the_scored_patients_of_a_run(tmp_path: Path, answered: Path) -> None:
         "SELECT s.person_id, s.age, s.is_male, c.drug_class, c.response_probability, s.subgroup "
         "FROM latest_score AS s JOIN latest_counterfactual AS c USING (person_id)"
     )
+    ((run_id, as_of),) = site.rows("SELECT run_id, as_of_date FROM latest_run")
+    assert f"Population: the patients scored in run {run_id}, as of {as_of}" in done.stdout
     part = numbers(answer)["power"]["women_40_and_over"]
     members = [row for row in rows if row[1] >= 40 and not row[2]]
     assert part["n_population"] == len({row[0] for row in members})

@@ -1,46 +1,56 @@
 """The section on the cleaning: who is left out and why, and what was assumed."""
 
+from collections.abc import Mapping, Sequence
+
 from omop_scorer.report.blocks import Block, Heading, Image, Listing, Section, Table
 from omop_scorer.report.charts.flows import Step, attrition
-from omop_scorer.report.words import plain, sentence
+from omop_scorer.report.trial_data.names import TrialNames, breakable
+from omop_scorer.report.words import sentence
 from omop_scorer.texts.characters import one_line
+from omop_scorer.trials.attrition_words import Line, changes, reasons
 from omop_scorer.trials.load import TrialData
 
 
-def section(data: TrialData) -> Section:
-    """Return the section on the participants of the file."""
+def section(data: TrialData, minimum: int) -> Section:
+    """Return the section on the participants of the file.
+
+    Counts by arm are left out if an arm has fewer participants than the minimum.
+    """
     counts = data.attrition
     n_out = counts.n_rows - counts.n_included
     lead = (
         f"{counts.n_included:,} of the {counts.n_rows:,} rows of the file are included in the "
         f"models; {n_out:,} are left out."
     )
-    blocks: list[Block] = [_steps(data), _changed(data)]
+    arms = _shown_arms(data, minimum)
+    blocks: list[Block] = [_steps(data, arms), _changed(data, arms)]
     if data.warnings:
         blocks += [
             Heading("Warnings"),
-            Listing([sentence(one_line(each)) for each in data.warnings]),
+            Listing([one_line(each) for each in data.warnings]),
         ]
     return Section("participants", "Participants", lead, blocks)
 
 
-def _steps(data: TrialData) -> Image:
+def _steps(data: TrialData, arms: Mapping[int, str]) -> Image:
     counts = data.attrition
+    lines = reasons(counts)
     steps, left = [Step("rows of the file", counts.n_rows, "", None)], counts.n_rows
-    reasons = {reason: n for reason, n in counts.left_out.items() if n}
-    for reason, n in reasons.items():
-        left -= n
-        steps.append(Step("left", left, _reason(reason), n))
-    if not reasons:
+    applied = [line for line in lines if line.n]
+    for line in applied:
+        left -= line.n
+        steps.append(Step("left", left, line.words, line.n))
+    if not applied:
         steps.append(Step("", left, "nobody is left out", 0))
     last = steps[-1]
     steps[-1] = Step("included", last.n_persons, last.reason, last.n_excluded)
-    told = ", ".join(f"{_reason(reason)} {n:,}" for reason, n in reasons.items()) or "nobody"
-    table = Table(
-        "Rows left out, by the first reason",
-        ("Reason", "Rows"),
-        [(sentence(_reason(reason)), f"{n:,}") for reason, n in counts.left_out.items()],
-    )
+    told = ", ".join(f"{line.words} {line.n:,}" for line in applied) or "nobody"
+    whole = [
+        Line("rows of the file", counts.rows.n, counts.rows.by_arm),
+        *lines,
+        Line("included", counts.included.n, counts.included.by_arm),
+    ]
+    table = _table("Rows left out, by the first reason and arm", "Rows", whole, arms)
     return Image(
         attrition(steps),
         f"From {counts.n_rows:,} rows of the file to {counts.n_included:,} included participants. "
@@ -51,24 +61,27 @@ def _steps(data: TrialData) -> Image:
     )
 
 
-def _reason(name: str) -> str:
-    return plain(name).replace("cdai", "CDAI").replace("anti tnf", "anti-TNF")
-
-
-def _changed(data: TrialData) -> Table:
+def _changed(data: TrialData, arms: Mapping[int, str]) -> Table:
     """Return the values of included participants that are not the file's own."""
+    caption = "Values assumed, carried forward or imputed among the included"
+    return _table(caption, "Value", changes(data.attrition), arms)
+
+
+def _table(caption: str, first: str, lines: Sequence[Line], arms: Mapping[int, str]) -> Table:
+    """Return counts, in all and by arm."""
+    rows = [
+        (breakable(sentence(line.words)), f"{line.n:,}", *(f"{line.by_arm[i]:,}" for i in arms))
+        for line in lines
+    ]
+    names = [breakable(name) for name in arms.values()]
+    return Table(caption, (first, "All", *names), rows or [("None", "0", *["0"] * len(names))])
+
+
+def _shown_arms(data: TrialData, minimum: int) -> dict[int, str]:
+    """Return the names of the arms with a participant, by their place in the counts."""
+    names = TrialNames(data.template, data.template.classes)
     counts = data.attrition
-    rows = [(sentence(_reason(name)), f"{n:,}") for name, n in counts.assumed.items()]
-    rows += [
-        (f"Outcome carried forward from week {week}", f"{n:,}")
-        for week, n in counts.carried_forward.items()
-    ]
-    rows += [
-        (f"{_reason(column).upper()}: a median for a missing value", f"{n:,}")
-        for column, n in counts.imputed.items()
-    ]
-    return Table(
-        "Values assumed, carried forward or imputed among the included",
-        ("Value", "Participants"),
-        rows or [("None", "0")],
-    )
+    included = {i: n for i, n in enumerate(counts.included.by_arm) if n}
+    if any(n < minimum for n in included.values()):
+        return {}
+    return {i: names.arm(counts.arms[i]) for i in included}

@@ -113,7 +113,7 @@ def _cell(fit: MixedFit, term: str, minimum: int) -> Cell:
     df = f", df {fit.satterthwaite_df[i]:.0f}" if fit.n >= minimum else ""
     p = p_value(float(fit.p_satterthwaite[i]))
     text = f"{precise(float(fit.beta[i]), error)} ± {precise(error, error)}"
-    return Cell(text, f"p {p}{df}")
+    return Cell(text, f"p{p}{df}" if p.startswith("<") else f"p={p}{df}")
 
 
 def _likelihood_ratios(models: Mapping[str, MixedFit], names: TrialNames) -> Table:
@@ -127,6 +127,12 @@ def _likelihood_ratios(models: Mapping[str, MixedFit], names: TrialNames) -> Tab
     )
 
 
+def _trial_variance(fit: MixedFit) -> str:
+    if not fit.has_trial_variance:
+        return "not estimable"
+    return "0 (singular)" if fit.singular else decimal(fit.trial_variance, 1)
+
+
 def _variances(models: Mapping[str, MixedFit], names: TrialNames, minimum: int) -> list[Block]:
     blocks: list[Block] = [
         Table(
@@ -137,7 +143,7 @@ def _variances(models: Mapping[str, MixedFit], names: TrialNames, minimum: int) 
                     breakable(names.arm(arm)),
                     f"{fit.n:,}" if fit.n >= minimum else HIDDEN,
                     f"{fit.n_trials:,}",
-                    "0 (singular)" if fit.singular else decimal(fit.trial_variance, 1),
+                    _trial_variance(fit),
                     decimal(fit.residual_variance, 1),
                 )
                 for arm, fit in models.items()
@@ -154,6 +160,9 @@ def _variances(models: Mapping[str, MixedFit], names: TrialNames, minimum: int) 
         )
         blocks.append(Prose(text, "note"))
     if one := [names.arm(a) for a, fit in models.items() if not fit.has_trial_variance]:
-        text = f"Least squares: the trials of {listed(one)} cannot show a variance between trials."
+        text = (
+            f"Not estimable: the trials of {listed(one)} cannot show a variance between trials, so "
+            "the fit is plain least squares and no standard error contains such a variance."
+        )
         blocks.append(Prose(text, "note"))
     return blocks

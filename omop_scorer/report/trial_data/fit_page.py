@@ -47,7 +47,7 @@ def render_fit(fitted: Fitted, minimum: int) -> str:
 
 def _sections(fitted: Fitted, names: TrialNames, minimum: int) -> Iterator[Section]:
     data, models = fitted.data, fitted.models
-    yield cleaning.section(data)
+    yield cleaning.section(data, minimum)
     yield coefficients.section(models.named(), data.participants, names, minimum)
     counts = shown_counts(data.participants, minimum)
     yield trial_effects.section(models.named(), counts, names)
@@ -63,7 +63,11 @@ def _cards(fitted: Fitted, names: TrialNames) -> list[Card]:
         how: float((label == len(fitted.label_set) - 1).mean())
         for how, label in fitted.labels.items()
     }
-    singular = [names.arm(arm) for arm, fit in fitted.models.named().items() if fit.singular]
+    singular = [
+        names.arm(arm)
+        for arm, fit in fitted.models.named().items()
+        if fit.singular and fit.has_trial_variance
+    ]
     n_models = len(fitted.models.named())
     return [
         Card("Participants", f"{counts.n_included:,}", f"of {counts.n_rows:,} rows of the file"),

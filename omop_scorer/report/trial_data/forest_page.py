@@ -40,14 +40,14 @@ def render_forest(answer: ForestAnswer, minimum: int) -> str:
         names,
     )
     with plain_settings():
-        sections = list(_sections(answer, names))
+        sections = list(_sections(answer, names, minimum))
     settings = f"Trial data: SHA-256 {data.sha256}. Seed {recipe.seed}."
     title = f"Random forests of trial data: {data.template.title}"
     return render_page(Page(title, headline, sections, footer(minimum, settings)))
 
 
-def _sections(answer: ForestAnswer, names: TrialNames) -> Iterator[Section]:
-    yield cleaning.section(answer.fitted.data)
+def _sections(answer: ForestAnswer, names: TrialNames, minimum: int) -> Iterator[Section]:
+    yield cleaning.section(answer.fitted.data, minimum)
     yield _agreement(answer)
     yield _errors(answer, names)
 

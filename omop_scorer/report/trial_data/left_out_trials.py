@@ -27,7 +27,8 @@ def section(
         if each:
             blocks.append(_block(arm, each, counts[arm], names))
         else:
-            text = f"Fewer than {FEWEST_TRIALS} trials, so none is left out."
+            n = len(counts[arm])
+            text = f"Fewer than {FEWEST_TRIALS} trials ({n}), so none is left out."
             blocks.append(Prose(text, "note"))
     return Section("left-out", "Each trial left out", lead, blocks)
 

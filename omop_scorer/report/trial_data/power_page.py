@@ -13,6 +13,7 @@ from omop_scorer.report.frame import Card, Page, render_page
 from omop_scorer.report.trial_data.names import TrialNames, breakable, first_screen, footer
 from omop_scorer.report.words import HIDDEN, decimal, plain, sentence
 from omop_scorer.trials.exact_power import binary_power
+from omop_scorer.trials.population import FEW, is_few
 from omop_scorer.trials.power import POWERS, ArmSizes, PlannedTrial, Settings
 from omop_scorer.trials.power_figures import SUBGROUP_CAUTION
 from omop_scorer.trials.simulated_power import Simulated
@@ -35,6 +36,8 @@ class PowerPage:
     settings: Settings
     minimum: int
     """The smallest number of patients of a group that is shown."""
+    source: str
+    """Whose patients the population is."""
 
 
 def render_power(page: PowerPage) -> str:
@@ -44,7 +47,8 @@ def render_power(page: PowerPage) -> str:
     headline = first_screen(
         "Power of a planned trial",
         f"{better} against {other}",
-        f"Two arms of equal size, drawn from a population of patients. Model: {page.card.id}. "
+        f"Two arms of equal size, drawn from {page.source}. Model: {page.card.id}, whose "
+        "effects are taken as true: their errors are in no power. "
         "Three definitions of power, because the paper’s text and its code differ; only the first "
         "is the power of a trial that counts responders.",
         _cards(page),
@@ -80,10 +84,15 @@ def _section(plan: PlannedTrial, page: PowerPage, labels: tuple[str, str]) -> Se
         f"{labels[0]} and {second:.1%} with {labels[1]}."
     )
     blocks: list[Block] = [_image(plan, page.settings), _sizes(plan, page)]
+    if is_few(plan.moments.n):
+        text = f"Fewer than {FEW} patients, who are drawn again and again: the powers say little"
+        blocks.append(Prose(f"{text} about other patients.", "warning"))
     if plan.n_subgroup:
         text = (
             f"The subgroup: patients for whom {labels[0]} alone is ranked first. {SUBGROUP_CAUTION}"
         )
+        if is_few(plan.n_subgroup):
+            text += f" A subgroup of fewer than {FEW} patients says little about others."
         blocks.append(Prose(text, "warning"))
     key = plan.name.replace("_", "-")
     return Section(key, sentence(_title(plan)), lead, blocks)
@@ -163,15 +172,15 @@ def _powers(plan: PlannedTrial, counted: Sequence[float]) -> Table:
             [
                 f"{each.n:,}",
                 f"{own:.1%}",
-                _simulated(each.simulated.predicted_probability),
-                _simulated(each.simulated.expected_counts),
                 HIDDEN if each.subgroup is None else f"{each.subgroup:.1%}",
                 f"{each.continuous_outcome:.1%}",
+                _simulated(each.simulated.predicted_probability),
+                _simulated(each.simulated.expected_counts),
             ]
         )
     columns = (
-        *("Patients an arm", "Binary outcome", "Predicted probability", "Expected counts"),
-        *("Subgroup alone", "Continuous outcome"),
+        *("Patients an arm", "Binary outcome", "Subgroup alone", "Continuous outcome"),
+        *("Predicted probability", "Expected counts"),
     )
     return Table("Power (± one Monte Carlo error where simulated)", columns, rows)
 

@@ -17,12 +17,18 @@ def section(models: Mapping[str, MixedFit], counts: ByTrial, names: TrialNames) 
         "A model moves the mean residual of a trial towards 0, the more, the fewer participants "
         "the trial has and the less the trials differ."
     )
-    none = [names.arm(arm) for arm, fit in models.items() if fit.singular]
     blocks: list[Block] = []
-    if none:
+    singular = {arm: fit for arm, fit in models.items() if fit.singular}
+    if zero := [names.arm(arm) for arm, fit in singular.items() if fit.has_trial_variance]:
         text = (
-            f"In the model of {listed(none)} the trial variance is 0, so every trial effect is "
+            f"In the model of {listed(zero)} the trial variance is 0, so every trial effect is "
             "exactly 0 and there is nothing to draw."
+        )
+        blocks.append(Prose(text))
+    if unknown := [names.arm(arm) for arm, fit in singular.items() if not fit.has_trial_variance]:
+        text = (
+            f"In the model of {listed(unknown)} the trial variance is not estimable, so the model "
+            "has no trial effects."
         )
         blocks.append(Prose(text))
     for arm, fit in models.items():

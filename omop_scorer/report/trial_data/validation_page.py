@@ -47,7 +47,7 @@ def render_validation(found: Validation, minimum: int) -> str:
 
 
 def _sections(found: Validation, names: TrialNames, minimum: int) -> Iterator[Section]:
-    yield cleaning.section(found.data)
+    yield cleaning.section(found.data, minimum)
     for way in found.ways:
         yield folds.section(found, way, names)
     yield calibration.section(found, names)

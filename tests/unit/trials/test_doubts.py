@@ -60,22 +60,28 @@ def test_a_year_outside_the_data(tmp_path):
     )
 
 
-def test_words_that_name_no_arm_are_said_beside_the_class_that_they_cost(tmp_path):
+def test_words_that_name_no_arm_are_said_unless_they_are_rare(tmp_path):
     path = write(tmp_path, {6: 200})
     words = "arms: {placebo: placebo, anti_tnf: anti_tnf, anti_integrin: anti_integrin}"
     rows = path.read_text(encoding="utf-8").splitlines()
-    words_of = ("anti_integrin", "UST")
-    rows = [row.replace("anti_il12_23", words_of[i % 2]) for i, row in enumerate(rows)]
+    # Of the 20 rows of the class, 10 keep a word, 5 have a frequent one in two spellings, 4 a rare
+    # one, and 1 has none.
+    new = ["anti_integrin"] * 10 + ["UST", "ust", " UST", "Ust ", "UST"] + ["RARE"] * 4 + [""]
+    left = iter(new)
+    rows = [row.replace("anti_il12_23", next(left)) if "il12" in row else row for row in rows]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    (said,) = [
-        each
-        for each in load_trials(path, layout(tmp_path, words)).warnings
-        if each.startswith("anti_il12_23: no participant")
-    ]
-    assert said.endswith(
-        "10 row(s) have an unknown word in the column arm: name the file's words "
-        "under `arms` of the layout"
-    )
+    said = load_trials(path, layout(tmp_path, words)).warnings
+    assert (
+        "10 row(s) have no word of an arm in the column arm (in 5 rows or more: 'ust'); name the "
+        "file's words under `arms` of the layout, or leave the rows out"
+    ) in said
+    assert "anti_il12_23: no participant is included, so the class is left out" in said
+    assert not any("rare" in each.lower() for each in said)
+    with pytest.raises(ScoringError) as caught:
+        load_trials(path, layout(tmp_path, "arms: {pbo: placebo, UST: anti_tnf, x: anti_integrin}"))
+    assert "no participant of the arm placebo is included" in str(caught.value)
+    assert "(in 5 rows or more: 'placebo', 'anti_tnf', 'anti_integrin')" in str(caught.value)
+    assert "rare" not in str(caught.value).lower()
 
 
 def test_a_trial_that_loses_everybody(tmp_path):

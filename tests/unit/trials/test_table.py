@@ -115,22 +115,39 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     "a huge cell": (text_of(changed(trial="x" * 200_000)), "field larger"),
     "a long trial": (text_of(changed(trial="x" * 3_000)), "column trial: 1 cell.s.: longer"),
     "text in a number": (text_of(changed(bmi="fat4711")), "column bmi: 1 cell.s.: not a number"),
-    "NA in a number": (text_of(changed(crp="NA")), "column crp: .* blank"),
+    "NA in a number": (text_of(changed(crp="NA")), "column crp: .* blank, .* `missing_words` of"),
     "a decimal comma": (text_of(changed(bmi="4711,5")), "column bmi: .* comma"),
     "an infinite number": (text_of(changed(cdai="inf")), "column cdai: .* not a number"),
     "a number too large": (text_of(changed(cdai="1e999")), "column cdai: .* not a finite"),
     "a number of 5,000 digits": (text_of(changed(age=LONG)), "column age: .* not a finite"),
     "text in the year": (text_of(changed(year="4711AD")), "column year: .* not a number"),
     "text in the outcome": (text_of(changed(outcome="x4711")), "column outcome: .* not a number"),
-    "another word": (text_of(changed(steroid="maybe4711")), "column steroid: .* not one of yes"),
+    "another word": (
+        text_of(changed(steroid="maybe4711")),
+        "column steroid: .* not one of yes, .* `words` of the layout, .* `missing_words`",
+    ),
     "2 for yes": (text_of(changed(ileal="2")), "column ileal: .* not one of yes"),
     "yes for a sex": (text_of(changed(sex="yes")), "column sex: .* not one of male"),
     "a repeated id": (text_of(changed(participant_id="P000009")), "column participant_id: 1 row"),
     "a header twice": (text_of(ROWS).replace("bmi", "Age", 1), "column age appears more than once"),
-    "no column": (text_of(ROWS).replace("steroid", "drug", 1), "column steroid is missing"),
+    "no column": (
+        text_of(ROWS).replace("steroid", "drug", 1),
+        "column steroid is missing; .*--lay",
+    ),
+    "two columns": (
+        text_of(ROWS).replace("steroid", "drug", 1).replace("crp", "x", 1),
+        "columns crp, steroid are missing; .*--layout.$",
+    ),
+    "no year": (
+        text_of(ROWS).replace("year", "when", 1),
+        r"column year is missing; .*`placebo: .fixed_terms: ...` in the template",
+    ),
     "no placebo": (text_of([r for r in ROWS if r["arm"] != "placebo"]), "arm placebo is included"),
     "one class": (text_of([r for r in ROWS if not r["arm"].startswith("anti_i")]), "1 drug class"),
-    "no known arm": (text_of([{**r, "arm": "x4711"} for r in ROWS]), "every row is left out"),
+    "no known arm": (
+        text_of([{**r, "arm": f"x4711{i}"} for i, r in enumerate(ROWS)]),
+        "every row is left out",
+    ),
     "no bmi at all": (text_of([{**r, "bmi": ""} for r in ROWS]), "column bmi has no value"),
     "fold 10": (
         text_of([{**r, "fold": "10"} for r in ROWS]),
@@ -175,8 +192,42 @@ def test_a_column_that_the_layout_names(tmp_path: Path, plain: TrialData) -> Non
     layout.write_text(yaml.safe_dump({"columns": names}), encoding="utf-8")
     path = write_csv(tmp_path / "a.csv", [{names[k]: v for k, v in row.items()} for row in ROWS])
     assert_same(load_trials(path, layout), plain)
-    with pytest.raises(ScoringError, match=r"column Their bmi \(bmi\) is missing"):
+    with pytest.raises(ScoringError, match=r"columns .*Their bmi \(bmi\), .* are missing"):
         load_trials(write(tmp_path, text_of(ROWS)), layout)
+
+
+def test_words_of_the_file(tmp_path: Path, plain: TrialData) -> None:
+    layout = tmp_path / "layout.yaml"
+    layout.write_text(
+        "missing_words: [NA, '.', -99]\n"
+        "words: {yes_no: {Y: yes, N: no, T: 1}, steroid: {1: no, 2: yes}, sex: {0: m, 1: F}}\n",
+        encoding="utf-8",
+    )
+    rows = [
+        {
+            **row,
+            "ileal": {"yes": "y", "no": "N"}[row["ileal"]],
+            "immunomodulator": {"yes": "t", "no": "no"}[row["immunomodulator"]],
+            "steroid": {"yes": "2", "no": "1"}[row["steroid"]],
+            "sex": {"male": "0", "female": "1"}[row["sex"]],
+        }
+        for row in ROWS
+    ]
+    assert_same(load_trials(write(tmp_path, text_of(rows)), layout), plain)
+    for i, (name, word) in enumerate(
+        {"bmi": "na", "crp": "-99", "ileal": ".", "sex": "Na", "trial": "NA", "arm": "."}.items()
+    ):
+        rows[10 + i][name] = word
+    found = load_trials(write(tmp_path, text_of(rows)), layout).attrition.as_json()
+    assert {key: n for key, n in found.items() if n not in (0, {})} == {
+        **{"rows": 64, "unknown_arm": 1, "no_trial": 1, "missing_sex": 1, "missing_ileal": 1},
+        **{"included": 60, "imputed_bmi": 1, "imputed_crp": 1},
+    }
+    pq.write_table(
+        pa.table({k: [float(r[k]) if k == "crp" else r[k] for r in rows] for k in rows[0]}),
+        tmp_path / "a.parquet",
+    )
+    assert load_trials(tmp_path / "a.parquet", layout).attrition.as_json() == found
 
 
 def test_a_trial_is_said_in_visible_characters(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""Percentiles of the participants of trials, for a model card.
+
+A percentile by linear interpolation can be the value of one participant. With 500 participants or
+more, at least five lie at or beyond the first and the last percentile, as behind a median that is
+shown. With fewer, a percentile is the mean over five neighbours, so it is nobody's own value.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from omop_scorer.model.arrays import Floats
+
+#: Participants from which on percentiles are by linear interpolation alone.
+MANY = 500
+
+_NEIGHBOURS = 5
+
+
+def percentiles(values: Floats, percents: Sequence[int]) -> list[float]:
+    """Return percentiles of one or more values, shape (n,), without a missing one.
+
+    Of fewer than 500 values, the interpolated values at the place of the percentile and at the two
+    places on both sides of it are averaged; near an end, the places are moved inwards.
+    """
+    n = len(values)
+    if n >= MANY:
+        found: list[float] = np.percentile(values, percents, method="linear").tolist()
+        return found
+    reach = min(_NEIGHBOURS // 2, (n - 1) / 2)
+    centres = np.clip(np.asarray(percents) / 100 * (n - 1), reach, n - 1 - reach)
+    places = centres[:, None] + np.linspace(-reach, reach, _NEIGHBOURS)
+    averaged: list[float] = np.interp(places, np.arange(n), np.sort(values)).mean(axis=1).tolist()
+    return averaged

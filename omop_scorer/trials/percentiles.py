@@ -1,8 +1,7 @@
 """Percentiles of the participants of trials, for a model card.
 
-A percentile by linear interpolation can be the value of one participant. With 500 participants or
-more, at least five lie at or beyond the first and the last percentile, as behind a median that is
-shown. With fewer, a percentile is the mean over five neighbours, so it is nobody's own value.
+They are by linear interpolation. With fewer than 101 participants, the first and the last percentile
+would be made of the most extreme value, so each percentile is the mean over five neighbours then.
 """
 
 from collections.abc import Sequence
@@ -11,8 +10,8 @@ import numpy as np
 
 from omop_scorer.model.arrays import Floats
 
-#: Participants from which on percentiles are by linear interpolation alone.
-MANY = 500
+#: Participants from which on the most extreme value has no part in the first percentile.
+MANY = 101
 
 _NEIGHBOURS = 5
 
@@ -20,7 +19,7 @@ _NEIGHBOURS = 5
 def percentiles(values: Floats, percents: Sequence[int]) -> list[float]:
     """Return percentiles of one or more values, shape (n,), without a missing one.
 
-    Of fewer than 500 values, the interpolated values at the place of the percentile and at the two
+    Of fewer than 101 values, the interpolated values at the place of the percentile and at the two
     places on both sides of it are averaged; near an end, the places are moved inwards.
     """
     n = len(values)

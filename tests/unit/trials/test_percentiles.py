@@ -9,11 +9,11 @@ PERCENTS = (1, 5, 25, 50, 75, 95, 99)
 
 
 def test_many_values_are_interpolated():
-    values = np.random.default_rng(1).permutation(np.arange(501.0))
-    assert percentiles(values, (1, 50, 99)) == [5.0, 250.0, 495.0]
+    values = np.random.default_rng(1).permutation(np.arange(101.0))
+    assert percentiles(values, (1, 50, 99)) == [1.0, 50.0, 99.0]
 
 
-@pytest.mark.parametrize("n", [101, 400, 499])
+@pytest.mark.parametrize("n", [30, 64, 100])
 def test_no_percentile_of_few_values_is_one_of_them(n):
     values = np.random.default_rng(n).normal(size=n)
     found = percentiles(values, PERCENTS)

@@ -178,7 +178,7 @@ def assert_killed(site: SparkSite, expected: Answer, yesterday: set[int]) -> Non
     assert differences(expected, site.answer()) == []
     runs = site.runs()
     assert {run_id for run_id, (_, is_latest) in runs.items() if is_latest} == yesterday
-    said = site.do(command="status")
+    said = site.ask("status")
     assert said.returncode == 17
     assert f"the last run, {max(runs)}, was killed" in said.stderr
 

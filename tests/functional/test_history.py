@@ -548,7 +548,7 @@ class TestReading:
         refuse(empty, READERS, 15, "version 99", "newer release")
 
     def test_a_run_that_is_writing(self, two_runs: Site) -> None:
-        hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+        hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); input()"
         with subprocess.Popen(
             [sys.executable, "-c", hold, str(two_runs.results)],
             stdin=subprocess.PIPE,

@@ -102,15 +102,13 @@ def reasons_of_tasks(site: SparkSite) -> Iterator[str]:
 
 
 def night_of_killed_executors(site: SparkSite, before: set[int]) -> Finished:
-    """Run to the end, though every executor is killed, amid the scores and amid what is written."""
+    """Run to the end, though every executor is killed amid what is written.
+
+    On a cluster one is killed amid the scores.
+    """
     give_executors(site)
     run = site.start("--log-format", "json")
-    said = wait_for_step(run, "quality")
-    # Python is started by the executor that has got the rows to score.
-    scoring = wait_for(run, lambda: [e for e in executors(run) if processes(e, "pyspark.daemon")])
-    for each in scoring:
-        each.kill()
-    said += wait_for_step(run, "index_score")
+    said = wait_for_step(run, "index_score")
     wait_for_rows(run, site, before)
     for each in executors(run):
         each.kill()
@@ -178,7 +176,7 @@ def assert_killed(site: SparkSite, expected: Answer, yesterday: set[int]) -> Non
     assert differences(expected, site.answer()) == []
     runs = site.runs()
     assert {run_id for run_id, (_, is_latest) in runs.items() if is_latest} == yesterday
-    said = site.do(command="status")
+    said = site.ask("status")
     assert said.returncode == 17
     assert f"the last run, {max(runs)}, was killed" in said.stderr
 

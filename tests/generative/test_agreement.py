@@ -14,6 +14,7 @@ from tests.conftest import Outcome, run_on
 from tests.support.audit_peer import COLUMNS, audit
 from tests.support.extractor import Cdm, Extraction, Settings, extract
 from tests.support.shipped_label import label
+from tests.support.thoroughness import examples
 from tests.support.tiny_cdm import GENERATED, scenarios
 from tests.support.write_cdm import (
     as_read_from_csv,
@@ -126,7 +127,7 @@ def test_duckdb_file_agrees(part: int) -> None:
     agree()
 
 
-@settings(GENERATED, max_examples=35)
+@settings(GENERATED, max_examples=examples(15))
 @given(scenario=scenarios())
 def test_folder_of_text_agrees(scenario: tuple[Settings, Cdm]) -> None:
     rules, cdm = scenario

@@ -19,6 +19,7 @@ from omop_scorer.scoring.csv_file import score_csv
 from omop_scorer.scoring.float_text import float_text
 from omop_scorer.scoring.patient import read_column, read_patient
 from tests.support import csv_peer, tiny_card
+from tests.support.thoroughness import examples
 
 FIELD_LIMIT = 40
 
@@ -136,7 +137,7 @@ def cell(random, plain, share_odd, share_quoted, delimiter):
     return '"{}"'.format(value.replace('"', '""')) if is_quoted else value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     data=st.data(),
     batch_rows=st.sampled_from([1, 2, 3, 5, 100]),
@@ -216,7 +217,7 @@ def test_files_that_look_plain(tmp_path, tiny, rows, is_scored, batch_rows):
     assert isinstance(found, bytes) == is_scored
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     text=st.lists(st.sampled_from(RAW)).map("".join),
     n_fields=st.integers(1, 3),
@@ -257,7 +258,7 @@ def as_written(record):
     return output.getvalue().removesuffix(",more\n")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     place=st.integers(0, 8),
     cells=st.lists(
@@ -300,7 +301,7 @@ def test_floats_are_written_with_the_digits_of_repr(values):
     assert float_text(values).to_pylist() == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.floats()))
 def test_any_floats_are_written_with_the_digits_of_repr(values):
     expected = [None if np.isnan(value) else repr(value) for value in values]

@@ -16,6 +16,7 @@ from omop_scorer.cdm.tables import TABLES
 from omop_scorer.config.connections import Cdm
 from omop_scorer.engines.duckdb.delta import DeltaTables
 from omop_scorer.engines.duckdb.source import Source
+from tests.support.thoroughness import examples
 
 MEASUREMENT = next(table for table in TABLES if table.name == "measurement")
 SCHEMA = pa.schema(
@@ -151,7 +152,7 @@ def rows_of_parquet(folder: Path, schema: pa.Schema, rows: list[Row]) -> list[An
 
 
 @seed(0)
-@settings(max_examples=20, deadline=None, database=None)
+@settings(max_examples=examples(10), deadline=None, database=None)
 @given(
     partitioned=st.booleans(),
     changes=st.lists(CHANGES, min_size=2, max_size=7),

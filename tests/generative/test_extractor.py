@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.support.extractor import COVARIATES, Cdm, Row, Settings, extract
+from tests.support.thoroughness import examples
 from tests.support.tiny_cdm import SITE_CDAI, scenarios
 
 SETTINGS = Settings()
@@ -618,7 +619,7 @@ def test_treatment_lines():
 
 
 @given(scenarios(max_persons=8))
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(25), deadline=None, derandomize=True, database=None)
 def test_what_holds_for_every_cdm(scenario: tuple[Settings, Cdm]):
     rules, cdm = scenario
     found = extract(cdm, rules)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from omop_scorer.disclosure.protect import protect_run
 from omop_scorer.report.csv_files import csv_files
 from tests.support.made_up_run import run_of
+from tests.support.thoroughness import examples
 
 Row = Mapping[str, Any]
 CONSTANT = 10.0
@@ -99,7 +100,7 @@ def printed(tables: dict[str, list[Any]], n_scored: int, minimum: int) -> list[R
     return list(csv.DictReader(io.StringIO(text)))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(VALUES, st.integers(0, 60), st.booleans(), st.integers(2, 8))
 def test_no_value_of_a_few_is_learned(
     recorded: list[float], n_imputed: int, is_median: bool, minimum: int

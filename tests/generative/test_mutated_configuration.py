@@ -20,6 +20,7 @@ from omop_scorer.config.run_file import load
 from omop_scorer.config.starting_files import write_starting_files
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.resources import shipped
+from tests.support.thoroughness import examples
 
 #: Values that a hand, an editor or another program may leave behind.
 VALUES = (
@@ -95,7 +96,7 @@ def mutated(text: str, chance: random.Random) -> str:
     return text[:i] + value + text[i + chance.randrange(4) :]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(40), deadline=None, derandomize=True)
 @given(name=st.sampled_from(FILES), seed=st.integers(0, 2**32), n_mutations=st.integers(1, 3))
 def test_only_read_or_refused(site: Path, name: str, seed: int, n_mutations: int) -> None:
     path, chance = site / name, random.Random(seed)

@@ -21,6 +21,7 @@ from omop_scorer.errors import CdmError
 from omop_scorer.staging.cdm_views import inspect_tables
 from tests.support import spark
 from tests.support.parquet_parts import COLUMNS, ZONE, random_rows, write_parts, write_plain
+from tests.support.thoroughness import examples
 
 MEASUREMENT = next(table for table in TABLES if table.name == "measurement")
 
@@ -56,15 +57,14 @@ def check(engine_name: str, case: int) -> None:
         assert rows_of(engine_name, Path(name) / "parts") == expected, case
 
 
-@pytest.mark.parametrize("block", range(4))
-def test_duckdb_reads_parts_as_one_file(block: int) -> None:
-    for case in range(block * 15, block * 15 + 15):
+def test_duckdb_reads_parts_as_one_file() -> None:
+    for case in range(examples(20)):
         check("duckdb", case)
 
 
 def test_spark_reads_parts_as_one_file() -> None:
     spark.session()
-    for case in range(12):
+    for case in range(examples(5)):
         check("spark", case)
 
 

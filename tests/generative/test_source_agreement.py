@@ -12,7 +12,6 @@ from tests.support.every_case import (
     Rows,
     answer,
     differences,
-    every_case,
     typed,
 )
 
@@ -26,8 +25,8 @@ SOURCES = {
 
 
 @pytest.fixture(scope="module")
-def cdm(tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    return typed(every_case(tmp_path_factory.mktemp("cases")))
+def cdm(every_case_in_one: Rows) -> Rows:
+    return typed(every_case_in_one)
 
 
 @pytest.fixture(scope="module", params=[AS_ARE_MOST, OTHERWISE], ids=["most", "otherwise"])

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.support import spark
-from tests.support.every_case import AS_ARE_MOST, OTHERWISE, Rows, answer, differences, every_case
+from tests.support.every_case import AS_ARE_MOST, OTHERWISE, Rows, answer, differences
 
 
-@pytest.fixture(scope="module")
-def cdm(tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    return every_case(tmp_path_factory.mktemp("cases"))
+@pytest.fixture
+def cdm(every_case_in_one: Rows) -> Rows:
+    return every_case_in_one
 
 
 def test_every_case(cdm, tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from omop_scorer.disclosure.suppression import protect
+from tests.support.thoroughness import examples
 
 #: Sparse, so that zeros, small counts, the minimum itself and large ones meet in every table.
 COUNTS = st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6, 9, 40])
@@ -159,7 +160,7 @@ def test_a_search_that_finds_nothing_hides_everything_but_the_zeros(monkeypatch)
     assert hidden == {cell for cell, count in counts.items() if count}
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(30), deadline=None, derandomize=True)
 @given(inner_tables(axes=2, largest=4), MINIMA, st.booleans())
 def test_no_small_count_of_a_two_way_table_leaks(inner, minimum, keeps_margins):
     counts, sums = table_with_margins(inner)
@@ -170,7 +171,7 @@ def test_no_small_count_of_a_two_way_table_leaks(inner, minimum, keeps_margins):
     assert hidden == protect(counts, sums, set(), minimum, keep)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), deadline=None, derandomize=True)
 @given(inner_tables(axes=3, largest=3), MINIMA, st.booleans())
 def test_no_small_count_of_a_three_way_table_leaks(inner, minimum, keeps_margins):
     # Linear relaxation alone is fooled here: such tables have vertices that are not whole.
@@ -181,7 +182,7 @@ def test_no_small_count_of_a_three_way_table_leaks(inner, minimum, keeps_margins
     assert_attacker_fails(counts, sums, set(), minimum, hidden)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), deadline=None, derandomize=True)
 @given(nested_tables(), MINIMA)
 def test_no_small_difference_of_nested_populations_leaks(nested, minimum):
     counts, sums, virtual = nested
@@ -190,7 +191,7 @@ def test_no_small_difference_of_nested_populations_leaks(nested, minimum):
     assert_attacker_fails(counts, sums, virtual, minimum, hidden)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), deadline=None, derandomize=True)
 @given(
     st.lists(st.integers(0, 5), min_size=6, max_size=6),
     st.integers(2, 4),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from omop_scorer.errors import ScoringError
 from omop_scorer.trials.load import load_trials
+from tests.support.thoroughness import examples
 from tests.support.trial_data import write_csv
 
 ARMS = ("placebo", "anti_tnf", "anti_il12_23", "anti_integrin")
@@ -134,7 +135,7 @@ def peer(rows: list[dict[str, str]], layout: dict[str, Any]) -> tuple[list[Any],
     return kept, counts
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(ROW, min_size=30, max_size=60), LAYOUT)
 def test_cleaning_agrees_with_the_peer(
     tmp_path_factory: Any, rows: list[dict[str, str]], layout: dict[str, Any]

@@ -10,6 +10,7 @@ from omop_scorer.documents import read_yaml
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.resources import shipped
 from omop_scorer.yaml_loader import ExponentLoader, UniqueKeyLoader
+from tests.support.thoroughness import examples
 
 SHIPPED = sorted(shipped("configs").rglob("*.yaml"))
 #: What gives a text its structure in YAML, and values whose type depends on how they are written.
@@ -82,7 +83,7 @@ def test_shipped_files_are_read_alike(shipped_file: Path, path: Path) -> None:
     assert_read_alike(shipped_file.read_text(encoding="utf-8"), path)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(
     file=st.sampled_from([file.read_text(encoding="utf-8").splitlines(True) for file in SHIPPED]),
     start=st.integers(0, 400),
@@ -99,7 +100,7 @@ def test_shipped_lines_with_a_fault_are_read_alike(
     assert_read_alike(text[:position] + part + text[position:], path)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(
     document=DOCUMENTS,
     parts=st.lists(st.tuples(st.integers(0), st.sampled_from(PARTS)), max_size=3),
@@ -113,7 +114,7 @@ def test_documents_with_faults_are_read_alike(
     assert_read_alike(document, path)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(text=TEXTS)
 def test_texts_of_any_kind_are_read_alike(path: Path, text: str) -> None:
     assert_read_alike(text, path)

@@ -41,23 +41,14 @@ def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES", "FORCE_COLOR"}}
 
 
-def omop_scorer(*arguments: object, **options: Any) -> Finished:
-    """Run a command to its end; nothing is read from a terminal."""
-    return subprocess.run(
-        [str(PROGRAM), *map(str, arguments)],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        **options,
-    )
+def omop_scorer(*arguments: object, cwd: Path | None = None) -> Finished:
+    """Run a command to its end, in a folder if one is given; nothing is read from a terminal."""
+    return start(*arguments, cwd=cwd).finish()
 
 
-def start(*arguments: object) -> Forked:
+def start(*arguments: object, cwd: Path | None = None) -> Forked:
     """Start a command whose standard error is read while it works."""
-    return Forked([*map(str, arguments)], environment())
+    return Forked([*map(str, arguments)], environment(), cwd)
 
 
 def problems(finished: Finished) -> list[str]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 from threading import Thread
 from typing import Any, TextIO
 
@@ -18,10 +19,16 @@ _CONTEXT.set_forkserver_preload(["tests.support.preloaded"])
 
 
 def _main(
-    arguments: list[str], environment: Mapping[str, str], out: Connection, err: Connection
+    arguments: list[str],
+    environment: Mapping[str, str],
+    folder: Path | None,
+    out: Connection,
+    err: Connection,
 ) -> None:
     os.environ.clear()
     os.environ.update(environment)
+    if folder is not None:
+        os.chdir(folder)
     for stream, number in ((out, 1), (err, 2)):
         os.dup2(stream.fileno(), number)
         stream.close()
@@ -32,14 +39,16 @@ def _main(
 
 
 class Forked:
-    """A command at work; `stderr` may be read meanwhile."""
+    """A command at work, in a folder if one is given; `stderr` may be read meanwhile."""
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, arguments: list[str], environment: Mapping[str, str], folder: Path | None = None
+    ) -> None:
         self.arguments = arguments
         self._stdout, out = _pipe()
         self.stderr, err = _pipe()
         self._process: Any = _CONTEXT.Process(
-            target=_main, args=(arguments, dict(environment), out, err)
+            target=_main, args=(arguments, dict(environment), folder, out, err)
         )
         self._process.start()
         out.close()

@@ -16,7 +16,15 @@ import pytest
 import yaml
 
 from tests.support import spark
-from tests.support.command_line import AS_OF, CDAI, PROGRAM, Finished, environment, log_lines
+from tests.support.command_line import (
+    AS_OF,
+    CDAI,
+    PROGRAM,
+    Finished,
+    environment,
+    log_lines,
+    omop_scorer,
+)
 from tests.support.every_case import tables_of
 
 SCHEMA = "omop_scorer"
@@ -62,12 +70,16 @@ class SparkSite:
             "spark": {"scratch": str(self.scratch), "settings": {**SETTINGS, **self.settings}},
         }
 
-    def start(self, *arguments: str, command: str = "run") -> subprocess.Popen[str]:
-        """Start a command at the head of a group of processes, which Java belongs to."""
+    def run_file(self) -> Path:
+        """Write the run file."""
         path = self.folder / "nightly.yaml"
         path.write_text(yaml.safe_dump(self.document), encoding="utf-8")
+        return path
+
+    def start(self, *arguments: str, command: str = "run") -> subprocess.Popen[str]:
+        """Start a command at the head of a group of processes, which Java belongs to."""
         run = subprocess.Popen(
-            [*self.at, str(PROGRAM), command, "--config", str(path), *arguments],
+            [*self.at, str(PROGRAM), command, "--config", str(self.run_file()), *arguments],
             env={
                 **environment(),
                 "SPARK_LOCAL_IP": "127.0.0.1",
@@ -85,6 +97,10 @@ class SparkSite:
 
     def do(self, *arguments: str, command: str = "run") -> Finished:
         return ended(self.start(*arguments, command=command))
+
+    def ask(self, command: str, *arguments: str) -> Finished:
+        """Run a command that reads the results, which takes no Spark."""
+        return omop_scorer(command, "--config", self.run_file(), *arguments)
 
     def stop(self) -> None:
         """Leave nothing at work, whatever has failed."""
@@ -105,7 +121,7 @@ class SparkSite:
 
     def runs(self) -> dict[int, tuple[str, bool]]:
         """Return the status of each run, and True for the latest one, as `runs` prints them."""
-        said = json.loads(self.do("--format", "json", command="runs").stdout)
+        said = json.loads(self.ask("runs", "--format", "json").stdout)
         return {row["run_id"]: (row["status"], row["is_latest"]) for row in said}
 
     def runs_with_rows(self) -> set[int]:

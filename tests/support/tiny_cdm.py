@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from tests.support.extractor import UNIT_CONCEPTS, UNIT_TEXTS, Cdm, Row, Settings
+from tests.support.thoroughness import examples
 
 SITE_CDAI = 2_000_000_001
 PRODUCT = 2_100_000_000
@@ -29,7 +30,7 @@ TABLES = (
 
 #: Settings of the tests that draw CDMs.
 GENERATED = settings(
-    max_examples=70,
+    max_examples=examples(30),
     deadline=None,
     derandomize=True,
     database=None,

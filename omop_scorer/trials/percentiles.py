@@ -1,7 +1,7 @@
 """Percentiles of the participants of trials, for a model card.
 
-They are by linear interpolation. With fewer than 101 participants, the first and the last percentile
-would be made of the most extreme value, so each percentile is the mean over five neighbours then.
+They are by linear interpolation. With fewer than 101 participants, the most extreme value would be
+a part of the first or the last percentile, so each one is then the mean over five neighbours.
 """
 
 from collections.abc import Sequence

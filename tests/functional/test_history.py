@@ -548,7 +548,10 @@ class TestReading:
         refuse(empty, READERS, 15, "version 99", "newer release")
 
     def test_a_run_that_is_writing(self, two_runs: Site) -> None:
-        hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); input()"
+        hold = (
+            "import duckdb, sys; c = duckdb.connect(sys.argv[1]); "
+            "print(flush=True); sys.stdin.read()"
+        )
         with subprocess.Popen(
             [sys.executable, "-c", hold, str(two_runs.results)],
             stdin=subprocess.PIPE,

@@ -69,9 +69,8 @@ def test_readers_say_of_both_engines_the_same(
     for site in (replace(server_answered, folder=tmp_path), of_files):
         folder = tmp_path / site.engine
         folder.mkdir()
-        done = site.run("-o", folder / "page.html", "--csv", folder, command="report")
+        done = site.run("--csv", folder, command="report")
         assert done.returncode == 0, done.stderr
-        assert (folder / "page.html").stat().st_size > 10_000
         (run_id,) = site.states()
         (folder / "run.csv").unlink()  # says which engine it was, and when
         figures.append(

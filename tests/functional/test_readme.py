@@ -17,7 +17,8 @@ import yaml
 from omop_scorer import __version__
 from omop_scorer.cli.main import app
 from omop_scorer.errors import OmopScorerError
-from tests.support.command_line import PROGRAM, environment
+from tests.support.command_line import Finished, environment
+from tests.support.forked import Forked
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,28 +45,32 @@ def test_the_tutorial_prints_what_it_shows(tmp_path: Path) -> None:
         if language == "yaml":
             (tmp_path / "nightly.yaml").write_text(text, encoding="utf-8")
         elif language == "python":
-            printed = output_of([sys.executable, "-c", text], tmp_path)
+            done = subprocess.run(
+                [sys.executable, "-c", text],
+                cwd=tmp_path,
+                env=wide(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            printed = output_of(done)
         elif language == "text":
             assert re.search(pattern_of(text), printed, flags=re.MULTILINE), (text, printed)
             n_shown += 1
         for line in text.splitlines() if language == "sh" else []:
             if line.startswith("omop-scorer "):
-                printed = output_of([str(PROGRAM), *shlex.split(line)[1:]], tmp_path)
+                printed = output_of(Forked(shlex.split(line)[1:], wide(), tmp_path).finish())
     assert n_shown >= 5
     assert "</html>" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def output_of(command: list[str], folder: Path) -> str:
-    """Run a command on a terminal that is wide enough for the README; return its output."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment() | {"COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, (command, done.stderr)
+def wide() -> dict[str, str]:
+    """Return the environment of a terminal that is wide enough for the README."""
+    return environment() | {"COLUMNS": "100"}
+
+
+def output_of(done: Finished) -> str:
+    assert done.returncode == 0, (done.args, done.stderr)
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
 
 

@@ -65,4 +65,5 @@ import_all()
 parse_all()
 run_once()
 # What is here for good need not be looked through for garbage in each process.
+gc.collect()
 gc.freeze()

@@ -102,13 +102,15 @@ def reasons_of_tasks(site: SparkSite) -> Iterator[str]:
 
 
 def night_of_killed_executors(site: SparkSite, before: set[int]) -> Finished:
-    """Run to the end, though every executor is killed amid what is written.
-
-    On a cluster one is killed amid the scores.
-    """
+    """Run to the end, though every executor is killed, amid the scores and amid what is written."""
     give_executors(site)
     run = site.start("--log-format", "json")
-    said = wait_for_step(run, "index_score")
+    said = wait_for_step(run, "quality")
+    # Python is started by the executor that has got the rows to score.
+    scoring = wait_for(run, lambda: [e for e in executors(run) if processes(e, "pyspark.daemon")])
+    for each in scoring:
+        each.kill()
+    said += wait_for_step(run, "index_score")
     wait_for_rows(run, site, before)
     for each in executors(run):
         each.kill()

@@ -25,6 +25,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("stratum", "stratum_value", "subgroup", "n_persons", "n_stratum"),
         *_SHARE,
     ),
+    "preference_summary": (
+        *("stratum", "stratum_value", "preference_group", "n_persons", "n_stratum"),
+        *_SHARE,
+    ),
     "prevalence": ("population", "measure", "n_persons", "n_population", *_SHARE),
     "age_sex_pyramid": ("population", "age_group", "sex", "n_persons"),
     "next_treatment": (*_NEXT, "next_class", "n_persons", "n_population", *_SHARE),
@@ -32,6 +36,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *(*_NEXT, "n_persons", "first_quartile_days", "median_days", "third_quartile_days"),
     ),
     "preference_concordance": ("population", "preferred", "next_class", "n_persons"),
+    "current_treatment": (
+        *("population", "treatment", "preference_group", "preferred", "drug_class"),
+        *("n_persons", "n_population", *_SHARE),
+    ),
+    "prevalence_by_year": (
+        *("event", "calendar_year", "measure", "n_persons", "n_population", *_SHARE),
+    ),
     "uncertainty_comparison": ("subgroup_bootstrap", "subgroup_analytic", "n_persons"),
     "label_check": ("uncertainty", "measure", "n_persons", "n_population"),
     "imputation_sensitivity": (
@@ -40,6 +51,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "covariate_summary": (
         *("covariate", "population", "n_persons", "mean", "standard_deviation", "trial_mean"),
         *("trial_standard_deviation", "standardised_mean_difference"),
+    ),
+    "preference_profile": (
+        *("preference_group", "measure", "category", "population", "n_persons"),
+        *("mean", "standard_deviation", "ci_low", "ci_high"),
     ),
     "histogram": ("measure", "category", "bin_low", "bin_high", "n_persons", "expected_share"),
     "run_cohort_definition": (
@@ -75,6 +90,8 @@ KEYS = frozenset(
         ),
         *("covariates.steroid.maximum_days", "covariates.immunomodulator.maximum_days"),
         *("covariates.ileal.imputed_value", "audit.since", "audit.age_at", "audit.continuing_days"),
+        *("audit.active_cdai", "audit.active_crp", "disclosure.rounding"),
+        *("report.title", "report.department", "report.contact", "report.language"),
     )
 )
 

@@ -1,5 +1,5 @@
 -- Title: Views for readers: the COMPLETE run of the latest as-of date, then of the latest run_id; no withdrawn run
--- Returns: latest_run, and one latest_ view for each table of a run
+-- Returns: latest_run, one latest_ view for each table of a run, and run_trend, of every such run
 -- Tables: the results tables
 -- Window: none
 -- Missing: before the first COMPLETE run the views are empty
@@ -45,6 +45,9 @@ SELECT t.* FROM results.covariate_quality AS t INNER JOIN results.latest_run AS 
 CREATE OR REPLACE VIEW results.latest_subgroup_summary AS
 SELECT t.* FROM results.subgroup_summary AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_preference_summary AS
+SELECT t.* FROM results.preference_summary AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_prevalence AS
 SELECT t.* FROM results.prevalence AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
@@ -60,6 +63,12 @@ SELECT t.* FROM results.next_treatment_time AS t INNER JOIN results.latest_run A
 CREATE OR REPLACE VIEW results.latest_preference_concordance AS
 SELECT t.* FROM results.preference_concordance AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_current_treatment AS
+SELECT t.* FROM results.current_treatment AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_prevalence_by_year AS
+SELECT t.* FROM results.prevalence_by_year AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_uncertainty_comparison AS
 SELECT t.* FROM results.uncertainty_comparison AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
@@ -71,6 +80,9 @@ SELECT t.* FROM results.imputation_sensitivity AS t INNER JOIN results.latest_ru
 
 CREATE OR REPLACE VIEW results.latest_covariate_summary AS
 SELECT t.* FROM results.covariate_summary AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_preference_profile AS
+SELECT t.* FROM results.preference_profile AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
 CREATE OR REPLACE VIEW results.latest_histogram AS
 SELECT t.* FROM results.histogram AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
@@ -128,7 +140,8 @@ SELECT
   s.placebo_effect, s.age, s.is_male, s.n_imputed, s.within_trial_range,
   c.anti_tnf_effect, c.anti_tnf_standard_error, c.anti_tnf_response_probability,
   c.anti_il12_23_effect, c.anti_il12_23_standard_error, c.anti_il12_23_response_probability,
-  c.anti_integrin_effect, c.anti_integrin_standard_error, c.anti_integrin_response_probability
+  c.anti_integrin_effect, c.anti_integrin_standard_error, c.anti_integrin_response_probability,
+  s.preference_group, s.ruled_out_class
 FROM results.patient_subgroup AS s
 INNER JOIN (
   SELECT
@@ -146,3 +159,38 @@ INNER JOIN (
   GROUP BY person_id
 ) AS c ON c.person_id = s.person_id
 INNER JOIN results.latest_run AS r ON r.run_id = s.run_id;
+
+CREATE OR REPLACE VIEW results.run_trend AS
+SELECT
+  r.run_id, r.as_of_date, r.model_id, r.model_sha256, r.uncertainty, t.measure, t.item, t.n_persons, t.n_population
+FROM results.scoring_run AS r
+INNER JOIN (
+  SELECT run_id, 'scored' AS measure, 'all' AS item, n_scored AS n_persons, n_cohort AS n_population
+  FROM results.scoring_run_status
+  WHERE status = 'COMPLETE'
+  UNION ALL
+  SELECT run_id, 'preference_group' AS measure, preference_group AS item, n_persons, n_stratum AS n_population
+  FROM results.preference_summary
+  WHERE stratum = 'all'
+  UNION ALL
+  SELECT run_id, 'subgroup' AS measure, subgroup AS item, n_persons, n_stratum AS n_population
+  FROM results.subgroup_summary
+  WHERE stratum = 'all'
+  UNION ALL
+  SELECT run_id, measure, population AS item, n_persons, n_population
+  FROM results.prevalence
+  WHERE measure = 'women_50_and_over'
+  UNION ALL
+  SELECT q.run_id, 'imputed' AS measure, q.covariate AS item, q.n AS n_persons, s.n_scored AS n_population
+  FROM results.covariate_quality AS q
+  INNER JOIN results.scoring_run_status AS s ON s.run_id = q.run_id AND s.status = 'COMPLETE'
+  WHERE q.measure = 'n_imputed'
+) AS t ON t.run_id = r.run_id
+INNER JOIN (
+  SELECT run_id
+  FROM results.scoring_run_status
+  GROUP BY run_id
+  HAVING
+    MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 1
+    AND MAX(CASE WHEN status = 'WITHDRAWN' THEN 1 ELSE 0 END) = 0
+) AS p ON p.run_id = r.run_id;

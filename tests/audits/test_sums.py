@@ -149,13 +149,131 @@ def test_concordance_sums_to_the_next_treatments(ask):
 
 def test_every_stratum_sums_to_the_scored(outcome, ask):
     strata = ask("SELECT stratum, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
-    assert len(strata) == 9
+    assert len(strata) == 11
     assert set(strata.values()) == {outcome.summary.n_scored}
     values = ask("SELECT stratum, stratum_value, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
     assert values == ask("SELECT DISTINCT stratum, stratum_value, n_stratum FROM subgroup_summary")
     labels = ask("SELECT stratum, subgroup, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
     subgroups = outcome.summary.subgroups
     assert all(n == subgroups.get(label, 0) for (_, label), n in labels.items())
+
+
+def test_groups_are_those_of_the_patients_and_of_the_labels(outcome, ask):
+    groups = ask(
+        "SELECT stratum, preference_group, sum(n_persons) FROM preference_summary GROUP BY ALL"
+    )
+    patients = ask("SELECT preference_group, count(*) FROM latest_score GROUP BY ALL")
+    assert len(patients) >= 3
+    assert sum(patients.values()) == outcome.summary.n_scored
+    assert len(groups) == 5 * 10
+    assert all(n == patients.get(group, 0) for (_, group), n in groups.items())
+    labels = ask(
+        "SELECT stratum, stratum_value, CASE WHEN subgroup NOT LIKE '%>%' THEN 'no_preference' "
+        "WHEN subgroup LIKE '(%' THEN 'shared_top' ELSE subgroup[:2] END AS grp, sum(n_persons) "
+        "FROM subgroup_summary WHERE stratum <> 'preference_group' GROUP BY ALL"
+    )
+    first = {"TN": "anti_tnf_alone", "IL": "anti_il12_23_alone", "IN": "anti_integrin_alone"}
+    named = {(*key[:2], first.get(key[2], key[2])): n for key, n in labels.items()}
+    assert named == ask(
+        "SELECT stratum, stratum_value, preference_group, n_persons FROM preference_summary"
+    )
+    ruled_out = ask(
+        "SELECT stratum_value, n_persons FROM preference_summary "
+        "WHERE stratum = 'ruled_out_class' AND preference_group = 'no_preference'"
+    )
+    assert ruled_out == ask(
+        "SELECT coalesce(ruled_out_class, 'none'), count(*) FROM latest_score "
+        "WHERE preference_group = 'no_preference' GROUP BY ALL"
+    )
+    del ruled_out["none"]
+    assert sum(ruled_out.values()) == outcome.summary.n_worst_class_ruled_out > 0
+
+
+def test_the_treatment_in_use_is_that_of_the_lines(outcome, ask):
+    key = "population, treatment, preference_group, preferred"
+    n_of = ask(f"SELECT DISTINCT {key}, n_population FROM current_treatment")
+    assert ask(f"SELECT {key}, sum(n_persons) FROM current_treatment GROUP BY ALL") == n_of
+    patients = ask("SELECT preference_group, count(*) FROM latest_score GROUP BY ALL")
+    assert n_of["all", "last", "all", "all"] == outcome.summary.n_scored
+    for group in ("anti_tnf_alone", "anti_il12_23_alone", "shared_top", "no_preference"):
+        assert n_of["all", "last", group, "all"] == patients.get(group, 0)
+    women = ask(
+        "SELECT stratum_value, n_stratum FROM subgroup_summary "
+        "WHERE stratum = 'women_50_and_over' AND subgroup = '(TNF = IL = INT)'"
+    )
+    assert n_of["women_50_and_over", "current", "all", "all"] == women["yes"]
+    assert 0 < n_of["active_disease", "current", "all", "all"] < outcome.summary.n_scored
+    in_use = ask(
+        "SELECT drug_class, n_persons FROM current_treatment WHERE population = 'all' "
+        "AND treatment = 'current' AND preference_group = 'all'"
+    )
+    # Whoever has a line in use is on one class.
+    ((n_in_use,),) = outcome.rows(
+        "SELECT count(DISTINCT person_id) FROM omop_scorer.latest_treatment_line "
+        "JOIN omop_scorer.latest_score USING (person_id) WHERE is_current"
+    )
+    assert sum(n for drug_class, n in in_use.items() if drug_class != "none") == n_in_use > 20
+    ((n_wrong,),) = outcome.rows(
+        "SELECT count(*) FROM omop_scorer.treatment_line WHERE last_start_date < start_date "
+        "OR last_exposure_date < last_start_date OR last_exposure_date > DATE '2026-01-01'"
+    )
+    assert n_wrong == 0
+
+
+def test_years_sum_to_the_first_biologics(ask):
+    first = ask(
+        "SELECT DISTINCT calendar_year, n_population FROM prevalence_by_year "
+        "WHERE event = 'first_biologic'"
+    )
+    since = ask(
+        "SELECT DISTINCT population, n_population FROM prevalence WHERE measure = 'race_other'"
+    )
+    assert sorted(first) == list(range(2012, max(first) + 1))
+    assert sum(first.values()) == since["first_biologic_since"]
+
+
+def test_a_trend_has_the_figures_of_every_complete_run(outcome, ask):
+    found = ask("SELECT measure, item, n_persons FROM run_trend")
+    assert found["scored", "all"] == outcome.summary.n_scored
+
+    def items(measure):
+        return {item: n for (each, item), n in found.items() if each == measure and n}
+
+    groups = ask("SELECT preference_group, count(*) FROM latest_score GROUP BY ALL")
+    assert items("preference_group") == groups
+    assert items("subgroup") == outcome.summary.subgroups
+    assert items("imputed") == ask(
+        "SELECT covariate, n FROM covariate_quality WHERE measure = 'n_imputed' AND n > 0"
+    )
+
+
+def test_the_profile_of_a_group_is_that_of_its_patients(outcome, ask):
+    key = "preference_group, measure, category, population"
+    found = outcome.rows(
+        f"SELECT {key}, n_persons, coalesce(mean, -1), coalesce(standard_deviation, -1) "
+        "FROM omop_scorer.preference_profile"
+    )
+    assert len(found) == 6 * (9 * 2 + 3)
+    values = (
+        "SELECT person_id, 'covariate' AS measure, covariate AS category, population, "
+        "covariate_value AS x FROM omop_scorer.patient_covariate, "
+        "(VALUES ('scored'), ('recorded')) AS p(population) "
+        "WHERE population = 'scored' OR status IN ('observed', 'computed', 'absent') UNION ALL "
+        "SELECT person_id, 'attributable_effect', drug_class, 'scored', attributable_effect "
+        "FROM omop_scorer.counterfactual"
+    )
+    counted = outcome.rows(
+        "SELECT coalesce(preference_group, 'all'), measure, category, population, count(*), "
+        f"favg(x), coalesce(stddev_samp(x), -1) FROM ({values}) "
+        "JOIN omop_scorer.latest_score USING (person_id) "
+        "GROUP BY GROUPING SETS ((measure, category, population), "
+        "(preference_group, measure, category, population))"
+    )
+    expected = {row[:4]: row[4:] for row in counted}
+    for *names, n, mean, deviation in found:
+        assert (n, mean, deviation) == pytest.approx(
+            expected.get(tuple(names), (0, -1, -1)), rel=1e-9, abs=1e-9
+        ), names
 
 
 def test_the_two_ways_of_uncertainty_sum_to_the_scored(outcome, ask):
@@ -276,6 +394,7 @@ def test_coded_columns_hold_their_words_only(outcome):
         ("covariate_quality", "measure"): is_site_column,
         ("covariate_quality", "covariate"): is_quantity_or_set,
         ("subgroup_summary", "stratum_value"): is_year,
+        ("preference_summary", "stratum_value"): is_year,
         ("imputation_sensitivity", "covariate"): is_together,
     }
     for (table, column), known in words.items():

@@ -13,7 +13,7 @@ from hypothesis import given, seed, settings
 from tests.conftest import Outcome, run_on
 from tests.support.audit_peer import COLUMNS, audit
 from tests.support.extractor import Cdm, Extraction, Settings, extract
-from tests.support.shipped_label import label
+from tests.support.shipped_label import say
 from tests.support.thoroughness import examples
 from tests.support.tiny_cdm import GENERATED, scenarios
 from tests.support.write_cdm import (
@@ -26,7 +26,8 @@ TABLES = {
     "attrition": "step, reason, n_persons, n_excluded",
     "patient_covariate": "person_id, covariate, covariate_value, status, source_table, source_id, "
     "source_concept_id, source_date, source_value, source_unit",
-    "treatment_line": "person_id, line_number, drug, drug_class, start_date",
+    "treatment_line": "person_id, line_number, drug, drug_class, start_date, last_start_date, "
+    "last_exposure_date, is_current",
     "covariate_quality": "covariate, measure, n",
 }
 
@@ -102,7 +103,7 @@ def compare(rules: Settings, cdm: Cdm, write: Callable[[Cdm, Path], None], name:
 
 def judge(rules: Settings, cdm: Cdm, outcome: Outcome) -> None:
     expected = extract(cdm, rules)
-    assert differences(expected, audit(cdm, rules, expected, label), outcome) == []
+    assert differences(expected, audit(cdm, rules, expected, say), outcome) == []
     colitis = outcome.rows(
         "SELECT n FROM omop_scorer.latest_covariate_quality "
         "WHERE measure = 'n_with_ulcerative_colitis'"

@@ -1,7 +1,7 @@
 """The audits over plain rows: a slow, independent peer of the SQL, on top of the extractor.
 
 One loop per rule, and nothing of the package: what the models say of a patient comes in as a
-function from covariates to a label.
+function from covariates to a label and the class that is ruled out.
 """
 
 import math
@@ -20,6 +20,7 @@ from tests.support.extractor import (
     Row,
     Settings,
     age_on,
+    counting,
     days_covered,
     descendants,
     empty_quality,
@@ -29,7 +30,16 @@ from tests.support.extractor import (
     patient_covariates,
 )
 
-Label = Callable[[Mapping[str, float]], str]
+
+@dataclass(frozen=True)
+class Said:
+    """What the models say of a patient; `ruled_out` is the key of a class."""
+
+    label: str
+    ruled_out: str | None
+
+
+Say = Callable[[Mapping[str, float]], Said]
 Counts = tuple[Any, ...]
 
 WITH_SHARE = "n_persons, {}, share, ci_low, ci_high"
@@ -42,8 +52,17 @@ COLUMNS = {
     "first_quartile_days, median_days, third_quartile_days",
     "preference_concordance": "population, preferred, next_class, n_persons",
     "subgroup_summary": "stratum, stratum_value, subgroup, " + WITH_SHARE.format("n_stratum"),
+    "preference_summary": "stratum, stratum_value, preference_group, "
+    + WITH_SHARE.format("n_stratum"),
+    "current_treatment": "population, treatment, preference_group, preferred, drug_class, "
+    + WITH_SHARE.format("n_population"),
+    "prevalence_by_year": "event, calendar_year, measure, " + WITH_SHARE.format("n_population"),
 }
 CLASSES = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}
+GROUPS = (
+    *("anti_tnf_alone", "anti_il12_23_alone", "anti_integrin_alone"),
+    *("shared_top", "no_preference"),
+)
 LABELS = (
     *("TNF > IL > INT", "TNF > INT > IL", "IL > TNF > INT", "IL > INT > TNF", "INT > TNF > IL"),
     *("INT > IL > TNF", "TNF > (IL = INT)", "IL > (TNF = INT)", "INT > (TNF = IL)"),
@@ -88,11 +107,14 @@ class Line:
     drug: str
     drug_class: str
     start: date
+    last_start: date
+    last_day: date
+    is_current: bool
 
 
 @dataclass
 class Patient:
-    """A person of the cohort; `covariates` (value and status) and `label` are of the scored."""
+    """A person of the cohort; `covariates` (value and status) and `said` are of the scored."""
 
     person_id: int
     birth: Row | None
@@ -102,7 +124,11 @@ class Patient:
     is_dead: bool
     lines: list[Line]
     covariates: dict[str, tuple[float, str]] | None = None
-    label: str | None = None
+    said: Said | None = None
+
+    @property
+    def label(self) -> str | None:
+        return None if self.said is None else self.said.label
 
     def first(self, classes: Sequence[str]) -> int | None:
         """The place of the first line of any of the classes."""
@@ -126,22 +152,26 @@ class Indexed:
     days: int | None
 
 
-def audit(cdm: Cdm, settings: Settings, found: Extraction, label: Label) -> dict[str, list[Counts]]:
+def audit(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> dict[str, list[Counts]]:
     """The rows of each audit's table, the columns as in `COLUMNS`, in order."""
-    patients = find_patients(cdm, settings, found, label)
+    patients = find_patients(cdm, settings, found, say)
     indexed = {rule: index(cdm, settings, patients, rule) for rule in INDEX_RULES}
+    scored = [patient for patient in patients if patient.label is not None]
     tables = {
         "prevalence": prevalence(settings, patients),
         "age_sex_pyramid": pyramid(settings, patients),
         "next_treatment": next_treatment(indexed),
         "next_treatment_time": next_treatment_time(indexed),
-        "preference_concordance": concordance(cdm, settings, indexed["first_biologic"], label),
-        "subgroup_summary": subgroup_summary([p for p in patients if p.label is not None]),
+        "preference_concordance": concordance(cdm, settings, indexed["first_biologic"], say),
+        "subgroup_summary": subgroup_summary(scored),
+        "preference_summary": preference_summary(scored),
+        "current_treatment": current_treatment(scored),
+        "prevalence_by_year": prevalence_by_year(cdm, settings, patients),
     }
     return {name: sorted(rows) for name, rows in tables.items()}
 
 
-def find_patients(cdm: Cdm, settings: Settings, found: Extraction, label: Label) -> list[Patient]:
+def find_patients(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> list[Patient]:
     persons = {row["person_id"]: row for row in cdm.get("person", [])}
     dead = {
         row["person_id"]
@@ -165,7 +195,7 @@ def find_patients(cdm: Cdm, settings: Settings, found: Extraction, label: Label)
         rows = [row[1:4] for row in found.patient_covariate if row[0] == person_id]
         patient = patients[person_id]
         patient.covariates = {name: (value, status) for name, value, status in rows}
-        patient.label = label({name: value for name, value, _ in rows})
+        patient.said = say({name: value for name, value, _ in rows})
     return list(patients.values())
 
 
@@ -316,7 +346,7 @@ def next_treatment_time(indexed: dict[str, list[Indexed]]) -> list[Counts]:
     return rows
 
 
-def preferred_on(cdm: Cdm, settings: Settings, patient: Patient, day: date, label: Label) -> str:
+def preferred_on(cdm: Cdm, settings: Settings, patient: Patient, day: date, say: Say) -> str:
     """What the label puts first when nothing after the day is known, or why there is none."""
     then = replace(settings, as_of_date=day)
     number, birth = patient.person_id, patient.birth
@@ -326,14 +356,14 @@ def preferred_on(cdm: Cdm, settings: Settings, patient: Patient, day: date, labe
         return "not_scored"
     assert birth is not None
     found = patient_covariates(cdm, then, birth, empty_quality())
-    first = first_group(label({name: value for name, value, *_ in found}))
+    first = first_group(say({name: value for name, value, *_ in found}).label)
     return "no_preference" if len(first) == len(CLASSES) else " = ".join(first)
 
 
-def concordance(cdm: Cdm, settings: Settings, indexed: list[Indexed], label: Label) -> list[Counts]:
+def concordance(cdm: Cdm, settings: Settings, indexed: list[Indexed], say: Say) -> list[Counts]:
     pairs = []
     for one in indexed:
-        preferred = preferred_on(cdm, settings, one.patient, one.line.start, label)
+        preferred = preferred_on(cdm, settings, one.patient, one.line.start, say)
         pairs += [(population, preferred, one.next_class) for population in one.populations]
     return [
         (population, preferred, next_class, pairs.count((population, preferred, next_class)))
@@ -355,6 +385,7 @@ def trial_range(patient: Patient) -> str:
 def strata(patient: Patient) -> dict[str, str]:
     """Where a scored person stands."""
     assert patient.covariates is not None
+    assert patient.said is not None
     first = patient.first_biologic()
     statuses = [patient.covariates[name][1] for name in COVARIATES]
 
@@ -371,7 +402,17 @@ def strata(patient: Patient) -> dict[str, str]:
         "first_biologic_year": "none" if first is None else str(first.year),
         "imputed": yes_no("imputed" in statuses),
         "within_trial_range": trial_range(patient),
+        "preference_group": group_of(patient.said.label),
+        "ruled_out_class": patient.said.ruled_out or "none",
     }
+
+
+def group_of(label: str) -> str:
+    """The class on top alone, or whether some or all of the classes are."""
+    first = first_group(label)
+    if len(first) == 1:
+        return f"{first[0]}_alone"
+    return "no_preference" if len(first) == len(CLASSES) else "shared_top"
 
 
 def subgroup_summary(scored: list[Patient]) -> list[Counts]:
@@ -386,3 +427,102 @@ def subgroup_summary(scored: list[Patient]) -> list[Counts]:
         for label in LABELS
         for n in [found.count(label)]
     ]
+
+
+def preference_summary(scored: list[Patient]) -> list[Counts]:
+    """The five groups for every value of a stratum that occurs, except the groups themselves."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for patient in scored:
+        for stratum, value in strata(patient).items():
+            if stratum != "preference_group":
+                groups.setdefault((stratum, value), []).append(group_of(patient.label or ""))
+    return [
+        (*stratum, group, n, len(found), *with_share(n, len(found)))
+        for stratum, found in groups.items()
+        for group in GROUPS
+        for n in [found.count(group)]
+    ]
+
+
+SHARED = ("anti_tnf = anti_il12_23", "anti_tnf = anti_integrin", "anti_il12_23 = anti_integrin")
+WHICH = [
+    ("all", "all"),
+    *((group, "all") for group in GROUPS),
+    *(("shared_top", s) for s in SHARED),
+]
+
+
+def is_active(patient: Patient) -> bool:
+    """Whether a recorded CDAI, or without one a recorded CRP, says that the disease is active."""
+    assert patient.covariates is not None
+    (cdai, of_cdai), (crp, of_crp) = patient.covariates["cdai"], patient.covariates["crp"]
+    return cdai >= 150 if of_cdai == "observed" else of_crp == "observed" and crp > 10
+
+
+def drug_class_of(patient: Patient, treatment: str) -> str:
+    """The class in use, or the one last used: by the day on which the latest exposure started."""
+    lines = [line for line in patient.lines if line.is_current]
+    if treatment == "last" and not lines:
+        lines = patient.lines
+    if not lines:
+        return "none"
+    latest = max(range(len(lines)), key=lambda i: (lines[i].last_start, i))
+    return lines[latest].drug_class
+
+
+def current_treatment(scored: list[Patient]) -> list[Counts]:
+    groups = {
+        "all": scored,
+        "women_50_and_over": [p for p in scored if is_woman_of_50(p)],
+        "active_disease": [p for p in scored if is_active(p)],
+    }
+    rows = []
+    for population, people in groups.items():
+        for group, preferred in WHICH:
+            found = [p for p in people if group in ("all", group_of(p.label or ""))]
+            if preferred != "all":
+                found = [p for p in found if " = ".join(first_group(p.label or "")) == preferred]
+            for treatment in ("current", "last"):
+                given = [drug_class_of(p, treatment) for p in found]
+                for drug_class in (*CLASSES.values(), "other_advanced", "none"):
+                    n = given.count(drug_class)
+                    key = (population, treatment, group, preferred, drug_class)
+                    rows.append((*key, n, len(found), *with_share(n, len(found))))
+    return rows
+
+
+def disease_days(cdm: Cdm, settings: Settings) -> dict[int, list[date]]:
+    """The days with a record of the disease up to the as-of date, by person."""
+    members = descendants(cdm, (*settings.cohort_concept_ids, *settings.extra_cohort_concept_ids))
+    days: dict[int, list[date]] = {}
+    for row in counting(cdm, settings, "condition_occurrence", members):
+        if happened_by(row["condition_start_date"], settings.as_of_date):
+            days.setdefault(row["person_id"], []).append(row["condition_start_date"])
+    return days
+
+
+def prevalence_by_year(cdm: Cdm, settings: Settings, patients: list[Patient]) -> list[Counts]:
+    """Who has a record of the disease, or the first of the six, in each year since `since`."""
+    days = disease_days(cdm, settings)
+    rows = []
+    for year in range(settings.since.year, settings.as_of_date.year + 1):
+        for event in ("disease_record", "first_biologic"):
+            found = []
+            for patient in patients:
+                first = patient.first_biologic()
+                known = days.get(patient.person_id, []) if event == "disease_record" else [first]
+                if any(day and day >= settings.since and day.year == year for day in known):
+                    found.append(patient)
+            born = [(p.sex, (p.birth or {}).get("year_of_birth")) for p in found]
+            counts = {
+                "women_50_and_over": sum(
+                    sex == "female" and year_born is not None and year - year_born >= 50
+                    for sex, year_born in born
+                ),
+                "age_or_sex_unknown": sum("unknown" in each or None in each for each in born),
+            }
+            rows += [
+                (event, year, measure, n, len(found), *with_share(n, len(found)))
+                for measure, n in counts.items()
+            ]
+    return rows

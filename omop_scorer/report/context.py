@@ -12,7 +12,7 @@ from omop_scorer import terms
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.model.subgroups import first_group, label_set
 from omop_scorer.report.blocks import Cell, Footnotes, Prose
-from omop_scorer.report.charts.bars import CLASS_COLOURS, NO_DIFFERENCE
+from omop_scorer.report.charts.bars import CLASS_COLOURS, NO_DIFFERENCE, SHARED
 from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.words import Names, count, number, share, whole
 
@@ -138,6 +138,12 @@ class Context:
         self.notes = Footnotes(definitions)
 
     @cached_property
+    def report(self) -> Mapping[str, Any]:
+        """The section `report` of the run file; empty if the run has none."""
+        section = (self.data.run.get("config") or {}).get("report")
+        return section if isinstance(section, dict) else {}
+
+    @cached_property
     def n_scored(self) -> int | None:
         """Number of patients scored; None if it is not shown."""
         return whole(self.data.run["n_scored"])
@@ -159,7 +165,7 @@ class Context:
 
     def colour(self, key: str) -> str:
         """Return the colour of a class."""
-        return CLASS_COLOURS[self.keys.index(key)] if key in self.keys else "#6b7480"
+        return CLASS_COLOURS[self.keys.index(key)] if key in self.keys else SHARED.colour
 
     def top(self, label: str) -> tuple[str, ...]:
         """Return the keys of the classes that a label puts first."""

@@ -20,6 +20,9 @@ HIDDEN = "not shown"
 #: Printed instead of a share of zero persons.
 NOBODY = "–"
 
+#: Between two ranks of a label.
+BETTER = " > "
+
 #: The default concept of the cohort: Crohn’s disease.
 CROHNS_CONCEPT_ID = 201606
 
@@ -225,6 +228,25 @@ def listed(items: list[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+def in_ten(value: float) -> str:
+    """Return a share in words that need no sign: nine in ten."""
+    if value >= 0.995:
+        return "all"
+    tenths = round(10 * value)
+    words = ("few", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    if tenths == 0:
+        return words[0]
+    return f"{words[tenths]} in ten" if tenths < 10 else "nearly all"
+
+
+def about(value: Any) -> str:
+    """Format a share in a title: 24%, or less than 1%."""
+    known = number(value)
+    if known is None:
+        return HIDDEN
+    return "less than 1%" if 0 < known < 0.005 else f"{known:.0%}"
+
+
 def sentence(text: str) -> str:
     """Return a text with its first letter capitalised."""
     return text[:1].upper() + text[1:]
@@ -267,6 +289,20 @@ class Names:
     def label(self, key: str) -> str:
         """Return the short name of a drug class."""
         return str(self._classes[key]["label"]) if key in self._classes else key
+
+    def in_words(self, label: str) -> str:
+        """Return a label in words: anti-TNF better than both others."""
+        by_label = {str(each["label"]): str(each["title"]) for each in self._classes.values()}
+        tied = [each.strip("()").split(terms.EQUALLY) for each in label.split(BETTER)]
+        ranks = [[by_label.get(name, name) for name in rank] for rank in tied]
+        if len(ranks) == 1:
+            return "no preference"
+        (first, *_), second = ranks[0], ranks[1]
+        if len(ranks) == 2 and len(ranks[0]) == 1:
+            others = {1: second[0], 2: "both others"}.get(len(second), "all others")
+            return f"{first} better than {others}"
+        parts = [listed(rank) + (" alike" if len(rank) > 1 else "") for rank in ranks]
+        return ", then ".join(parts)
 
     def covariate(self, name: str) -> str:
         """Return the name of a covariate within a sentence, or of several joined by ` + `."""

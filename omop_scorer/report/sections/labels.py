@@ -82,6 +82,7 @@ def _comparison(context: Context) -> list[Block]:
             "Patients by label: bootstrap in the rows, analytic in the columns",
             ("Bootstrap", *sides[1], "All"),
             rows,
+            is_folded=True,
         ),
     ]
 
@@ -114,7 +115,7 @@ def _checks(context: Context) -> list[Block]:
                 context.notes.mark("worst"), text
             )
         ),
-        Table("Labels that do not agree with the tests", columns, rows, words=[1]),
+        Table("Labels that do not agree with the tests", columns, rows, [1], is_folded=True),
     ]
 
 

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from omop_scorer.report.blocks import Block, Cell, Image, Prose, Table
-from omop_scorer.report.charts import distributions
+from omop_scorer.report.charts import estimates
 from omop_scorer.report.context import Context, added, missing, pick, portion, rows_of
 from omop_scorer.report.words import HIDDEN, NEXT, count, decimal, number, sentence, whole
 from omop_scorer.terms import ALL, FIRST_BIOLOGIC, WOMEN_50_AND_OVER
@@ -32,26 +32,35 @@ def time_blocks(context: Context) -> list[Block]:
             None if first is None or median is None or third is None else (first, median, third)
         )
         text = HIDDEN if median is None else decimal(median, 0)
-        drawn.append(distributions.Range(title, quartiles, text))
+        drawn.append(estimates.Range(title, quartiles, text))
         rows.append((title, count(row["n_persons"]), *(decimal(each, 0) for each in days)))
     if not drawn:
         return [Prose("No patient was given a next treatment.", "note")]
     return [
         Image(
-            distributions.ranges(drawn, "days from the index treatment to the next"),
+            estimates.ranges(drawn, "days from the index treatment to the next"),
             "Ranges of days to the next treatment, medians: "
             + "; ".join(f"{each.label} {each.text}" for each in drawn)
             + ".",
-            "Days to the next treatment",
+            _time_title(drawn),
             "Patients given a next treatment: the line covers the middle half of them, the ring is "
-            "the median (number on the right).",
-        ),
-        Table(
-            "Days from the first biologic to the next treatment, for patients given one",
-            ("Population", "Patients", "First quartile", "Median", "Third quartile"),
-            rows,
+            "the median (on the right).",
+            Table(
+                "Days from the first biologic to the next treatment, for patients given one",
+                ("Population", "Patients", "First quartile", "Median", "Third quartile"),
+                rows,
+            ),
+            is_half=True,
+            subject="Days to the next treatment",
         ),
     ]
+
+
+def _time_title(drawn: list[estimates.Range]) -> str:
+    median = drawn[0].quartiles[1] if drawn[0].quartiles else None
+    if median is None:
+        return "Days to the next treatment"
+    return f"Half of those who switched did so within {median:,.0f} days"
 
 
 def concordance_blocks(context: Context) -> list[Block]:

@@ -1,46 +1,65 @@
 """The section that compares the site with the trials: shares, covariates and distance."""
 
 import math
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
-from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
+from omop_scorer.report.blocks import (
+    Beside,
+    Block,
+    Cell,
+    Fold,
+    Image,
+    Prose,
+    Section,
+    Stack,
+    Table,
+)
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts import distributions
 from omop_scorer.report.charts.canvas import ACCENT
+from omop_scorer.report.charts.distributions import Bin
+from omop_scorer.report.charts.estimates import Dots, dots
+from omop_scorer.report.charts.rows import Entry
 from omop_scorer.report.context import Context, missing, only_row, pick, portion, rows_of
 from omop_scorer.report.sections.certainty import shares_in_state
-from omop_scorer.report.sections.subgroups import bins_of
+from omop_scorer.report.sections.effects import bins_of, hidden_entry
 from omop_scorer.report.sections.women import share_of_women
 from omop_scorer.report.words import (
     HIDDEN,
     NOBODY,
+    about,
     count,
     decimal,
+    listed,
     number,
     sentence,
     share,
     short,
     whole,
 )
+from omop_scorer.results.intervals import wilson_interval
 
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 #: The standardised mean difference beyond which a difference is commonly called relevant.
 _RELEVANT = 0.1
 
+#: Bins beyond the trials' percentiles are drawn if they hold at least this share of patients.
+_RARE = 0.005
+
 
 def section(context: Context) -> Section:
     """Return the section on how the site's patients differ from the trials' participants."""
-    title = "This site and the trials"
+    title = "Like the trials?"
     if context.is_empty:
         return Section("trials", title, _lead(context), [], context.notes.new())
-    blocks: list[Block] = [Heading("Like for like"), *_like_for_like(context)]
-    blocks += [Heading("Who resembles the participants"), *_within_range(context)]
-    blocks += [Heading("Covariates"), *_differences(context), *_distributions(context)]
-    blocks += [Heading("All covariates together"), *_distance(context)]
+    blocks: list[Block] = [Beside([Stack(_within_range(context)), *_differences(context)])]
+    blocks += [*_distributions(context), Beside(_distance(context))]
+    blocks.append(Fold("The same figures here and elsewhere", _like_for_like(context)))
     return Section("trials", title, _lead(context), blocks, context.notes.new())
 
 
@@ -132,34 +151,38 @@ def _within_range(context: Context) -> list[Block]:
     frame = pick(context.data.table("subgroup_summary"), stratum=coded.WITHIN_TRIAL_RANGE)
     if frame.empty:
         return [missing("who is within the trials’ range")]
-    rows = []
     titles = {
-        coded.YES: "Within the range of the trials’ participants",
-        coded.NO: "At least one recorded value is outside the range",
-        coded.UNKNOWN: "Not known: the disease activity was not recorded",
+        coded.YES: "Within the range",
+        coded.NO: "A recorded value outside the range",
+        coded.UNKNOWN: "Not known: disease activity not recorded",
     }
+    groups, shares = [], {}
     for value, title in titles.items():
         found = only_row(pick(frame, stratum_value=value))
         n = 0 if found is None else found["n_stratum"]
-        rows.append(
-            (
-                title,
-                count(n),
-                share(portion(n, context.n_scored), context.n_scored),
-            )
-        )
+        known = shares[value] = portion(n, context.n_scored)
+        ends: tuple[float | None, float | None] = (None, None)
+        if known is not None and context.n_scored:
+            low, high = wilson_interval(whole(n) or 0, context.n_scored)
+            ends = (float(low), float(high))
+        text = count(n) if known is None else f"{count(n)} ({share(known)})"
+        groups.append(charts.BarGroup(title, [charts.Bar(known, *ends, text=text)]))
+    yes = shares[coded.YES]
+    title = "Who resembles the trials’ participants"
+    if yes is not None:
+        who = f"{about(yes)} are" if yes else "No patient is"
+        title = f"{who} known to be within the trials’ range"
     return [
-        Table(
-            "Patients scored, by resemblance to the trials’ participants",
-            ("Resemblance", "Patients", "Share"),
-            rows,
-        ),
-        Prose(
+        Image(
+            charts.bars(groups),
+            "Patients scored: " + "; ".join(f"{e.label} {e.bars[0].text}" for e in groups) + ".",
+            title,
             Markup(
                 "The models are valid for patients like those of the trials{}. For other patients, "
-                "a score is an extrapolation. For patients of unknown resemblance, it may be one."
+                "a score is an extrapolation; for patients of unknown resemblance, it may be one."
             ).format(context.notes.mark("range")),
-            "note",
+            is_half=True,
+            subject="Resemblance to the trials’ participants",
         ),
     ]
 
@@ -169,8 +192,8 @@ def _differences(context: Context) -> list[Block]:
     if frame is None:
         return [missing("the means of the covariates")]
     series = [
-        charts.Entry("recorded only", shape="o", filled=True, colour=ACCENT),
-        charts.Entry("as scored, imputed values included", shape="s", filled=False, colour=ACCENT),
+        Entry("recorded only", shape="o", filled=True, colour=ACCENT),
+        Entry("as scored, imputed values included", shape="s", filled=False, colour=ACCENT),
     ]
     drawn, rows = [], []
     for covariate in dict.fromkeys(frame["covariate"]):
@@ -181,38 +204,42 @@ def _differences(context: Context) -> list[Block]:
             for population in (terms.RECORDED, terms.SCORED)
         }
         values = [_difference(row) for row in found.values()]
-        drawn.append(distributions.Dots(name, values))
+        drawn.append(Dots(name, values))
         cells: list[str | Cell] = [name]
         for row in found.values():
             cells += ["", ""] if row is None else _moments(row, is_share=is_share)
         known = next(row for row in found.values() if row is not None)
         cells.append(_mean(known["trial_mean"], known["trial_standard_deviation"], is_share))
         rows.append(cells)
-    has_hidden = any(value is None for row in drawn for value in row.values)
     alt = "; ".join(
         f"{row.label} {' and '.join(_in_words(value) for value in row.values)}" for row in drawn
     )
     return [
         Image(
-            distributions.dots(
-                drawn,
-                [*series, charts.NOT_SHOWN] if has_hidden else series,
-                bands=(-_RELEVANT, _RELEVANT),
-            ),
+            dots(drawn, series, bands=(-_RELEVANT, _RELEVANT)),
             f"Marks of the standardised mean difference, recorded and as scored: {alt}.",
-            "How far the means are from the trials’",
+            _differences_title(context),
             Markup(
                 "Standardised mean difference{}: to the right of 0, this site’s mean is higher. "
                 "Where few values were recorded, the two marks lie apart: the mean of the patients "
                 "scored is then mainly that of the imputed constants."
             ).format(context.notes.mark("difference")),
-        ),
-        Table(
-            "Means (standard deviations), patients, and standardised differences from the trials",
-            ("Covariate", "Recorded", "Difference", "As scored", "Difference", "The trials"),
-            rows,
+            Table(
+                "Means (standard deviations), patients, and differences from the trials",
+                ("Covariate", "Recorded", "Difference", "As scored", "Difference", "The trials"),
+                rows,
+            ),
+            is_half=True,
+            subject="How far the means are from the trials’",
         ),
     ]
+
+
+def _differences_title(context: Context) -> str:
+    beyond = _beyond(context)
+    if beyond is None:
+        return "How far the means are from the trials’"
+    return f"{beyond[0]} of {beyond[1]} recorded covariates differ from the trials’"
 
 
 def _difference(row: dict[str, object] | None) -> float | None:
@@ -259,15 +286,16 @@ def _distributions(context: Context) -> list[Block]:
         n = whole(recorded["n_persons"]) if recorded else None
         of_name = pick(frame, category=name)
         known = card.training_population.percentiles.get(str(name)) if card else None
+        percentiles = None
+        if known and set(_PERCENTILES) <= set(known):
+            percentiles = [known[each] for each in _PERCENTILES]
         unit = context.names.unit(str(name))
         title = sentence(context.names.covariate(str(name)))
         panels.append(
             distributions.Panel(
                 f"{title}{f' ({unit})' if unit else ''}",
-                bins_of(of_name, n),
-                percentiles=[known[each] for each in _PERCENTILES]
-                if known and set(_PERCENTILES) <= set(known)
-                else None,
+                _sensible(bins_of(of_name, n), percentiles),
+                percentiles=percentiles,
             )
         )
         rows += [
@@ -276,23 +304,37 @@ def _distributions(context: Context) -> list[Block]:
         ]
     if not panels:
         return [missing("recorded values of the covariates")]
-    has_hidden = any(each.share is None for panel in panels for each in panel.bins)
     return [
         Image(
-            distributions.histograms(
-                panels, [charts.NOT_SHOWN] if has_hidden else [], is_one_scale=False
-            ),
+            distributions.histograms(panels, hidden_entry(panels), is_one_scale=False),
             "Histograms of recorded values with a strip of the trials’ percentiles: "
             + "; ".join(_strip(panel) for panel in panels)
             + ".",
-            "Recorded values, and the trials’",
-            "Recorded values only, without imputed ones. The strip below each histogram is the "
-            "trials’ participants: the box goes from the 25th to the 75th percentile with the "
-            "median in it, the thick line from the 5th to the 95th, and the thin line from the 1st "
-            "to the 99th.",
+            _values_title(panels),
+            "Recorded values only, without imputed ones; the strip below is the trials’ "
+            "participants: the box holds their middle half with the median, the thick line the "
+            "5th to the 95th percentile, the thin line the 1st to the 99th. Rare values beyond "
+            "these are not drawn.",
             Table("Recorded values", ("Covariate", "From", "To below", "Patients"), rows),
+            subject="Recorded values, and the trials’",
         )
     ]
+
+
+def _sensible(bins: list[Bin], percentiles: Sequence[float] | None) -> list[Bin]:
+    """Return the bins without rare ones beyond the trials' percentiles, on either side."""
+    low, high = (percentiles[0], percentiles[-1]) if percentiles else (math.inf, -math.inf)
+    kept = [
+        i
+        for i, each in enumerate(bins)
+        if (each.share or 0) >= _RARE or (each.high > low and each.low < high)
+    ]
+    return bins[kept[0] : kept[-1] + 1] if kept else bins
+
+
+def _values_title(panels: list[distributions.Panel]) -> str:
+    names = [panel.title.partition(" (")[0] for panel in panels]
+    return f"Recorded values beside the trials’: {listed(names)}"
 
 
 def _strip(panel: distributions.Panel) -> str:
@@ -335,12 +377,8 @@ def _distance(context: Context) -> list[Block]:
                     "" if expected is None else f"{expected:.1%}",
                 )
             )
-    legend = [
-        charts.Entry("this site", charts.SITE),
-        charts.Entry("expected for the trials’ participants", shape="-"),
-    ]
-    if any(each.share is None for panel in panels for each in panel.bins):
-        legend.append(charts.NOT_SHOWN)
+    legend = [Entry("this site", charts.SITE), Entry("expected for the participants", shape="-")]
+    legend += hidden_entry(panels)
     left_out = ""
     if shares_in_state(context, coded.LEFT_OUT):
         left_out = (
@@ -352,7 +390,7 @@ def _distance(context: Context) -> list[Block]:
             distributions.histograms(panels, legend, is_one_scale=True),
             "Histograms of the Mahalanobis distance from the trials’ participants, with the "
             "expected share of each bin as a line.",
-            "Distance from the trials’ participants",
+            "How far patients are from the trials’ participants",
             Markup(
                 "Mahalanobis distance{}, over all covariates together. Patients with imputed "
                 "values may in fact be farther from the participants than shown."
@@ -363,6 +401,8 @@ def _distance(context: Context) -> list[Block]:
                 ("Patients", "From", "To below", "Persons", "Share", "Expected"),
                 rows,
             ),
+            is_half=True,
+            subject="Distance from the trials’ participants",
         )
     ]
     if terms.NOTHING_IMPUTED not in set(frame["category"]):

@@ -1,7 +1,6 @@
 """The section on the cleaning: who is left out and why, and what was assumed."""
 
-from omop_scorer.report.blocks import Block, Heading, Image, Listing, Section, Table
-from omop_scorer.report.charts.flows import Step, attrition
+from omop_scorer.report.blocks import Block, Heading, Listing, Section, Step, Steps, Table
 from omop_scorer.report.words import plain, sentence
 from omop_scorer.texts.characters import one_line
 from omop_scorer.trials.load import TrialData
@@ -15,7 +14,7 @@ def section(data: TrialData) -> Section:
         f"{counts.n_included:,} of the {counts.n_rows:,} rows of the file are included in the "
         f"models; {n_out:,} are left out."
     )
-    blocks: list[Block] = [_steps(data), _changed(data)]
+    blocks: list[Block] = [*_steps(data), _changed(data)]
     if data.warnings:
         blocks += [
             Heading("Warnings"),
@@ -24,31 +23,24 @@ def section(data: TrialData) -> Section:
     return Section("participants", "Participants", lead, blocks)
 
 
-def _steps(data: TrialData) -> Image:
+def _steps(data: TrialData) -> list[Block]:
     counts = data.attrition
-    steps, left = [Step("rows of the file", counts.n_rows, "", None)], counts.n_rows
+    left = counts.n_rows
+    steps = [Step("", "", f"{left:,} rows of the file", is_end=True)]
     reasons = {reason: n for reason, n in counts.left_out.items() if n}
     for reason, n in reasons.items():
         left -= n
-        steps.append(Step("left", left, _reason(reason), n))
-    if not reasons:
-        steps.append(Step("", left, "nobody is left out", 0))
-    last = steps[-1]
-    steps[-1] = Step("included", last.n_persons, last.reason, last.n_excluded)
-    told = ", ".join(f"{_reason(reason)} {n:,}" for reason, n in reasons.items()) or "nobody"
+        steps.append(Step(_reason(reason), f"{n:,}", f"{left:,} left"))
+    last = steps.pop() if reasons else Step("nobody is left out", "0", "")
+    steps.append(Step(last.reason, last.excluded, f"{left:,} included", is_end=True))
     table = Table(
         "Rows left out, by the first reason",
         ("Reason", "Rows"),
         [(sentence(_reason(reason)), f"{n:,}") for reason, n in counts.left_out.items()],
+        is_folded=True,
     )
-    return Image(
-        attrition(steps),
-        f"From {counts.n_rows:,} rows of the file to {counts.n_included:,} included participants. "
-        f"Left out: {told}.",
-        "From rows to participants",
-        "A row is left out for the first reason that applies, in the order of the table.",
-        table,
-    )
+    caption = "A row is left out for the first reason that applies, in the order of the table."
+    return [Steps("From rows to participants", caption, steps), table]
 
 
 def _reason(name: str) -> str:

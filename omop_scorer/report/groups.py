@@ -1,0 +1,102 @@
+"""Preference groups of the scored patients: which class is alone on top, if one is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from omop_scorer import terms
+from omop_scorer.report.charts.bars import NO_DIFFERENCE, SHARED
+from omop_scorer.report.charts.canvas import Look
+from omop_scorer.report.context import Context, added, pick, portion, rows_of
+from omop_scorer.report.words import number, sentence, whole
+from omop_scorer.results.intervals import wilson_interval
+
+
+@dataclass(frozen=True)
+class Group:
+    """A preference group with its names and its look."""
+
+    key: str
+    title: str
+    short: str
+    look: Look
+    drug_class: str | None = None
+    """The class alone on top; None if several or all are."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Patients of a group within a stratum; None is not shown."""
+
+    n: int | None
+    of: int | None
+    share: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+def groups_of(context: Context) -> list[Group]:
+    """Return the groups of the run's classes, single classes first and no preference last."""
+    found = [
+        Group(
+            f"{key}_alone",
+            f"{sentence(context.names.drug_class(key))} alone on top",
+            context.names.drug_class(key),
+            Look(context.colour(key)),
+            key,
+        )
+        for key in context.keys
+    ]
+    if len(context.keys) > 2:
+        found.append(Group("shared_top", "Several classes on top", "several", SHARED))
+    found.append(Group(terms.NO_PREFERENCE, "No preference", "no preference", NO_DIFFERENCE))
+    return found
+
+
+def counts_of(context: Context, stratum: str = terms.ALL) -> dict[str, dict[str, Counted]]:
+    """Return the patients of each group by value of a stratum; empty if there are no figures."""
+    frame = pick(context.data.table("preference_summary"), stratum=stratum)
+    found: dict[str, dict[str, Counted]] = {}
+    for row in rows_of(frame):
+        found.setdefault(str(row["stratum_value"]), {})[str(row["preference_group"])] = Counted(
+            whole(row["n_persons"]),
+            whole(row["n_stratum"]),
+            number(row["share"]),
+            number(row["ci_low"]),
+            number(row["ci_high"]),
+        )
+    return found or _added_up(context, stratum)
+
+
+def _added_up(context: Context, stratum: str) -> dict[str, dict[str, Counted]]:
+    """Return the same from the labels, for runs of earlier releases."""
+    frame = pick(context.data.table("subgroup_summary"), stratum=stratum)
+    if not context.labels:
+        return {}
+    found = {}
+    for value in dict.fromkeys(frame["stratum_value"]) if not frame.empty else ():
+        rows = list(rows_of(pick(frame, stratum_value=value)))
+        found[str(value)] = _by_group(context, rows)
+    return found
+
+
+def _by_group(context: Context, rows: Sequence[Mapping[str, object]]) -> dict[str, Counted]:
+    of = whole(rows[0]["n_stratum"])
+    by_group: dict[str, list[int | None]] = {each.key: [] for each in groups_of(context)}
+    for row in rows:
+        by_group[group_of(context, str(row["subgroup"]))].append(whole(row["n_persons"]))
+    return {key: _counted(added(numbers), of) for key, numbers in by_group.items()}
+
+
+def _counted(n: int | None, of: int | None) -> Counted:
+    if n is None or not of:
+        return Counted(n, of, None)
+    low, high = (float(end) for end in wilson_interval(n, of))
+    return Counted(n, of, portion(n, of), low, high)
+
+
+def group_of(context: Context, label: str) -> str:
+    """Return the key of the group of a label."""
+    top = context.top(label)
+    if len(top) >= len(context.keys):
+        return terms.NO_PREFERENCE
+    return f"{top[0]}_alone" if len(top) == 1 else "shared_top"

@@ -15,6 +15,7 @@ from omop_scorer.model.card import ModelCard
 #: Counts that are the same in every row with these keys, and so do not belong to a single row.
 _SHARED = {
     ("subgroup_summary", "n_stratum"): ("stratum", "stratum_value"),
+    ("preference_summary", "n_stratum"): ("stratum", "stratum_value"),
     ("next_treatment", "n_population"): ("population", "index_rule", "index_class"),
     ("imputation_sensitivity", "n_imputed"): ("covariate",),
 }
@@ -94,15 +95,25 @@ class Tables:
         return self.values("subgroup_summary", "subgroup")
 
     @cached_property
+    def groups(self) -> list[str]:
+        """The preference groups."""
+        return self.values("preference_summary", "preference_group")
+
+    @cached_property
     def classes(self) -> dict[str, str]:
         """Class keys of the card, by class label."""
         return {} if self.card is None else {each.label: each.key for each in self.card.classes}
 
 
 def scored(stratum: str, value: str, subgroup: str | None) -> Cell:
-    """Return the cell of the scored patients of a stratum value with a label (None: any label)."""
+    """Return the cell of the scored patients of a stratum value.
+
+    `subgroup` is a label, or a preference group, which has no blank; None stands for any label.
+    """
     if subgroup is None:
         return ("subgroup_summary", "n_stratum", stratum, value)
+    if " " not in subgroup:
+        return ("preference_summary", "n_persons", stratum, value, subgroup)
     return ("subgroup_summary", "n_persons", stratum, value, subgroup)
 
 

@@ -15,6 +15,7 @@ from omop_scorer.disclosure.identities import (
     from_fifty,
     scored,
 )
+from omop_scorer.disclosure.identities_groups import link_groups
 from omop_scorer.model.subgroups import first_group
 from omop_scorer.terms import AGE_OR_SEX_UNKNOWN, POPULATIONS
 
@@ -25,13 +26,14 @@ _ON_TOP = terms.alone_on_top("")
 def link_cohort(tables: Tables) -> None:
     """Link attrition, subgroups, prevalence and the age-sex pyramid."""
     _attrition(tables)
-    for subgroup in (None, *tables.labels):
+    for subgroup in (None, *tables.labels, *tables.groups):
         _strata(tables, subgroup)
         _women_and_men(tables, subgroup)
     for stratum in tables.values("subgroup_summary", "stratum"):
         for value in tables.stratum(stratum, None):
             members = [scored(stratum, value, subgroup) for subgroup in tables.labels]
             tables.figures.declare_sum(scored(stratum, value, None), members)
+    link_groups(tables)
     _prevalence(tables)
     _nested_populations(tables)
     _pyramid(tables)
@@ -59,8 +61,10 @@ def _strata(tables: Tables, subgroup: str | None) -> None:
     figures = tables.figures
     total = scored(ALL, ALL, subgroup)
     for stratum in tables.values("subgroup_summary", "stratum"):
-        if stratum != ALL:
-            figures.declare_sum(total, tables.stratum(stratum, subgroup).values())
+        cells = tables.stratum(stratum, subgroup).values()
+        # The groups are not divided by themselves.
+        if stratum != ALL and any(cell in figures for cell in cells):
+            figures.declare_sum(total, cells)
     name = subgroup or ALL
     years = tables.stratum(coded.FIRST_BIOLOGIC_YEAR, subgroup)
     treated = figures.add_sum(

@@ -9,6 +9,7 @@ from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.cells import Cell
 from omop_scorer.disclosure.coded import ALL, IMPUTED, NO, WITHIN_TRIAL_RANGE, YES
 from omop_scorer.disclosure.identities import N_COHORT, N_SCORED, Tables, ages_of, scored
+from omop_scorer.disclosure.identities_groups import link_profile, link_quartiles
 from omop_scorer.disclosure.identities_mapped import link_mapped
 from omop_scorer.model.contradictions import ends
 from omop_scorer.terms import COHORT, COVARIATE, DISTANCE, NOTHING_IMPUTED, RECORDED, SCORED
@@ -32,6 +33,12 @@ def link_covariates(tables: Tables) -> None:
     for covariate in tables.values(SUMMARY, "covariate") or _with_states(tables):
         _states(tables, covariate)
         _yes_and_no(tables, covariate)
+    link_profile(
+        tables,
+        [each for each in tables.values(SUMMARY, "covariate") if is_yes_no(tables, each)],
+        has_left_out=has_left_out(tables),
+        activity=None if tables.card is None else tables.card.activity_covariate,
+    )
     _imputations(tables)
     _trial_range(tables)
     _uncertainties(tables)
@@ -136,6 +143,7 @@ def _imputations(tables: Tables) -> None:
         for assumption in tables.values(SENSITIVITY, "assumption", covariate=covariates):
             changed = (SENSITIVITY, "n_changed", covariates, assumption)
             figures.add_rest(("not changed", covariates, assumption), imputed, [changed])
+        link_quartiles(tables, covariates)
     several = [each for each in sets if terms.TOGETHER in each]
     names = list(dict.fromkeys(name for each in several for name in each.split(terms.TOGETHER)))
     found = {frozenset(each.split(terms.TOGETHER)): each for each in sets}
@@ -212,7 +220,7 @@ def _trial_range(tables: Tables) -> None:
         return
     if not has_left_out(tables):
         # The activity of a patient whose range is unknown was imputed.
-        for label in (None, *tables.labels):
+        for label in (None, *tables.labels, *tables.groups):
             figures.add_rest(
                 ("imputed, range known", label or ALL),
                 scored(IMPUTED, YES, label),
@@ -230,7 +238,7 @@ def _trial_range(tables: Tables) -> None:
 
 def _outside_by_age(tables: Tables, low: float, high: float) -> None:
     """Link the age groups beyond the range with the patients outside it: every age is known."""
-    for label in (None, *tables.labels):
+    for label in (None, *tables.labels, *tables.groups):
         beyond = [
             cell
             for group, cell in tables.stratum(coded.AGE_GROUP, label).items()

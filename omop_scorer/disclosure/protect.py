@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.bins import merge_bins
 from omop_scorer.disclosure.cells import Cell, Figures, Hidden
 from omop_scorer.disclosure.identities import (
@@ -33,10 +34,12 @@ from omop_scorer.disclosure.identities_cohort import (
     whole,
 )
 from omop_scorer.disclosure.identities_covariates import link_covariates, no, yes
+from omop_scorer.disclosure.identities_groups import GROUPS, PROFILE
 from omop_scorer.disclosure.identities_treatment import link_treatment
 from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.listed import listed_rows, listed_run, with_texts
 from omop_scorer.disclosure.populations import rounded_mean
+from omop_scorer.disclosure.profile import hide_profile
 from omop_scorer.disclosure.protected_run import QUARTERS, ReportData
 from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.disclosure.true_run import Change, RunTables
@@ -68,6 +71,9 @@ _COUNTED = re.compile(
 
 _CONCEPTS = "concept_set_member"
 
+#: Tables of preference groups.
+_BY_GROUP = (GROUPS, PROFILE)
+
 
 def protect_run(run: RunTables, minimum: int) -> ReportData:
     """Return the figures of a run that may be shown.
@@ -84,11 +90,8 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
     own = given if isinstance(given, int) else minimum
     minimum = max(minimum, own)
     frames = {n: rows for n, rows in run.frames.items() if n in COLUMNS and n != _CONCEPTS}
-    if "prevalence" in frames and run.card is None:
-        # Without a card the labels of a class are not known, so these counts cannot be linked.
-        rows = frames["prevalence"]
-        is_linked = ~rows["measure"].map(is_alone_on_top).astype(bool)
-        frames["prevalence"] = rows[is_linked].reset_index(drop=True)
+    if run.card is None:
+        frames = _without_classes(frames)
     if "histogram" in frames:
         frames["histogram"] = _typed(merge_bins(frames["histogram"], minimum, run.card))
     tables, change = Tables(frames, Figures(), run.config, run.card), run.change
@@ -103,6 +106,8 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
         shown["covariate_summary"] = _hide_moments(
             shown["covariate_summary"], frames["covariate_summary"], hidden, minimum
         )
+    if PROFILE in shown:
+        shown[PROFILE] = hide_profile(shown[PROFILE], frames[PROFILE], hidden, minimum)
     if "next_treatment_time" in shown:
         shown["next_treatment_time"] = _hide_quartiles(shown["next_treatment_time"], minimum)
     if _CONCEPTS in run.frames:
@@ -121,6 +126,22 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
         tables={name: listed_rows(name, rows, texts) for name, rows in shown.items()},
         change=None if change is None else _change(change, tables, hidden, minimum, texts),
     )
+
+
+def _without_classes(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the tables without the counts by class, group and label together.
+
+    Without a card the labels of a class are not known, so these counts cannot be linked.
+    """
+    left = {name: rows for name, rows in frames.items() if name not in _BY_GROUP}
+    if "prevalence" in left:
+        is_linked = ~left["prevalence"]["measure"].map(is_alone_on_top).astype(bool)
+        left["prevalence"] = left["prevalence"][is_linked].reset_index(drop=True)
+    if "subgroup_summary" in left:
+        by_group = [coded.PREFERENCE_GROUP, coded.RULED_OUT_CLASS]
+        is_linked = ~left["subgroup_summary"]["stratum"].isin(by_group)
+        left["subgroup_summary"] = left["subgroup_summary"][is_linked].reset_index(drop=True)
+    return left
 
 
 def _set_names(run: RunTables) -> list[str]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from omop_scorer import terms
+from omop_scorer.model.intervals import wilson_interval
 from omop_scorer.report.charts.bars import NO_DIFFERENCE, SHARED
 from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.context import Context, added, pick, portion, rows_of
 from omop_scorer.report.words import number, sentence, whole
-from omop_scorer.results.intervals import wilson_interval
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def groups_of(context: Context) -> list[Group]:
     """Return the groups of the run's classes, single classes first and no preference last."""
     found = [
         Group(
-            f"{key}_alone",
+            terms.alone(key),
             f"{sentence(context.names.drug_class(key))} alone on top",
             context.names.drug_class(key),
             Look(context.colour(key)),
@@ -47,7 +47,7 @@ def groups_of(context: Context) -> list[Group]:
         for key in context.keys
     ]
     if len(context.keys) > 2:
-        found.append(Group("shared_top", "Several classes on top", "several", SHARED))
+        found.append(Group(terms.SHARED_TOP, "Several classes on top", "several", SHARED))
     found.append(Group(terms.NO_PREFERENCE, "No preference", "no preference", NO_DIFFERENCE))
     return found
 
@@ -99,4 +99,4 @@ def group_of(context: Context, label: str) -> str:
     top = context.top(label)
     if len(top) >= len(context.keys):
         return terms.NO_PREFERENCE
-    return f"{top[0]}_alone" if len(top) == 1 else "shared_top"
+    return terms.alone(top[0]) if len(top) == 1 else terms.SHARED_TOP

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
+from omop_scorer.model.intervals import wilson_interval
 from omop_scorer.report.blocks import Image
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
@@ -31,10 +32,10 @@ from omop_scorer.report.words import (
     short,
     whole,
 )
-from omop_scorer.results.intervals import wilson_interval
 
 #: What is assumed instead of the imputed value, after "labels differ".
 _ASSUMED = {
+    terms.EITHER_QUARTILE: "if it is at the trials’ 25th or 75th percentile, not as imputed",
     terms.FIRST_QUARTILE: "if it is at the trials’ 25th percentile instead of the imputed value",
     terms.THIRD_QUARTILE: "if it is at the trials’ 75th percentile instead of the imputed value",
     terms.REDUCED_MODEL: "if it is left out of the model instead of imputed",
@@ -132,8 +133,10 @@ def _left_out(context: Context) -> str:
 
 def _most(context: Context) -> Iterator[Finding]:
     frame = context.data.table("imputation_sensitivity")
+    either = pick(frame, assumption=terms.EITHER_QUARTILE)
     found = []
-    for row in rows_of(frame) if frame is not None else ():
+    # Runs of earlier releases have no rows on either of the quartiles.
+    for row in rows_of(frame if either.empty else either) if frame is not None else ():
         name = str(row["covariate"])
         changed = portion(row["n_changed"], context.n_scored)
         if changed and terms.TOGETHER not in name:

@@ -4,6 +4,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from omop_scorer.disclosure import coded
+from omop_scorer.model.intervals import wilson_interval
 from omop_scorer.report.blocks import Beside, Block, Cell, Fold, Image, Prose, Section, Table
 from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.canvas import Look
@@ -33,7 +34,6 @@ from omop_scorer.report.words import (
     short,
     whole,
 )
-from omop_scorer.results.intervals import wilson_interval
 from omop_scorer.terms import (
     ALL,
     FIRST_BIOLOGIC,

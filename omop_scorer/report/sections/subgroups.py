@@ -143,7 +143,7 @@ def trial_share(context: Context, group: Group) -> float | None:
 
 def _ruled_out(context: Context) -> list[Block]:
     """Return the patients without a preference, by the class that is ruled out."""
-    by_class = counts_of(context, "ruled_out_class")
+    by_class = counts_of(context, coded.RULED_OUT_CLASS)
     found = {
         value: groups[terms.NO_PREFERENCE]
         for value, groups in by_class.items()

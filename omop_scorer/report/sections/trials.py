@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
+from omop_scorer.model.intervals import wilson_interval
 from omop_scorer.report.blocks import (
     Beside,
     Block,
@@ -41,7 +42,6 @@ from omop_scorer.report.words import (
     short,
     whole,
 )
-from omop_scorer.results.intervals import wilson_interval
 
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from omop_scorer import terms
@@ -14,7 +15,7 @@ from omop_scorer.model.subgroups import first_group, label_set
 from omop_scorer.report.blocks import Cell, Footnotes, Prose
 from omop_scorer.report.charts.bars import CLASS_COLOURS, NO_DIFFERENCE, SHARED
 from omop_scorer.report.charts.canvas import Look
-from omop_scorer.report.words import Names, count, number, share, whole
+from omop_scorer.report.words import Names, between, count, number, share, short, whole
 
 #: Definitions of terms, each printed as a footnote where it is first used.
 DEFINITIONS = {
@@ -112,6 +113,9 @@ class Context:
     data: ReportData
     names: Names = field(init=False)
     notes: Footnotes = field(init=False)
+    kept: dict[tuple[str, str], Any] = field(init=False, default_factory=dict)
+    """What several sections need and is slow to find, by the name of its maker and its key."""
+    _tables: dict[str, pd.DataFrame | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fill the definitions with the settings of this run."""
@@ -136,6 +140,15 @@ class Context:
         if self.data.minimum_cell_count <= 1:
             definitions["hidden"] = _ALL_SHOWN
         self.notes = Footnotes(definitions)
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """Return a table with the bounds of its hidden figures; None if it has no rows."""
+        if name not in self._tables:
+            frame, bounds = self.data.table(name), self.data.bounds.get(name)
+            if frame is not None and bounds is not None:
+                frame = frame.join(bounds)
+            self._tables[name] = frame
+        return self._tables[name]
 
     @cached_property
     def report(self) -> Mapping[str, Any]:
@@ -188,11 +201,12 @@ class Context:
 
 def pick(frame: pd.DataFrame | None, **wanted: object) -> pd.DataFrame:
     """Return the rows with these values; no rows if there is no table."""
+    if frame is None or frame.empty:
+        return pd.DataFrame() if frame is None else frame
+    is_wanted = np.ones(len(frame), dtype=bool)
     for column, value in wanted.items():
-        if frame is None or frame.empty:
-            break
-        frame = frame[frame[column] == value]
-    return pd.DataFrame() if frame is None else frame
+        is_wanted &= (frame[column] == value).to_numpy(bool, na_value=False)
+    return frame.loc[is_wanted]
 
 
 def only_row(frame: pd.DataFrame) -> dict[str, Any] | None:
@@ -217,9 +231,25 @@ def portion(n: Any, of: Any) -> float | None:
     return None if part is None or not total else part / total
 
 
+def shown_count(row: Mapping[str, Any], column: str = "n_persons") -> str:
+    """Return a count of a row as text: its bounds if it is hidden and they are known."""
+    low, high = (whole(row.get(f"{column}_{end}")) for end in ("low", "high"))
+    if whole(row[column]) is None and low is not None and high is not None:
+        return f"{low:,} to {high:,}"
+    return count(row[column])
+
+
+def shown_share(row: Mapping[str, Any], population: str = "n_population") -> str:
+    """Return the share of a row with its interval as text, or its bounds if they are known."""
+    low, high = (number(row.get(f"share_{end}")) for end in ("low", "high"))
+    if number(row["share"]) is None and low is not None and high is not None:
+        return between(low, high)
+    return short(row["share"], row["ci_low"], row["ci_high"], row[population])
+
+
 def with_share(row: Mapping[str, Any], n_population: Any) -> Cell:
     """Return a cell with a count, and its share of a population below it."""
-    n = count(row["n_persons"])
+    n = shown_count(row)
     has_share = number(row["share"]) is not None
     return Cell(n, share(row["share"], n_population)) if has_share else Cell(n)
 

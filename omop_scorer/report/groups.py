@@ -7,8 +7,16 @@ from omop_scorer import terms
 from omop_scorer.model.intervals import wilson_interval
 from omop_scorer.report.charts.bars import NO_DIFFERENCE, SHARED
 from omop_scorer.report.charts.canvas import Look
-from omop_scorer.report.context import Context, added, pick, portion, rows_of
-from omop_scorer.report.words import number, sentence, whole
+from omop_scorer.report.context import (
+    Context,
+    added,
+    pick,
+    portion,
+    rows_of,
+    shown_count,
+    shown_share,
+)
+from omop_scorer.report.words import count, number, sentence, share, short, whole
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,9 @@ class Counted:
     share: float | None
     low: float | None = None
     high: float | None = None
+    n_text: str = ""
+    """The count as text: its bounds if it is hidden and they are known."""
+    share_text: str = ""
 
 
 def groups_of(context: Context) -> list[Group]:
@@ -54,7 +65,15 @@ def groups_of(context: Context) -> list[Group]:
 
 def counts_of(context: Context, stratum: str = terms.ALL) -> dict[str, dict[str, Counted]]:
     """Return the patients of each group by value of a stratum; empty if there are no figures."""
-    frame = pick(context.data.table("preference_summary"), stratum=stratum)
+    key = ("counts_of", stratum)
+    if key not in context.kept:
+        context.kept[key] = _counts(context, stratum)
+    found: dict[str, dict[str, Counted]] = context.kept[key]
+    return found
+
+
+def _counts(context: Context, stratum: str) -> dict[str, dict[str, Counted]]:
+    frame = pick(context.table("preference_summary"), stratum=stratum)
     found: dict[str, dict[str, Counted]] = {}
     for row in rows_of(frame):
         found.setdefault(str(row["stratum_value"]), {})[str(row["preference_group"])] = Counted(
@@ -63,13 +82,24 @@ def counts_of(context: Context, stratum: str = terms.ALL) -> dict[str, dict[str,
             number(row["share"]),
             number(row["ci_low"]),
             number(row["ci_high"]),
+            shown_count(row),
+            shown_share(row, "n_stratum"),
         )
     return found or _added_up(context, stratum)
 
 
+def sizes_of(context: Context, stratum: str) -> dict[str, int | None]:
+    """Return the patients scored by value of a stratum; None is not shown."""
+    return {
+        value: next(iter(groups.values())).of
+        for value, groups in counts_of(context, stratum).items()
+        if groups
+    }
+
+
 def _added_up(context: Context, stratum: str) -> dict[str, dict[str, Counted]]:
     """Return the same from the labels, for runs of earlier releases."""
-    frame = pick(context.data.table("subgroup_summary"), stratum=stratum)
+    frame = pick(context.table("subgroup_summary"), stratum=stratum)
     if not context.labels:
         return {}
     found = {}
@@ -89,9 +119,15 @@ def _by_group(context: Context, rows: Sequence[Mapping[str, object]]) -> dict[st
 
 def _counted(n: int | None, of: int | None) -> Counted:
     if n is None or not of:
-        return Counted(n, of, None)
+        return Counted(n, of, None, None, None, count(n), share(None, of))
     low, high = (float(end) for end in wilson_interval(n, of))
-    return Counted(n, of, portion(n, of), low, high)
+    value = portion(n, of)
+    return Counted(n, of, value, low, high, count(n), short(value, low, high, of))
+
+
+def nobody(of: int | None = None) -> Counted:
+    """Return a group without patients."""
+    return Counted(0, of, 0.0, n_text=count(0), share_text=share(0.0))
 
 
 def group_of(context: Context, label: str) -> str:

@@ -40,6 +40,16 @@ AUDITED = {
     "men_under_50": "Men under 50",
 }
 
+#: Populations of `current_treatment`.
+NOW = {
+    "all": "All patients scored",
+    "women_50_and_over": "Women of 50 and over",
+    "active_disease": "Active disease on record",
+}
+
+#: Events of `prevalence_by_year`.
+EVENTS = {"disease_record": "Record of the disease", "first_biologic": "First biologic"}
+
 INDEX_RULES = {"first_biologic": "first biologic", "first_anti_tnf": "first anti-TNF"}
 
 NEXT = {
@@ -209,6 +219,11 @@ def short(value: Any, low: Any, high: Any, n_population: Any = None) -> str:
     return f"{text} ({100 * first:.1f}–{100 * last:.1f})"
 
 
+def between(low: float, high: float) -> str:
+    """Format the bounds of a share: 85–95%, widened to whole percents."""
+    return f"{math.floor(100 * low + 1e-9)}–{math.ceil(100 * high - 1e-9)}%"
+
+
 def decimal(value: Any, digits: int = 2) -> str:
     """Format a number with a fixed number of decimals and a minus sign."""
     known = number(value)
@@ -246,6 +261,11 @@ def about(value: Any) -> str:
     if known is None:
         return HIDDEN
     return "less than 1%" if 0 < known < 0.005 else f"{known:.0%}"
+
+
+def with_article(name: str) -> str:
+    """Return a name with its indefinite article: an anti-TNF."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def sentence(text: str) -> str:
@@ -354,6 +374,8 @@ class Names:
         """Return the label of the preferred classes at the index treatment."""
         if name in (terms.NO_PREFERENCE, terms.NOT_SCORED):
             return plain(name)
+        if name == terms.SHARED_TOP:
+            return "several classes"
         return terms.EQUALLY.join(self.drug_class(key) for key in name.split(terms.EQUALLY))
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +32,8 @@ SECTIONS = [
 ]
 REPORTS: dict[str, Callable[[], ReportData]] = {
     "realistic": report_data.realistic,
+    "two classes": partial(report_data.of_classes, 2),
+    "five classes": partial(report_data.of_classes, 5),
     "all hidden": report_data.all_hidden,
     "nobody": report_data.nobody,
     "no tables": report_data.only,
@@ -458,26 +461,28 @@ def _hidden(frame: pd.DataFrame, where: "pd.Series[bool]", *columns: str) -> pd.
 
 
 def test_a_title_says_nothing_of_what_is_hidden(words: str) -> None:
-    assert "Anti-TNF is alone on top in 42%; 41% have no preference" in words
-    frame = report_data.tables()["subgroup_summary"]
-    large = frame["subgroup"].isin(["(TNF = IL = INT)", "TNF > (IL = INT)"])
+    assert "Anti-TNF alone on top: 42%; no preference: 41%" in words
+    frame = report_data.tables()["preference_summary"]
+    large = frame["preference_group"].isin(["no_preference", "anti_tnf_alone"])
     where = large & (frame["stratum"] == "all")
     hidden = _hidden(frame, where, "n_persons", "share", "ci_low", "ci_high")
-    said = _words(subgroup_summary=hidden)
-    assert "Anti-TNF is alone on top" not in said
-    assert "41% have no preference" not in said
+    said = _words(preference_summary=hidden)
+    assert "Anti-TNF alone on top: " not in said
+    assert "no preference: 41%" not in said
 
 
 def test_an_extreme_of_what_is_shown_is_called_so(words: str) -> None:
-    frame = report_data.tables()["subgroup_summary"]
-    where = (frame["stratum"] == "age_group") & (frame["subgroup"] == "(TNF = IL = INT)")
+    frame = report_data.tables()["preference_summary"]
+    where = (frame["stratum"] == "age_group") & (frame["preference_group"] == "no_preference")
     where &= frame["stratum_value"] == "40 to 44"
     summary = _hidden(frame, where, "n_persons", "share", "ci_low", "ci_high")
     frame = report_data.tables()["imputation_sensitivity"]
     sensitivity = _hidden(frame, frame["covariate"] == "bmi", "n_changed")
     frame = report_data.tables()["attrition"]
     attrition = _hidden(frame, frame["reason"] == "sex_unknown", "n_excluded", "n_persons")
-    said = _words(subgroup_summary=summary, imputation_sensitivity=sensitivity, attrition=attrition)
+    said = _words(
+        preference_summary=summary, imputation_sensitivity=sensitivity, attrition=attrition
+    )
     assert "Age: no preference from 41% to 58%, of those shown" in said
     assert "Age: no preference from 41% to 58% " in words
     assert "of those shown, at most" in said
@@ -491,6 +496,43 @@ def test_recording_settles_most_only_if_nothing_hidden_could(words: str) -> None
     hidden = _hidden(frame, frame["covariate"] == "crp", "n_changed")
     said = _words(imputation_sensitivity=hidden)
     assert "Of the figures shown, recording the CDAI would settle most" in said
+
+
+def test_bounds_are_printed_instead_of_a_hidden_figure() -> None:
+    made = report_data.tables()
+    frame = made["preference_summary"]
+    where = (frame["stratum"] == "all") & (frame["preference_group"] == "anti_tnf_alone")
+    made["preference_summary"] = _hidden(frame, where, "n_persons", "share", "ci_low", "ci_high")
+    bounds = pd.DataFrame(index=frame.index)
+    for name, value in (("n_persons_low", 1102), ("n_persons_high", 1131)):
+        bounds[name] = pd.array([value if each else pd.NA for each in where], "Int64")
+    for name, value in (("share_low", 0.4087), ("share_high", 0.4195)):
+        bounds[name] = pd.array([value if each else pd.NA for each in where], "Float64")
+    data = ReportData(
+        report_data.RUN, report_data.CLASSES, 5, made, bounds={"preference_summary": bounds}
+    )
+    said = Outline(render(data)).words
+    assert "Anti-TNF alone on top 1,102 to 1,131 40–42% 36.2%" in said
+    assert "Anti-TNF alone on top: 4" not in said
+
+
+def test_the_outline_of_a_pyramid_follows_merged_ages() -> None:
+    made = report_data.tables()
+    frame = made["age_sex_pyramid"]
+    names = {
+        group: f"{low} to {low + 9}"
+        for group, low in zip(
+            report_data.AGE_GROUPS[2:16], sorted([*range(10, 80, 10)] * 2), strict=True
+        )
+    }
+    names |= {"Under 5": "Under 10", "5 to 9": "Under 10", "80 to 84": "80 and over"}
+    names["85 and over"] = "80 and over"
+    ages = frame["age_group"].replace(names)
+    keys = ["population", "age_group", "sex"]
+    merged = frame.fillna({"n_persons": 0}).assign(age_group=ages)
+    merged = merged.groupby(keys, sort=False)["n_persons"].sum().reset_index()
+    said = _words(age_sex_pyramid=merged)
+    assert said.count("The outline is the same population") == 3
 
 
 def test_what_was_left_out_is_not_called_imputed(words: str) -> None:

@@ -56,9 +56,10 @@ class Canvas:
         colour: str = INK,
         size: float = SIZE,
         bold: bool = False,
+        has_halo: bool = False,
     ) -> None:
         """Write a line of text, centred on y; `align` is start, middle or end."""
-        look = {"class": "b"} if bold else {}
+        look = {"class": "b"} if bold else {"class": "o"} if has_halo else {}
         if align != "start":
             look["text-anchor"] = align
         if colour != INK:

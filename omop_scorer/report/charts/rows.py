@@ -117,7 +117,7 @@ def _frame(width: float, rows: Sequence[Row], axis: Axis | None) -> _Frame:
 
 
 def _height(row: Row, label: Sequence[str], is_above: bool) -> float:
-    own = row.thick * len(row.lines) + 4
+    own = row.thick * len(row.lines) + (8 if is_above else 4)
     written = LINE * len(label)
     return own + written if is_above else max(own, written + 6)
 
@@ -138,7 +138,9 @@ def _draw_row(
     for i, text in enumerate(label):
         line = middle + LINE * (i - (len(label) - 1) / 2)
         align = "start" if frame.is_above else "end"
-        canvas.text(0 if frame.is_above else frame.left - _GAP, line, text, align=align, size=SMALL)
+        x = 0 if frame.is_above else frame.left - _GAP
+        # Labels above their rows lie on the rules of the axis.
+        canvas.text(x, line, text, align=align, size=SMALL, has_halo=frame.is_above)
     for i, each in enumerate(row.lines):
         at = first + i * row.thick
         each.draw(canvas, x_of, at)

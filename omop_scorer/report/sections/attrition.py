@@ -7,7 +7,7 @@ from omop_scorer.report.words import about, count, number, whole
 
 def attrition_block(context: Context) -> Block:
     """Return the persons left out, step by step and with the reasons."""
-    steps = context.data.table("attrition")
+    steps = context.table("attrition")
     if steps is None:
         return missing("exclusions")
     rows = list(rows_of(steps))

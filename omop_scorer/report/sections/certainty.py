@@ -22,7 +22,15 @@ from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.canvas import ACCENT, ACCENT_MIDDLE, INK, Look
 from omop_scorer.report.charts.estimates import Dots, dots
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import Context, missing, only_row, pick, portion, rows_of
+from omop_scorer.report.context import (
+    Context,
+    missing,
+    only_row,
+    pick,
+    portion,
+    rows_of,
+    shown_count,
+)
 from omop_scorer.report.sections.attrition import attrition_block
 from omop_scorer.report.sections.labels import blocks_on_labels
 from omop_scorer.report.words import (
@@ -88,7 +96,7 @@ def shares_in_state(context: Context, state: str) -> list[tuple[str, int | None,
 
 def states_of(context: Context) -> dict[str, dict[str, int | None]]:
     """Return the number of patients in each state, by covariate of the model."""
-    quality = context.data.table("covariate_quality")
+    quality = context.table("covariate_quality")
     states: dict[str, dict[str, int | None]] = {}
     for row in rows_of(quality) if quality is not None else ():
         state = str(row["measure"]).removeprefix("n_")
@@ -211,7 +219,7 @@ def _not_found(states: dict[str, int | None]) -> int | None:
 
 
 def _records(context: Context) -> list[Block]:
-    quality = context.data.table("covariate_quality")
+    quality = context.table("covariate_quality")
     if quality is None:
         return [missing("the records read")]
     measured = [str(row["covariate"]) for row in rows_of(pick(quality, measure=coded.N_RECORDS))]
@@ -246,7 +254,7 @@ def _records(context: Context) -> list[Block]:
 
 
 def _on_steroids(context: Context) -> list[str]:
-    quality = context.data.table("covariate_quality")
+    quality = context.table("covariate_quality")
     found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate="steroid"))}
     if coded.N_UNCLASSIFIED not in found:
         return []
@@ -264,7 +272,7 @@ def _on_steroids(context: Context) -> list[str]:
 
 
 def _on_cohort(context: Context) -> list[str]:
-    quality = context.data.table("covariate_quality")
+    quality = context.table("covariate_quality")
     found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate=terms.COHORT))}
     items = [
         f"{title}: {count(found[measure])}."
@@ -282,7 +290,7 @@ def _on_cohort(context: Context) -> list[str]:
 
 
 def _on_mappings(context: Context) -> list[str]:
-    quality = context.data.table("covariate_quality")
+    quality = context.table("covariate_quality")
     persons = {
         row["covariate"]: count(row["n"])
         for row in rows_of(pick(quality, measure=coded.N_PERSONS_MAPPED))
@@ -300,7 +308,7 @@ def _on_mappings(context: Context) -> list[str]:
 
 
 def _sensitivity(context: Context) -> list[Block]:
-    frame = context.data.table("imputation_sensitivity")
+    frame = context.table("imputation_sensitivity")
     if frame is None:
         return [missing("what another imputed value would change")]
     used = [name for name in _SHAPES if not pick(frame, assumption=name).empty]
@@ -328,7 +336,7 @@ def _sensitivity(context: Context) -> list[Block]:
             n_imputed = whole(row["n_imputed"])
             changed = portion(row["n_changed"], n_imputed)
             values.append(math.nan if n_imputed == 0 else changed)
-            n_changed = count(row["n_changed"])
+            n_changed = shown_count(row, "n_changed")
             cells.append(
                 Cell(n_changed) if changed is None else Cell(n_changed, share(changed, n_imputed))
             )
@@ -395,7 +403,7 @@ def _in_words(value: float | None) -> str:
 
 
 def _assumed(context: Context) -> list[Block]:
-    frame = context.data.table("imputation_sensitivity")
+    frame = context.table("imputation_sensitivity")
     assumed: dict[str, list[str]] = {}
     is_any_yes_no = False
     for row in rows_of(frame) if frame is not None else ():

@@ -6,15 +6,22 @@ from omop_scorer.report.charts import distributions
 from omop_scorer.report.charts.bars import NOT_SHOWN
 from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import Context, missing, pick, portion, rows_of
-from omop_scorer.report.words import EFFECTS, HIDDEN, count, number, sentence
+from omop_scorer.report.context import (
+    Context,
+    missing,
+    pick,
+    portion,
+    rows_of,
+    shown_count,
+)
+from omop_scorer.report.words import EFFECTS, HIDDEN, number, sentence
 
 
 def effect_blocks(context: Context) -> list[Block]:
     """Return histograms of effects and of probabilities of response, by class."""
     found: list[Block] = []
     for measure, title in EFFECTS.items():
-        of_measure = pick(context.data.table("histogram"), measure=measure)
+        of_measure = pick(context.table("histogram"), measure=measure)
         if of_measure.empty:
             found.append(missing(f"the {title[0].lower()}{title[1:]}"))
         else:
@@ -23,7 +30,7 @@ def effect_blocks(context: Context) -> list[Block]:
 
 
 def _image(context: Context, measure: str, title: str) -> Image:
-    frame = pick(context.data.table("histogram"), measure=measure)
+    frame = pick(context.table("histogram"), measure=measure)
     keys = [key for key in context.keys if not pick(frame, category=key).empty]
     is_share = measure == terms.RESPONSE
     panels = [
@@ -40,7 +47,7 @@ def _image(context: Context, measure: str, title: str) -> Image:
         (
             sentence(context.names.drug_class(str(row["category"]))),
             *(edge(float(row[name]), is_share=is_share) for name in ("bin_low", "bin_high")),
-            count(row["n_persons"]),
+            shown_count(row),
         )
         for row in rows_of(frame)
     ]

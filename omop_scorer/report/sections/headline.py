@@ -11,9 +11,9 @@ from omop_scorer.report.blocks import Image
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import Context, only_row, pick, portion, rows_of
+from omop_scorer.report.context import Context, pick, portion, rows_of
 from omop_scorer.report.frame import Finding, Headline
-from omop_scorer.report.groups import counts_of
+from omop_scorer.report.groups import sizes_of
 from omop_scorer.report.sections.certainty import shares_in_state
 from omop_scorer.report.sections.history import sentence_on_change
 from omop_scorer.report.sections.otherwise import otherwise_estimates, otherwise_finding
@@ -97,15 +97,12 @@ def _of_cohort(context: Context) -> str:
 
 
 def _trust(context: Context) -> Iterator[Finding]:
-    summary = context.data.table("subgroup_summary")
-    imputed = only_row(pick(summary, stratum=coded.IMPUTED, stratum_value=coded.YES))
-    within = only_row(pick(summary, stratum=coded.WITHIN_TRIAL_RANGE, stratum_value=coded.YES))
-    rests = portion(imputed["n_stratum"], context.n_scored) if imputed else None
-    known = portion(within["n_stratum"], context.n_scored) if within else None
-    if imputed is None and not pick(summary, stratum=coded.IMPUTED).empty:
-        rests = 0.0
-    if within is None and not pick(summary, stratum=coded.WITHIN_TRIAL_RANGE).empty:
-        known = 0.0
+    imputed = sizes_of(context, coded.IMPUTED)
+    within = sizes_of(context, coded.WITHIN_TRIAL_RANGE)
+    rests, known = (
+        portion(sizes.get(coded.YES, 0), context.n_scored) if sizes else None
+        for sizes in (imputed, within)
+    )
     parts = []
     if rests is not None:
         rest = f"{sentence(in_ten(rests))} scores rest" if rests else "No score rests"
@@ -132,7 +129,7 @@ def _left_out(context: Context) -> str:
 
 
 def _most(context: Context) -> Iterator[Finding]:
-    frame = context.data.table("imputation_sensitivity")
+    frame = context.table("imputation_sensitivity")
     either = pick(frame, assumption=terms.EITHER_QUARTILE)
     found = []
     # Runs of earlier releases have no rows on either of the quartiles.
@@ -157,7 +154,7 @@ def _most(context: Context) -> Iterator[Finding]:
 
 def _of_shown(context: Context, most: float) -> str:
     """Return the start of the sentence; a covariate that is not shown could change more labels."""
-    frame = context.data.table("imputation_sensitivity")
+    frame = context.table("imputation_sensitivity")
     for row in rows_of(frame) if frame is not None else ():
         bound = portion(row["n_imputed"], context.n_scored)
         if whole(row["n_changed"]) is None and (bound is None or bound > most):
@@ -166,7 +163,7 @@ def _of_shown(context: Context, most: float) -> str:
 
 
 def _is_nothing_imputed(context: Context) -> bool:
-    frame = context.data.table("covariate_quality")
+    frame = context.table("covariate_quality")
     rows = pick(frame, measure=coded.N_IMPUTED)
     return frame is not None and all(whole(n) == 0 for n in rows.get("n", []))
 
@@ -222,12 +219,10 @@ def _estimate(title: str, row: dict[str, object], marks: list[tuple[str, float]]
 
 
 def _resembling(context: Context) -> list[Estimate]:
-    counted = counts_of(context, coded.WITHIN_TRIAL_RANGE)
-    if not counted:
+    sizes = sizes_of(context, coded.WITHIN_TRIAL_RANGE)
+    if not sizes:
         return []
-    found = counted.get(coded.YES)
-    n = 0 if not found else next(iter(found.values())).of
-    of = context.n_scored
+    n, of = sizes.get(coded.YES, 0), context.n_scored
     title = "Known to resemble the trials’ participants"
     if n is None or not of:
         return [Estimate(title, None, text=share(None))]

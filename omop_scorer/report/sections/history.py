@@ -6,7 +6,11 @@ from typing import Any
 import pandas as pd
 
 from omop_scorer.report.blocks import Beside, Block, Prose, Section, Table
-from omop_scorer.report.context import Context, rows_of
+from omop_scorer.report.context import (
+    Context,
+    rows_of,
+    shown_count,
+)
 from omop_scorer.report.sections.trends import trend_blocks
 from omop_scorer.report.words import count, day, number, sentence
 
@@ -52,7 +56,7 @@ def _causes(context: Context, change: Mapping[str, Any]) -> Block:
     if not isinstance(causes, pd.DataFrame) or causes.empty:
         return Prose("No patient has a different label.", "note")
     rows = [
-        (sentence(context.names.covariate(str(row["cause"]))), count(row["n_persons"]))
+        (sentence(context.names.covariate(str(row["cause"]))), shown_count(row))
         for row in rows_of(causes)
     ]
     return Table("Patients with a different label, by cause", ("Cause", "Patients"), rows)
@@ -63,7 +67,7 @@ def _flows(change: Mapping[str, Any]) -> Block:
     if not isinstance(flows, pd.DataFrame) or flows.empty:
         return Prose("No change from one label to another.", "note")
     ordered = sorted(rows_of(flows), key=lambda row: -(number(row["n_persons"]) or 0))
-    rows = [(str(row["from"]), str(row["to"]), count(row["n_persons"])) for row in ordered]
+    rows = [(str(row["from"]), str(row["to"]), shown_count(row)) for row in ordered]
     return Table(
         "Patients with a different label, before and now",
         ("Before", "Now", "Patients"),

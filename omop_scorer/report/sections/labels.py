@@ -24,7 +24,7 @@ def _published(context: Context) -> str:
 
 
 def _comparison(context: Context) -> list[Block]:
-    frame = context.data.table("uncertainty_comparison")
+    frame = context.table("uncertainty_comparison")
     if frame is None:
         return [missing("the two uncertainties")]
     counts = {
@@ -88,7 +88,7 @@ def _comparison(context: Context) -> list[Block]:
 
 
 def _checks(context: Context) -> list[Block]:
-    frame = context.data.table("label_check")
+    frame = context.table("label_check")
     if frame is None:
         return [missing("the checks of the labels")]
     used = list(dict.fromkeys(frame["uncertainty"]))

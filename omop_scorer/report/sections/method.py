@@ -51,8 +51,8 @@ def section(context: Context) -> Section:
         limits = data.card.limits.text if data.card else "The limits given by the model’s authors."
         left.append(Prose(limits))
     left += [Heading("Method"), Listing(_METHOD if is_published else _METHOD[1:])]
-    left += [Heading("Small counts"), Prose(_suppression(data)), *_credit(data)]
     right: list[Block] = [Heading("The run"), *run_blocks(context)]
+    right += [Heading("Small counts"), Prose(_suppression(data)), *_credit(data)]
     lead = (
         "This report describes a population. It is not a medical device and must not be used to "
         "treat a patient."

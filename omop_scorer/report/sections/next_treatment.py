@@ -52,6 +52,7 @@ _COLOURS_OF_NONE = {
     coded.NONE_DIED: "#1d2530",
     coded.NONE_CONTINUING: "#878f9b",
     coded.NONE_STOPPED: "#5d6775",
+    coded.NONE: "#878f9b",
 }
 _COLOUR_OF_OTHER = "#8c6d1f"
 
@@ -87,9 +88,7 @@ def headline(
     calculated from shown counts only, so it reveals nothing that a reader could not calculate.
     """
     key = _class(context)
-    frame = pick(
-        context.data.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC
-    )
+    frame = pick(context.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC)
     if key is None or frame.empty:
         return None
     n_population, given = (
@@ -133,13 +132,14 @@ def _indexed(
     all_index_classes: bool,
 ) -> int | None:
     """Return the patients with these next classes, indexed on any class or any but the paper's."""
+    rows = {(row["index_class"], row["next_class"]): row for row in rows_of(frame)}
+    any_row = {row["index_class"]: row for row in rows.values()}
 
     def persons(index_class: str, next_class: str | None) -> int | None:
-        found = pick(frame, index_class=index_class)
-        if next_class is not None:
-            found = pick(found, next_class=next_class)
-        row = only_row(found)
-        column = "n_population" if next_class is None else "n_persons"
+        row = (
+            any_row.get(index_class) if next_class is None else rows.get((index_class, next_class))
+        )
+        column = "n_population" if is_any else "n_persons"
         return 0 if row is None else whole(row[column])
 
     key = _class(context)
@@ -161,7 +161,7 @@ def headline_table(context: Context, population: str) -> list[Block]:
     """Return the table of patients not given the paper's class next, by denominator."""
     key = _class(context)
     published = context.data.published
-    if key is None or published is None or context.data.table("next_treatment") is None:
+    if key is None or published is None or context.table("next_treatment") is None:
         return [missing("the class that was not given next")]
     title = context.names.drug_class(key)
     rows: list[list[str | Cell]] = []
@@ -198,7 +198,7 @@ def headline_table(context: Context, population: str) -> list[Block]:
 
 def _all_indexed(context: Context) -> pd.DataFrame:
     return pick(
-        context.data.table("next_treatment"),
+        context.table("next_treatment"),
         population=ALL,
         index_rule=FIRST_BIOLOGIC,
         index_class=ALL,
@@ -238,9 +238,7 @@ def look_of(context: Context, key: str) -> Look:
 
 def next_chart(context: Context, population: str, *, is_half: bool = True) -> list[Block]:
     """Return the next treatments of a population, by the class of the index treatment."""
-    frame = pick(
-        context.data.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC
-    )
+    frame = pick(context.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC)
     together = pick(frame, index_class=ALL)
     if together.empty:
         return [missing("the next treatments of this population")]
@@ -313,7 +311,7 @@ def _table(context: Context) -> list[Block]:
 
 
 def _next_classes(context: Context) -> list[str]:
-    frame = context.data.table("next_treatment")
+    frame = context.table("next_treatment")
     known = set() if frame is None else set(frame["next_class"])
     return [key for key in (*context.keys, *NEXT) if key in known]
 
@@ -324,7 +322,7 @@ def _next_titles(context: Context) -> list[str]:
 
 def _row(context: Context, rule: str, population: str, index_class: str) -> list[str | Cell]:
     found = pick(
-        context.data.table("next_treatment"),
+        context.table("next_treatment"),
         population=population,
         index_rule=rule,
         index_class=index_class,

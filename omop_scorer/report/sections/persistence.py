@@ -4,8 +4,14 @@ import pandas as pd
 
 from omop_scorer.report.blocks import Block, Image, Table
 from omop_scorer.report.charts.curves import Curve, over_time
-from omop_scorer.report.context import Context, missing, pick, rows_of
-from omop_scorer.report.words import about, count, number, sentence, short, whole
+from omop_scorer.report.context import (
+    Context,
+    missing,
+    pick,
+    rows_of,
+    shown_count,
+)
+from omop_scorer.report.words import about, number, sentence, short, whole
 from omop_scorer.terms import ALL, FIRST_BIOLOGIC
 
 _YEAR = 360
@@ -16,7 +22,7 @@ _NAMES = tuple((float(days), f"{days:,}") for days in range(0, 721, 180))
 
 def persistence_blocks(context: Context) -> list[Block]:
     """Return the share of patients still on the index drug, by class and days since the index."""
-    frame = pick(context.data.table("persistence"), population=ALL, index_rule=FIRST_BIOLOGIC)
+    frame = pick(context.table("persistence"), population=ALL, index_rule=FIRST_BIOLOGIC)
     if frame.empty:
         return [missing("how long patients stay on the index drug")]
     keys = [key for key in context.keys if not pick(frame, drug_class=key).empty]
@@ -25,8 +31,8 @@ def persistence_blocks(context: Context) -> list[Block]:
     rows = [
         (
             f"{sentence(context.names.drug_class(str(row['drug_class'])))}, {row['days']:,} days",
-            count(row["n_at_risk"]),
-            count(row["n_stopped"]),
+            shown_count(row, "n_at_risk"),
+            shown_count(row, "n_stopped"),
             short(row["share"], row["ci_low"], row["ci_high"]),
         )
         for row in rows_of(frame)

@@ -17,7 +17,7 @@ _DRAWN = ("age", "crp", "cdai", "bmi")
 
 def profile_blocks(context: Context) -> list[Block]:
     """Return the effects of each class, and the covariates, by preference group."""
-    frame = context.data.table("preference_profile")
+    frame = context.table("preference_profile")
     if frame is None:
         return [missing("the covariates and effects of each group")]
     effects = pick(frame, measure=terms.EFFECT)
@@ -72,7 +72,7 @@ def _effects(context: Context, frame: pd.DataFrame) -> Image:
         for each in groups
     )
     card = context.data.card
-    outcome = f"{card.outcome.title}, {card.outcome.unit}" if card else "the outcome"
+    outcome = f"{card.outcome.title}, {card.outcome.unit}" if card else "Outcome"
     return Image(
         intervals(groups, legend),
         f"Mean effect of each class by preference group: {told}.",
@@ -104,10 +104,10 @@ def _effects_title(context: Context, frame: pd.DataFrame, keys: list[str]) -> st
         others = [value for value in means.values() if value is not None]
         if own is not None and others and len(others) == len(means):
             ahead.append((own - max(others), group.short))
-    if not ahead:
+    if not ahead or max(ahead)[0] <= 0:
         return "The effect of each class by preference group"
     most, name = max(ahead)
-    return f"Where {name} is alone on top, it is {most:.0f} points ahead"
+    return f"Where {name} is alone on top, it leads by {decimal(most, 1)}"
 
 
 def _covariate(context: Context, frame: pd.DataFrame, name: str) -> Image | None:

@@ -1,5 +1,7 @@
 """Pictures of age and sex, and of race, of the populations of a site."""
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from omop_scorer import terms
@@ -15,9 +17,13 @@ from omop_scorer.report.context import (
     pick,
     rows_of,
     share_of,
+    shown_share,
     with_share,
 )
-from omop_scorer.report.words import POPULATIONS, about, count, number, race, short, whole
+from omop_scorer.report.words import POPULATIONS, about, count, number, race, whole
+
+#: An age that nobody exceeds.
+_OLDEST = 200
 
 #: The smallest number of persons for which the outline of the health system is drawn.
 _MINIMUM_COMPARED = 20
@@ -25,7 +31,7 @@ _MINIMUM_COMPARED = 20
 
 def pyramid(context: Context, name: str) -> Block:
     """Return persons of a population by age and sex, beside those of the health system."""
-    frame = pick(context.data.table("age_sex_pyramid"), population=name)
+    frame = pick(context.table("age_sex_pyramid"), population=name)
     title = context.names.population(name)
     if frame.empty:
         return missing(f"age and sex: {title}")
@@ -74,12 +80,36 @@ def _compared(
     system = published.health_system if published else None
     if system is None or name not in system.pyramids or shown <= _MINIMUM_COMPARED:
         return None, ""
-    if list(system.age_groups) != ages:
-        return None, ""
     other = system.pyramids[name]
+    women, men = (_in_groups(system.age_groups, side, ages) for side in (other.female, other.male))
+    if women is None or men is None:
+        return None, ""
     scale = shown / other.n_persons
-    sides = ([n * scale for n in other.female], [n * scale for n in other.male])
+    sides = ([n * scale for n in women], [n * scale for n in men])
     return sides, f"{system.title}, scaled"
+
+
+def _in_groups(
+    groups: Sequence[str], counts: Sequence[int], ages: Sequence[str]
+) -> list[int] | None:
+    """Return persons by five years of age added up to other age groups; None if they do not fit."""
+    spans = [_span(age) for age in ages]
+    found = [0] * len(ages)
+    for group, n in zip(groups, counts, strict=True):
+        low, high = _span(group)
+        fits = [i for i, (first, last) in enumerate(spans) if first <= low and high <= last]
+        if len(fits) != 1:
+            return None
+        found[fits[0]] += n
+    return found
+
+
+def _span(age_group: str) -> tuple[int, int]:
+    """Return the first and the last age of a group such as 10 to 19, Under 5, or 85 and over."""
+    numbers = [int(word) for word in age_group.split() if word.isdigit()]
+    if age_group.startswith("Under"):
+        return (0, numbers[0] - 1)
+    return (numbers[0], numbers[1] if len(numbers) > 1 else _OLDEST)
 
 
 def _caption(
@@ -102,13 +132,13 @@ def _caption(
 
 
 def _unknown(context: Context, name: str) -> int | None:
-    """Return the number of persons of unknown age or sex in a population; None if not shown."""
+    """Return the persons of unknown age or sex in a population; None if not shown."""
     row = only_row(
-        pick(context.data.table("prevalence"), population=name, measure=terms.AGE_OR_SEX_UNKNOWN)
+        pick(context.table("prevalence"), population=name, measure=terms.AGE_OR_SEX_UNKNOWN)
     )
     if row is not None:
         return whole(row["n_persons"])
-    frame = pick(context.data.table("age_sex_pyramid"), population=name)
+    frame = pick(context.table("age_sex_pyramid"), population=name)
     return added(
         [
             whole(row["n_persons"])
@@ -120,7 +150,7 @@ def _unknown(context: Context, name: str) -> int | None:
 
 def race_block(context: Context) -> Block:
     """Return the recorded race of the populations."""
-    prevalence = context.data.table("prevalence")
+    prevalence = context.table("prevalence")
     frame = None if prevalence is None else prevalence[prevalence["measure"].isin(terms.RACES)]
     if frame is None or frame.empty:
         return missing("race")
@@ -141,7 +171,7 @@ def race_block(context: Context) -> Block:
                     share_of(row, "n_population"),
                     number(row["ci_low"]),
                     number(row["ci_high"]),
-                    text=short(row["share"], row["ci_low"], row["ci_high"], row["n_population"]),
+                    text=shown_share(row),
                 )
             ],
         )

@@ -9,8 +9,15 @@ from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry, is_known
-from omop_scorer.report.context import Context, missing, pick, rows_of
-from omop_scorer.report.groups import Counted, Group, counts_of, groups_of
+from omop_scorer.report.context import (
+    Context,
+    missing,
+    pick,
+    rows_of,
+    shown_count,
+    shown_share,
+)
+from omop_scorer.report.groups import Counted, Group, counts_of, groups_of, nobody
 from omop_scorer.report.sections.certainty import shares_in_state
 from omop_scorer.report.sections.effects import effect_blocks
 from omop_scorer.report.sections.profile import profile_blocks
@@ -21,7 +28,6 @@ from omop_scorer.report.words import (
     count,
     sentence,
     share,
-    short,
     whole,
 )
 
@@ -74,9 +80,9 @@ def _groups(context: Context) -> list[Block]:
     trials = published.trials if published else None
     drawn, rows = [], []
     for group in groups_of(context):
-        each = counted.get(group.key, Counted(0, None, 0.0))
+        each = counted.get(group.key, nobody())
         in_trials = trial_share(context, group)
-        text = short(each.share, each.low, each.high, each.of)
+        text = each.share_text
         drawn.append(
             Estimate(
                 group.title,
@@ -88,7 +94,7 @@ def _groups(context: Context) -> list[Block]:
                 marks=[] if in_trials is None else [(charts.TRIALS, in_trials)],
             )
         )
-        cells = [group.title, count(each.n), text]
+        cells = [group.title, each.n_text, text]
         rows.append([*cells, share(in_trials)] if trials else cells)
     columns = ["Group", "Patients", "Share (95% interval)"]
     columns += [f"The trials ({trials.n_persons:,})"] if trials else []
@@ -119,9 +125,9 @@ def _groups_title(context: Context, counted: dict[str, Counted]) -> str:
     parts = []
     if alone:
         highest, name = max(alone)
-        parts.append(f"{sentence(name)} is alone on top in {about(highest)}")
+        parts.append(f"{sentence(name)} alone on top: {about(highest)}")
     if none is not None and none.share is not None:
-        parts.append(f"{about(none.share)} have no preference")
+        parts.append(f"no preference: {about(none.share)}")
     return "; ".join(parts) or "Preference groups"
 
 
@@ -161,7 +167,7 @@ def _ruled_out(context: Context) -> list[Block]:
                 charts.Bar(
                     None if found[key].n is None else _share(found[key].n, context.n_scored),
                     look=charts.NO_DIFFERENCE if key == coded.NONE else charts.SITE,
-                    text=count(found[key].n),
+                    text=found[key].n_text,
                 )
             ],
         )
@@ -216,12 +222,12 @@ def _stratum(context: Context, name: str) -> Image:
     groups = [
         group
         for group in groups_of(context)
-        if any(each.get(group.key, Counted(0, 0, 0)).n != 0 for each in by_value.values())
+        if any(each.get(group.key, nobody()).n != 0 for each in by_value.values())
     ]
     wholes, rows = [], []
     for value, counted in by_value.items():
         title = context.names.stratum_value(name, value)
-        found = [counted.get(group.key, Counted(0, 0, 0.0)) for group in groups]
+        found = [counted.get(group.key, nobody()) for group in groups]
         of = next((each.of for each in counted.values()), None)
         wholes.append(Whole(title, [each.share for each in found], count(of)))
         rows.append([title, count(of), *(_with_share(each) for each in found)])
@@ -257,11 +263,9 @@ def _stratum(context: Context, name: str) -> Image:
 
 
 def _with_share(each: Counted) -> str:
-    return (
-        count(each.n)
-        if each.n is None or each.share is None
-        else (f"{each.n:,} ({each.share:.1%})")
-    )
+    if each.n is None or each.share is None:
+        return each.n_text
+    return f"{each.n:,} ({each.share:.1%})"
 
 
 def _spread(title: str, wholes: list[Whole], groups: list[Group]) -> str:
@@ -281,7 +285,7 @@ def _spread(title: str, wholes: list[Whole], groups: list[Group]) -> str:
 
 
 def _labels(context: Context) -> list[Block]:
-    summary = pick(context.data.table("subgroup_summary"), stratum=terms.ALL)
+    summary = pick(context.table("subgroup_summary"), stratum=terms.ALL)
     if summary.empty:
         return []
     published = context.data.published
@@ -290,10 +294,10 @@ def _labels(context: Context) -> list[Block]:
     for row in rows_of(summary):
         label = str(row["subgroup"])
         in_trials = trials.subgroups.n_persons.get(label, 0) / trials.n_persons if trials else None
-        text = short(row["share"], row["ci_low"], row["ci_high"], row["n_stratum"])
+        text = shown_share(row, "n_stratum")
         if whole(row["n_persons"]) == 0 and not in_trials and len(context.keys) > 3:
             continue
-        cells = [sentence(context.names.in_words(label)), label, count(row["n_persons"]), text]
+        cells = [sentence(context.names.in_words(label)), label, shown_count(row), text]
         rows.append([*cells, share(in_trials)] if trials else cells)
     n = whole(summary["n_stratum"].iloc[0])
     caption = "Every label of the patients scored" + (f" ({count(n)})" if n is not None else "")

@@ -25,7 +25,17 @@ from omop_scorer.report.charts.canvas import ACCENT
 from omop_scorer.report.charts.distributions import Bin
 from omop_scorer.report.charts.estimates import Dots, dots
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import Context, missing, only_row, pick, portion, rows_of
+from omop_scorer.report.context import (
+    Context,
+    missing,
+    only_row,
+    pick,
+    portion,
+    rows_of,
+    shown_count,
+    shown_share,
+)
+from omop_scorer.report.groups import sizes_of
 from omop_scorer.report.sections.certainty import shares_in_state
 from omop_scorer.report.sections.effects import bins_of, hidden_entry
 from omop_scorer.report.sections.women import share_of_women
@@ -39,7 +49,6 @@ from omop_scorer.report.words import (
     number,
     sentence,
     share,
-    short,
     whole,
 )
 
@@ -65,14 +74,14 @@ def section(context: Context) -> Section:
 
 def alone_on_top(context: Context, key: str) -> dict[str, object] | None:
     """Return the row on the share of scored patients whose label puts a class alone on top."""
-    frame = context.data.table("prevalence")
+    frame = context.table("prevalence")
     return only_row(pick(frame, population=terms.COHORT, measure=terms.alone_on_top(key)))
 
 
 def _lead(context: Context) -> str:
     if context.is_empty:
         return "No patient was scored, so there is nothing to compare."
-    if context.data.table("covariate_summary") is None:
+    if context.table("covariate_summary") is None:
         return "This run has no figures on the differences from the trials’ participants."
     beyond = _beyond(context)
     if beyond is None:
@@ -85,7 +94,7 @@ def _lead(context: Context) -> str:
 
 
 def _beyond(context: Context) -> tuple[int, int] | None:
-    frame = pick(context.data.table("covariate_summary"), population=terms.RECORDED)
+    frame = pick(context.table("covariate_summary"), population=terms.RECORDED)
     known = [
         value
         for value in (number(row["standardised_mean_difference"]) for row in rows_of(frame))
@@ -143,13 +152,13 @@ def _like_for_like(context: Context) -> list[Block]:
 
 
 def _share_with_n(row: dict[str, object]) -> str:
-    text = short(row["share"], row["ci_low"], row["ci_high"], row["n_population"])
+    text = shown_share(row)
     return f"{text} of {count(row['n_population'])}" if number(row["share"]) is not None else text
 
 
 def _within_range(context: Context) -> list[Block]:
-    frame = pick(context.data.table("subgroup_summary"), stratum=coded.WITHIN_TRIAL_RANGE)
-    if frame.empty:
+    sizes = sizes_of(context, coded.WITHIN_TRIAL_RANGE)
+    if not sizes:
         return [missing("who is within the trials’ range")]
     titles = {
         coded.YES: "Within the range",
@@ -158,12 +167,11 @@ def _within_range(context: Context) -> list[Block]:
     }
     groups, shares = [], {}
     for value, title in titles.items():
-        found = only_row(pick(frame, stratum_value=value))
-        n = 0 if found is None else found["n_stratum"]
+        n = sizes.get(value, 0)
         known = shares[value] = portion(n, context.n_scored)
         ends: tuple[float | None, float | None] = (None, None)
         if known is not None and context.n_scored:
-            low, high = wilson_interval(whole(n) or 0, context.n_scored)
+            low, high = wilson_interval(n or 0, context.n_scored)
             ends = (float(low), float(high))
         text = count(n) if known is None else f"{count(n)} ({share(known)})"
         groups.append(charts.BarGroup(title, [charts.Bar(known, *ends, text=text)]))
@@ -188,7 +196,7 @@ def _within_range(context: Context) -> list[Block]:
 
 
 def _differences(context: Context) -> list[Block]:
-    frame = context.data.table("covariate_summary")
+    frame = context.table("covariate_summary")
     if frame is None:
         return [missing("the means of the covariates")]
     series = [
@@ -275,9 +283,9 @@ def _mean(mean: object, deviation: object, is_share: bool) -> str:
 
 
 def _distributions(context: Context) -> list[Block]:
-    frame = pick(context.data.table("histogram"), measure=terms.COVARIATE)
+    frame = pick(context.table("histogram"), measure=terms.COVARIATE)
     card = context.data.card
-    summary = context.data.table("covariate_summary")
+    summary = context.table("covariate_summary")
     panels, rows = [], []
     for name in dict.fromkeys(frame["category"]) if not frame.empty else ():
         if context.names.is_yes_no(str(name)):
@@ -299,7 +307,7 @@ def _distributions(context: Context) -> list[Block]:
             )
         )
         rows += [
-            (title, f"{row['bin_low']:g}", f"{row['bin_high']:g}", count(row["n_persons"]))
+            (title, f"{row['bin_low']:g}", f"{row['bin_high']:g}", shown_count(row))
             for row in rows_of(of_name)
         ]
     if not panels:
@@ -345,15 +353,12 @@ def _strip(panel: distributions.Panel) -> str:
 
 
 def _distance(context: Context) -> list[Block]:
-    frame = pick(context.data.table("histogram"), measure=terms.DISTANCE)
+    frame = pick(context.table("histogram"), measure=terms.DISTANCE)
     if frame.empty:
         return [missing("the distance from the trials’ participants")]
-    summary = context.data.table("subgroup_summary")
-    nothing = only_row(pick(summary, stratum=coded.IMPUTED, stratum_value=coded.NO))
-    totals = {
-        terms.SCORED: context.n_scored,
-        terms.NOTHING_IMPUTED: whole(nothing["n_stratum"]) if nothing else None,
-    }
+    imputed = sizes_of(context, coded.IMPUTED)
+    nothing = imputed.get(coded.NO)
+    totals = {terms.SCORED: context.n_scored, terms.NOTHING_IMPUTED: nothing}
     titles = {
         terms.SCORED: "All patients scored",
         terms.NOTHING_IMPUTED: "Patients with nothing imputed",
@@ -372,7 +377,7 @@ def _distance(context: Context) -> list[Block]:
                 (
                     title,
                     *edges,
-                    count(row["n_persons"]),
+                    shown_count(row),
                     own,
                     "" if expected is None else f"{expected:.1%}",
                 )
@@ -406,7 +411,7 @@ def _distance(context: Context) -> list[Block]:
         )
     ]
     if terms.NOTHING_IMPUTED not in set(frame["category"]):
-        is_none = summary is not None and (nothing is None or totals[terms.NOTHING_IMPUTED] == 0)
+        is_none = bool(imputed) and imputed.get(coded.NO, 0) == 0
         reason = (
             "Every patient has at least one imputed value"
             if is_none

@@ -3,15 +3,24 @@
 from markupsafe import Markup
 
 from omop_scorer.disclosure import coded
-from omop_scorer.report.blocks import Beside, Block, Fold, Image, Section, Table
+from omop_scorer.report.blocks import Beside, Block, Fold, Image, Section, Stack, Table
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.canvas import ACCENT, SOFT
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import Context, missing, only_row, pick, share_of
-from omop_scorer.report.groups import Counted, counts_of, groups_of
+from omop_scorer.report.context import (
+    Context,
+    missing,
+    only_row,
+    pick,
+    share_of,
+    shown_count,
+    shown_share,
+)
+from omop_scorer.report.groups import Counted, counts_of, groups_of, nobody
 from omop_scorer.report.sections.next_treatment import headline_table, next_chart
 from omop_scorer.report.sections.pyramids import pyramid, race_block
+from omop_scorer.report.sections.years import years_blocks
 from omop_scorer.report.words import (
     AUDITED,
     POPULATIONS,
@@ -20,7 +29,6 @@ from omop_scorer.report.words import (
     number,
     sentence,
     share,
-    short,
     whole,
 )
 from omop_scorer.terms import AGE_OR_SEX_UNKNOWN, COHORT, NO_PREFERENCE, WOMEN_50_AND_OVER
@@ -33,7 +41,8 @@ def section(context: Context) -> Section:
     row = share_of_women(context)
     if row is not None and whole(row["n_population"]) == 0:
         return Section("women", _TITLE, _lead(context), [], context.notes.new())
-    blocks: list[Block] = [Beside([_share(context), pyramid(context, COHORT)])]
+    left = Stack([_share(context), *years_blocks(context)])
+    blocks: list[Block] = [Beside([left, pyramid(context, COHORT)])]
     blocks.append(Beside([_groups(context), *next_chart(context, WOMEN_50_AND_OVER)]))
     others = [pyramid(context, name) for name in POPULATIONS if name != COHORT]
     more: list[Block] = []
@@ -48,7 +57,7 @@ def section(context: Context) -> Section:
 
 def share_of_women(context: Context, population: str = COHORT) -> dict[str, object] | None:
     """Return the row on the share of women aged 50 and over; None if there is none."""
-    frame = context.data.table("prevalence")
+    frame = context.table("prevalence")
     return only_row(pick(frame, population=population, measure=WOMEN_50_AND_OVER))
 
 
@@ -84,12 +93,12 @@ def _share(context: Context) -> Block:
         marks = [(charts.HEALTH_SYSTEM, other)] if other is not None else []
         if trials:
             marks.append((charts.TRIALS, trials.share_of_women_50_and_over))
-        text = short(row["share"], row["ci_low"], row["ci_high"], row["n_population"])
+        text = shown_share(row)
         title = context.names.population(name)
         ends = (number(row["ci_low"]), number(row["ci_high"]))
         bar = charts.Bar(share_of(row, "n_population"), *ends, text=text)
         groups.append(charts.BarGroup(title, [bar], marks))
-        cells = [title, count(row["n_persons"]), count(row["n_population"]), text]
+        cells = [title, shown_count(row), shown_count(row, "n_population"), text]
         if trials:
             cells.append(f"{trials.share_of_women_50_and_over:.1%}")
         if system:
@@ -138,7 +147,7 @@ def _share_caption(context: Context) -> Markup:
             published.health_system.title, published.health_system.description
         )
     unknown = only_row(
-        pick(context.data.table("prevalence"), population=COHORT, measure=AGE_OR_SEX_UNKNOWN)
+        pick(context.table("prevalence"), population=COHORT, measure=AGE_OR_SEX_UNKNOWN)
     )
     if unknown is not None:
         text += f" Of unknown age or sex: {count(unknown['n_persons'])}."
@@ -155,8 +164,8 @@ def _groups(context: Context) -> Block:
     used = [value for value in titles if value in by_value]
     drawn, rows = [], []
     for group in groups_of(context):
-        found = [(value, by_value[value].get(group.key, Counted(0, 0, 0.0))) for value in used]
-        texts = [short(each.share, each.low, each.high, each.of) for _, each in found]
+        found = [(value, by_value[value].get(group.key, nobody())) for value in used]
+        texts = [each.share_text for _, each in found]
         lines = [
             Estimate("", each.share, each.low, each.high, None, text, colours[value], shapes[value])
             for (value, each), text in zip(found, texts, strict=True)
@@ -168,7 +177,7 @@ def _groups(context: Context) -> Block:
                 *(
                     cell
                     for (_, each), text in zip(found, texts, strict=True)
-                    for cell in (count(each.n), text)
+                    for cell in (each.n_text, text)
                 ),
             ]
         )

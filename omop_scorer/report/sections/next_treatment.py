@@ -136,9 +136,8 @@ def _indexed(
     any_row = {row["index_class"]: row for row in rows.values()}
 
     def persons(index_class: str, next_class: str | None) -> int | None:
-        row = (
-            any_row.get(index_class) if next_class is None else rows.get((index_class, next_class))
-        )
+        is_any = next_class is None
+        row = any_row.get(index_class) if is_any else rows.get((index_class, next_class))
         column = "n_population" if is_any else "n_persons"
         return 0 if row is None else whole(row[column])
 

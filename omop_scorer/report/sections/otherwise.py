@@ -236,10 +236,8 @@ def _matrix(context: Context, now: Now, population: str) -> Table:
         for key in now.drug_classes:
             n = now.persons(group.key, key)
             shade = portion(n, total)
-            cells.append(
             is_own = key == group.drug_class
             cells.append(Cell(now.shown(group.key, key), shade=shade, is_marked=is_own))
-            )
         rows.append([*cells, count(total)])
     total_row: list[str | Cell] = ["All groups"]
     total_row += [now.shown(ALL, key) for key in now.drug_classes]

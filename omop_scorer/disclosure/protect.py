@@ -42,6 +42,7 @@ from omop_scorer.disclosure.populations import rounded_mean
 from omop_scorer.disclosure.profile import hide_profile
 from omop_scorer.disclosure.protected_run import QUARTERS, ReportData
 from omop_scorer.disclosure.site_texts import SiteTexts
+from omop_scorer.disclosure.trend import shown_trend
 from omop_scorer.disclosure.true_run import Change, RunTables
 from omop_scorer.model.load import shipped_models
 from omop_scorer.terms import (
@@ -125,6 +126,7 @@ def protect_run(run: RunTables, minimum: int) -> ReportData:
         minimum_cell_count=minimum,
         tables={name: listed_rows(name, rows, texts) for name, rows in shown.items()},
         change=None if change is None else _change(change, tables, hidden, minimum, texts),
+        trend=None if run.trend is None else shown_trend(run.trend, minimum),
     )
 
 

@@ -50,6 +50,9 @@ class ReportData:
     merged: frozenset[str] = frozenset()
     """The tables in which small rows are merged: ages in tens, preference groups instead of
     labels, everybody and women of 50 and over only, and one group for several preferred classes."""
+    trend: Frame | None = None
+    """Rounded shares over the runs of a year: as_of_date, measure (preference_group,
+    women_50_and_over or imputed), item and share. None or empty without earlier runs."""
     rounding: int = 1
     """Counts are printed to the nearest multiple of this number; 1: as they are."""
 

@@ -1,8 +1,7 @@
 """Preferred class now against the drug in use or last used, counted from shown cells only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from omop_scorer import terms
@@ -29,11 +28,8 @@ class Now:
 
     rows: Mapping[tuple[str, str], Mapping[str, Any]]
     """The rows by preference group and drug class."""
-
-    @cached_property
-    def drug_classes(self) -> list[str]:
-        """The drug classes, in the order of the table; `none` comes last."""
-        return list(dict.fromkeys(drug_class for _, drug_class in self.rows))
+    drug_classes: Sequence[str]
+    """The classes of the model, then another drug and none."""
 
     def persons(self, group: str, drug_class: str) -> int | None:
         """Return the patients of a group whose drug is of a class."""
@@ -69,7 +65,9 @@ def now_of(context: Context, population: str, treatment: str) -> Now | None:
         for row in rows_of(frame)
         if row["preferred"] == terms.ALL
     }
-    return Now(rows) if rows else None
+    found = {drug_class for _, drug_class in rows}
+    known = [each for each in terms.drug_classes(context.keys) if each in found]
+    return Now(rows, known) if known else None
 
 
 def otherwise_of(context: Context, now: Now) -> Otherwise:

@@ -587,6 +587,24 @@ def change() -> dict[str, Any]:
     }
 
 
+def trend() -> pd.DataFrame:
+    """Return rounded shares over the runs of a year."""
+    moving = {
+        ("preference_group", "anti_tnf_alone"): [0.40, 0.40, 0.41, 0.41, 0.42, 0.42],
+        ("preference_group", "anti_il12_23_alone"): [0.07, 0.07, None, 0.07, 0.07, 0.08],
+        ("preference_group", "no_preference"): [0.43, 0.43, 0.42, 0.42, 0.41, 0.41],
+        ("women_50_and_over", "crohns_disease"): [0.21, 0.21, 0.22, 0.22, 0.22, 0.22],
+        ("imputed", "cdai"): [1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
+    }
+    rows = [
+        (date(2025, 7 + i, 28), measure, item, share)
+        for (measure, item), shares in moving.items()
+        for i, share in enumerate(shares)
+    ]
+    frame = pd.DataFrame(rows, columns=["as_of_date", "measure", "item", "share"])
+    return frame.astype({"share": "Float64"})
+
+
 def tables() -> dict[str, pd.DataFrame]:
     made = {
         "attrition": attrition(),
@@ -670,7 +688,7 @@ def of_classes(n: int) -> ReportData:
 
 def realistic() -> ReportData:
     """Return a report of a site like a health system's."""
-    return ReportData(RUN, CLASSES, MINIMUM, tables(), change())
+    return ReportData(RUN, CLASSES, MINIMUM, tables(), change(), trend=trend())
 
 
 def only(*names: str) -> ReportData:

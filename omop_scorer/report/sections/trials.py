@@ -66,8 +66,8 @@ def section(context: Context) -> Section:
     title = "Like the trials?"
     if context.is_empty:
         return Section("trials", title, _lead(context), [], context.notes.new())
-    blocks: list[Block] = [Beside([Stack(_within_range(context)), *_differences(context)])]
-    blocks += [*_distributions(context), Beside(_distance(context))]
+    left = Stack([*_within_range(context), *_distance(context)])
+    blocks: list[Block] = [Beside([left, *_differences(context)]), *_distributions(context)]
     blocks.append(Fold("The same figures here and elsewhere", _like_for_like(context)))
     return Section("trials", title, _lead(context), blocks, context.notes.new())
 

@@ -74,4 +74,4 @@ def _title(lines: list[Curve]) -> str:
     if len(points) < 2 or None in (points[0][1], points[-1][1]):
         return "Women of 50 and over by calendar year"
     (first, low), (last, high) = points[0], points[-1]
-    return f"From {about(low)} of patients in {first:.0f} to {about(high)} in {last:.0f}"
+    return f"Women of 50 and over: {about(low)} in {first:.0f}, {about(high)} in {last:.0f}"

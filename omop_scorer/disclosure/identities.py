@@ -16,6 +16,10 @@ from omop_scorer.model.card import ModelCard
 _SHARED = {
     ("subgroup_summary", "n_stratum"): ("stratum", "stratum_value"),
     ("preference_summary", "n_stratum"): ("stratum", "stratum_value"),
+    ("current_treatment", "n_population"): (
+        *("population", "treatment", "preference_group", "preferred"),
+    ),
+    ("prevalence_by_year", "n_population"): ("event", "calendar_year"),
     ("next_treatment", "n_population"): ("population", "index_rule", "index_class"),
     ("imputation_sensitivity", "n_imputed"): ("covariate",),
 }

@@ -35,6 +35,7 @@ from omop_scorer.disclosure.identities_cohort import (
 )
 from omop_scorer.disclosure.identities_covariates import link_covariates, no, yes
 from omop_scorer.disclosure.identities_groups import GROUPS, PROFILE
+from omop_scorer.disclosure.identities_now import NOW, link_now, link_years
 from omop_scorer.disclosure.identities_treatment import link_treatment
 from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.listed import listed_rows, listed_run, with_texts
@@ -73,7 +74,7 @@ _COUNTED = re.compile(
 _CONCEPTS = "concept_set_member"
 
 #: Tables of preference groups.
-_BY_GROUP = (GROUPS, PROFILE)
+_BY_GROUP = (GROUPS, PROFILE, NOW)
 
 
 def protect_run(run: RunTables, minimum: int) -> ReportData:
@@ -159,6 +160,8 @@ def link(tables: Tables, run: Mapping[str, Any], change: Change | None) -> None:
     tables.add_counts()
     link_cohort(tables)
     link_treatment(tables)
+    link_now(tables)
+    link_years(tables)
     link_covariates(tables)
     if change is not None and change.patients is not None:
         link_change(tables, change.earlier, change.patients)

@@ -12,7 +12,6 @@ from omop_scorer.report.blocks import (
     Cell,
     Fold,
     Image,
-    Listing,
     Prose,
     Section,
     Stack,
@@ -33,12 +32,10 @@ from omop_scorer.report.context import (
 )
 from omop_scorer.report.sections.attrition import attrition_block
 from omop_scorer.report.sections.labels import blocks_on_labels
+from omop_scorer.report.sections.records import record_blocks
 from omop_scorer.report.words import (
     ASSUMPTIONS,
-    COHORT_MEASURES,
     HIDDEN,
-    MAPPED_RECORDS,
-    RECORD_MEASURES,
     STATES,
     about,
     count,
@@ -70,7 +67,7 @@ _ON_RECORDS = "Records read, converted and rejected"
 
 def section(context: Context) -> Section:
     """Return the section on the data behind the scores."""
-    attrition, records = attrition_block(context), Fold(_ON_RECORDS, _records(context))
+    attrition, records = attrition_block(context), Fold(_ON_RECORDS, record_blocks(context))
     blocks: list[Block]
     if context.is_empty:
         blocks = [attrition, records]
@@ -216,95 +213,6 @@ def _hides(wholes: list[Whole]) -> bool:
 def _not_found(states: dict[str, int | None]) -> int | None:
     parts = [states.get(coded.IMPUTED, 0), states.get(coded.LEFT_OUT, 0)]
     return None if None in parts else sum(n for n in parts if n)
-
-
-def _records(context: Context) -> list[Block]:
-    quality = context.table("covariate_quality")
-    if quality is None:
-        return [missing("the records read")]
-    measured = [str(row["covariate"]) for row in rows_of(pick(quality, measure=coded.N_RECORDS))]
-    rows = []
-    for name in measured:
-        found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate=name))}
-        rows.append(
-            (
-                sentence(context.names.covariate(name)),
-                *(count(found[each]) if each in found else "" for each in RECORD_MEASURES),
-            )
-        )
-    blocks: list[Block] = []
-    if rows:
-        blocks.append(
-            Table(
-                "Records in the time window of each measured quantity, and how they were used",
-                ("Quantity", *RECORD_MEASURES.values()),
-                rows,
-            )
-        )
-        blocks.append(
-            Prose(
-                "A record is rejected if its value is not a number, if its unit is not accepted, "
-                "or if its value is not plausible. The next older usable record is then used. A "
-                "value with < or > is used without this sign.",
-                "note",
-            )
-        )
-    items = [*_on_steroids(context), *_on_cohort(context), *_on_mappings(context)]
-    return [*blocks, Listing(items)] if items else blocks
-
-
-def _on_steroids(context: Context) -> list[str]:
-    quality = context.table("covariate_quality")
-    found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate="steroid"))}
-    if coded.N_UNCLASSIFIED not in found:
-        return []
-    oral, injected, one_day, local = (
-        count(found.get(measure, 0))
-        for measure in (coded.N_ORAL, coded.N_INJECTED, coded.N_INJECTED_ONE_DAY, coded.N_LOCAL)
-    )
-    persons = count(found.get(coded.N_UNCLASSIFIED_PERSONS))
-    return [
-        f"Current corticosteroid records that count: oral {oral}, injected {injected}. Records "
-        f"that do not count: injection on a single day {one_day}, local use {local}.",
-        f"Corticosteroid records of unknown route: {count(found[coded.N_UNCLASSIFIED])}, persons: "
-        f"{persons}. These records do not count. Map their drug or route to resolve this.",
-    ]
-
-
-def _on_cohort(context: Context) -> list[str]:
-    quality = context.table("covariate_quality")
-    found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate=terms.COHORT))}
-    items = [
-        f"{title}: {count(found[measure])}."
-        for measure, title in COHORT_MEASURES.items()
-        if measure in found
-    ]
-    unread = [
-        f"{row['measure']} ({count(row['n'])})"
-        for row in rows_of(pick(quality, covariate=terms.INPUT))
-        if whole(row["n"]) != 0
-    ]
-    if unread:
-        items.append(f"Values that could not be read and count as missing: {', '.join(unread)}.")
-    return items
-
-
-def _on_mappings(context: Context) -> list[str]:
-    quality = context.table("covariate_quality")
-    persons = {
-        row["covariate"]: count(row["n"])
-        for row in rows_of(pick(quality, measure=coded.N_PERSONS_MAPPED))
-    }
-    found = [
-        f"{row['covariate']} {count(row['n'])} (persons: {persons.get(row['covariate'], '')})"
-        for row in rows_of(pick(quality, measure=coded.N_RECORDS_MAPPED))
-        if whole(row["n"]) != 0
-    ]
-    if not found:
-        return []
-    mapping = (context.data.run.get("config") or {}).get("concept_mapping")
-    title = MAPPED_RECORDS.get(str(mapping), MAPPED_RECORDS["follow"])
-    return [f"{title}: {', '.join(found)}."]
 
 
 def _sensitivity(context: Context) -> list[Block]:

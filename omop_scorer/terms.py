@@ -49,6 +49,13 @@ AGE_GROUPS = (
     *((f"{low} to {low + 4}", low, low + 4) for low in range(5, 85, 5)),
     ("85 and over", 85, 10**6),
 )
+#: The age groups in tens, for tables in which the 18 would be too small to be printed.
+AGE_DECADES = (
+    ("Under 10", -(10**6), 9),
+    *((f"{low} to {low + 9}", low, low + 9) for low in range(10, 80, 10)),
+    ("80 and over", 80, 10**6),
+)
+AGES_FROM_50 = tuple(name for name, low, _ in (*AGE_GROUPS, *AGE_DECADES) if low >= 50)
 AGE_GROUP_NAMES = (*(name for name, _, _ in AGE_GROUPS), UNKNOWN)
 
 #: Populations of the prevalence and pyramid audits. Each is a subset of the one before it.
@@ -67,9 +74,13 @@ OTHER_ADVANCED = "other_advanced"
 NONE_NEXT = ("none_died", "none_continuing", "none_stopped")
 NO_PREFERENCE = "no_preference"
 NOT_SCORED = "not_scored"
+#: Preference group of several, but not all, classes on top.
+SHARED_TOP = "shared_top"
+NONE = "none"
 
 YES_NO = ("yes", "no")
-#: Values of each stratum of the scored patients; `first_biologic_year` may also be a year.
+#: Values of each stratum of the scored patients; `first_biologic_year` may also be a year,
+#: `preference_group` the group of a class, and `ruled_out_class` a class.
 STRATUM_VALUES: Mapping[str, tuple[str, ...]] = {
     ALL: (ALL,),
     "sex": SEXES,
@@ -77,9 +88,11 @@ STRATUM_VALUES: Mapping[str, tuple[str, ...]] = {
     WOMEN_50_AND_OVER: YES_NO,
     "race": (*RACE_SETS, UNKNOWN),
     "prior_anti_tnf": YES_NO,
-    "first_biologic_year": ("none",),
+    "first_biologic_year": (NONE,),
     "imputed": YES_NO,
     "within_trial_range": (*YES_NO, UNKNOWN),
+    "preference_group": (SHARED_TOP, NO_PREFERENCE),
+    "ruled_out_class": (NONE,),
 }
 
 MEASUREMENT_MEASURES = (
@@ -126,8 +139,8 @@ INPUT = "input"
 UNCASTABLE_PREFIX = "n_uncastable:"
 
 LABEL_CHECKS = ("worst_class_ruled_out", "order_not_significant", "best_response_elsewhere")
-FIRST_QUARTILE, THIRD_QUARTILE, REDUCED_MODEL = ASSUMPTIONS = (
-    *("first_quartile", "third_quartile", "reduced_model"),
+FIRST_QUARTILE, THIRD_QUARTILE, EITHER_QUARTILE, REDUCED_MODEL = ASSUMPTIONS = (
+    *("first_quartile", "third_quartile", "either_quartile", "reduced_model"),
 )
 #: Separator of covariates, where an assumption concerns several of them.
 TOGETHER = " + "
@@ -154,6 +167,20 @@ FREE_TEXT = frozenset(
 def alone_on_top(class_key: str) -> str:
     """Return the prevalence measure of patients whose label puts only this class first."""
     return f"{class_key}_alone_on_top"
+
+
+def alone(class_key: str) -> str:
+    """Return the preference group of patients whose label puts only this class first."""
+    return f"{class_key}_alone"
+
+
+def preference_groups(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of `preference_group` for the class keys of a model card.
+
+    Of two classes, both on top is no preference, so that their groups are three.
+    """
+    shared = (SHARED_TOP,) if len(classes) > 2 else ()
+    return (*(alone(key) for key in classes), *shared, NO_PREFERENCE)
 
 
 def prevalence_measures(classes: Sequence[str]) -> tuple[str, ...]:
@@ -208,7 +235,9 @@ def coded_words(
         *(*MEASUREMENT_MEASURES, AMBIGUOUS_FEET, *STATUS_MEASURES, *STEROID_MEASURES),
         *(*COHORT_MEASURES, *MAPPING_MEASURES),
     )
+    groups = preference_groups(classes)
     values = dict.fromkeys(value for each in STRATUM_VALUES.values() for value in each)
+    values |= dict.fromkeys((*groups, *classes))
     tables: dict[str, dict[str, tuple[str, ...]]] = {
         "scoring_run": {"engine": ENGINES, "uncertainty": UNCERTAINTIES},
         "scoring_run_status": {"status": RUN_STATUSES},
@@ -222,6 +251,8 @@ def coded_words(
         "patient_subgroup": {
             "subgroup": labels,
             **dict.fromkeys(("first_class", "second_class", "third_class"), classes),
+            "preference_group": groups,
+            "ruled_out_class": classes,
         },
         "treatment_line": {"drug_class": (*classes, OTHER_ADVANCED)},
         "covariate_quality": {"covariate": (*covariates, COHORT, INPUT), "measure": measures},
@@ -229,6 +260,11 @@ def coded_words(
             "stratum": tuple(STRATUM_VALUES),
             "stratum_value": tuple(values),
             "subgroup": labels,
+        },
+        "preference_summary": {
+            "stratum": tuple(STRATUM_VALUES),
+            "stratum_value": tuple(values),
+            "preference_group": groups,
         },
         "prevalence": {"population": POPULATIONS, "measure": prevalence_measures(classes)},
         "age_sex_pyramid": {"population": POPULATIONS, "age_group": AGE_GROUP_NAMES, "sex": SEXES},
@@ -245,6 +281,12 @@ def coded_words(
         "label_check": {"uncertainty": UNCERTAINTIES, "measure": LABEL_CHECKS},
         "imputation_sensitivity": {"covariate": covariates, "assumption": ASSUMPTIONS},
         "covariate_summary": {"covariate": covariates, "population": SUMMARISED},
+        "preference_profile": {
+            "preference_group": (ALL, *groups),
+            "measure": (COVARIATE, EFFECT),
+            "category": (*covariates, *classes),
+            "population": SUMMARISED,
+        },
         "histogram": {
             "measure": HISTOGRAMS,
             "category": (*classes, *covariates, SCORED, NOTHING_IMPUTED),

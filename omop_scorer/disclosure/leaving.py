@@ -25,6 +25,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("stratum", "stratum_value", "subgroup", "n_persons", "n_stratum"),
         *_SHARE,
     ),
+    "preference_summary": (
+        *("stratum", "stratum_value", "preference_group", "n_persons", "n_stratum"),
+        *_SHARE,
+    ),
     "prevalence": ("population", "measure", "n_persons", "n_population", *_SHARE),
     "age_sex_pyramid": ("population", "age_group", "sex", "n_persons"),
     "next_treatment": (*_NEXT, "next_class", "n_persons", "n_population", *_SHARE),
@@ -40,6 +44,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "covariate_summary": (
         *("covariate", "population", "n_persons", "mean", "standard_deviation", "trial_mean"),
         *("trial_standard_deviation", "standardised_mean_difference"),
+    ),
+    "preference_profile": (
+        *("preference_group", "measure", "category", "population", "n_persons"),
+        *("mean", "standard_deviation", "ci_low", "ci_high"),
     ),
     "histogram": ("measure", "category", "bin_low", "bin_high", "n_persons", "expected_share"),
     "run_cohort_definition": (

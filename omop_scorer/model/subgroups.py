@@ -4,13 +4,15 @@ A grouping holds the group of each class in the card's order, 0 for the best. Fo
 ranks the first class above the two others, which do not differ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from omop_scorer.terms import NO_PREFERENCE, SHARED_TOP, alone
 
 MAXIMUM_CLASSES = 5
 
@@ -37,6 +39,32 @@ def label_set(labels: Sequence[str]) -> tuple[str, ...]:
 def first_group(label: str) -> str:
     """Return the classes that a label ranks first, such as `B = C` for `(B = C) > A`."""
     return label.partition(_BETTER)[0].strip("()")
+
+
+def first_classes(label: str, keys: Mapping[str, str]) -> list[str]:
+    """Return the keys of the classes that a label ranks first, given the keys by class label."""
+    return [keys[name] for name in first_group(label).split(_EQUAL)]
+
+
+def preference_group(label: str, keys: Mapping[str, str]) -> str:
+    """Return the preference group of a label, whatever comes after the classes on top.
+
+    Parameters
+    ----------
+    label
+        A label of the label set, such as `B > (A = C)`.
+    keys
+        The key of every class of the card, by its label.
+
+    Returns
+    -------
+    str
+        `<class>_alone` if one class is on top, NO_PREFERENCE if all are, otherwise SHARED_TOP.
+    """
+    first = first_classes(label, keys)
+    if len(first) == len(keys):
+        return NO_PREFERENCE
+    return alone(first[0]) if len(first) == 1 else SHARED_TOP
 
 
 def pair_orders(r: int) -> NDArray[np.int8]:

@@ -1,0 +1,165 @@
+"""Tables with small counts in coarser rows: what is merged need not be hidden.
+
+Ages are printed in tens, strata by preference group instead of label, treatments for everybody and
+for women of 50 and over, and preferences for several classes together. A table is merged as a whole
+or not at all, so that its rows still add up.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from omop_scorer import terms
+from omop_scorer.disclosure import coded
+from omop_scorer.results.intervals import wilson_interval
+
+PYRAMID, LABELS, GROUPS = "age_sex_pyramid", "subgroup_summary", "preference_summary"
+
+TREATED, CONCORDANCE = "next_treatment", "preference_concordance"
+
+_TREATED_TABLES = (TREATED, "next_treatment_time", CONCORDANCE)
+
+_POPULATIONS = (terms.ALL, terms.WOMEN_50_AND_OVER)
+
+_DECADES = {
+    name: decade
+    for decade, low, high in terms.AGE_DECADES
+    for name, lowest, highest in terms.AGE_GROUPS
+    if low <= lowest and highest <= high
+}
+
+
+@dataclass(frozen=True)
+class Coarser:
+    """Tables of which some are merged."""
+
+    frames: Mapping[str, pd.DataFrame]
+    merged: frozenset[str]
+    """Names of the merged tables."""
+    has_decades: bool
+    """True if ages are printed in tens."""
+
+
+def coarser(frames: Mapping[str, pd.DataFrame], minimum: int) -> Coarser:
+    """Return tables with rows merged where counts from 1 to `minimum` - 1 stand in them."""
+    found = dict(frames)
+    has_decades = _has_small_ages(frames, minimum)
+    if has_decades:
+        found |= _in_decades(frames)
+    if PYRAMID in found and _has_small_unknown(found[PYRAMID], minimum):
+        found[PYRAMID] = _one_unknown(found[PYRAMID])
+    if GROUPS in found and LABELS in found:
+        found[LABELS] = _without_small_strata(found[LABELS], minimum)
+    found |= _fewer_populations(found, minimum)
+    if CONCORDANCE in found and _is_small(found[CONCORDANCE], minimum):
+        found[CONCORDANCE] = _shared_preferences(found[CONCORDANCE])
+    merged = frozenset(name for name in found if len(found[name]) < len(frames[name]))
+    return Coarser(found, merged, has_decades)
+
+
+def _is_small(rows: pd.DataFrame, minimum: int) -> bool:
+    return bool(rows["n_persons"].between(1, minimum - 1).fillna(value=False).any())
+
+
+def _has_small_ages(frames: Mapping[str, pd.DataFrame], minimum: int) -> bool:
+    by_age = [frames[name] for name in (GROUPS, LABELS) if name in frames][:1]
+    by_age = [rows[rows["stratum"] == coded.AGE_GROUP] for rows in by_age]
+    if PYRAMID in frames:
+        rows = frames[PYRAMID]
+        by_age.append(rows[(rows["sex"] != terms.UNKNOWN) & (rows["age_group"] != terms.UNKNOWN)])
+    return any(_is_small(rows, minimum) for rows in by_age)
+
+
+def _in_decades(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return pyramid and strata with ages in tens."""
+    found = {}
+    if PYRAMID in frames:
+        rows = frames[PYRAMID]
+        groups = rows["age_group"].replace(_DECADES)
+        found[PYRAMID] = _added_up(rows.assign(age_group=groups), ["n_persons"])
+    for name in (GROUPS, LABELS):
+        if name in frames:
+            rows = frames[name]
+            is_age = rows["stratum"] == coded.AGE_GROUP
+            values = rows["stratum_value"].where(~is_age, rows["stratum_value"].replace(_DECADES))
+            rows = _added_up(rows.assign(stratum_value=values), ["n_persons", "n_stratum"])
+            found[name] = with_shares(rows, "n_stratum")
+    return found
+
+
+def _has_small_unknown(rows: pd.DataFrame, minimum: int) -> bool:
+    is_unknown = (rows["sex"] == terms.UNKNOWN) | (rows["age_group"] == terms.UNKNOWN)
+    return _is_small(rows[is_unknown], minimum)
+
+
+def _one_unknown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a pyramid with one row of a population for unknown age, sex or both."""
+    is_unknown = (rows["sex"] == terms.UNKNOWN) | (rows["age_group"] == terms.UNKNOWN)
+    rows = rows.assign(
+        sex=rows["sex"].mask(is_unknown, terms.UNKNOWN),
+        age_group=rows["age_group"].mask(is_unknown, terms.UNKNOWN),
+    )
+    return _added_up(rows, ["n_persons"])
+
+
+def _without_small_strata(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
+    """Return the labels of all patients, and of each stratum without small counts."""
+    is_small = rows["n_persons"].between(1, minimum - 1).fillna(value=False).astype(bool)
+    small = set(rows["stratum"][is_small]) - {terms.ALL}
+    return rows[~rows["stratum"].isin(small)].reset_index(drop=True)
+
+
+def _fewer_populations(
+    frames: Mapping[str, pd.DataFrame], minimum: int
+) -> dict[str, pd.DataFrame]:
+    """Return the treatment tables for everybody and for women of 50 and over."""
+    tables = {name: frames[name] for name in _TREATED_TABLES if name in frames}
+    divided = {
+        name: rows[~rows["population"].isin(_POPULATIONS)] for name, rows in tables.items()
+    }
+    is_small = any(_is_small(rows, minimum) for rows in divided.values())
+    if not is_small and TREATED in tables:
+        is_small = _leave_few(tables[TREATED], minimum)
+    if not is_small:
+        return {}
+    return {
+        name: rows[rows["population"].isin(_POPULATIONS)].reset_index(drop=True)
+        for name, rows in tables.items()
+    }
+
+
+def _leave_few(rows: pd.DataFrame, minimum: int) -> bool:
+    """Return True if the populations by age and sex leave a small rest of everybody."""
+    keys = ["index_rule", "index_class", "next_class"]
+    signed = rows["n_persons"].where(rows["population"] == terms.ALL, -rows["n_persons"])
+    rest = signed.groupby([rows[key] for key in keys]).sum()
+    return bool(rest.between(1, minimum - 1).any())
+
+
+def _shared_preferences(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of preferences in which those for several classes are one."""
+    is_shared = rows["preferred"].str.contains(terms.EQUALLY, regex=False)
+    preferred = rows["preferred"].mask(is_shared, terms.SHARED_TOP)
+    return _added_up(rows.assign(preferred=preferred), ["n_persons"])
+
+
+def _added_up(rows: pd.DataFrame, counts: list[str]) -> pd.DataFrame:
+    """Return rows with the same words as one, in the order of their first."""
+    shares = ("share", "ci_low", "ci_high")
+    keys = [str(name) for name in rows if name not in (*counts, *shares)]
+    return rows.groupby(keys, sort=False, as_index=False)[counts].sum()
+
+
+def with_shares(rows: pd.DataFrame, total: str) -> pd.DataFrame:
+    """Return rows with share and interval calculated from their counts; NA of zero persons."""
+    n = rows[total].where(rows[total] != 0)
+    low, high = wilson_interval(
+        rows["n_persons"].to_numpy(float, na_value=float("nan")),
+        n.to_numpy(float, na_value=float("nan")),
+    )
+    return rows.assign(
+        share=(rows["n_persons"] / n).astype("Float64"),
+        ci_low=pd.array(low, "Float64"),
+        ci_high=pd.array(high, "Float64"),
+    )

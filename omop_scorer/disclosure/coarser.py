@@ -1,20 +1,34 @@
 """Tables with small counts in coarser rows: what is merged need not be hidden.
 
-Ages are printed in tens, strata by preference group instead of label, treatments for everybody and
-for women of 50 and over, and preferences for several classes together. A table is merged as a whole
-or not at all, so that its rows still add up.
+Ages are printed in tens, years together, rare races as one, strata by preference group instead of
+label, treatments for everybody and for women of 50 and over, and preferences for several classes
+together. Words that stand in several tables are merged in all of them, so that rows still add up.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import pandas as pd
 
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
+from omop_scorer.disclosure.years import with_joined_years
 from omop_scorer.results.intervals import wilson_interval
 
 PYRAMID, LABELS, GROUPS = "age_sex_pyramid", "subgroup_summary", "preference_summary"
+
+PREVALENCE = "prevalence"
+
+#: Races that are printed as one if few have them.
+_OTHER_RACES = (
+    coded.RACE_AMERICAN_INDIAN_OR_ALASKA_NATIVE,
+    coded.RACE_NATIVE_HAWAIIAN_OR_OTHER_PACIFIC_ISLANDER,
+    coded.RACE_OTHER,
+)
+
+#: The class that the index rule `first_anti_tnf` is about.
+_ANTI_TNF = "anti_tnf"
 
 TREATED, CONCORDANCE = "next_treatment", "preference_concordance"
 
@@ -41,19 +55,39 @@ class Coarser:
     """True if ages are printed in tens."""
 
 
-def coarser(frames: Mapping[str, pd.DataFrame], minimum: int) -> Coarser:
-    """Return tables with rows merged where counts from 1 to `minimum` - 1 stand in them."""
+def coarser(
+    frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None = None
+) -> Coarser:
+    """Return tables with rows merged where counts from 1 to `minimum` - 1 stand in them.
+
+    Parameters
+    ----------
+    frames
+        The tables of a run.
+    minimum
+        The smallest count above zero that is printed.
+    since
+        The date that divides the years of first biologics for `first_biologic_since`.
+    """
     found = dict(frames)
     has_decades = _has_small_ages(frames, minimum)
     if has_decades:
         found |= _in_decades(frames)
     if PYRAMID in found and _has_small_unknown(found[PYRAMID], minimum):
         found[PYRAMID] = _one_unknown(found[PYRAMID])
+    if GROUPS in found:
+        found |= _fewer_races(found, minimum)
+        found[GROUPS] = with_joined_years(found[GROUPS], minimum, since)
+        if LABELS in found:
+            found[LABELS] = _in_words_of(found[LABELS], found[GROUPS])
     if GROUPS in found and LABELS in found:
         found[LABELS] = _without_small_strata(found[LABELS], minimum)
     found |= _fewer_populations(found, minimum)
     if CONCORDANCE in found and _is_small(found[CONCORDANCE], minimum):
         found[CONCORDANCE] = _shared_preferences(found[CONCORDANCE])
+    if CONCORDANCE in found and _is_small(_of_parts(found[CONCORDANCE]), minimum):
+        rows = found[CONCORDANCE]
+        found[CONCORDANCE] = rows[rows["population"] == terms.ALL].reset_index(drop=True)
     merged = frozenset(name for name in found if len(found[name]) < len(frames[name]))
     return Coarser(found, merged, has_decades)
 
@@ -103,6 +137,41 @@ def _one_unknown(rows: pd.DataFrame) -> pd.DataFrame:
     return _added_up(rows, ["n_persons"])
 
 
+def _fewer_races(
+    frames: Mapping[str, pd.DataFrame], minimum: int
+) -> dict[str, pd.DataFrame]:
+    """Return strata and prevalence with the races of small rows as one: another race."""
+    rows = frames[GROUPS]
+    by_race = rows[rows["stratum"] == coded.RACE]
+    is_few = by_race["n_persons"].between(1, minimum - 1).fillna(value=False).astype(bool)
+    few = set(by_race["stratum_value"][is_few]) & set(_OTHER_RACES)
+    if not few:
+        return {}
+    other = dict.fromkeys(_OTHER_RACES, coded.RACE_OTHER)
+    is_race = rows["stratum"] == coded.RACE
+    values = rows["stratum_value"].where(~is_race, rows["stratum_value"].replace(other))
+    rows = _added_up(rows.assign(stratum_value=values), ["n_persons", "n_stratum"])
+    found = {GROUPS: with_shares(rows, "n_stratum")}
+    if PREVALENCE in frames:
+        rows = frames[PREVALENCE]
+        rows = rows.assign(measure=rows["measure"].replace(other))
+        rows = rows.groupby(["population", "measure", "n_population"], sort=False, as_index=False)
+        found[PREVALENCE] = with_shares(rows[["n_persons"]].sum(), "n_population")
+    return found
+
+
+def _in_words_of(labels: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
+    """Return the labels without the strata of which the values are merged in the groups."""
+    values = set(zip(groups["stratum"], groups["stratum_value"], strict=True))
+    strata = set(groups["stratum"])
+    is_same = [
+        stratum not in strata or (stratum, value) in values
+        for stratum, value in zip(labels["stratum"], labels["stratum_value"], strict=True)
+    ]
+    changed = set(labels["stratum"][~pd.Series(is_same, labels.index, dtype=bool)])
+    return labels[~labels["stratum"].isin(changed)].reset_index(drop=True)
+
+
 def _without_small_strata(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
     """Return the labels of all patients, and of each stratum without small counts."""
     is_small = rows["n_persons"].between(1, minimum - 1).fillna(value=False).astype(bool)
@@ -113,7 +182,11 @@ def _without_small_strata(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
 def _fewer_populations(
     frames: Mapping[str, pd.DataFrame], minimum: int
 ) -> dict[str, pd.DataFrame]:
-    """Return the treatment tables for everybody and for women of 50 and over."""
+    """Return the treatment tables for everybody and for women of 50 and over.
+
+    Who had another biologic before the first anti-TNF follows by subtraction. If they are few among
+    women of 50 and over, first anti-TNFs are printed for everybody only.
+    """
     tables = {name: frames[name] for name in _TREATED_TABLES if name in frames}
     divided = {
         name: rows[~rows["population"].isin(_POPULATIONS)] for name, rows in tables.items()
@@ -121,12 +194,35 @@ def _fewer_populations(
     is_small = any(_is_small(rows, minimum) for rows in divided.values())
     if not is_small and TREATED in tables:
         is_small = _leave_few(tables[TREATED], minimum)
-    if not is_small:
-        return {}
-    return {
-        name: rows[rows["population"].isin(_POPULATIONS)].reset_index(drop=True)
-        for name, rows in tables.items()
-    }
+    if is_small:
+        tables = {
+            name: rows[rows["population"].isin(_POPULATIONS)].reset_index(drop=True)
+            for name, rows in tables.items()
+        }
+    if TREATED in tables and _few_had_another(tables[TREATED], minimum):
+        for name in _TREATED_TABLES[:2]:
+            rows = tables.get(name)
+            if rows is not None:
+                is_left = (rows["population"] == terms.ALL) | (
+                    rows["index_rule"] == terms.FIRST_BIOLOGIC
+                )
+                tables[name] = rows[is_left].reset_index(drop=True)
+    return tables
+
+
+def _few_had_another(rows: pd.DataFrame, minimum: int) -> bool:
+    """Return True if few had another biologic before their first anti-TNF, of part of everybody."""
+    rows = _of_parts(rows[rows["index_class"] == _ANTI_TNF])
+    signed = rows["n_persons"].where(
+        rows["index_rule"] == terms.FIRST_ANTI_TNF, -rows["n_persons"]
+    )
+    rest = signed.groupby([rows["population"], rows["next_class"]]).sum()
+    return bool(rest.between(1, minimum - 1).any())
+
+
+def _of_parts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the populations that are part of everybody."""
+    return rows[rows["population"] != terms.ALL]
 
 
 def _leave_few(rows: pd.DataFrame, minimum: int) -> bool:

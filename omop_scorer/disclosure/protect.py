@@ -58,7 +58,8 @@ def protect_run(run: RunTables, minimum: int, rounding: int | None = None) -> Re
     """
     own, own_rounding = _own(run, minimum)
     minimum, rounding = max(minimum, own), own_rounding if rounding is None else rounding
-    merged = coarser(_counted(run), own)
+    since = None if run.config is None else run.config.audit.since
+    merged = coarser(_counted(run), own, since)
     frames = dict(merged.frames)
     if _BINS in frames:
         frames[_BINS] = _bins(frames[_BINS], own, run, has_decades=merged.has_decades)

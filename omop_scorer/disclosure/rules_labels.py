@@ -7,6 +7,7 @@ from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.cells import Cell
 from omop_scorer.disclosure.coded import ALL
 from omop_scorer.disclosure.identities import Tables, scored
+from omop_scorer.disclosure.years import years_of
 from omop_scorer.model.subgroups import first_group, preference_group
 from omop_scorer.terms import POPULATIONS
 
@@ -75,8 +76,8 @@ def _on_top_of(
         return
     figures.declare_sum(treated, of(years))
     first = tables.config.audit.since
-    after = of([year for year in years if int(year) > first.year])
-    straddling = of([year for year in years if int(year) == first.year])
+    after = of([each for each in years if years_of(each)[0] > first.year])
+    straddling = of([each for each in years if years_of(each) == (first.year, first.year)])
     if (first.month, first.day) == (1, 1):
         figures.declare_sum(since, [*after, *straddling])
     else:

@@ -33,6 +33,7 @@ from omop_scorer.config.connections import (
 )
 from omop_scorer.config.nesting import is_nested, is_same
 from omop_scorer.config.overrides import GivenRunFile
+from omop_scorer.config.report import Disclosure, Report
 from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import ConceptId, Day, Frozen, Place
 from omop_scorer.resources import shipped
@@ -172,11 +173,13 @@ class Covariates(Frozen):
 
 
 class Audit(Frozen):
-    """Rules of the audits: first date counted, age, and when a treatment is still continuing."""
+    """Rules of the audits: first date counted, age, continuing treatment and active disease."""
 
     since: Day = date(2016, 1, 1)
     age_at: Literal["as_of", "index"] = "as_of"
     continuing_days: Days = 180
+    active_cdai: Limit = 150
+    active_crp: Limit = 10
 
 
 class RunConfig(Frozen):
@@ -204,6 +207,8 @@ class RunConfig(Frozen):
     cohort: Cohort = Cohort()
     covariates: Covariates = Covariates()
     audit: Audit = Audit()
+    report: Report = Report()
+    disclosure: Disclosure = Disclosure()
 
     @field_validator("as_of_date", mode="before")
     @classmethod

@@ -83,6 +83,8 @@ KEYS = frozenset(
         ),
         *("covariates.steroid.maximum_days", "covariates.immunomodulator.maximum_days"),
         *("covariates.ileal.imputed_value", "audit.since", "audit.age_at", "audit.continuing_days"),
+        *("audit.active_cdai", "audit.active_crp", "disclosure.rounding"),
+        *("report.title", "report.department", "report.contact", "report.language"),
     )
 )
 

@@ -8,8 +8,11 @@ import pandas as pd
 
 from omop_scorer.disclosure.leaving import COLUMNS, KEYS
 from omop_scorer.disclosure.site_texts import SiteTexts
+from omop_scorer.texts.characters import one_line
 
 RUN = "run"
+
+_REPORT = "report"
 
 _MESSAGE, _SET = "message", "concept_set"
 
@@ -46,7 +49,8 @@ def listed_config(config: object, texts: SiteTexts) -> dict[str, Any]:
             for section in sections:
                 target = target.setdefault(section, {})
             leave = texts.set_name if last.endswith("concept_sets") else texts.name
-            target[last] = _plain(value, leave)
+            # A site writes these texts to have them printed.
+            target[last] = _plain(value, one_line if sections == [_REPORT] else leave)
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.bins import merge_bins
 from omop_scorer.disclosure.cells import Cell, Figures, Hidden
 from omop_scorer.disclosure.coarser import coarser
@@ -29,8 +30,11 @@ from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.listed import listed_rows, listed_run
 from omop_scorer.disclosure.messages import without_counts
 from omop_scorer.disclosure.moments import moments_of_rounded
+from omop_scorer.disclosure.profile import hide_profile
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.disclosure.rules import link_by_rules
+from omop_scorer.disclosure.rules_labels import GROUPS
+from omop_scorer.disclosure.rules_profile import PROFILE
 from omop_scorer.disclosure.shown_change import rounded_count, shown_change
 from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.disclosure.true_run import Change, RunTables
@@ -78,6 +82,8 @@ def protect_run(run: RunTables, minimum: int, rounding: int | None = None) -> Re
         shown[_SUMMARY] = without_revealing_moments(
             shown[_SUMMARY], frames[_SUMMARY], hidden, minimum
         )
+    if PROFILE in shown:
+        shown[PROFILE] = hide_profile(shown[PROFILE], frames[PROFILE], hidden, minimum)
     if _TIMES in shown:
         shown[_TIMES] = without_few_quartiles(shown[_TIMES], minimum)
     if _CONCEPTS in run.frames:
@@ -120,14 +126,23 @@ def _own(run: RunTables, minimum: int) -> tuple[int, int]:
 
 
 def _counted(run: RunTables) -> dict[str, pd.DataFrame]:
-    """Return the tables whose counts are linked with each other."""
+    """Return the tables whose counts are linked with each other.
+
+    Without a card the labels of a class are not known, so counts by class, group and label together
+    cannot be linked and stay.
+    """
     frames = {n: rows for n, rows in run.frames.items() if n in COLUMNS and n != _CONCEPTS}
-    if "prevalence" in frames and run.card is None:
-        # Without a card the labels of a class are not known, so these counts cannot be linked.
-        rows = frames["prevalence"]
-        is_on_top = rows["measure"].str.endswith(alone_on_top(""))
-        frames["prevalence"] = rows[~is_on_top.astype(bool)].reset_index(drop=True)
-    return frames
+    if run.card is not None:
+        return frames
+    left = {name: rows for name, rows in frames.items() if name not in (GROUPS, PROFILE)}
+    if "prevalence" in left:
+        is_on_top = left["prevalence"]["measure"].str.endswith(alone_on_top(""))
+        left["prevalence"] = left["prevalence"][~is_on_top].reset_index(drop=True)
+    if "subgroup_summary" in left:
+        by_group = [coded.PREFERENCE_GROUP, coded.RULED_OUT_CLASS]
+        is_linked = ~left["subgroup_summary"]["stratum"].isin(by_group)
+        left["subgroup_summary"] = left["subgroup_summary"][is_linked].reset_index(drop=True)
+    return left
 
 
 def _bins(

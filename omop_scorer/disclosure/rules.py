@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from omop_scorer.disclosure import rules_cohort, rules_covariates, rules_labels
+from omop_scorer.disclosure import rules_cohort, rules_covariates, rules_labels, rules_profile
 from omop_scorer.disclosure.declarations import rules
 from omop_scorer.disclosure.identities import Tables
 
@@ -17,6 +17,8 @@ RULES: Mapping[str, Callable[[Tables], None]] = {
     "imputed together": rules_covariates.link_imputed_together,
     "trial range": rules_covariates.link_trial_range,
     "ages of bins": rules_covariates.link_ages_of_bins,
+    "values by group": rules_profile.link_values_by_group,
+    "changes by quartiles": rules_profile.link_changes_by_quartiles,
 }
 
 

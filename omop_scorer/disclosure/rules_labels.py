@@ -23,14 +23,15 @@ def link_preference_groups(tables: Tables) -> None:
                 labels = [each for each in tables.labels if _group(tables, each) == group]
                 cells = [scored(stratum, value, label) for label in labels]
                 if any(cell in figures for cell in cells):
-                    figures.declare_sum(_grouped(stratum, value, group), cells)
+                    figures.declare_sum(grouped(stratum, value, group), cells)
     for group in tables.values(GROUPS, "preference_group"):
         figures.declare_same(
-            _grouped(ALL, ALL, group), scored(coded.PREFERENCE_GROUP, group, None)
+            grouped(ALL, ALL, group), scored(coded.PREFERENCE_GROUP, group, None)
         )
 
 
-def _grouped(stratum: str, value: str, group: str) -> Cell:
+def grouped(stratum: str, value: str, group: str) -> Cell:
+    """Return the cell of the scored patients of a stratum value with a preference group."""
     return (GROUPS, "n_persons", stratum, value, group)
 
 
@@ -48,7 +49,7 @@ def link_classes_alone_on_top(tables: Tables) -> None:
 
         def of(stratum: str, value: str) -> list[Cell]:
             if GROUPS in tables.frames:
-                return [_grouped(stratum, value, terms.alone(key))]  # noqa: B023
+                return [grouped(stratum, value, terms.alone(key))]  # noqa: B023
             return [scored(stratum, value, each) for each in labels]  # noqa: B023
 
         _on_top_of(tables, cells, of, label)

@@ -370,7 +370,7 @@ def _write(
         ("covariate_quality", _quality_rows(run_id, quality)),
         ("run_cohort_definition", cohort_definitions(night.definitions, run_id)),
         *arrow_tables(audits, run_id),
-        *tally.tables(run_id),
+        *tally.tables(run_id, night.config.uncertainty),
     ):
         writer.append(table, rows.to_batches())
         written[table] += rows.num_rows

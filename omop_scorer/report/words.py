@@ -78,6 +78,7 @@ REASONS = {
 ASSUMPTIONS = {
     "first_quartile": "the trials’ 25th percentile",
     "third_quartile": "the trials’ 75th percentile",
+    "either_quartile": "either of the two percentiles",
     "reduced_model": "the model without it",
 }
 

@@ -16,13 +16,13 @@ from omop_scorer import data_model
 from omop_scorer.model.arrays import Floats
 from omop_scorer.model.kernel import Scores
 from omop_scorer.model.load import Model
-from omop_scorer.scoring.exact_sums import Histogram, Moments, round_width
+from omop_scorer.scoring.exact_sums import Histogram, round_width
+from omop_scorer.scoring.profile import Profile
 from omop_scorer.terms import (
     COVARIATE,
     DISTANCE,
     EFFECT,
     NOTHING_IMPUTED,
-    RECORDED,
     RESPONSE,
     SCORED,
 )
@@ -74,9 +74,8 @@ class Applicability:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        names, keys = model.arrays.covariates, [each.key for each in model.arrays.classes]
-        self._recorded = {name: Moments() for name in names}
-        self._assumed = {name: Moments() for name in names}
+        keys = [each.key for each in model.arrays.classes]
+        self.profile = Profile(model)
         self._effects = {key: Histogram(EFFECT_WIDTH) for key in keys}
         self._responses = {key: Histogram(PROBABILITY_WIDTH) for key in keys}
         self._values = {
@@ -101,13 +100,11 @@ class Applicability:
         scores
             Scores of these patients.
         """
+        self.profile.add(values, imputed, scores)
         is_left_out = np.isnan(values)
         for j, name in enumerate(self._model.arrays.covariates):
-            recorded = values[~imputed[:, j] & ~is_left_out[:, j], j]
-            self._recorded[name].add(recorded)
-            self._assumed[name].add(values[imputed[:, j], j])
             if name in self._values:
-                self._values[name].add(recorded)
+                self._values[name].add(values[~imputed[:, j] & ~is_left_out[:, j], j])
         for i, key in enumerate(self._effects):
             self._effects[key].add(scores.attributable_effect[:, i])
             self._responses[key].add(scores.response_probability[:, i])
@@ -118,12 +115,7 @@ class Applicability:
 
     def update(self, other: "Applicability") -> None:
         """Add the counts of another instance for the same model."""
-        for mine, theirs in (
-            (self._recorded, other._recorded),
-            (self._assumed, other._assumed),
-        ):
-            for name, moments in mine.items():
-                moments.update(theirs[name])
+        self.profile.update(other.profile)
         for counted, more in (
             (self._effects, other._effects),
             (self._responses, other._responses),
@@ -140,10 +132,7 @@ class Applicability:
         for j, name in enumerate(self._model.arrays.covariates):
             trial_mean = population.mean[name]
             trial_deviation = math.sqrt(population.covariance[j][j])
-            scored = Moments()
-            scored.update(self._recorded[name])
-            scored.update(self._assumed[name])
-            for category, moments in ((SCORED, scored), (RECORDED, self._recorded[name])):
+            for category, moments in self.profile.of_covariate(name).items():
                 mean, deviation = moments.mean(), moments.standard_deviation()
                 difference = None
                 if mean is not None and deviation is not None:

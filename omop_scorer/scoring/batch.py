@@ -11,7 +11,12 @@ from omop_scorer.errors import ScoringError
 from omop_scorer.model import kernel
 from omop_scorer.model.load import Model
 from omop_scorer.model.reduced import score_patterns
-from omop_scorer.scoring.preference import PATIENT_PREFERENCE, patient_score, preferred_classes
+from omop_scorer.scoring.preference import (
+    PATIENT_PREFERENCE,
+    groups_of,
+    patient_score,
+    preferred_classes,
+)
 from omop_scorer.scoring.tally import Patients, Tally
 from omop_scorer.terms import STATUS_CODES, Uncertainty
 
@@ -133,12 +138,17 @@ def _subgroup_rows(
     run_id: int,
 ) -> pa.Table:
     keys = pa.array([drug_class.key for drug_class in model.arrays.classes])
+    groups = pa.array(groups_of(scores.labels, model))
     n, c = len(batch), len(keys)
 
     def class_at_rank(rank: int) -> pa.Array:
         if rank > c:
             return pa.nulls(n, pa.string())
         return keys.take(pa.array(scores.ranking[:, rank - 1].astype(np.int32)))
+
+    def ruled_out() -> pa.Array:
+        last = scores.ranking[:, c - 1].astype(np.int32)
+        return keys.take(pa.array(last, mask=~scores.worst_class_ruled_out))
 
     def p_value(numbers: NDArray[np.float64]) -> pa.Array:
         return pa.array(numbers, mask=np.isnan(numbers))
@@ -160,5 +170,7 @@ def _subgroup_rows(
             "is_male": batch.column("patient_is_male"),
             "n_imputed": n_imputed,
             "within_trial_range": pa.array(within == kernel.WITHIN, mask=within == kernel.UNKNOWN),
+            "preference_group": groups.take(pa.array(scores.label)),
+            "ruled_out_class": ruled_out(),
         }
     ).cast(data_model.arrow_schema("patient_subgroup"))

@@ -1,9 +1,11 @@
 """The preferred drug classes of each patient, as input of the audits."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from omop_scorer.model.load import Model
-from omop_scorer.model.subgroups import first_group
+from omop_scorer.model.subgroups import first_classes, preference_group
 from omop_scorer.terms import EQUALLY, NO_PREFERENCE
 
 _PATIENT_SCORE = pa.schema(
@@ -11,6 +13,8 @@ _PATIENT_SCORE = pa.schema(
         ("person_id", pa.int64()),
         ("subgroup", pa.string()),
         ("preferred", pa.string()),
+        ("preference_group", pa.string()),
+        ("ruled_out_class", pa.string()),
         ("n_imputed", pa.int32()),
         ("within_trial_range", pa.bool_()),
     ]
@@ -37,8 +41,7 @@ def patient_score(subgroups: pa.Table, model: Model) -> pa.Table:
             "person_id": subgroups["person_id"],
             "subgroup": subgroups["subgroup"],
             "preferred": preferred.cast(pa.string()).take(labels.indices),
-            "n_imputed": subgroups["n_imputed"],
-            "within_trial_range": subgroups["within_trial_range"],
+            **{name: subgroups[name] for name in _PATIENT_SCORE.names[3:]},
         }
     ).cast(_PATIENT_SCORE)
 
@@ -50,6 +53,16 @@ def no_patient_preference() -> pa.Table:
 
 def preferred_classes(label: str, model: Model) -> str:
     """Return the class keys that a label ranks first, joined by EQUALLY, or NO_PREFERENCE."""
-    keys = {drug_class.label: drug_class.key for drug_class in model.arrays.classes}
-    first = first_group(label).split(" = ")
-    return NO_PREFERENCE if len(first) == len(keys) else EQUALLY.join(keys[name] for name in first)
+    first = first_classes(label, class_keys(model))
+    return NO_PREFERENCE if len(first) == len(model.arrays.classes) else EQUALLY.join(first)
+
+
+def groups_of(labels: Sequence[str], model: Model) -> list[str]:
+    """Return the preference group of each label."""
+    keys = class_keys(model)
+    return [preference_group(label, keys) for label in labels]
+
+
+def class_keys(model: Model) -> dict[str, str]:
+    """Return the key of each class of the model by its label."""
+    return {each.label: each.key for each in model.arrays.classes}

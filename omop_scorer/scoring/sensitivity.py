@@ -20,6 +20,7 @@ from omop_scorer.model.load import Model
 from omop_scorer.model.reduced import score_patterns
 from omop_scorer.model.subgroups import label_set
 from omop_scorer.terms import (
+    EITHER_QUARTILE,
     FIRST_QUARTILE,
     LABEL_CHECKS,
     REDUCED_MODEL,
@@ -40,7 +41,7 @@ class Scenario:
     """Indices in the card's order."""
     assumption: str
     assumed_value: float | None
-    """Value used instead of the imputed one; None = left out of the model."""
+    """Value used instead of the imputed one; None = left out of the model, or either quartile."""
     n_imputed: int = 0
     n_changed: int = 0
 
@@ -50,22 +51,25 @@ def scenarios(model: Model) -> list[Scenario]:
 
     Quartiles are those of the training population. For a yes/no covariate, they are the quartiles
     of a 0/1 variable with the training mean. A continuous covariate without percentiles in the card
-    has no quartile assumption.
+    has no quartile assumption. Where both quartiles are known, EITHER_QUARTILE follows them.
     """
     population = model.card.training_population
     found = []
     for index, covariate in enumerate(model.card.covariates):
         if covariate.imputed_value is None:
             continue
+        quartiles = {}
         for assumption, percent in QUARTILES.items():
             if covariate.kind == "yes_no":
                 # A percentile p is 0 if at least p percent of the population have 0.
-                is_yes = population.mean[covariate.name] > 1 - percent / 100
-                found.append(Scenario((index,), assumption, float(is_yes)))
+                quartiles[assumption] = float(population.mean[covariate.name] > 1 - percent / 100)
             else:
                 value = population.percentiles.get(covariate.name, {}).get(percent)
                 if value is not None:
-                    found.append(Scenario((index,), assumption, float(value)))
+                    quartiles[assumption] = float(value)
+        found += [Scenario((index,), *quartile) for quartile in quartiles.items()]
+        if len(quartiles) == len(QUARTILES):
+            found.append(Scenario((index,), EITHER_QUARTILE, None))
     names = model.arrays.covariates
     left_out = [tuple(sorted(map(names.index, each))) for each in model.reduced]
     found += [Scenario(indices, REDUCED_MODEL, None) for indices in left_out]
@@ -120,30 +124,42 @@ class Sensitivity:
         n = len(self._labels)
         pairs = labels["bootstrap"] * n + labels["analytic"]
         self._pairs += np.bincount(pairs, minlength=n * n).reshape(n, n)
+        # The patients whose label a quartile of a covariate changes.
+        by_quartile: dict[tuple[int, ...], NDArray[np.bool_]] = {}
         for scenario in self.scenarios:
-            self._try(scenario, values, imputed, scores, uncertainty)
+            of_scenario = imputed[:, list(scenario.covariates)]
+            is_imputed = np.asarray(of_scenario.all(axis=1), np.bool_)
+            if scenario.assumption == EITHER_QUARTILE:
+                is_changed = by_quartile[scenario.covariates]
+            else:
+                is_changed = self._changed(scenario, values, is_imputed, scores, uncertainty)
+            if scenario.assumption in QUARTILES:
+                before = by_quartile.get(scenario.covariates, np.zeros_like(is_changed))
+                by_quartile[scenario.covariates] = before | is_changed
+            scenario.n_imputed += int(np.count_nonzero(is_imputed))
+            scenario.n_changed += int(np.count_nonzero(is_changed))
 
-    def _try(
+    def _changed(
         self,
         scenario: Scenario,
         values: Floats,
-        imputed: NDArray[np.bool_],
+        is_imputed: NDArray[np.bool_],
         scores: Scores,
         uncertainty: Uncertainty,
-    ) -> None:
+    ) -> NDArray[np.bool_]:
+        """Return True for each patient whose label the assumption changes, shape (n,)."""
         columns, value = list(scenario.covariates), scenario.assumed_value
-        is_imputed = imputed[:, columns].all(axis=1)
-        scenario.n_imputed += int(np.count_nonzero(is_imputed))
+        is_changed = np.zeros(len(values), np.bool_)
         if value is not None:
             # The label of a patient with this imputed value cannot change, so we skip scoring.
-            is_imputed &= values[:, columns[0]] != value
+            is_imputed = is_imputed & (values[:, columns[0]] != value)
         rows = np.flatnonzero(is_imputed)
-        if not len(rows):
-            return
-        assumed = values.T[:, rows]
-        assumed[columns] = np.nan if value is None else value
-        changed = score_patterns(assumed.T, self._model, uncertainty, with_response=False)
-        scenario.n_changed += int(np.count_nonzero(changed.label != scores.label[rows]))
+        if len(rows):
+            assumed = values.T[:, rows]
+            assumed[columns] = np.nan if value is None else value
+            changed = score_patterns(assumed.T, self._model, uncertainty, with_response=False)
+            is_changed[rows] = changed.label != scores.label[rows]
+        return is_changed
 
     def update(self, other: "Sensitivity") -> None:
         """Add the counts of another instance for the same model."""

@@ -75,10 +75,14 @@ class Tally:
         counts = [(label, int(n)) for label, n in zip(self.labels, self._by_label, strict=True)]
         return dict(sorted((c for c in counts if c[1]), key=lambda c: (-c[1], c[0])))
 
-    def tables(self, run_id: int) -> Iterator[tuple[str, pa.Table]]:
-        """Yield name and rows of each results table that these counts fill."""
+    def tables(self, run_id: int, uncertainty: Uncertainty) -> Iterator[tuple[str, pa.Table]]:
+        """Yield name and rows of each results table that these counts fill.
+
+        `uncertainty` is the one that scored the patients.
+        """
         yield "uncertainty_comparison", self.sensitivity.uncertainty_comparison(run_id)
         yield "label_check", self.sensitivity.label_check(run_id)
         yield "imputation_sensitivity", self.sensitivity.imputation_sensitivity(run_id)
         yield "covariate_summary", self.applicability.covariate_summary(run_id)
+        yield "preference_profile", self.applicability.profile.table(run_id, uncertainty)
         yield "histogram", self.applicability.histogram(run_id)

@@ -16,6 +16,7 @@ AUDITS: dict[str, tuple[list[str], str | None]] = {
     "prevalence": (["population", "measure"], "n_population"),
     "age_sex_pyramid": (["population", "age_group", "sex"], None),
     "subgroup_summary": (["stratum", "stratum_value", "subgroup"], "n_stratum"),
+    "preference_summary": (["stratum", "stratum_value", "preference_group"], "n_stratum"),
     "next_treatment": ([*TREATMENT_KEYS, "next_class"], "n_population"),
     "preference_concordance": (["population", "preferred", "next_class"], None),
 }
@@ -31,6 +32,8 @@ def load_cells(night: Night) -> None:
     )
     labels = [(label,) for label in subgroup_labels(night.definitions)]
     _load(night, "subgroup_label", ["subgroup"], labels)
+    groups = [(group,) for group in terms.preference_groups(classes)]
+    _load(night, "preference_group", ["preference_group"], groups)
     cohorts = pa.Table.from_pylist(cohort_rows(night.definitions))
     night.load("audit_cohort", cohorts.select(["cohort_definition_id", "cohort_key"]))
     treated, following = terms.TREATED_POPULATIONS, terms.next_classes(classes)

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from omop_scorer import data_model
 from omop_scorer.model.arrays import Floats
+from omop_scorer.model.intervals import wilson_interval
 from omop_scorer.model.load import Model
-from omop_scorer.results.intervals import wilson_interval
 from omop_scorer.scoring.batch import patient_preference
 from omop_scorer.scoring.preference import no_patient_preference
 from omop_scorer.staging.audit_cells import AUDITS, TREATMENT_KEYS, load_cells
@@ -37,7 +37,10 @@ def stage_audits(night: Night) -> None:
     """
     load_cells(night)
     with night.step("audits") as step:
-        for name in ("audit_person", "audit_population", "run_cohort", "index_treatment"):
+        for name in (
+            *("audit_person", "audit_population", "run_cohort", "stratum_count"),
+            "index_treatment",
+        ):
             night.stage(f"audit/{name}")
         step.rows = night.stage("audit/index_member")
     night.load("index_preference", no_patient_preference())

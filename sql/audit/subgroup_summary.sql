@@ -1,57 +1,17 @@
 -- Title: Subgroups of the scored patients, overall and by stratum
 -- Returns: one row per stratum, value that occurs and subgroup: n_persons (also if 0), n_stratum
--- Tables: work.patient_score, work.audit_person, work.patient_covariate, work.subgroup_label
--- Window: age on the index date; first biologic at any time up to it
--- Missing: unknown race and unknown trial range are separate values; the year is none without a first biologic
+-- Tables: work.stratum_count, work.subgroup_label
+-- Window: as in stratum_count
+-- Missing: as in stratum_count
 -- Parameters: none
-WITH stratum AS (
-  SELECT person_id, 'all' AS stratum, 'all' AS stratum_value FROM work.patient_score
-  UNION ALL
-  SELECT person_id, 'sex' AS stratum, sex AS stratum_value FROM work.audit_person
-  UNION ALL
-  SELECT person_id, 'age_group' AS stratum, age_group AS stratum_value FROM work.audit_person
-  UNION ALL
-  SELECT
-    person_id, 'women_50_and_over' AS stratum,
-    CASE WHEN NOT is_male AND age >= 50 THEN 'yes' ELSE 'no' END AS stratum_value
-  FROM work.audit_person
-  UNION ALL
-  SELECT
-    person_id, 'race' AS stratum, CASE WHEN race = 'race_unknown' THEN 'unknown' ELSE race END AS stratum_value
-  FROM work.audit_person
-  UNION ALL
-  SELECT
-    person_id, 'first_biologic_year' AS stratum,
-    COALESCE(CAST(CAST(EXTRACT(YEAR FROM first_biologic_date) AS BIGINT) AS VARCHAR), 'none') AS stratum_value
-  FROM work.audit_person
-  UNION ALL
-  SELECT person_id, covariate AS stratum, CASE WHEN covariate_value = 1 THEN 'yes' ELSE 'no' END AS stratum_value
-  FROM work.patient_covariate
-  WHERE covariate = 'prior_anti_tnf'
-  UNION ALL
-  SELECT person_id, 'imputed' AS stratum, CASE WHEN n_imputed > 0 THEN 'yes' ELSE 'no' END AS stratum_value
-  FROM work.patient_score
-  UNION ALL
-  SELECT
-    person_id, 'within_trial_range' AS stratum,
-    CASE WHEN within_trial_range THEN 'yes' WHEN NOT within_trial_range THEN 'no' ELSE 'unknown' END AS stratum_value
-  FROM work.patient_score
-),
-
-counted AS (
-  SELECT t.stratum, t.stratum_value, s.subgroup, COUNT(*) AS n_persons
-  FROM stratum AS t
-  INNER JOIN work.patient_score AS s ON s.person_id = t.person_id
-  GROUP BY t.stratum, t.stratum_value, s.subgroup
-),
-
-total AS (
-  SELECT stratum, stratum_value, CAST(SUM(n_persons) AS BIGINT) AS n_stratum FROM counted
+WITH total AS (
+  SELECT stratum, stratum_value, CAST(SUM(n_persons) AS BIGINT) AS n_stratum FROM work.stratum_count
   GROUP BY stratum, stratum_value
 )
 
 SELECT t.stratum, t.stratum_value, l.subgroup, COALESCE(c.n_persons, 0) AS n_persons, t.n_stratum
 FROM total AS t
 CROSS JOIN work.subgroup_label AS l
-LEFT JOIN counted AS c ON c.stratum = t.stratum AND c.stratum_value = t.stratum_value AND c.subgroup = l.subgroup
+LEFT JOIN work.stratum_count AS c
+  ON c.stratum = t.stratum AND c.stratum_value = t.stratum_value AND c.subgroup = l.subgroup
 ORDER BY t.stratum, t.stratum_value, l.display_order

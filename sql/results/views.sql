@@ -45,6 +45,9 @@ SELECT t.* FROM results.covariate_quality AS t INNER JOIN results.latest_run AS 
 CREATE OR REPLACE VIEW results.latest_subgroup_summary AS
 SELECT t.* FROM results.subgroup_summary AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_preference_summary AS
+SELECT t.* FROM results.preference_summary AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_prevalence AS
 SELECT t.* FROM results.prevalence AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
@@ -71,6 +74,9 @@ SELECT t.* FROM results.imputation_sensitivity AS t INNER JOIN results.latest_ru
 
 CREATE OR REPLACE VIEW results.latest_covariate_summary AS
 SELECT t.* FROM results.covariate_summary AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_preference_profile AS
+SELECT t.* FROM results.preference_profile AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
 CREATE OR REPLACE VIEW results.latest_histogram AS
 SELECT t.* FROM results.histogram AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
@@ -128,7 +134,8 @@ SELECT
   s.placebo_effect, s.age, s.is_male, s.n_imputed, s.within_trial_range,
   c.anti_tnf_effect, c.anti_tnf_standard_error, c.anti_tnf_response_probability,
   c.anti_il12_23_effect, c.anti_il12_23_standard_error, c.anti_il12_23_response_probability,
-  c.anti_integrin_effect, c.anti_integrin_standard_error, c.anti_integrin_response_probability
+  c.anti_integrin_effect, c.anti_integrin_standard_error, c.anti_integrin_response_probability,
+  s.preference_group, s.ruled_out_class
 FROM results.patient_subgroup AS s
 INNER JOIN (
   SELECT

@@ -81,6 +81,11 @@ EXPECTED = {
     ("within_trial_range", "no"): [BOTH, IL],
     ("within_trial_range", "yes"): [TNF],
     ("within_trial_range", "unknown"): [TNF, TNF, EQUAL, EQUAL],
+    ("preference_group", "anti_tnf_alone"): [TNF, TNF, TNF],
+    ("preference_group", "anti_il12_23_alone"): [IL],
+    ("preference_group", "shared_top"): [BOTH],
+    ("preference_group", "no_preference"): [EQUAL, EQUAL],
+    ("ruled_out_class", "none"): [TNF, BOTH, TNF, EQUAL, IL, TNF, EQUAL],
 }
 
 
@@ -118,6 +123,29 @@ def test_every_label_has_a_row_and_every_stratum_sums_to_the_scored(answerer, tm
 
 
 @pytest.mark.parametrize("answerer", ANSWERERS)
+def test_the_groups_of_a_stratum_are_those_of_its_labels(answerer, tmp_path):
+    rows = found_by(answerer, tmp_path).tables["preference_summary"]
+    groups = {
+        TNF: "anti_tnf_alone",
+        IL: "anti_il12_23_alone",
+        None: "anti_integrin_alone",
+        BOTH: "shared_top",
+        EQUAL: "no_preference",
+    }
+    strata = [(key, labels) for key, labels in EXPECTED.items() if key[0] != "preference_group"]
+    assert {row[:5] for row in rows} == {
+        (*key, group, labels.count(label), len(labels))
+        for key, labels in strata
+        for label, group in groups.items()
+    }
+    assert len(rows) == 5 * len(strata)
+    # One of two is 0.5, and Wilson's interval 0.5 -+ 0.5 * sqrt(z^2 / (2 + z^2)).
+    (half,) = (row for row in rows if row[:3] == ("race", "race_white", "shared_top"))
+    assert half[5:] == pytest.approx((0.5, 0.0945312, 0.9054688), abs=1e-7)
+
+
+@pytest.mark.parametrize("answerer", ANSWERERS)
 def test_nobody_scored_is_in_no_stratum(answerer, tmp_path):
     found = answer(answerer, tmp_path, read_cdm(person="case | year\nchild | 2014"))
     assert found.tables["subgroup_summary"] == []
+    assert found.tables["preference_summary"] == []

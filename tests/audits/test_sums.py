@@ -149,13 +149,73 @@ def test_concordance_sums_to_the_next_treatments(ask):
 
 def test_every_stratum_sums_to_the_scored(outcome, ask):
     strata = ask("SELECT stratum, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
-    assert len(strata) == 9
+    assert len(strata) == 11
     assert set(strata.values()) == {outcome.summary.n_scored}
     values = ask("SELECT stratum, stratum_value, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
     assert values == ask("SELECT DISTINCT stratum, stratum_value, n_stratum FROM subgroup_summary")
     labels = ask("SELECT stratum, subgroup, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
     subgroups = outcome.summary.subgroups
     assert all(n == subgroups.get(label, 0) for (_, label), n in labels.items())
+
+
+def test_groups_are_those_of_the_patients_and_of_the_labels(outcome, ask):
+    groups = ask(
+        "SELECT stratum, preference_group, sum(n_persons) FROM preference_summary GROUP BY ALL"
+    )
+    patients = ask("SELECT preference_group, count(*) FROM latest_score GROUP BY ALL")
+    assert len(patients) >= 3
+    assert sum(patients.values()) == outcome.summary.n_scored
+    assert len(groups) == 5 * 10
+    assert all(n == patients.get(group, 0) for (_, group), n in groups.items())
+    labels = ask(
+        "SELECT stratum, stratum_value, CASE WHEN subgroup NOT LIKE '%>%' THEN 'no_preference' "
+        "WHEN subgroup LIKE '(%' THEN 'shared_top' ELSE subgroup[:2] END AS grp, sum(n_persons) "
+        "FROM subgroup_summary WHERE stratum <> 'preference_group' GROUP BY ALL"
+    )
+    first = {"TN": "anti_tnf_alone", "IL": "anti_il12_23_alone", "IN": "anti_integrin_alone"}
+    named = {(*key[:2], first.get(key[2], key[2])): n for key, n in labels.items()}
+    assert named == ask(
+        "SELECT stratum, stratum_value, preference_group, n_persons FROM preference_summary"
+    )
+    ruled_out = ask(
+        "SELECT stratum_value, n_persons FROM preference_summary "
+        "WHERE stratum = 'ruled_out_class' AND preference_group = 'no_preference'"
+    )
+    assert ruled_out == ask(
+        "SELECT coalesce(ruled_out_class, 'none'), count(*) FROM latest_score "
+        "WHERE preference_group = 'no_preference' GROUP BY ALL"
+    )
+    del ruled_out["none"]
+    assert sum(ruled_out.values()) == outcome.summary.n_worst_class_ruled_out > 0
+
+
+def test_the_profile_of_a_group_is_that_of_its_patients(outcome, ask):
+    key = "preference_group, measure, category, population"
+    found = outcome.rows(
+        f"SELECT {key}, n_persons, coalesce(mean, -1), coalesce(standard_deviation, -1) "
+        "FROM omop_scorer.preference_profile"
+    )
+    assert len(found) == 6 * (9 * 2 + 3)
+    values = (
+        "SELECT person_id, 'covariate' AS measure, covariate AS category, population, "
+        "covariate_value AS x FROM omop_scorer.patient_covariate, "
+        "(VALUES ('scored'), ('recorded')) AS p(population) "
+        "WHERE population = 'scored' OR status IN ('observed', 'computed', 'absent') UNION ALL "
+        "SELECT person_id, 'attributable_effect', drug_class, 'scored', attributable_effect "
+        "FROM omop_scorer.counterfactual"
+    )
+    counted = outcome.rows(
+        "SELECT coalesce(preference_group, 'all'), measure, category, population, count(*), "
+        f"favg(x), coalesce(stddev_samp(x), -1) FROM ({values}) "
+        "JOIN omop_scorer.latest_score USING (person_id) "
+        "GROUP BY GROUPING SETS ((measure, category, population), "
+        "(preference_group, measure, category, population))"
+    )
+    expected = {row[:4]: row[4:] for row in counted}
+    for *names, n, mean, deviation in found:
+        assert (n, mean, deviation) == pytest.approx(
+            expected.get(tuple(names), (0, -1, -1)), rel=1e-9, abs=1e-9
+        ), names
 
 
 def test_the_two_ways_of_uncertainty_sum_to_the_scored(outcome, ask):
@@ -276,6 +336,7 @@ def test_coded_columns_hold_their_words_only(outcome):
         ("covariate_quality", "measure"): is_site_column,
         ("covariate_quality", "covariate"): is_quantity_or_set,
         ("subgroup_summary", "stratum_value"): is_year,
+        ("preference_summary", "stratum_value"): is_year,
         ("imputation_sensitivity", "covariate"): is_together,
     }
     for (table, column), known in words.items():

@@ -13,7 +13,7 @@ from tests.documentation.markdown import code, table, text
 KeyPath = tuple[str, ...]
 
 #: The sections whose keys are listed one by one; `covariates` is laid out by quantity.
-SECTIONS = ("cdm", "results", "postgresql", "spark", "cohort", "audit")
+SECTIONS = ("cdm", "results", "postgresql", "spark", "cohort", "audit", "report", "disclosure")
 _COVARIATES = "covariates"
 
 _LINE = re.compile(r"(?P<indent> *)(?P<key>\w+):(?P<value>.*?)(?: # (?P<comment>.*))?")

@@ -42,6 +42,8 @@ ROWS = {
     ],
 }
 
+#: How many columns later versions added to a table.
+ADDED = {"scoring_run": 2, "scoring_run_status": 1, "patient_subgroup": 2}
 
 VIEWS = (
     *("latest_run", "latest_attrition", "latest_patient_covariate", "latest_counterfactual"),
@@ -76,7 +78,8 @@ def is_of_first_version(statement: str) -> bool:
 
 def first_version(statement: str) -> str:
     """Return a statement without the columns that a later version added to a view."""
-    return re.sub(r",\s*r\.(cdm_snapshot|cdm_last_date)", "", statement)
+    later = r"r\.(cdm_snapshot|cdm_last_date)|s\.(preference_group|ruled_out_class)"
+    return re.sub(rf",\s*({later})", "", statement)
 
 
 def literal(value: object) -> str:
@@ -101,10 +104,10 @@ def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
     assert old.rows("SELECT person_id, subgroup, anti_tnf_effect FROM latest_score") == [
         (PERSON, "(TNF = IL = INT)", 30.0)
     ]
-    assert old.rows("FROM latest_score") == seen
+    assert old.rows("FROM latest_score") == [(*row, None, None) for row in seen]
     for table, rows in ROWS.items():
         if table != "schema_version":
-            added = (None,) * {"scoring_run": 2, "scoring_run_status": 1}.get(table, 0)
+            added = (None,) * ADDED.get(table, 0)
             found = old.rows(f"FROM {table} WHERE run_id = {OLD_RUN}")
             assert found == [(*row, *added) for row in rows]
     assert old.rows("FROM latest_prevalence") == []

@@ -13,7 +13,7 @@ from hypothesis import given, seed, settings
 from tests.conftest import Outcome, run_on
 from tests.support.audit_peer import COLUMNS, audit
 from tests.support.extractor import Cdm, Extraction, Settings, extract
-from tests.support.shipped_label import label
+from tests.support.shipped_label import say
 from tests.support.tiny_cdm import GENERATED, scenarios
 from tests.support.write_cdm import (
     as_read_from_csv,
@@ -101,7 +101,7 @@ def compare(rules: Settings, cdm: Cdm, write: Callable[[Cdm, Path], None], name:
 
 def judge(rules: Settings, cdm: Cdm, outcome: Outcome) -> None:
     expected = extract(cdm, rules)
-    assert differences(expected, audit(cdm, rules, expected, label), outcome) == []
+    assert differences(expected, audit(cdm, rules, expected, say), outcome) == []
     colitis = outcome.rows(
         "SELECT n FROM omop_scorer.latest_covariate_quality "
         "WHERE measure = 'n_with_ulcerative_colitis'"

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.support.audit_peer import COLUMNS, audit
 from tests.support.extractor import Settings, extract
-from tests.support.shipped_label import label
+from tests.support.shipped_label import say
 from tests.support.spec import AS_OF, Cdm, run
 from tests.support.write_cdm import COLUMNS as CDM_COLUMNS
 from tests.support.write_cdm import DAY, MOMENT, NUMBER, TEXT
@@ -69,7 +69,7 @@ def answer(
     given["cdai_concept_ids"] = cdai_concept_ids
     rules = Settings(as_of_date=date.fromisoformat(AS_OF), **given)
     rows = _typed(cdm)
-    return Answer(audit(rows, rules, extract(rows, rules), label))
+    return Answer(audit(rows, rules, extract(rows, rules), say))
 
 
 def _typed(cdm: Cdm) -> dict[str, list[dict[str, Any]]]:

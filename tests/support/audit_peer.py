@@ -1,7 +1,7 @@
 """The audits over plain rows: a slow, independent peer of the SQL, on top of the extractor.
 
 One loop per rule, and nothing of the package: what the models say of a patient comes in as a
-function from covariates to a label.
+function from covariates to a label and the class that is ruled out.
 """
 
 import math
@@ -29,7 +29,16 @@ from tests.support.extractor import (
     patient_covariates,
 )
 
-Label = Callable[[Mapping[str, float]], str]
+
+@dataclass(frozen=True)
+class Said:
+    """What the models say of a patient; `ruled_out` is the key of a class."""
+
+    label: str
+    ruled_out: str | None
+
+
+Say = Callable[[Mapping[str, float]], Said]
 Counts = tuple[Any, ...]
 
 WITH_SHARE = "n_persons, {}, share, ci_low, ci_high"
@@ -42,8 +51,14 @@ COLUMNS = {
     "first_quartile_days, median_days, third_quartile_days",
     "preference_concordance": "population, preferred, next_class, n_persons",
     "subgroup_summary": "stratum, stratum_value, subgroup, " + WITH_SHARE.format("n_stratum"),
+    "preference_summary": "stratum, stratum_value, preference_group, "
+    + WITH_SHARE.format("n_stratum"),
 }
 CLASSES = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}
+GROUPS = (
+    *("anti_tnf_alone", "anti_il12_23_alone", "anti_integrin_alone"),
+    *("shared_top", "no_preference"),
+)
 LABELS = (
     *("TNF > IL > INT", "TNF > INT > IL", "IL > TNF > INT", "IL > INT > TNF", "INT > TNF > IL"),
     *("INT > IL > TNF", "TNF > (IL = INT)", "IL > (TNF = INT)", "INT > (TNF = IL)"),
@@ -92,7 +107,7 @@ class Line:
 
 @dataclass
 class Patient:
-    """A person of the cohort; `covariates` (value and status) and `label` are of the scored."""
+    """A person of the cohort; `covariates` (value and status) and `said` are of the scored."""
 
     person_id: int
     birth: Row | None
@@ -102,7 +117,11 @@ class Patient:
     is_dead: bool
     lines: list[Line]
     covariates: dict[str, tuple[float, str]] | None = None
-    label: str | None = None
+    said: Said | None = None
+
+    @property
+    def label(self) -> str | None:
+        return None if self.said is None else self.said.label
 
     def first(self, classes: Sequence[str]) -> int | None:
         """The place of the first line of any of the classes."""
@@ -126,22 +145,24 @@ class Indexed:
     days: int | None
 
 
-def audit(cdm: Cdm, settings: Settings, found: Extraction, label: Label) -> dict[str, list[Counts]]:
+def audit(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> dict[str, list[Counts]]:
     """The rows of each audit's table, the columns as in `COLUMNS`, in order."""
-    patients = find_patients(cdm, settings, found, label)
+    patients = find_patients(cdm, settings, found, say)
     indexed = {rule: index(cdm, settings, patients, rule) for rule in INDEX_RULES}
+    scored = [patient for patient in patients if patient.label is not None]
     tables = {
         "prevalence": prevalence(settings, patients),
         "age_sex_pyramid": pyramid(settings, patients),
         "next_treatment": next_treatment(indexed),
         "next_treatment_time": next_treatment_time(indexed),
-        "preference_concordance": concordance(cdm, settings, indexed["first_biologic"], label),
-        "subgroup_summary": subgroup_summary([p for p in patients if p.label is not None]),
+        "preference_concordance": concordance(cdm, settings, indexed["first_biologic"], say),
+        "subgroup_summary": subgroup_summary(scored),
+        "preference_summary": preference_summary(scored),
     }
     return {name: sorted(rows) for name, rows in tables.items()}
 
 
-def find_patients(cdm: Cdm, settings: Settings, found: Extraction, label: Label) -> list[Patient]:
+def find_patients(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> list[Patient]:
     persons = {row["person_id"]: row for row in cdm.get("person", [])}
     dead = {
         row["person_id"]
@@ -165,7 +186,7 @@ def find_patients(cdm: Cdm, settings: Settings, found: Extraction, label: Label)
         rows = [row[1:4] for row in found.patient_covariate if row[0] == person_id]
         patient = patients[person_id]
         patient.covariates = {name: (value, status) for name, value, status in rows}
-        patient.label = label({name: value for name, value, _ in rows})
+        patient.said = say({name: value for name, value, _ in rows})
     return list(patients.values())
 
 
@@ -316,7 +337,7 @@ def next_treatment_time(indexed: dict[str, list[Indexed]]) -> list[Counts]:
     return rows
 
 
-def preferred_on(cdm: Cdm, settings: Settings, patient: Patient, day: date, label: Label) -> str:
+def preferred_on(cdm: Cdm, settings: Settings, patient: Patient, day: date, say: Say) -> str:
     """What the label puts first when nothing after the day is known, or why there is none."""
     then = replace(settings, as_of_date=day)
     number, birth = patient.person_id, patient.birth
@@ -326,14 +347,14 @@ def preferred_on(cdm: Cdm, settings: Settings, patient: Patient, day: date, labe
         return "not_scored"
     assert birth is not None
     found = patient_covariates(cdm, then, birth, empty_quality())
-    first = first_group(label({name: value for name, value, *_ in found}))
+    first = first_group(say({name: value for name, value, *_ in found}).label)
     return "no_preference" if len(first) == len(CLASSES) else " = ".join(first)
 
 
-def concordance(cdm: Cdm, settings: Settings, indexed: list[Indexed], label: Label) -> list[Counts]:
+def concordance(cdm: Cdm, settings: Settings, indexed: list[Indexed], say: Say) -> list[Counts]:
     pairs = []
     for one in indexed:
-        preferred = preferred_on(cdm, settings, one.patient, one.line.start, label)
+        preferred = preferred_on(cdm, settings, one.patient, one.line.start, say)
         pairs += [(population, preferred, one.next_class) for population in one.populations]
     return [
         (population, preferred, next_class, pairs.count((population, preferred, next_class)))
@@ -355,6 +376,7 @@ def trial_range(patient: Patient) -> str:
 def strata(patient: Patient) -> dict[str, str]:
     """Where a scored person stands."""
     assert patient.covariates is not None
+    assert patient.said is not None
     first = patient.first_biologic()
     statuses = [patient.covariates[name][1] for name in COVARIATES]
 
@@ -371,7 +393,17 @@ def strata(patient: Patient) -> dict[str, str]:
         "first_biologic_year": "none" if first is None else str(first.year),
         "imputed": yes_no("imputed" in statuses),
         "within_trial_range": trial_range(patient),
+        "preference_group": group_of(patient.said.label),
+        "ruled_out_class": patient.said.ruled_out or "none",
     }
+
+
+def group_of(label: str) -> str:
+    """The class on top alone, or whether some or all of the classes are."""
+    first = first_group(label)
+    if len(first) == 1:
+        return f"{first[0]}_alone"
+    return "no_preference" if len(first) == len(CLASSES) else "shared_top"
 
 
 def subgroup_summary(scored: list[Patient]) -> list[Counts]:
@@ -385,4 +417,19 @@ def subgroup_summary(scored: list[Patient]) -> list[Counts]:
         for stratum, found in labels.items()
         for label in LABELS
         for n in [found.count(label)]
+    ]
+
+
+def preference_summary(scored: list[Patient]) -> list[Counts]:
+    """The five groups for every value of a stratum that occurs, except the groups themselves."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for patient in scored:
+        for stratum, value in strata(patient).items():
+            if stratum != "preference_group":
+                groups.setdefault((stratum, value), []).append(group_of(patient.label or ""))
+    return [
+        (*stratum, group, n, len(found), *with_share(n, len(found)))
+        for stratum, found in groups.items()
+        for group in GROUPS
+        for n in [found.count(group)]
     ]

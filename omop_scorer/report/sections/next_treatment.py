@@ -4,6 +4,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from omop_scorer.disclosure import coded
+from omop_scorer.model.intervals import wilson_interval
 from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
 from omop_scorer.report.charts import flows
 from omop_scorer.report.charts.canvas import Look
@@ -30,7 +31,6 @@ from omop_scorer.report.words import (
     short,
     whole,
 )
-from omop_scorer.results.intervals import wilson_interval
 from omop_scorer.terms import ALL, FIRST_BIOLOGIC, NONE_NEXT, OTHER_ADVANCED
 
 _DENOMINATORS = {

@@ -75,7 +75,11 @@ def test_a_whole_number_is_a_whole_number(tmp_path: Path, key: str, value: str) 
 
 @pytest.mark.parametrize("value", NO_TEXT)
 @pytest.mark.parametrize(
-    "key", ["model", "units", "concept_sets", "cdm.schema", "cdm.password_file", "spark.scratch"]
+    "key",
+    [
+        *("model", "units", "concept_sets", "cdm.schema", "cdm.password_file", "spark.scratch"),
+        *("report.title", "report.department", "report.contact"),
+    ],
 )
 def test_a_text_is_a_text(tmp_path: Path, key: str, value: str) -> None:
     (problem,) = problems(tmp_path, section_of(key, value))
@@ -100,6 +104,10 @@ def test_a_date_is_a_date(tmp_path: Path, key: str, value: str) -> None:
         *(("cdm.time_zone", value) for value in ("localtime", "Factory", "Mars", "''", "'../x'")),
         *(("cdm.date_formats", value) for value in ("['%Q %d %m %Y']", "['%d%m%Y%']", "[1]")),
         *(("covariates.crp.minimum", value) for value in ("1e300", ".inf", "yes", "'5'")),
+        *(("disclosure.rounding", value) for value in ("1", "10", "5.0", "false", "'5'", "null")),
+        *(("report.language", value) for value in ("de", "EN", "null", "no")),
+        *(("report.title", value) for value in ("''", f"'{'x' * 201}'", '"a\\0b"')),
+        *(("audit.active_crp", value) for value in ("1e300", ".nan", "'10'")),
         ("cohort.concept_ids", "[99999999999999999999]"),
         ("cohort.age_minimum", "151"),
         ("cdm.delta_versions", "{person: yes}"),

@@ -15,8 +15,9 @@ DOMAINS = {
     "INDEX_RULES": terms.INDEX_RULES,
     "NEXT": (terms.OTHER_ADVANCED, *terms.NONE_NEXT),
     "STATES": terms.COVARIATE_STATUSES,
-    # All patients, and women of 50 and over, have sections of their own.
-    "STRATA": set(terms.STRATUM_VALUES) - {terms.ALL, terms.WOMEN_50_AND_OVER},
+    # All patients, and women of 50 and over, have sections of their own. Groups divide no labels.
+    "STRATA": set(terms.STRATUM_VALUES)
+    - {terms.ALL, terms.WOMEN_50_AND_OVER, "preference_group", "ruled_out_class"},
     "WITHIN_RANGE": terms.STRATUM_VALUES["within_trial_range"],
     "REASONS": terms.ATTRITION_REASONS,
     "ASSUMPTIONS": terms.ASSUMPTIONS,

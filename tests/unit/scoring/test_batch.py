@@ -26,7 +26,7 @@ from tests.support import tiny_card
 
 COUNTS = (
     *("uncertainty_comparison", "label_check", "imputation_sensitivity"),
-    *("covariate_summary", "histogram"),
+    *("covariate_summary", "preference_profile", "histogram"),
 )
 
 STATUS_OF = dict(zip("rcail", COVARIATE_STATUSES, strict=True))
@@ -79,6 +79,9 @@ def test_each_patient_is_scored_by_what_is_known(tiny):
     # Effects 7 : 0, 0 : 6, without x0 1 : 6, 3 : 25, without x0 and flag 1 : 1.
     subgroups = ["A > B", "B > A", "B > A", "B > A", "(A = B)"]
     assert [row["subgroup"] for row in rows] == subgroups
+    groups = ["first_alone", "second_alone", "second_alone", "second_alone", "no_preference"]
+    assert [row["preference_group"] for row in rows] == groups
+    assert [row["ruled_out_class"] for row in rows] == [None] * 5
     assert [row["n_imputed"] for row in rows] == [0, 2, 0, 0, 1]
     # x0 tells disease activity; x1 is 25 where 0 to 20 is the range; unknown without x0.
     assert [row["within_trial_range"] for row in rows] == [True, None, None, False, None]
@@ -113,9 +116,33 @@ def test_tied_classes_are_named_in_the_order_of_the_card(tmp_path):
     assert preferred == "first = third"
 
 
+@pytest.mark.parametrize(
+    ("effects", "group", "ruled_out"),
+    [
+        # 2.77 apart is significant: neighbours are not, first and last are or are not.
+        (("4", "2", "0"), "no_preference", "third"),
+        (("2", "4", "0"), "no_preference", "third"),
+        (("0", "2", "4"), "no_preference", "first"),
+        (("2", "1", "0"), "no_preference", None),
+        # A label with an order rules nothing out beyond what it says.
+        (("4", "5", "0"), "shared_top", None),
+        (("8", "4", "0"), "first_alone", None),
+        (("0", "1", "5"), "third_alone", None),
+    ],
+)
+def test_the_class_ruled_out_is_the_worst_of_no_preference(tmp_path, effects, group, ruled_out):
+    model = tiny_card.load(tmp_path, c=3)
+    patient = (*(f"{effect}r" for effect in effects), "0r", "1r")
+    batch = matrix([patient], ("x0", "x1", "x2", "flag", "male"))
+    (row,) = dict(score_batch(batch, model, "bootstrap", 11, Tally(model)))[
+        "patient_subgroup"
+    ].to_pylist()
+    assert (row["preference_group"], row["ruled_out_class"]) == (group, ruled_out)
+
+
 def test_the_counts_of_a_run(tiny):
     tally, _ = scored(tiny, PATIENTS)
-    tables = dict(tally.tables(11))
+    tables = dict(tally.tables(11, "bootstrap"))
     assert tuple(tables) == COUNTS
     for name, rows in tables.items():
         assert rows.schema == data_model.arrow_schema(name)
@@ -151,7 +178,7 @@ def test_batches_change_nothing(tiny, batch_size):
         whole, tables = scored(tiny, PATIENTS, uncertainty)
         parts, part_tables = scored(tiny, PATIENTS, uncertainty, batch_size)
         assert part_tables == tables
-        assert dict(parts.tables(1)) == dict(whole.tables(1))
+        assert dict(parts.tables(1, "bootstrap")) == dict(whole.tables(1, "bootstrap"))
         assert parts.subgroups() == whole.subgroups()
 
 
@@ -167,7 +194,7 @@ def test_the_counts_of_parts_add_up_and_travel(tiny):
             "work.patient_score",
         }
         sum_of_parts.update(pickle.loads(pickle.dumps(counted)))
-    assert dict(sum_of_parts.tables(1)) == dict(whole.tables(1))
+    assert dict(sum_of_parts.tables(1, "bootstrap")) == dict(whole.tables(1, "bootstrap"))
     assert sum_of_parts.subgroups() == whole.subgroups()
     assert sum_of_parts.trial_range == whole.trial_range
     assert (sum_of_parts.n, sum_of_parts.n_worst_class_ruled_out) == (
@@ -177,10 +204,10 @@ def test_the_counts_of_parts_add_up_and_travel(tiny):
 
 
 def test_the_counts_of_nobody():
-    tables = dict(Tally(load_model("crohns_srs_2025")).tables(1))
+    tables = dict(Tally(load_model("crohns_srs_2025")).tables(1, "bootstrap"))
     assert tuple(tables) == COUNTS
     rows = {name: each.num_rows for name, each in tables.items()}
-    assert rows == dict(zip(COUNTS, (0, 6, 21, 18, 0), strict=True))
+    assert rows == dict(zip(COUNTS, (0, 6, 28, 18, 126, 0), strict=True))
 
 
 def test_an_empty_batch(tiny):

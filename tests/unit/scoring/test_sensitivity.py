@@ -60,6 +60,7 @@ def test_every_scenario_of_the_shipped_card_also_of_nobody(crohns):
     expected = []
     for name, (first, third) in quartiles.items():
         expected += [(name, "first_quartile", first), (name, "third_quartile", third)]
+        expected.append((name, "either_quartile", None))
         if name in ("cdai", "crp", "ileal"):
             expected.append((name, "reduced_model", None))
     pairs = ("cdai + crp", "cdai + ileal", "crp + ileal", "cdai + crp + ileal")
@@ -80,7 +81,7 @@ def test_quartiles_of_a_yes_no_covariate(tmp_path, mean, first, third):
     found = [
         each.assumed_value
         for each in scenarios(model)
-        if each.covariates == (names.index("flag"),) and each.assumption != "reduced_model"
+        if each.covariates == (names.index("flag"),) and each.assumption.startswith(("fi", "th"))
     ]
     assert found == [first, third]
 
@@ -112,11 +113,16 @@ def test_imputation_by_hand(tiny):
     assert by_scenario(sensitivity) == {
         ("x0", "first_quartile"): (2, 1),
         ("x0", "third_quartile"): (2, 1),
+        # The first patient by one quartile, the second by the other.
+        ("x0", "either_quartile"): (2, 2),
         ("x0", "reduced_model"): (2, 1),
         ("x1", "first_quartile"): (1, 0),
         ("x1", "third_quartile"): (1, 1),
+        ("x1", "either_quartile"): (1, 1),
         ("flag", "first_quartile"): (2, 1),
         ("flag", "third_quartile"): (2, 1),
+        # The second patient by both.
+        ("flag", "either_quartile"): (2, 1),
         ("flag", "reduced_model"): (2, 0),
         ("x0 + flag", "reduced_model"): (1, 0),
     }
@@ -220,7 +226,7 @@ def test_nobody(crohns):
     rows = sensitivity.label_check(1).to_pylist()
     assert len(rows) == 6
     assert {(row["n_persons"], row["n_population"]) for row in rows} == {(0, 0)}
-    assert sensitivity.imputation_sensitivity(1).num_rows == 21
+    assert sensitivity.imputation_sensitivity(1).num_rows == 28
 
 
 def made_up(model, seed, n):
@@ -268,20 +274,24 @@ def naive(model, values, imputed, uncertainty):
 
         def note(key, other, own=own):
             n, changed = changes.get(key, (0, 0))
-            changes[key] = n + 1, changed + (label_of(model, other, uncertainty) != own)
+            is_changed = any(label_of(model, each, uncertainty) != own for each in other)
+            changes[key] = n + 1, changed + is_changed
 
         for j in np.flatnonzero(is_imputed):
             assumed = quartiles.get(names[j], (0, 1))
+            others = []
             for assumption, value in zip(("first", "third"), assumed, strict=True):
                 other = row.copy()
                 other[j] = value
-                note((names[j], f"{assumption}_quartile"), other)
+                note((names[j], f"{assumption}_quartile"), [other])
+                others.append(other)
+            note((names[j], "either_quartile"), others)
         for left_out in model.reduced:
             places = [j for j, name in enumerate(names) if name in left_out]
             if is_imputed[places].all():
                 other = row.copy()
                 other[places] = NAN
-                note((" + ".join(names[j] for j in places), "reduced_model"), other)
+                note((" + ".join(names[j] for j in places), "reduced_model"), [other])
     return pairs, changes
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
-from omop_scorer.results.intervals import wilson_interval
+from omop_scorer.model.intervals import wilson_interval
 
 
 def test_the_interval_is_that_of_statsmodels() -> None:

@@ -5,7 +5,7 @@ label, treatments for everybody and for women of 50 and over, and preferences fo
 together. Words that stand in several tables are merged in all of them, so that rows still add up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,7 +14,7 @@ import pandas as pd
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.years import with_joined_years
-from omop_scorer.results.intervals import wilson_interval
+from omop_scorer.model.intervals import wilson_interval
 
 PYRAMID, LABELS, GROUPS = "age_sex_pyramid", "subgroup_summary", "preference_summary"
 
@@ -26,6 +26,12 @@ _OTHER_RACES = (
     coded.RACE_NATIVE_HAWAIIAN_OR_OTHER_PACIFIC_ISLANDER,
     coded.RACE_OTHER,
 )
+
+#: Strata that are printed by preference group, also where a count is hidden in them.
+_BY_GROUP = {
+    *(terms.ALL, coded.SEX, coded.AGE_GROUP, coded.WOMEN_50_AND_OVER, coded.PRIOR_ANTI_TNF),
+    *(coded.IMPUTED, coded.WITHIN_TRIAL_RANGE, coded.RULED_OUT_CLASS),
+}
 
 #: The class that the index rule `first_anti_tnf` is about.
 _ANTI_TNF = "anti_tnf"
@@ -78,6 +84,7 @@ def coarser(
     if GROUPS in found:
         found |= _fewer_races(found, minimum)
         found[GROUPS] = with_joined_years(found[GROUPS], minimum, since)
+        found[GROUPS] = _without_groups(found[GROUPS], minimum)
         if LABELS in found:
             found[LABELS] = _in_words_of(found[LABELS], found[GROUPS])
     if GROUPS in found and LABELS in found:
@@ -155,9 +162,18 @@ def _fewer_races(
     if PREVALENCE in frames:
         rows = frames[PREVALENCE]
         rows = rows.assign(measure=rows["measure"].replace(other))
-        rows = rows.groupby(["population", "measure", "n_population"], sort=False, as_index=False)
-        found[PREVALENCE] = with_shares(rows[["n_persons"]].sum(), "n_population")
+        rows = _added_up(rows, ["n_persons"], ["n_population"])
+        found[PREVALENCE] = with_shares(rows, "n_population")
     return found
+
+
+def _without_groups(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
+    """Return strata with small rows as totals of all groups, except those that readers need."""
+    is_small = rows["n_persons"].between(1, minimum - 1).fillna(value=False).astype(bool)
+    is_whole = rows["stratum"].isin(set(rows["stratum"][is_small]) - _BY_GROUP)
+    groups = rows["preference_group"].mask(is_whole, terms.ALL)
+    rows = _added_up(rows.assign(preference_group=groups), ["n_persons"], ["n_stratum"])
+    return with_shares(rows, "n_stratum")
 
 
 def _in_words_of(labels: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
@@ -200,14 +216,23 @@ def _fewer_populations(
             for name, rows in tables.items()
         }
     if TREATED in tables and _few_had_another(tables[TREATED], minimum):
-        for name in _TREATED_TABLES[:2]:
-            rows = tables.get(name)
-            if rows is not None:
-                is_left = (rows["population"] == terms.ALL) | (
-                    rows["index_rule"] == terms.FIRST_BIOLOGIC
-                )
-                tables[name] = rows[is_left].reset_index(drop=True)
+        tables |= _for_all_only(tables, "index_rule", terms.FIRST_BIOLOGIC)
+    if TREATED in tables and _is_small(_of_parts(tables[TREATED]), minimum):
+        tables |= _for_all_only(tables, "index_class", terms.ALL)
     return tables
+
+
+def _for_all_only(
+    tables: Mapping[str, pd.DataFrame], column: str, word: str
+) -> dict[str, pd.DataFrame]:
+    """Return next treatments in which parts of everybody have only the rows of one word."""
+    found = {}
+    for name in _TREATED_TABLES[:2]:
+        if name in tables:
+            rows = tables[name]
+            is_left = (rows["population"] == terms.ALL) | (rows[column] == word)
+            found[name] = rows[is_left].reset_index(drop=True)
+    return found
 
 
 def _few_had_another(rows: pd.DataFrame, minimum: int) -> bool:
@@ -240,11 +265,17 @@ def _shared_preferences(rows: pd.DataFrame) -> pd.DataFrame:
     return _added_up(rows.assign(preferred=preferred), ["n_persons"])
 
 
-def _added_up(rows: pd.DataFrame, counts: list[str]) -> pd.DataFrame:
-    """Return rows with the same words as one, in the order of their first."""
-    shares = ("share", "ci_low", "ci_high")
-    keys = [str(name) for name in rows if name not in (*counts, *shares)]
-    return rows.groupby(keys, sort=False, as_index=False)[counts].sum()
+def _added_up(
+    rows: pd.DataFrame, counts: list[str], shared: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return rows with the same words as one, in the order of their first.
+
+    Counts in `shared` are the same in all of these rows.
+    """
+    left = ("share", "ci_low", "ci_high", *shared)
+    keys = [str(name) for name in rows if name not in (*counts, *left)]
+    how = {**dict.fromkeys(counts, "sum"), **dict.fromkeys(shared, "first")}
+    return rows.groupby(keys, sort=False, as_index=False).agg(how)
 
 
 def with_shares(rows: pd.DataFrame, total: str) -> pd.DataFrame:

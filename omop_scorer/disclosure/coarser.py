@@ -83,8 +83,8 @@ def coarser(
         found[PYRAMID] = _one_unknown(found[PYRAMID])
     if GROUPS in found:
         found |= _fewer_races(found, minimum)
-        found[GROUPS] = with_joined_years(found[GROUPS], minimum, since)
         found[GROUPS] = _without_groups(found[GROUPS], minimum)
+        found[GROUPS] = with_joined_years(found[GROUPS], minimum, since)
         if LABELS in found:
             found[LABELS] = _in_words_of(found[LABELS], found[GROUPS])
     if GROUPS in found and LABELS in found:

@@ -12,6 +12,9 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 CellT = TypeVar("CellT", bound=Hashable)
 
+#: No cell costs more, so that prices stay within the digits of the solver.
+_HIGHEST_PRICE = 1e5
+
 
 @dataclass(frozen=True)
 class Linked:
@@ -188,9 +191,9 @@ def _check(
 
 
 def _prices(values: NDArray[np.int64], kept: Sequence[int]) -> NDArray[np.float64]:
-    """Return the cost of hiding each cell: large cells cost more, those kept longest most."""
+    """Return the cost of hiding each cell: its count, up to a limit; more if it is kept."""
     later_is_cheaper = 1 - 1e-4 * np.arange(len(values)) / max(1, len(values))
-    prices = np.sqrt(values + 1.0) * later_is_cheaper
+    prices = np.minimum(values + 5.0, _HIGHEST_PRICE) * later_is_cheaper
     for rank, cell in enumerate(kept):
         prices[cell] *= 2 - rank / len(kept)
     return prices

@@ -73,7 +73,7 @@ def _on_top_of(
     def of(which: list[str]) -> list[Cell]:
         return [cell for year in which for cell in at(coded.FIRST_BIOLOGIC_YEAR, year)]
 
-    if not years or tables.config is None:
+    if not years or tables.config is None or any(cell not in figures for cell in of(years)):
         return
     figures.declare_sum(treated, of(years))
     first = tables.config.audit.since

@@ -69,7 +69,18 @@ AGE_SEX_POPULATIONS = (WOMEN_50_AND_OVER, "men_50_and_over", "women_under_50", "
 TREATED_POPULATIONS = (ALL, *AGE_SEX_POPULATIONS)
 AGE_OR_SEX_UNKNOWN = "age_or_sex_unknown"
 
+ACTIVE_DISEASE = "active_disease"
+#: Populations of `current_treatment`, of the scored patients. The first holds the others.
+NOW_POPULATIONS = (ALL, WOMEN_50_AND_OVER, ACTIVE_DISEASE)
+#: The drug in use, or the one last used.
+CURRENT, LAST = TREATMENTS = ("current", "last")
+
 FIRST_BIOLOGIC, FIRST_ANTI_TNF = INDEX_RULES = ("first_biologic", "first_anti_tnf")
+DISEASE_RECORD = "disease_record"
+#: Events of `prevalence_by_year`.
+YEARLY_EVENTS = (DISEASE_RECORD, FIRST_BIOLOGIC)
+#: Measures of `prevalence_by_year`.
+YEARLY_MEASURES = (WOMEN_50_AND_OVER, AGE_OR_SEX_UNKNOWN)
 OTHER_ADVANCED = "other_advanced"
 NONE_NEXT = ("none_died", "none_continuing", "none_stopped")
 NO_PREFERENCE = "no_preference"
@@ -208,6 +219,17 @@ def preferences(classes: Sequence[str]) -> tuple[str, ...]:
     return (*groups, NO_PREFERENCE, NOT_SCORED)
 
 
+def shared_tops(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of `preferred` in the group SHARED_TOP, for the class keys of a card."""
+    sizes = range(2, len(classes))
+    return tuple(EQUALLY.join(each) for n in sizes for each in combinations(classes, n))
+
+
+def drug_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of `drug_class` in `current_treatment`, for the class keys of a card."""
+    return (*classes, OTHER_ADVANCED, NONE)
+
+
 def coded_words(
     classes: Sequence[str], labels: Sequence[str], covariates: Sequence[str]
 ) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -275,6 +297,14 @@ def coded_words(
             "preferred": preferences(classes),
             "next_class": next_classes(classes),
         },
+        "current_treatment": {
+            "population": NOW_POPULATIONS,
+            "treatment": TREATMENTS,
+            "preference_group": (ALL, *groups),
+            "preferred": (ALL, *shared_tops(classes)),
+            "drug_class": drug_classes(classes),
+        },
+        "prevalence_by_year": {"event": YEARLY_EVENTS, "measure": YEARLY_MEASURES},
         "uncertainty_comparison": dict.fromkeys(
             ("subgroup_bootstrap", "subgroup_analytic"), labels
         ),

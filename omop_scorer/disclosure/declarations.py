@@ -60,6 +60,8 @@ class Target:
 class Declaration:
     """Rows of `source` that differ in `summed` alone add up to `target`, or are part of it."""
 
+    table: str
+    """The table that declares it."""
     source: str
     is_part: bool
     condition: str | None
@@ -109,7 +111,7 @@ def words_named(table: str, key: str) -> tuple[Words, ...] | None:
     """
     found: list[Words] = []
     for each in declarations():
-        if each.source.startswith(f"{table}."):
+        if each.table == table:
             if key in each.summed:
                 found.append(each.where.get(key, Words(("*",))))
             elif key in each.where and not each.where[key].is_negated:
@@ -144,6 +146,7 @@ def _declaration(column: ResultsColumn, text: str, *, is_part: bool) -> Declarat
     target = _target(column.table_name, found["target"], found["keys"], column.column_name)
     rest = _target(column.table_name, found["rest"], found["rest_keys"], column.column_name)
     return Declaration(
+        column.table_name,
         found["source"] or f"{column.table_name}.{column.column_name}",
         is_part,
         found["condition"],

@@ -36,6 +36,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *(*_NEXT, "n_persons", "first_quartile_days", "median_days", "third_quartile_days"),
     ),
     "preference_concordance": ("population", "preferred", "next_class", "n_persons"),
+    "current_treatment": (
+        *("population", "treatment", "preference_group", "preferred", "drug_class"),
+        *("n_persons", "n_population", *_SHARE),
+    ),
+    "prevalence_by_year": (
+        *("event", "calendar_year", "measure", "n_persons", "n_population", *_SHARE),
+    ),
     "uncertainty_comparison": ("subgroup_bootstrap", "subgroup_analytic", "n_persons"),
     "label_check": ("uncertainty", "measure", "n_persons", "n_population"),
     "imputation_sensitivity": (

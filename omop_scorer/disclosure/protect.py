@@ -43,7 +43,7 @@ from omop_scorer.terms import ALL, alone_on_top
 
 _CONCEPTS, _BINS, _SUMMARY = "concept_set_member", "histogram", "covariate_summary"
 
-_TIMES = "next_treatment_time"
+_TIMES, NOW = "next_treatment_time", "current_treatment"
 
 
 def protect_run(run: RunTables, minimum: int, rounding: int | None = None) -> ReportData:
@@ -134,7 +134,7 @@ def _counted(run: RunTables) -> dict[str, pd.DataFrame]:
     frames = {n: rows for n, rows in run.frames.items() if n in COLUMNS and n != _CONCEPTS}
     if run.card is not None:
         return frames
-    left = {name: rows for name, rows in frames.items() if name not in (GROUPS, PROFILE)}
+    left = {name: rows for name, rows in frames.items() if name not in (GROUPS, PROFILE, NOW)}
     if "prevalence" in left:
         is_on_top = left["prevalence"]["measure"].str.endswith(alone_on_top(""))
         left["prevalence"] = left["prevalence"][~is_on_top].reset_index(drop=True)

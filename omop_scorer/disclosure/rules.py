@@ -18,6 +18,8 @@ RULES: Mapping[str, Callable[[Tables], None]] = {
     "trial range": rules_covariates.link_trial_range,
     "ages of bins": rules_covariates.link_ages_of_bins,
     "values by group": rules_profile.link_values_by_group,
+    "active disease": rules_covariates.link_active_disease,
+    "first biologics by year": rules_labels.link_first_biologics_by_year,
     "changes by quartiles": rules_profile.link_changes_by_quartiles,
 }
 

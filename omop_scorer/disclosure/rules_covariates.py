@@ -14,6 +14,9 @@ from omop_scorer.terms import COHORT, COVARIATE, RECORDED
 
 QUALITY, SUMMARY, SENSITIVITY = "covariate_quality", "covariate_summary", "imputation_sensitivity"
 
+#: The covariate that comes first in saying whether the disease is active.
+_CDAI = "cdai"
+
 #: Shipped concept sets that together are another one.
 _PARTS = {"biologic_anti_tnf": ("adalimumab", "infliximab", "certolizumab_pegol")}
 
@@ -243,3 +246,16 @@ def link_ages_of_bins(tables: Tables) -> None:
         before = high
         if held:
             tables.figures.declare_sum(cell, held)
+
+
+def link_active_disease(tables: Tables) -> None:
+    """Link active disease with the bins of the recorded CDAI that lie above the limit."""
+    if tables.config is None:
+        return
+    limit = tables.config.audit.active_cdai
+    bins = [cell for (low, _), cell in _bins(tables, _CDAI).items() if low >= limit]
+    tables.figures.add_rest(
+        ("active, not in these bins",),
+        ("~now", coded.ACTIVE_DISEASE, ALL, ALL),
+        [tables.figures.add_sum(("cdai bins of active disease",), bins)],
+    )

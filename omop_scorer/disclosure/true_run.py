@@ -27,7 +27,12 @@ _AGE_GROUPS = tuple(name for name, _, _ in terms.AGE_GROUPS)
 
 #: Printing order of coded words whose alphabetical order would confuse a reader.
 _ORDER: Mapping[str, tuple[str, ...]] = {
-    "population": (*terms.POPULATIONS, *terms.TREATED_POPULATIONS, *terms.SUMMARISED),
+    "population": (
+        *(*terms.POPULATIONS, *terms.TREATED_POPULATIONS, terms.ACTIVE_DISEASE),
+        *terms.SUMMARISED,
+    ),
+    "treatment": terms.TREATMENTS,
+    "event": terms.YEARLY_EVENTS,
     "age_group": _AGE_GROUPS,
     "sex": terms.SEXES,
     "reason": terms.EXCLUSIONS,
@@ -42,6 +47,10 @@ _ORDER: Mapping[str, tuple[str, ...]] = {
         *terms.LABEL_CHECKS,
     ),
 }
+
+
+#: Numbers by which rows are in order.
+_IN_ORDER = ("concept_id", "cohort_definition_id", "bin_low", "calendar_year")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +171,14 @@ def in_order(rows: pd.DataFrame, card: ModelCard | None) -> pd.DataFrame:
         labels = list(label_set([each.label for each in card.classes]))
         names = [each.name for each in card.covariates]
         known |= {"index_class": [terms.ALL, *keys], "next_class": list(terms.next_classes(keys))}
+        groups = [terms.ALL, *terms.preference_groups(keys)]
+        known |= {"preference_group": groups, "drug_class": list(terms.drug_classes(keys))}
         known |= dict.fromkeys(("subgroup", "subgroup_bootstrap", "subgroup_analytic"), labels)
-        known |= {"covariate": names, "category": [*keys, *names, terms.SCORED], "preferred": keys}
+        known |= {
+            "covariate": names,
+            "category": [*keys, *names, terms.SCORED],
+            "preferred": [terms.ALL, *keys],
+        }
         known["measure"] += [terms.alone_on_top(key) for key in keys]
     known["stratum_value"] = [*_AGE_GROUPS, coded.FEMALE, coded.MALE, *terms.YES_NO]
 
@@ -174,7 +189,7 @@ def in_order(rows: pd.DataFrame, card: ModelCard | None) -> pd.DataFrame:
         return column.map(lambda word: (words.index(word) if word in words else len(words), word))
 
     columns = [str(name) for name in rows if str(rows[name].dtype) not in ("Int64", "Float64")]
-    columns += [name for name in ("concept_id", "cohort_definition_id", "bin_low") if name in rows]
+    columns += [name for name in _IN_ORDER if name in rows]
     if "step" in rows or "cohort_definition_id" in rows:
         columns = [str(rows.columns[0])]
     return rows.sort_values(columns, key=rank, kind="stable", ignore_index=True)

@@ -6,7 +6,7 @@ from typing import Any
 from omop_scorer.config.definitions import Definitions
 from omop_scorer.errors import ScoringError
 from omop_scorer.scoring.tally import Tally
-from omop_scorer.staging.audit_cells import TREATMENT_KEYS
+from omop_scorer.staging.audit_cells import AUDITS, TREATMENT_KEYS
 from omop_scorer.staging.audits import Audits
 from omop_scorer.staging.cohort import AttritionStep
 from omop_scorer.staging.quality import Quality
@@ -18,6 +18,9 @@ from omop_scorer.terms import (
     FIRST_BIOLOGIC_SINCE,
     RACES,
 )
+
+#: The columns of `current_treatment` that name a population and a preference.
+_NOW_KEYS = AUDITS["current_treatment"][0][:-1]
 
 
 def reconcile(
@@ -71,6 +74,20 @@ def audit_contradictions(audits: Audits, n_cohort: int, n_scored: int) -> list[s
     compare("age_sex_pyramid", _sums(audits["age_sex_pyramid"].to_pylist(), "population"), n_of)
     strata = _sums(audits["subgroup_summary"].to_pylist(), "stratum")
     compare("subgroup_summary", strata, dict.fromkeys(strata, n_scored))
+    groups = _sums(audits["preference_summary"].to_pylist(), "stratum")
+    compare("preference_summary", groups, dict.fromkeys(groups, n_scored))
+    now = audits["current_treatment"].to_pylist()
+    n_now = {tuple(row[key] for key in _NOW_KEYS): row["n_population"] for row in now}
+    compare("current_treatment", _sums(now, *_NOW_KEYS), n_now)
+    whole = {key: n for key, n in n_now.items() if (key[0], *key[2:]) == (ALL, ALL, ALL)}
+    compare("current_treatment of all", whole, dict.fromkeys(whole, n_scored))
+    yearly = {
+        row["calendar_year"]: row["n_population"]
+        for row in audits["prevalence_by_year"].to_pylist()
+        if row["event"] == FIRST_BIOLOGIC
+    }
+    first = {FIRST_BIOLOGIC_SINCE: sum(yearly.values())}
+    compare("prevalence_by_year", first, n_of)
     treated = audits["next_treatment"].to_pylist()
     n_treated = {tuple(row[key] for key in TREATMENT_KEYS): row["n_population"] for row in treated}
     compare("next_treatment", _sums(treated, *TREATMENT_KEYS), n_treated)

@@ -134,5 +134,7 @@ class Night:
             "age_maximum": cohort.age_maximum,
             "since": audit.since,
             "continuing_days": audit.continuing_days,
+            "active_cdai": audit.active_cdai,
+            "active_crp": audit.active_crp,
             "age_at_index": int(audit.age_at == "index"),
         }

@@ -1,11 +1,11 @@
 -- Title: Index treatment of each person, and the treatment that followed it
 -- Returns: one row per person and index rule (first_biologic: the first line of a class of the model; first_anti_tnf):
 --          index_class, index_date, index_age (years), next_class, days_to_next (NULL without a next line)
--- Tables: work.treatment_line, work.model_class, work.line_drug, work.drug_record, work.cohort_member
--- Window: index line from since on, up to the as-of date; a treatment continues if an exposure to the index drug
---         lasts until as-of date - continuing_days or later
+-- Tables: work.treatment_line, work.model_class, work.cohort_member
+-- Window: index line from since on, up to the as-of date; a treatment continues if its drug is in use, as in
+--         treatment_line
 -- Missing: without a next line: none_died, otherwise none_continuing, otherwise none_stopped
--- Parameters: since, continuing_days, year_only (1: age = year - year of birth)
+-- Parameters: since, year_only (1: age = year - year of birth)
 WITH index_line AS (
   SELECT l.person_id, 'first_biologic' AS index_rule, MIN(l.line_number) AS line_number
   FROM work.treatment_line AS l
@@ -16,14 +16,6 @@ WITH index_line AS (
   FROM work.treatment_line AS l
   WHERE l.drug_class = 'anti_tnf'
   GROUP BY l.person_id
-),
-
-continuing AS (
-  SELECT r.person_id, d.drug
-  FROM work.drug_record AS r
-  INNER JOIN work.line_drug AS d ON d.concept_set = r.concept_set
-  WHERE DATE_DIFF('day', r.start_date, r.index_date) - r.n_days_after_start <= :continuing_days
-  GROUP BY r.person_id, d.drug
 )
 
 SELECT
@@ -40,7 +32,7 @@ SELECT
   CASE
     WHEN n.person_id IS NOT NULL THEN COALESCE(k.drug_class, 'other_advanced')
     WHEN m.death_date <= m.index_date THEN 'none_died'
-    WHEN c.person_id IS NOT NULL THEN 'none_continuing'
+    WHEN l.is_current THEN 'none_continuing'
     ELSE 'none_stopped'
   END AS next_class,
   DATE_DIFF('day', l.start_date, n.start_date) AS days_to_next
@@ -49,5 +41,4 @@ INNER JOIN work.treatment_line AS l ON l.person_id = i.person_id AND l.line_numb
 INNER JOIN work.cohort_member AS m ON m.person_id = i.person_id
 LEFT JOIN work.treatment_line AS n ON n.person_id = i.person_id AND n.line_number = i.line_number + 1
 LEFT JOIN work.model_class AS k ON k.drug_class = n.drug_class
-LEFT JOIN continuing AS c ON c.person_id = l.person_id AND c.drug = l.drug
 WHERE l.start_date >= :since

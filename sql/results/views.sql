@@ -63,6 +63,12 @@ SELECT t.* FROM results.next_treatment_time AS t INNER JOIN results.latest_run A
 CREATE OR REPLACE VIEW results.latest_preference_concordance AS
 SELECT t.* FROM results.preference_concordance AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_current_treatment AS
+SELECT t.* FROM results.current_treatment AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_prevalence_by_year AS
+SELECT t.* FROM results.prevalence_by_year AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_uncertainty_comparison AS
 SELECT t.* FROM results.uncertainty_comparison AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
@@ -153,3 +159,38 @@ INNER JOIN (
   GROUP BY person_id
 ) AS c ON c.person_id = s.person_id
 INNER JOIN results.latest_run AS r ON r.run_id = s.run_id;
+
+CREATE OR REPLACE VIEW results.run_trend AS
+SELECT
+  r.run_id, r.as_of_date, r.model_id, r.model_sha256, r.uncertainty, t.measure, t.item, t.n_persons, t.n_population
+FROM results.scoring_run AS r
+INNER JOIN (
+  SELECT run_id, 'scored' AS measure, 'all' AS item, n_scored AS n_persons, n_cohort AS n_population
+  FROM results.scoring_run_status
+  WHERE status = 'COMPLETE'
+  UNION ALL
+  SELECT run_id, 'preference_group' AS measure, preference_group AS item, n_persons, n_stratum AS n_population
+  FROM results.preference_summary
+  WHERE stratum = 'all'
+  UNION ALL
+  SELECT run_id, 'subgroup' AS measure, subgroup AS item, n_persons, n_stratum AS n_population
+  FROM results.subgroup_summary
+  WHERE stratum = 'all'
+  UNION ALL
+  SELECT run_id, measure, population AS item, n_persons, n_population
+  FROM results.prevalence
+  WHERE measure = 'women_50_and_over'
+  UNION ALL
+  SELECT q.run_id, 'imputed' AS measure, q.covariate AS item, q.n AS n_persons, s.n_scored AS n_population
+  FROM results.covariate_quality AS q
+  INNER JOIN results.scoring_run_status AS s ON s.run_id = q.run_id AND s.status = 'COMPLETE'
+  WHERE q.measure = 'n_imputed'
+) AS t ON t.run_id = r.run_id
+INNER JOIN (
+  SELECT run_id
+  FROM results.scoring_run_status
+  GROUP BY run_id
+  HAVING
+    MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 1
+    AND MAX(CASE WHEN status = 'WITHDRAWN' THEN 1 ELSE 0 END) = 0
+) AS p ON p.run_id = r.run_id;

@@ -189,6 +189,64 @@ def test_groups_are_those_of_the_patients_and_of_the_labels(outcome, ask):
     assert sum(ruled_out.values()) == outcome.summary.n_worst_class_ruled_out > 0
 
 
+def test_the_treatment_in_use_is_that_of_the_lines(outcome, ask):
+    key = "population, treatment, preference_group, preferred"
+    n_of = ask(f"SELECT DISTINCT {key}, n_population FROM current_treatment")
+    assert ask(f"SELECT {key}, sum(n_persons) FROM current_treatment GROUP BY ALL") == n_of
+    patients = ask("SELECT preference_group, count(*) FROM latest_score GROUP BY ALL")
+    assert n_of["all", "last", "all", "all"] == outcome.summary.n_scored
+    for group in ("anti_tnf_alone", "anti_il12_23_alone", "shared_top", "no_preference"):
+        assert n_of["all", "last", group, "all"] == patients.get(group, 0)
+    women = ask(
+        "SELECT stratum_value, n_stratum FROM subgroup_summary "
+        "WHERE stratum = 'women_50_and_over' AND subgroup = '(TNF = IL = INT)'"
+    )
+    assert n_of["women_50_and_over", "current", "all", "all"] == women["yes"]
+    assert 0 < n_of["active_disease", "current", "all", "all"] < outcome.summary.n_scored
+    in_use = ask(
+        "SELECT drug_class, n_persons FROM current_treatment WHERE population = 'all' "
+        "AND treatment = 'current' AND preference_group = 'all'"
+    )
+    # Whoever has a line in use is on one class.
+    ((n_in_use,),) = outcome.rows(
+        "SELECT count(DISTINCT person_id) FROM omop_scorer.latest_treatment_line "
+        "JOIN omop_scorer.latest_score USING (person_id) WHERE is_current"
+    )
+    assert sum(n for drug_class, n in in_use.items() if drug_class != "none") == n_in_use > 20
+    ((n_wrong,),) = outcome.rows(
+        "SELECT count(*) FROM omop_scorer.treatment_line WHERE last_start_date < start_date "
+        "OR last_exposure_date < last_start_date OR last_exposure_date > DATE '2026-01-01'"
+    )
+    assert n_wrong == 0
+
+
+def test_years_sum_to_the_first_biologics(ask):
+    first = ask(
+        "SELECT DISTINCT calendar_year, n_population FROM prevalence_by_year "
+        "WHERE event = 'first_biologic'"
+    )
+    since = ask(
+        "SELECT DISTINCT population, n_population FROM prevalence WHERE measure = 'race_other'"
+    )
+    assert sorted(first) == list(range(2012, max(first) + 1))
+    assert sum(first.values()) == since["first_biologic_since"]
+
+
+def test_a_trend_has_the_figures_of_every_complete_run(outcome, ask):
+    found = ask("SELECT measure, item, n_persons FROM run_trend")
+    assert found["scored", "all"] == outcome.summary.n_scored
+
+    def items(measure):
+        return {item: n for (each, item), n in found.items() if each == measure and n}
+
+    groups = ask("SELECT preference_group, count(*) FROM latest_score GROUP BY ALL")
+    assert items("preference_group") == groups
+    assert items("subgroup") == outcome.summary.subgroups
+    assert items("imputed") == ask(
+        "SELECT covariate, n FROM covariate_quality WHERE measure = 'n_imputed' AND n > 0"
+    )
+
+
 def test_the_profile_of_a_group_is_that_of_its_patients(outcome, ask):
     key = "preference_group, measure, category, population"
     found = outcome.rows(

@@ -139,3 +139,50 @@ def test_treatment_line(tmp_path):
         case: [(number, *line) for number, line in enumerate(lines, start=1)]
         for case, lines in EXPECTED.items()
     }
+
+
+# 2023-09-03 is 180 days before the as-of date, 2024-03-01.
+LATEST = """
+case                     | id | concept    |      start |        end |       days
+in use by its end        |  1 | adalimumab | 2022-01-01 | 2023-09-03 |
+a day too early          |  2 | adalimumab | 2022-01-01 | 2023-09-02 |
+in use by its supply     |  3 | adalimumab | 2023-06-01 |            |         95
+a day of supply short    |  4 | adalimumab | 2023-06-01 |            |         94
+the later of the two     |  5 | adalimumab | 2023-06-01 | 2023-12-31 |         94
+ends later               |  6 | adalimumab | 2023-01-01 | 2025-01-01 |
+supply beyond years      |  7 | adalimumab | 2023-01-01 |            | 2147483647
+end before the start     |  8 | adalimumab | 2023-12-01 | 2023-01-01 |         -5
+no supply                |  9 | adalimumab | 2020-05-05 |            |          0
+the longest is not last  | 10 | adalimumab | 2020-01-01 | 2023-12-31 |
+                         | 11 | adalimumab | 2023-06-01 |            |
+on the as-of date        | 12 | adalimumab | 2024-03-01 | 2024-05-01 |
+the day after            | 13 | adalimumab | 2021-01-01 |            |
+                         | 14 | adalimumab | 2024-03-02 |            |
+another drug             | 15 | adalimumab | 2021-01-01 |            |
+                         | 16 | infliximab | 2024-02-01 |            |
+"""
+#: Latest start, last day covered, and whether the drug is in use.
+EXPECTED_LATEST = {
+    "in use by its end": [("2022-01-01", "2023-09-03", True)],
+    "a day too early": [("2022-01-01", "2023-09-02", False)],
+    "in use by its supply": [("2023-06-01", "2023-09-03", True)],
+    "a day of supply short": [("2023-06-01", "2023-09-02", False)],
+    "the later of the two": [("2023-06-01", "2023-12-31", True)],
+    "ends later": [("2023-01-01", "2024-03-01", True)],
+    "supply beyond years": [("2023-01-01", "2024-03-01", True)],
+    "end before the start": [("2023-12-01", "2023-12-01", True)],
+    "no supply": [("2020-05-05", "2020-05-05", False)],
+    "the longest is not last": [("2023-06-01", "2023-12-31", True)],
+    "on the as-of date": [("2024-03-01", "2024-03-01", True)],
+    "the day after": [("2021-01-01", "2021-01-01", False)],
+    "another drug": [("2021-01-01", "2021-01-01", False), ("2024-02-01", "2024-02-01", True)],
+}
+
+
+def test_the_latest_exposure_of_each_line(tmp_path):
+    done = run(tmp_path, read_cdm(drug_exposure=LATEST))
+    query = (
+        "SELECT person_id, CAST(last_start_date AS VARCHAR), CAST(last_exposure_date AS VARCHAR), "
+        "is_current FROM treatment_line ORDER BY person_id, line_number"
+    )
+    assert done.by_case(query) == EXPECTED_LATEST

@@ -25,7 +25,8 @@ TABLES = {
     "attrition": "step, reason, n_persons, n_excluded",
     "patient_covariate": "person_id, covariate, covariate_value, status, source_table, source_id, "
     "source_concept_id, source_date, source_value, source_unit",
-    "treatment_line": "person_id, line_number, drug, drug_class, start_date",
+    "treatment_line": "person_id, line_number, drug, drug_class, start_date, last_start_date, "
+    "last_exposure_date, is_current",
     "covariate_quality": "covariate, measure, n",
 }
 

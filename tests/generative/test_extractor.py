@@ -607,14 +607,19 @@ def test_treatment_lines():
     cdm = patient(drug_exposure=rows, person=[born(gender_concept_id=0)])
     day = date(2021, 1, 1)
     assert extract(cdm, SETTINGS).rows("treatment_line") == [
-        (1, 1, "ustekinumab", "anti_il12_23", date(2018, 1, 1)),
-        (1, 2, "adalimumab", "anti_tnf", day),
-        (1, 3, "certolizumab pegol", "anti_tnf", day),
-        (1, 4, "vedolizumab", "anti_integrin", day),
-        (1, 5, "etanercept", "other_advanced", day),
-        (1, 6, "tofacitinib", "other_advanced", day),
-        (1, 7, "natalizumab", "anti_integrin", date(2026, 1, 1)),
+        (1, 1, "ustekinumab", "anti_il12_23", date(2018, 1, 1), *once(date(2019, 1, 1))),
+        (1, 2, "adalimumab", "anti_tnf", day, *once(day)),
+        (1, 3, "certolizumab pegol", "anti_tnf", day, *once(date(2021, 6, 1))),
+        (1, 4, "vedolizumab", "anti_integrin", day, *once(day)),
+        (1, 5, "etanercept", "other_advanced", day, *once(day)),
+        (1, 6, "tofacitinib", "other_advanced", day, *once(day)),
+        (1, 7, "natalizumab", "anti_integrin", date(2026, 1, 1), *once(date(2026, 1, 1), True)),
     ]
+
+
+def once(day: date, is_current: bool = False) -> tuple[date, date, bool]:
+    """A latest exposure of one day."""
+    return (day, day, is_current)
 
 
 @given(scenarios(max_persons=8))

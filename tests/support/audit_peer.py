@@ -20,6 +20,7 @@ from tests.support.extractor import (
     Row,
     Settings,
     age_on,
+    counting,
     days_covered,
     descendants,
     empty_quality,
@@ -53,6 +54,9 @@ COLUMNS = {
     "subgroup_summary": "stratum, stratum_value, subgroup, " + WITH_SHARE.format("n_stratum"),
     "preference_summary": "stratum, stratum_value, preference_group, "
     + WITH_SHARE.format("n_stratum"),
+    "current_treatment": "population, treatment, preference_group, preferred, drug_class, "
+    + WITH_SHARE.format("n_population"),
+    "prevalence_by_year": "event, calendar_year, measure, " + WITH_SHARE.format("n_population"),
 }
 CLASSES = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}
 GROUPS = (
@@ -103,6 +107,9 @@ class Line:
     drug: str
     drug_class: str
     start: date
+    last_start: date
+    last_day: date
+    is_current: bool
 
 
 @dataclass
@@ -158,6 +165,8 @@ def audit(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> dict[str
         "preference_concordance": concordance(cdm, settings, indexed["first_biologic"], say),
         "subgroup_summary": subgroup_summary(scored),
         "preference_summary": preference_summary(scored),
+        "current_treatment": current_treatment(scored),
+        "prevalence_by_year": prevalence_by_year(cdm, settings, patients),
     }
     return {name: sorted(rows) for name, rows in tables.items()}
 
@@ -433,3 +442,87 @@ def preference_summary(scored: list[Patient]) -> list[Counts]:
         for group in GROUPS
         for n in [found.count(group)]
     ]
+
+
+SHARED = ("anti_tnf = anti_il12_23", "anti_tnf = anti_integrin", "anti_il12_23 = anti_integrin")
+WHICH = [
+    ("all", "all"),
+    *((group, "all") for group in GROUPS),
+    *(("shared_top", s) for s in SHARED),
+]
+
+
+def is_active(patient: Patient) -> bool:
+    """Whether a recorded CDAI, or without one a recorded CRP, says that the disease is active."""
+    assert patient.covariates is not None
+    (cdai, of_cdai), (crp, of_crp) = patient.covariates["cdai"], patient.covariates["crp"]
+    return cdai >= 150 if of_cdai == "observed" else of_crp == "observed" and crp > 10
+
+
+def drug_class_of(patient: Patient, treatment: str) -> str:
+    """The class in use, or the one last used: by the day on which the latest exposure started."""
+    lines = [line for line in patient.lines if line.is_current]
+    if treatment == "last" and not lines:
+        lines = patient.lines
+    if not lines:
+        return "none"
+    latest = max(range(len(lines)), key=lambda i: (lines[i].last_start, i))
+    return lines[latest].drug_class
+
+
+def current_treatment(scored: list[Patient]) -> list[Counts]:
+    groups = {
+        "all": scored,
+        "women_50_and_over": [p for p in scored if is_woman_of_50(p)],
+        "active_disease": [p for p in scored if is_active(p)],
+    }
+    rows = []
+    for population, people in groups.items():
+        for group, preferred in WHICH:
+            found = [p for p in people if group in ("all", group_of(p.label or ""))]
+            if preferred != "all":
+                found = [p for p in found if " = ".join(first_group(p.label or "")) == preferred]
+            for treatment in ("current", "last"):
+                given = [drug_class_of(p, treatment) for p in found]
+                for drug_class in (*CLASSES.values(), "other_advanced", "none"):
+                    n = given.count(drug_class)
+                    key = (population, treatment, group, preferred, drug_class)
+                    rows.append((*key, n, len(found), *with_share(n, len(found))))
+    return rows
+
+
+def disease_days(cdm: Cdm, settings: Settings) -> dict[int, list[date]]:
+    """The days with a record of the disease up to the as-of date, by person."""
+    members = descendants(cdm, (*settings.cohort_concept_ids, *settings.extra_cohort_concept_ids))
+    days: dict[int, list[date]] = {}
+    for row in counting(cdm, settings, "condition_occurrence", members):
+        if happened_by(row["condition_start_date"], settings.as_of_date):
+            days.setdefault(row["person_id"], []).append(row["condition_start_date"])
+    return days
+
+
+def prevalence_by_year(cdm: Cdm, settings: Settings, patients: list[Patient]) -> list[Counts]:
+    """Who has a record of the disease, or the first of the six, in each year since `since`."""
+    days = disease_days(cdm, settings)
+    rows = []
+    for year in range(settings.since.year, settings.as_of_date.year + 1):
+        for event in ("disease_record", "first_biologic"):
+            found = []
+            for patient in patients:
+                first = patient.first_biologic()
+                known = days.get(patient.person_id, []) if event == "disease_record" else [first]
+                if any(day and day >= settings.since and day.year == year for day in known):
+                    found.append(patient)
+            born = [(p.sex, (p.birth or {}).get("year_of_birth")) for p in found]
+            counts = {
+                "women_50_and_over": sum(
+                    sex == "female" and year_born is not None and year - year_born >= 50
+                    for sex, year_born in born
+                ),
+                "age_or_sex_unknown": sum("unknown" in each or None in each for each in born),
+            }
+            rows += [
+                (event, year, measure, n, len(found), *with_share(n, len(found)))
+                for measure, n in counts.items()
+            ]
+    return rows

@@ -29,6 +29,7 @@ RUN_TABLES = (
     *("prevalence", "age_sex_pyramid", "subgroup_summary", "next_treatment"),
     *("next_treatment_time", "preference_concordance", "uncertainty_comparison", "label_check"),
     *("imputation_sensitivity", "covariate_summary", "histogram"),
+    *("preference_summary", "preference_profile", "current_treatment", "prevalence_by_year"),
     *("run_cohort_definition", "run_cohort"),
 )
 #: Runs a test that asks for `site` on each engine.

@@ -204,7 +204,8 @@ class Extraction:
     attrition: step, reason, n_persons, n_excluded.
     patient_covariate: person_id, covariate, covariate_value, status, source_table, source_id,
         source_concept_id, source_date, source_value, source_unit.
-    treatment_line: person_id, line_number, drug, drug_class, start_date.
+    treatment_line: person_id, line_number, drug, drug_class, start_date, last_start_date,
+        last_exposure_date, is_current.
     covariate_quality: covariate, measure, n.
     doubts: how many values of the cohort cannot be right, by measure.
     """
@@ -845,9 +846,14 @@ def treatment_lines(cdm: Cdm, settings: Settings, person_id: int) -> list[tuple[
     for order, (drug, drug_class, ingredients) in enumerate(settings.line_drugs):
         taken = exposures(cdm, settings, person_id, descendants(cdm, ingredients))
         if taken:
-            first = min(row["drug_exposure_start_date"] for row in taken)
-            firsts.append((first, order, drug, drug_class))
+            starts = [row["drug_exposure_start_date"] for row in taken]
+            days = [(settings.as_of_date - start).days for start in starts]
+            left = [min(n, days_covered(row) - 1) for n, row in zip(days, taken, strict=True)]
+            last_day = max(s + timedelta(n) for s, n in zip(starts, left, strict=True))
+            is_current = (settings.as_of_date - last_day).days <= settings.continuing_days
+            latest = (max(starts), last_day, is_current)
+            firsts.append((min(starts), order, drug, drug_class, latest))
     return [
-        (person_id, number, drug, drug_class, first)
-        for number, (first, _, drug, drug_class) in enumerate(sorted(firsts), start=1)
+        (person_id, number, drug, drug_class, first, *latest)
+        for number, (first, _, drug, drug_class, latest) in enumerate(sorted(firsts), start=1)
     ]

@@ -53,3 +53,5 @@ def _footer(data: ReportData, as_of: str) -> Iterator[str]:
     yield "Not a medical device."
     if data.minimum_cell_count > 1:
         yield f"Counts below {data.minimum_cell_count} are not shown."
+    if data.rounding > 1:
+        yield f"Counts are rounded to the nearest {data.rounding}."

@@ -93,7 +93,22 @@ def _suppression(data: ReportData) -> str:
         f"Counts from 1 to {minimum - 1} are not shown. Other counts, totals, shares and intervals "
         "are not shown either if such a count could be calculated from them within this report. "
         f"Means and quartiles of fewer than {data.minimum_of_means} recorded values are not shown. "
-        "Zeros are shown. Two reports from different nights can still reveal a small change, such "
-        "as one added patient, to a reader who compares them. Consider this before you pass on "
-        "both."
+        "Zeros are shown. Instead of a hidden figure, its bounds are printed where a reader can "
+        f"work them out anyway.{_merged(data)}{_rounded(data)} Two reports from different nights "
+        "can still reveal a small change, such as one added patient, to a reader who compares "
+        "them. Consider this before you pass on both."
+    )
+
+
+def _merged(data: ReportData) -> str:
+    if not data.merged:
+        return ""
+    return " Small rows are merged first, such as ages in tens and rare races as one."
+
+
+def _rounded(data: ReportData) -> str:
+    if data.rounding <= 1:
+        return ""
+    return (
+        f" Every count is rounded to the nearest {data.rounding}, and shares are of rounded counts."
     )

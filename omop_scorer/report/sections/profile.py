@@ -107,7 +107,8 @@ def _effects_title(context: Context, frame: pd.DataFrame, keys: list[str]) -> st
     if not ahead or max(ahead)[0] <= 0:
         return "The effect of each class by preference group"
     most, name = max(ahead)
-    return f"Where {name} is alone on top, it leads by {decimal(most, 1)}"
+    unit = f" {context.data.card.outcome.unit}" if context.data.card else ""
+    return f"With {name} alone on top, it leads by {decimal(most, 1)}{unit}"
 
 
 def _covariate(context: Context, frame: pd.DataFrame, name: str) -> Image | None:

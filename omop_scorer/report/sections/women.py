@@ -41,9 +41,10 @@ def section(context: Context) -> Section:
     row = share_of_women(context)
     if row is not None and whole(row["n_population"]) == 0:
         return Section("women", _TITLE, _lead(context), [], context.notes.new())
-    left = Stack([_share(context), *years_blocks(context)])
-    blocks: list[Block] = [Beside([left, pyramid(context, COHORT)])]
-    blocks.append(Beside([_groups(context), *next_chart(context, WOMEN_50_AND_OVER)]))
+    left = Stack([_share(context), _groups(context)])
+    right = Stack([pyramid(context, COHORT), *years_blocks(context)])
+    blocks: list[Block] = [Beside([left, right])]
+    blocks += next_chart(context, WOMEN_50_AND_OVER, is_half=False)
     others = [pyramid(context, name) for name in POPULATIONS if name != COHORT]
     more: list[Block] = []
     if context.data.published:

@@ -68,9 +68,7 @@ class Figures:
                 self._printed.remove(other)
                 self._printed.add(first)
 
-    def declare_sum(
-        self, total: Cell, members: Iterable[Cell], *, is_certain: bool = True
-    ) -> None:
+    def declare_sum(self, total: Cell, members: Iterable[Cell], *, is_certain: bool = True) -> None:
         """Declare that a cell is the sum of others.
 
         A member that is not known is a row without persons. If the total is not known, nothing is

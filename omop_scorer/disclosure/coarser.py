@@ -61,9 +61,7 @@ class Coarser:
     """True if ages are printed in tens."""
 
 
-def coarser(
-    frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None = None
-) -> Coarser:
+def coarser(frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None = None) -> Coarser:
     """Return tables with rows merged where counts from 1 to `minimum` - 1 stand in them.
 
     Parameters
@@ -144,9 +142,7 @@ def _one_unknown(rows: pd.DataFrame) -> pd.DataFrame:
     return _added_up(rows, ["n_persons"])
 
 
-def _fewer_races(
-    frames: Mapping[str, pd.DataFrame], minimum: int
-) -> dict[str, pd.DataFrame]:
+def _fewer_races(frames: Mapping[str, pd.DataFrame], minimum: int) -> dict[str, pd.DataFrame]:
     """Return strata and prevalence with the races of small rows as one: another race."""
     rows = frames[GROUPS]
     by_race = rows[rows["stratum"] == coded.RACE]
@@ -195,18 +191,14 @@ def _without_small_strata(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
     return rows[~rows["stratum"].isin(small)].reset_index(drop=True)
 
 
-def _fewer_populations(
-    frames: Mapping[str, pd.DataFrame], minimum: int
-) -> dict[str, pd.DataFrame]:
+def _fewer_populations(frames: Mapping[str, pd.DataFrame], minimum: int) -> dict[str, pd.DataFrame]:
     """Return the treatment tables for everybody and for women of 50 and over.
 
     Who had another biologic before the first anti-TNF follows by subtraction. If they are few among
     women of 50 and over, first anti-TNFs are printed for everybody only.
     """
     tables = {name: frames[name] for name in _TREATED_TABLES if name in frames}
-    divided = {
-        name: rows[~rows["population"].isin(_POPULATIONS)] for name, rows in tables.items()
-    }
+    divided = {name: rows[~rows["population"].isin(_POPULATIONS)] for name, rows in tables.items()}
     is_small = any(_is_small(rows, minimum) for rows in divided.values())
     if not is_small and TREATED in tables:
         is_small = _leave_few(tables[TREATED], minimum)
@@ -238,9 +230,7 @@ def _for_all_only(
 def _few_had_another(rows: pd.DataFrame, minimum: int) -> bool:
     """Return True if few had another biologic before their first anti-TNF, of part of everybody."""
     rows = _of_parts(rows[rows["index_class"] == _ANTI_TNF])
-    signed = rows["n_persons"].where(
-        rows["index_rule"] == terms.FIRST_ANTI_TNF, -rows["n_persons"]
-    )
+    signed = rows["n_persons"].where(rows["index_rule"] == terms.FIRST_ANTI_TNF, -rows["n_persons"])
     rest = signed.groupby([rows["population"], rows["next_class"]]).sum()
     return bool(rest.between(1, minimum - 1).any())
 
@@ -265,9 +255,7 @@ def _shared_preferences(rows: pd.DataFrame) -> pd.DataFrame:
     return _added_up(rows.assign(preferred=preferred), ["n_persons"])
 
 
-def _added_up(
-    rows: pd.DataFrame, counts: list[str], shared: Sequence[str] = ()
-) -> pd.DataFrame:
+def _added_up(rows: pd.DataFrame, counts: list[str], shared: Sequence[str] = ()) -> pd.DataFrame:
     """Return rows with the same words as one, in the order of their first.
 
     Counts in `shared` are the same in all of these rows.

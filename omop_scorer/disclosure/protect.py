@@ -37,7 +37,7 @@ from omop_scorer.disclosure.rules_labels import GROUPS
 from omop_scorer.disclosure.rules_profile import PROFILE
 from omop_scorer.disclosure.shown_change import rounded_count, shown_change
 from omop_scorer.disclosure.site_texts import SiteTexts
-from omop_scorer.disclosure.true_run import Change, RunTables
+from omop_scorer.disclosure.true_run import RunTables
 from omop_scorer.model.load import shipped_models
 from omop_scorer.terms import ALL, alone_on_top
 
@@ -145,9 +145,7 @@ def _counted(run: RunTables) -> dict[str, pd.DataFrame]:
     return left
 
 
-def _bins(
-    rows: pd.DataFrame, minimum: int, run: RunTables, *, has_decades: bool
-) -> pd.DataFrame:
+def _bins(rows: pd.DataFrame, minimum: int, run: RunTables, *, has_decades: bool) -> pd.DataFrame:
     types = {"n_persons": "Int64", **dict.fromkeys(("bin_low", "bin_high"), "Float64")}
     found = merge_bins(rows, minimum, run.card, has_decades=has_decades)
     return found.astype({**types, "expected_share": "Float64"})

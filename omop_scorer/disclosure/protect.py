@@ -172,7 +172,7 @@ def _bins_that_hold(tables: Tables, own: Tables, own_hidden: Hidden) -> Hidden:
     rows, own_rows = tables.frames.get(_BINS), own.frames.get(_BINS)
     found: set[Cell] = set()
     if rows is None or own_rows is None:
-        return Hidden(tables.figures, frozenset())
+        return Hidden()
     for measure, category, low in own_rows[["measure", "category", "bin_low"]].itertuples(
         index=False, name=None
     ):
@@ -180,7 +180,7 @@ def _bins_that_hold(tables: Tables, own: Tables, own_hidden: Hidden) -> Hidden:
             is_same = (rows["measure"] == measure) & (rows["category"] == category)
             holding = rows[is_same & (rows["bin_low"] <= low) & (low < rows["bin_high"])]
             found |= {(_BINS, "n_persons", measure, category, str(at)) for at in holding["bin_low"]}
-    return Hidden(tables.figures, frozenset(map(tables.figures.name, found)))
+    return Hidden((tables.figures, frozenset(map(tables.figures.name, found))))
 
 
 def _set_names(run: RunTables) -> list[str]:

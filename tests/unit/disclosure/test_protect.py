@@ -439,7 +439,7 @@ def test_few_with_nothing_imputed_are_not_drawn() -> None:
         ("no record of 201606 up to 2026-01-01", "no record of 201606 up to 2026-01-01"),
         ("attempt 1 failed, women_50 10.5 v5.4", "attempt 1 failed, women_50 some v5.4"),
         ("900 records instead of 20 records", "some records instead of some records"),
-        ("n=5, crp:3 [4] 1/3 <5 run 12,000", "n=some crp:some [some] some/some <some run some"),
+        ("n=5, crp:3 [4] 1/3 <5 run 12,000", "n=some, crp:some [some] some/some <some run some"),
         (None, None),
     ],
 )

@@ -1,5 +1,5 @@
 -- Title: Views for readers: the COMPLETE run of the latest as-of date, then of the latest run_id; no withdrawn run
--- Returns: latest_run, and one latest_ view for each table of a run
+-- Returns: latest_run, one latest_ view for each table of a run, and run_trend, of every such run
 -- Tables: the results tables
 -- Window: none
 -- Missing: before the first COMPLETE run the views are empty

@@ -95,6 +95,10 @@ def test_a_withdrawn_run_is_skipped(settings: Connections, store: Store) -> None
         assert find_run(reader, "previous").run_id == 1
         with pytest.raises(ResultsError, match=r"run 2 was withdrawn \(mistyped\)"):
             find_run(reader, 2)
+        columns = "run_id, as_of_date, item, n_persons, n_population"
+        trend = sql.parse(f"SELECT {columns} FROM results.run_trend ORDER BY run_id")
+        rows = [tuple(row.values()) for row in reader.read(trend, {}).to_pylist()]
+    assert rows == [(1, MONDAY, "all", 2, 9), (3, TUESDAY, "all", 2, 9)]
 
 
 def list_of(settings: Connections, store: Store) -> list[Run]:

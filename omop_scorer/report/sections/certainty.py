@@ -278,7 +278,7 @@ def _sensitivity(context: Context) -> list[Block]:
     frame = context.data.table("imputation_sensitivity")
     if frame is None:
         return [missing("what another imputed value would change")]
-    used = [name for name in ASSUMPTIONS if not pick(frame, assumption=name).empty]
+    used = [name for name in _SHAPES if not pick(frame, assumption=name).empty]
     series = [
         charts.Entry(
             ASSUMPTIONS[name],

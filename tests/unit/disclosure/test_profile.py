@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from omop_scorer.disclosure.cells import Figures
-from omop_scorer.disclosure.identities_groups import yes_of
+from omop_scorer.disclosure.rules_profile import yes_of
 from omop_scorer.disclosure.profile import hide_profile
 
 GROUPS = ("first_alone", "second_alone", "no_preference")

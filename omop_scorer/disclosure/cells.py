@@ -68,9 +68,7 @@ class Figures:
                 self._printed.remove(other)
                 self._printed.add(first)
 
-    def declare_sum(
-        self, total: Cell, members: Iterable[Cell], *, is_certain: bool = True
-    ) -> None:
+    def declare_sum(self, total: Cell, members: Iterable[Cell], *, is_certain: bool = True) -> None:
         """Declare that a cell is the sum of others.
 
         A member that is not known is a row without persons. If the total is not known, nothing is
@@ -131,7 +129,7 @@ class Figures:
             list(dict.fromkeys(self.name(cell) for cell in keep if cell in self)),
             rounding,
         )
-        return Hidden(self, hidden)
+        return Hidden((self, hidden))
 
     def bounds(self, hidden: "Hidden", minimum: int, rounding: int = 1) -> dict[Cell, Bounds]:
         """Return the bounds of the hidden cells that may be shown, by the names of `name`."""
@@ -181,15 +179,19 @@ class Figures:
 
 
 class Hidden:
-    """The cells that must not be printed, found under any of their names."""
+    """The cells that must not be printed, found under any of their names.
 
-    def __init__(self, figures: Figures, cells: frozenset[Cell]) -> None:
-        self._parts = ((figures, cells),)
+    Parameters
+    ----------
+    parts
+        Hidden cells, each time with the cells among which they have their names.
+    """
+
+    def __init__(self, *parts: tuple[Figures, frozenset[Cell]]) -> None:
+        self._parts = parts
 
     def __contains__(self, cell: Cell) -> bool:
         return any(figures.name(cell) in cells for figures, cells in self._parts)
 
     def __or__(self, other: "Hidden") -> "Hidden":
-        both = Hidden.__new__(Hidden)
-        both._parts = (*self._parts, *other._parts)
-        return both
+        return Hidden(*self._parts, *other._parts)

@@ -18,7 +18,7 @@ from omop_scorer.model.intervals import wilson_interval
 
 PYRAMID, LABELS, GROUPS = "age_sex_pyramid", "subgroup_summary", "preference_summary"
 
-PREVALENCE = "prevalence"
+PREVALENCE, NOW = "prevalence", "current_treatment"
 
 #: Races that are printed as one if few have them.
 _OTHER_RACES = (
@@ -61,9 +61,7 @@ class Coarser:
     """True if ages are printed in tens."""
 
 
-def coarser(
-    frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None = None
-) -> Coarser:
+def coarser(frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None = None) -> Coarser:
     """Return tables with rows merged where counts from 1 to `minimum` - 1 stand in them.
 
     Parameters
@@ -95,6 +93,8 @@ def coarser(
     if CONCORDANCE in found and _is_small(_of_parts(found[CONCORDANCE]), minimum):
         rows = found[CONCORDANCE]
         found[CONCORDANCE] = rows[rows["population"] == terms.ALL].reset_index(drop=True)
+    if NOW in found:
+        found[NOW] = _fewer_uses(found[NOW], minimum)
     merged = frozenset(name for name in found if len(found[name]) < len(frames[name]))
     return Coarser(found, merged, has_decades)
 
@@ -144,9 +144,7 @@ def _one_unknown(rows: pd.DataFrame) -> pd.DataFrame:
     return _added_up(rows, ["n_persons"])
 
 
-def _fewer_races(
-    frames: Mapping[str, pd.DataFrame], minimum: int
-) -> dict[str, pd.DataFrame]:
+def _fewer_races(frames: Mapping[str, pd.DataFrame], minimum: int) -> dict[str, pd.DataFrame]:
     """Return strata and prevalence with the races of small rows as one: another race."""
     rows = frames[GROUPS]
     by_race = rows[rows["stratum"] == coded.RACE]
@@ -195,18 +193,14 @@ def _without_small_strata(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
     return rows[~rows["stratum"].isin(small)].reset_index(drop=True)
 
 
-def _fewer_populations(
-    frames: Mapping[str, pd.DataFrame], minimum: int
-) -> dict[str, pd.DataFrame]:
+def _fewer_populations(frames: Mapping[str, pd.DataFrame], minimum: int) -> dict[str, pd.DataFrame]:
     """Return the treatment tables for everybody and for women of 50 and over.
 
     Who had another biologic before the first anti-TNF follows by subtraction. If they are few among
     women of 50 and over, first anti-TNFs are printed for everybody only.
     """
     tables = {name: frames[name] for name in _TREATED_TABLES if name in frames}
-    divided = {
-        name: rows[~rows["population"].isin(_POPULATIONS)] for name, rows in tables.items()
-    }
+    divided = {name: rows[~rows["population"].isin(_POPULATIONS)] for name, rows in tables.items()}
     is_small = any(_is_small(rows, minimum) for rows in divided.values())
     if not is_small and TREATED in tables:
         is_small = _leave_few(tables[TREATED], minimum)
@@ -238,11 +232,50 @@ def _for_all_only(
 def _few_had_another(rows: pd.DataFrame, minimum: int) -> bool:
     """Return True if few had another biologic before their first anti-TNF, of part of everybody."""
     rows = _of_parts(rows[rows["index_class"] == _ANTI_TNF])
-    signed = rows["n_persons"].where(
-        rows["index_rule"] == terms.FIRST_ANTI_TNF, -rows["n_persons"]
-    )
+    signed = rows["n_persons"].where(rows["index_rule"] == terms.FIRST_ANTI_TNF, -rows["n_persons"])
     rest = signed.groupby([rows["population"], rows["next_class"]]).sum()
     return bool(rest.between(1, minimum - 1).any())
+
+
+def _fewer_uses(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
+    """Return the treatments in use and last used, for fewer preferences and populations.
+
+    First the classes on top of `shared_top` go, then the drugs in use of parts of everybody and
+    then those by group: who is no longer on the drug last used follows by subtraction. Active
+    disease is printed for all groups together if few have it, or few do not.
+    """
+    steps = (
+        rows["preferred"] == terms.ALL,
+        (rows["population"] == terms.ALL) | (rows["treatment"] == terms.LAST),
+        (rows["preference_group"] == terms.ALL) | (rows["treatment"] == terms.LAST),
+    )
+    is_left = pd.Series(data=True, index=rows.index)
+    for step in steps:
+        if _is_small(rows[is_left & ~step], minimum) or _few_stopped(rows[is_left], minimum):
+            is_left &= step
+    is_active = rows["population"] == terms.ACTIVE_DISEASE
+    if _is_small(rows[is_left & is_active], minimum) or _few_others(rows[is_left], minimum):
+        is_left &= ~is_active | (rows["preference_group"] == terms.ALL)
+    return rows[is_left].reset_index(drop=True)
+
+
+def _few_others(rows: pd.DataFrame, minimum: int) -> bool:
+    """Return True if few of a treatment and a group have no active disease on record."""
+    rows = rows[rows["population"].isin((terms.ALL, terms.ACTIVE_DISEASE))]
+    keys = ["treatment", "preference_group", "preferred", "drug_class"]
+    n_rows = rows.groupby(keys)["n_persons"].transform("size")
+    signed = rows["n_persons"].where(rows["population"] == terms.ALL, -rows["n_persons"])
+    rest = signed[n_rows == 2].groupby([rows[key] for key in keys]).sum()
+    return bool(rest.between(1, minimum - 1).any())
+
+
+def _few_stopped(rows: pd.DataFrame, minimum: int) -> bool:
+    """Return True if few are no longer on the drug that they were last on."""
+    keys = ["population", "preference_group", "preferred", "drug_class"]
+    n_rows = rows.groupby(keys)["n_persons"].transform("size")
+    signed = rows["n_persons"].where(rows["treatment"] == terms.LAST, -rows["n_persons"])
+    rest = signed[n_rows == len(terms.TREATMENTS)].groupby([rows[key] for key in keys]).sum()
+    return bool(rest.abs().between(1, minimum - 1).any())
 
 
 def _of_parts(rows: pd.DataFrame) -> pd.DataFrame:
@@ -265,9 +298,7 @@ def _shared_preferences(rows: pd.DataFrame) -> pd.DataFrame:
     return _added_up(rows.assign(preferred=preferred), ["n_persons"])
 
 
-def _added_up(
-    rows: pd.DataFrame, counts: list[str], shared: Sequence[str] = ()
-) -> pd.DataFrame:
+def _added_up(rows: pd.DataFrame, counts: list[str], shared: Sequence[str] = ()) -> pd.DataFrame:
     """Return rows with the same words as one, in the order of their first.
 
     Counts in `shared` are the same in all of these rows.

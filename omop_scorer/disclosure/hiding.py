@@ -98,12 +98,9 @@ def rounded_rows(table: str, rows: pd.DataFrame, rounding: int) -> pd.DataFrame:
     if "share" in rows:
         is_known = rows["share"].notna()
         total = next(name for name in _WHOLES if name in rows)
-        return with_shares(rows, total).assign(
-            **{
-                name: with_shares(rows, total)[name].where(is_known)
-                for name in ("share", "ci_low", "ci_high")
-            }
-        )
+        new = with_shares(rows, total)
+        shares = ("share", "ci_low", "ci_high")
+        return rows.assign(**{name: new[name].where(is_known) for name in shares})
     return rows
 
 
@@ -118,8 +115,12 @@ def bounds_frame(
 
     Parameters
     ----------
-    rows
-        The table as it is shown.
+    table, rows
+        Name of a table, and its rows as they are shown.
+    hidden, figures
+        The hidden cells, among all cells.
+    bounds
+        The bounds that may be shown, by cell.
 
     Returns
     -------

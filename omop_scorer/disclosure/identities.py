@@ -127,9 +127,7 @@ class Tables:
         """True if a covariate was left out of the model, instead of imputed, for a patient."""
         return any(
             self.figures.count(("covariate_quality", "n", covariate, coded.N_LEFT_OUT))
-            for covariate in self.values(
-                "covariate_quality", "covariate", measure=coded.N_LEFT_OUT
-            )
+            for covariate in self.values("covariate_quality", "covariate", measure=coded.N_LEFT_OUT)
         )
 
     def values(self, table: str, column: str, **keys: str) -> list[str]:

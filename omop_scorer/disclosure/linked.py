@@ -77,9 +77,7 @@ class Linked:
         chosen = np.flatnonzero(open_)
         graph = _graph(self.identities[:, chosen])
         start = int(np.searchsorted(chosen, cell))
-        order = breadth_first_order(
-            graph, start, directed=False, return_predecessors=False
-        )
+        order = breadth_first_order(graph, start, directed=False, return_predecessors=False)
         found = order[order < len(chosen)][:at_most]
         nearest: NDArray[np.intp] = np.sort(chosen[found])
         return nearest

@@ -17,7 +17,7 @@ _KINDS = re.compile(
     r")(?![\w%]|[.,:]\d)"
 )
 
-_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?%?")
+_NUMBER = re.compile(r"\d+(?:[,.]\d+)*%?")
 
 
 def without_counts(message: str | None) -> str | None:

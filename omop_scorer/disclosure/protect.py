@@ -14,7 +14,7 @@ import pandas as pd
 from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.bins import merge_bins
 from omop_scorer.disclosure.cells import Cell, Figures, Hidden
-from omop_scorer.disclosure.coarser import coarser
+from omop_scorer.disclosure.coarser import Coarser, coarser
 from omop_scorer.disclosure.declared import link_declared
 from omop_scorer.disclosure.hiding import (
     bounds_frame,
@@ -29,7 +29,7 @@ from omop_scorer.disclosure.identities_change import known_before, link_change
 from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.listed import listed_rows, listed_run
 from omop_scorer.disclosure.messages import without_counts
-from omop_scorer.disclosure.moments import moments_of_rounded
+from omop_scorer.disclosure.moments import profile_of_rounded, summary_of_rounded
 from omop_scorer.disclosure.profile import hide_profile
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.disclosure.rules import link_by_rules
@@ -58,40 +58,19 @@ def protect_run(run: RunTables, minimum: int, rounding: int | None = None) -> Re
         The smallest count above zero that is printed. If the minimum configured for the run is
         greater, that one applies.
     rounding
-        Counts are printed to the nearest multiple of this number; 1 prints them as they are. None:
-        as configured for the run.
+        Counts are printed to the nearest multiple of this number; 1 or None prints them as they
+        are. If the rounding configured for the run is coarser, that one applies.
     """
-    own, own_rounding = _own(run, minimum)
-    minimum, rounding = max(minimum, own), own_rounding if rounding is None else rounding
+    own = _own(run, minimum)
+    minimum, rounding = max(minimum, own[0]), max(rounding or 1, own[1])
     since = None if run.config is None else run.config.audit.since
-    merged = coarser(_counted(run), own, since)
-    frames = dict(merged.frames)
-    if _BINS in frames:
-        frames[_BINS] = _bins(frames[_BINS], own, run, has_decades=merged.has_decades)
-    own_frames = dict(frames)
-    if _BINS in frames and minimum > own:
-        frames[_BINS] = _bins(frames[_BINS], minimum, run, has_decades=merged.has_decades)
-    tables = linked_tables(run, frames)
+    merged = coarser(_counted(run), own[0], since)
+    tables = linked_tables(run, _with_bins(run, merged, own[0], minimum))
     hidden = tables.figures.hide(minimum, _needed(tables), rounding)
-    if (own, own_rounding) != (minimum, rounding):
-        own_tables = linked_tables(run, own_frames)
-        own_hidden = own_tables.figures.hide(own, _needed(own_tables), own_rounding)
-        hidden |= own_hidden | _bins_that_hold(tables, own_tables, own_hidden)
-    shown = {name: without_hidden(name, rows, hidden) for name, rows in frames.items()}
+    if own != (minimum, rounding):
+        hidden |= _hidden_by_own(run, merged, own, tables)
+    shown = _shown(run, tables, hidden, minimum, rounding)
     bounds = tables.figures.bounds(hidden, minimum, rounding)
-    if _SUMMARY in shown:
-        shown[_SUMMARY] = without_revealing_moments(
-            shown[_SUMMARY], frames[_SUMMARY], hidden, minimum
-        )
-    if PROFILE in shown:
-        shown[PROFILE] = hide_profile(shown[PROFILE], frames[PROFILE], hidden, minimum)
-    if _TIMES in shown:
-        shown[_TIMES] = without_few_quartiles(shown[_TIMES], minimum)
-    if _CONCEPTS in run.frames:
-        shown[_CONCEPTS] = without_few(run.frames[_CONCEPTS], "n_records", minimum)
-    shown = {name: rounded_rows(name, rows, rounding) for name, rows in shown.items()}
-    if _SUMMARY in shown and rounding > 1:
-        shown[_SUMMARY] = moments_of_rounded(shown[_SUMMARY], tables, rounding)
     texts = SiteTexts(_set_names(run), run.run["config"])
     about = {
         **run.run,
@@ -111,12 +90,50 @@ def protect_run(run: RunTables, minimum: int, rounding: int | None = None) -> Re
         bounds={
             name: bounds_frame(name, rows, hidden, tables.figures, bounds)
             for name, rows in shown.items()
-            if name in frames
+            if name in tables.frames
         },
         merged=merged.merged,
         trend=None if run.trend is None else shown_trend(run.trend, minimum),
         rounding=rounding,
     )
+
+
+def _with_bins(run: RunTables, merged: Coarser, *minima: int) -> dict[str, pd.DataFrame]:
+    """Return merged tables with bins joined by one minimum after the other."""
+    frames = dict(merged.frames)
+    for minimum in dict.fromkeys(minima) if _BINS in frames else ():
+        frames[_BINS] = _bins(frames[_BINS], minimum, run, has_decades=merged.has_decades)
+    return frames
+
+
+def _hidden_by_own(run: RunTables, merged: Coarser, own: tuple[int, int], tables: Tables) -> Hidden:
+    """Return what a report by the run's own minimum and rounding hides."""
+    own_tables = linked_tables(run, _with_bins(run, merged, own[0]))
+    hidden = own_tables.figures.hide(own[0], _needed(own_tables), own[1])
+    return hidden | _bins_that_hold(tables, own_tables, hidden)
+
+
+def _shown(
+    run: RunTables, tables: Tables, hidden: Hidden, minimum: int, rounding: int
+) -> dict[str, pd.DataFrame]:
+    """Return the tables without hidden counts and what reveals them, rounded."""
+    frames = tables.frames
+    shown = {name: without_hidden(name, rows, hidden) for name, rows in frames.items()}
+    if _SUMMARY in shown:
+        shown[_SUMMARY] = without_revealing_moments(
+            shown[_SUMMARY], frames[_SUMMARY], hidden, minimum
+        )
+    if PROFILE in shown:
+        shown[PROFILE] = hide_profile(shown[PROFILE], frames[PROFILE], hidden, minimum)
+    if _TIMES in shown:
+        shown[_TIMES] = without_few_quartiles(shown[_TIMES], minimum)
+    if _CONCEPTS in run.frames:
+        shown[_CONCEPTS] = without_few(run.frames[_CONCEPTS], "n_records", minimum)
+    shown = {name: rounded_rows(name, rows, rounding) for name, rows in shown.items()}
+    for name, of_rounded in ((_SUMMARY, summary_of_rounded), (PROFILE, profile_of_rounded)):
+        if name in shown and rounding > 1:
+            shown[name] = of_rounded(shown[name], tables, rounding)
+    return shown
 
 
 def _own(run: RunTables, minimum: int) -> tuple[int, int]:
@@ -147,9 +164,7 @@ def _counted(run: RunTables) -> dict[str, pd.DataFrame]:
     return left
 
 
-def _bins(
-    rows: pd.DataFrame, minimum: int, run: RunTables, *, has_decades: bool
-) -> pd.DataFrame:
+def _bins(rows: pd.DataFrame, minimum: int, run: RunTables, *, has_decades: bool) -> pd.DataFrame:
     types = {"n_persons": "Int64", **dict.fromkeys(("bin_low", "bin_high"), "Float64")}
     found = merge_bins(rows, minimum, run.card, has_decades=has_decades)
     return found.astype({**types, "expected_share": "Float64"})
@@ -176,7 +191,7 @@ def _bins_that_hold(tables: Tables, own: Tables, own_hidden: Hidden) -> Hidden:
     rows, own_rows = tables.frames.get(_BINS), own.frames.get(_BINS)
     found: set[Cell] = set()
     if rows is None or own_rows is None:
-        return Hidden(tables.figures, frozenset())
+        return Hidden()
     for measure, category, low in own_rows[["measure", "category", "bin_low"]].itertuples(
         index=False, name=None
     ):
@@ -184,7 +199,7 @@ def _bins_that_hold(tables: Tables, own: Tables, own_hidden: Hidden) -> Hidden:
             is_same = (rows["measure"] == measure) & (rows["category"] == category)
             holding = rows[is_same & (rows["bin_low"] <= low) & (low < rows["bin_high"])]
             found |= {(_BINS, "n_persons", measure, category, str(at)) for at in holding["bin_low"]}
-    return Hidden(tables.figures, frozenset(map(tables.figures.name, found)))
+    return Hidden((tables.figures, frozenset(map(tables.figures.name, found))))
 
 
 def _set_names(run: RunTables) -> list[str]:

@@ -14,6 +14,9 @@ from omop_scorer.terms import COHORT, COVARIATE, RECORDED
 
 QUALITY, SUMMARY, SENSITIVITY = "covariate_quality", "covariate_summary", "imputation_sensitivity"
 
+#: The tables of labels and of their groups, each with its column.
+_LABELLED = (("subgroup_summary", "subgroup"), ("preference_summary", "preference_group"))
+
 #: The covariate that comes first in saying whether the disease is active.
 _CDAI = "cdai"
 
@@ -117,7 +120,8 @@ def link_imputed_together(tables: Tables) -> None:
     """Add the patients who lack several covariates, by what exactly they lack."""
     figures = tables.figures
     found = {
-        frozenset(each.split(terms.TOGETHER)): each for each in tables.values(SENSITIVITY, "covariate")
+        frozenset(each.split(terms.TOGETHER)): each
+        for each in tables.values(SENSITIVITY, "covariate")
     }
     together = [each for each in found if len(each) > 1]
     names = list(dict.fromkeys(name for each in found if each in together for name in sorted(each)))
@@ -125,11 +129,11 @@ def link_imputed_together(tables: Tables) -> None:
     if together and all(subset in found for subset in subsets):
         _exactly(tables, names, {subset: found[subset] for subset in subsets})
     for whole in together:
-        for part in found:
+        for part, name in found.items():
             if part < whole:
                 figures.add_rest(
-                    ("imputed, but not all of", found[part], found[whole]),
-                    ("~imputed", found[part]),
+                    ("imputed, but not all of", name, found[whole]),
+                    ("~imputed", name),
                     [("~imputed", found[whole])],
                 )
 
@@ -195,25 +199,25 @@ def link_trial_range(tables: Tables) -> None:
 def _outside_by_age(tables: Tables, low: float, high: float) -> None:
     """Link the age groups beyond the range with the patients outside it: every age is known."""
     figures = tables.figures
-    tables_of_labels = (("subgroup_summary", "subgroup"), ("preference_summary", "preference_group"))
-    outside: list[tuple[str, Cell, list[Cell]]] = [
-        (ALL, scored(WITHIN_TRIAL_RANGE, NO, None), [*tables.stratum(coded.AGE_GROUP, None).values()])
+    groups = [*tables.stratum(coded.AGE_GROUP, None)]
+    outside: list[tuple[str, Cell, list[tuple[str, Cell]]]] = [
+        (
+            ALL,
+            scored(WITHIN_TRIAL_RANGE, NO, None),
+            [(group, scored(coded.AGE_GROUP, group, None)) for group in groups],
+        )
     ]
-    for table, column in tables_of_labels:
+    for table, column in _LABELLED:
         for label in tables.values(table, column):
-            groups = tables.values(table, "stratum_value", stratum=coded.AGE_GROUP)
-            cells: list[Cell] = [
-                (table, "n_persons", coded.AGE_GROUP, group, label) for group in groups
+            cells: list[tuple[str, Cell]] = [
+                (group, (table, "n_persons", coded.AGE_GROUP, group, label)) for group in groups
             ]
-            outside.append(
-                (label, (table, "n_persons", WITHIN_TRIAL_RANGE, NO, label), cells)
-            )
+            outside.append((label, (table, "n_persons", WITHIN_TRIAL_RANGE, NO, label), cells))
     for label, total, cells in outside:
         beyond = [
             cell
-            for cell in cells
-            if (ages := ages_of(cell[3] if len(cell) > 3 else cell[2])) is not None
-            and (ages[0] > high or ages[1] < low)
+            for group, cell in cells
+            if (ages := ages_of(group)) is not None and (ages[0] > high or ages[1] < low)
         ]
         figures.add_rest(
             ("outside the range at another age", label),

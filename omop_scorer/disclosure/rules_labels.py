@@ -25,9 +25,7 @@ def link_preference_groups(tables: Tables) -> None:
                 if any(cell in figures for cell in cells):
                     figures.declare_sum(grouped(stratum, value, group), cells)
     for group in tables.values(GROUPS, "preference_group"):
-        figures.declare_same(
-            grouped(ALL, ALL, group), scored(coded.PREFERENCE_GROUP, group, None)
-        )
+        figures.declare_same(grouped(ALL, ALL, group), scored(coded.PREFERENCE_GROUP, group, None))
 
 
 def grouped(stratum: str, value: str, group: str) -> Cell:

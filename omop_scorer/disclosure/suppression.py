@@ -88,9 +88,7 @@ def protect(
     """
     table = linked(counts, sums, virtual, minimum, keep, rounding)
     hidden = [
-        index
-        for part in table.apart()
-        for index in part.cells[_hide(part, minimum)].tolist()
+        index for part in table.apart() for index in part.cells[_hide(part, minimum)].tolist()
     ]
     names = list(counts)
     return frozenset(names[index] for index in hidden)

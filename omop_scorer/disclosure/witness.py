@@ -1,5 +1,7 @@
 """Search for a table that looks the same in print and in which a small cell is not small."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -45,16 +47,14 @@ def cheapest_change(
         A change that is possible in whole numbers; None if the search finds none.
     """
     part = table.part(near)
-    columns, signs, lowest, highest, prices = _variables(
-        part, hidden[near], int(np.searchsorted(near, cell)), minimum
-    )
-    identities = part.identities[:, columns] @ sparse.diags_array(signs)
+    moves = _moves(part, hidden[near], int(np.searchsorted(near, cell)), minimum)
+    identities = part.identities[:, moves.cells] @ sparse.diags_array(moves.signs)
     # Without the integer constraint the solver is fast, and its result is nearly always whole.
     for is_whole in (False, True):
         found = milp(
-            prices,
-            integrality=np.full(len(prices), is_whole),
-            bounds=Bounds(lowest, highest),
+            moves.prices,
+            integrality=np.full(len(moves.prices), is_whole),
+            bounds=Bounds(moves.lowest, moves.highest),
             constraints=LinearConstraint(identities, 0, 0) if identities.shape[0] else None,
             options={"presolve": is_whole, "node_limit": _MAXIMUM_NODES},
         )
@@ -63,16 +63,35 @@ def cheapest_change(
                 return None
             continue
         change = np.zeros(len(table.cells), np.int64)
-        np.add.at(change, near[columns], (np.rint(found.x) * signs).astype(np.int64))
+        np.add.at(change, near[moves.cells], (np.rint(found.x) * moves.signs).astype(np.int64))
         if table.values[cell] + change[cell] >= minimum and is_possible(table, change):
             return change
     return None
 
 
-def _variables(
-    part: Linked, hidden: NDArray[np.bool_], cell: int, minimum: int
-) -> tuple[NDArray[np.intp], NDArray[np.float64], *tuple[NDArray[np.float64], ...]]:
-    """Return cell, sign, lowest and highest amount, and price of each possible rise and fall.
+@dataclass(frozen=True)
+class _Moves:
+    """Possible rises and falls of cells; shape (moves,) each.
+
+    Attributes
+    ----------
+    cells, signs
+        The cell that moves; 1 if it rises, -1 if it falls.
+    lowest, highest
+        How far it must and may move, in persons.
+    prices
+        Cost of each person.
+    """
+
+    cells: NDArray[np.intp]
+    signs: NDArray[np.float64]
+    lowest: NDArray[np.float64]
+    highest: NDArray[np.float64]
+    prices: NDArray[np.float64]
+
+
+def _moves(part: Linked, hidden: NDArray[np.bool_], cell: int, minimum: int) -> _Moves:
+    """Return the moves of a table's cells.
 
     A hidden or virtual cell rises and falls at almost no cost, and so does a rounded cell as far as
     it is printed as the same number. Beyond that, a printed cell pays. Printed cells keep a count
@@ -92,9 +111,9 @@ def _variables(
     signs = np.repeat([1.0, -1.0, 1.0, -1.0], n)
     cheap = np.full(n, _HIDDEN)
     prices = np.concatenate([cheap, cheap, part.prices, part.prices])
-    columns = np.tile(np.arange(n), 4)
     used = highest > 0
-    return columns[used], signs[used], lowest[used], highest[used], prices[used]
+    cells = np.tile(np.arange(n), 4)
+    return _Moves(cells[used], signs[used], lowest[used], highest[used], prices[used])
 
 
 def is_possible(table: Linked, change: Change) -> bool:

@@ -28,9 +28,7 @@ def with_joined_years(rows: pd.DataFrame, minimum: int, since: date | None) -> p
     since
         Years are not joined across this date, nor with the year that it divides.
     """
-    is_year = (rows["stratum"] == coded.FIRST_BIOLOGIC_YEAR) & (
-        rows["stratum_value"] != coded.NONE
-    )
+    is_year = (rows["stratum"] == coded.FIRST_BIOLOGIC_YEAR) & (rows["stratum_value"] != coded.NONE)
     if not rows[is_year]["n_persons"].between(1, minimum - 1).any():
         return rows
     by_year = {
@@ -49,9 +47,7 @@ def with_joined_years(rows: pd.DataFrame, minimum: int, since: date | None) -> p
     return rows.groupby(keys, sort=False, as_index=False)[["n_persons", "n_stratum"]].sum()
 
 
-def _joined(
-    by_year: dict[int, list[int]], minimum: int, since: date | None
-) -> Iterator[list[int]]:
+def _joined(by_year: dict[int, list[int]], minimum: int, since: date | None) -> Iterator[list[int]]:
     """Yield years that are printed together, the earliest first."""
     edges = set() if since is None else {since.year, since.year + 1}
     period: list[list[int]] = []

@@ -13,8 +13,7 @@ from omop_scorer import terms
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.model.subgroups import first_group, label_set
 from omop_scorer.report.blocks import Cell, Footnotes, Prose
-from omop_scorer.report.charts.bars import CLASS_COLOURS, NO_DIFFERENCE, SHARED
-from omop_scorer.report.charts.canvas import Look
+from omop_scorer.report.charts.bars import CLASS_COLOURS, SHARED
 from omop_scorer.report.words import Names, between, count, number, share, short, whole
 
 #: Definitions of terms, each printed as a footnote where it is first used.
@@ -184,19 +183,6 @@ class Context:
         """Return the keys of the classes that a label puts first."""
         by_label = {str(each["label"]): str(each["key"]) for each in self.data.classes}
         return tuple(by_label.get(each, each) for each in first_group(label).split(terms.EQUALLY))
-
-    def look(self, keys: tuple[str, ...]) -> Look:
-        """Return the look of the classes on top: a colour, stripes, or grey for all classes."""
-        if len(keys) >= len(self.keys):
-            return NO_DIFFERENCE
-        first, *others = (self.colour(key) for key in keys)
-        return Look(first, tuple(others))
-
-    def top_title(self, keys: tuple[str, ...]) -> str:
-        """Return the name of the classes on top in a legend."""
-        if len(keys) >= len(self.keys):
-            return "no preference"
-        return terms.EQUALLY.join(self.names.label(key) for key in keys)
 
 
 def pick(frame: pd.DataFrame | None, **wanted: object) -> pd.DataFrame:

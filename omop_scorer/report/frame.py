@@ -79,6 +79,7 @@ def render_page(page: Page) -> str:
     return environment.get_template("page.html.j2").render(
         page=page,
         headline=page.headline,
+        picture=None if page.headline.image is None else settle(page.headline.image),
         sections=[_settled(section) for section in page.sections],
         # The style sheet is part of the package and contains no HTML, so it needs no escaping.
         style=Markup(style),  # noqa: S704

@@ -78,7 +78,11 @@ STRATA = {
 }
 
 #: Values of the stratum `within_trial_range`.
-WITHIN_RANGE = {"yes": "yes", "no": "no", "unknown": "not known"}
+WITHIN_RANGE = {
+    "yes": "Within the range",
+    "no": "A recorded value outside the range",
+    "unknown": "Not known: disease activity not recorded",
+}
 
 REASONS = {
     "crohns_disease": "record of Crohn’s disease",
@@ -202,14 +206,6 @@ def share(value: Any, n_population: Any = None) -> str:
     return f"{known:.1%}"
 
 
-def interval(low: Any, high: Any, n_population: Any = None) -> str:
-    """Format an interval in percent: 22.5 to 25.8."""
-    first, last = number(low), number(high)
-    if first is None or last is None:
-        return NOBODY if whole(n_population) == 0 else HIDDEN
-    return f"{100 * first:.1f} to {100 * last:.1f}"
-
-
 def short(value: Any, low: Any, high: Any, n_population: Any = None) -> str:
     """Format a share with its interval: 24.1% (22.5–25.8)."""
     first, last = number(low), number(high)
@@ -271,6 +267,11 @@ def with_article(name: str) -> str:
 def sentence(text: str) -> str:
     """Return a text with its first letter capitalised."""
     return text[:1].upper() + text[1:]
+
+
+def within(title: str) -> str:
+    """Return a title as it stands within a sentence; an abbreviation keeps its capital letter."""
+    return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
 
 def plain(name: str) -> str:

@@ -11,7 +11,7 @@ from omop_scorer.report.context import (
     rows_of,
     shown_count,
 )
-from omop_scorer.report.words import about, number, sentence, short, whole
+from omop_scorer.report.words import about, number, sentence, short, whole, within
 from omop_scorer.terms import ALL, FIRST_BIOLOGIC
 
 _YEAR = 360
@@ -84,4 +84,4 @@ def _title(lines: list[Curve]) -> str:
     if not known:
         return "How long patients stay on the index drug"
     share, name = max(known)
-    return f"After {_YEAR} days, {about(share)} are still on {name[0].lower()}{name[1:]}"
+    return f"After {_YEAR} days, {about(share)} are still on {within(name)}"

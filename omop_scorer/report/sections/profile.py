@@ -9,7 +9,17 @@ from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, interva
 from omop_scorer.report.charts.rows import Entry
 from omop_scorer.report.context import Context, missing, only_row, pick
 from omop_scorer.report.groups import Group, groups_of
-from omop_scorer.report.words import HIDDEN, NOBODY, count, decimal, number, sentence, share, whole
+from omop_scorer.report.words import (
+    HIDDEN,
+    NOBODY,
+    count,
+    decimal,
+    number,
+    sentence,
+    share,
+    whole,
+    within,
+)
 
 #: Covariates that are drawn, in this order; the others are in the table.
 _DRAWN = ("age", "crp", "cdai", "bmi")
@@ -142,13 +152,13 @@ def _covariate_title(context: Context, name: str, drawn: list[Estimate]) -> str:
     if len(known) < 2 or any(each.value is None for each in drawn):
         return f"{title} by preference group"
     (low, _), (high, group) = min(known), max(known)
-    return f"{title}: highest where {_within(group)} ({high:.0f}; lowest {low:.0f})"
+    return f"{title}: highest where {_leading(group)} ({high:.0f}; lowest {low:.0f})"
 
 
-def _within(title: str) -> str:
+def _leading(title: str) -> str:
     if title.endswith(" alone on top"):
         name = title.removesuffix(" alone on top")
-        return f"{name[0].lower() if name[1:2].islower() else name[0]}{name[1:]} leads"
+        return f"{within(name)} leads"
     return {"Several classes on top": "several lead"}.get(title, "none is preferred")
 
 

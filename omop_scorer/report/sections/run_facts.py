@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from omop_scorer.config.run_file import EVER_DAYS
 from omop_scorer.disclosure.site_texts import LEFT_OUT
-from omop_scorer.report.blocks import Block, Facts, Heading, Listing, Prose
+from omop_scorer.report.blocks import Block, Facts, Fold, Heading, Listing, Prose
 from omop_scorer.report.context import Context
 from omop_scorer.report.words import (
     CROHNS_CONCEPT_ID,
@@ -16,6 +16,9 @@ from omop_scorer.report.words import (
     UNCERTAINTIES_UNPUBLISHED,
     day,
 )
+
+#: Warnings that are open; more of them open on a click.
+_OPEN = 4
 
 _TEXTS = ("message", "cdm_source_name", "cdm_version", "vocabulary_version")
 
@@ -58,7 +61,10 @@ def run_blocks(context: Context) -> list[Block]:
     blocks: list[Block] = [Facts(facts)]
     warnings = [each for each in str(run["message"] or "").split("; ") if each.strip()]
     blocks.append(Heading("Warnings of the run"))
-    blocks.append(Listing(warnings) if warnings else Prose("No warnings."))
+    blocks.append(Listing(warnings[:_OPEN]) if warnings else Prose("No warnings."))
+    if warnings[_OPEN:]:
+        more = len(warnings) - _OPEN
+        blocks.append(Fold(f"{more} more warnings", [Listing(warnings[_OPEN:])]))
     if any(LEFT_OUT in str(run[name] or "") for name in _TEXTS):
         blocks.append(Prose(f"{LEFT_OUT} stands for words that do not leave the site.", "note"))
     return blocks

@@ -29,6 +29,7 @@ from omop_scorer.report.words import (
     sentence,
     share,
     whole,
+    within,
 )
 
 _LEFT_OUT = (
@@ -64,11 +65,7 @@ def _lead(context: Context) -> str:
     }
     if not known:
         return "The subgroups are not shown, because they would reveal small counts."
-    parts = [
-        f"{group.title[0].lower() if group.title[1:2].islower() else group.title[0]}"
-        f"{group.title[1:]} {share(value)}"
-        for group, value in known.items()
-    ]
+    parts = [f"{within(group.title)} {share(value)}" for group, value in known.items()]
     return f"Of the patients scored: {', '.join(parts)}."
 
 
@@ -207,7 +204,7 @@ def _strata(context: Context) -> list[Block]:
     folded = [image for name, image in images.items() if name not in _OPEN]
     blocks: list[Block] = [Beside(opened)] if opened else []
     if folded:
-        titles = ", ".join(STRATA[name].lower() for name in images if name not in _OPEN)
+        titles = ", ".join(within(STRATA[name]) for name in images if name not in _OPEN)
         note = Prose(
             "A difference between two bars describes patients. It is not an effect of sex, age or "
             "race.",
@@ -245,20 +242,20 @@ def _stratum(context: Context, name: str) -> Image:
     has_left_out = bool(shares_in_state(context, coded.LEFT_OUT))
     return Image(
         stacked(wholes, legend),
-        f"Preference groups by {title.lower()}. {alt}.",
+        f"Preference groups by {within(title)}. {alt}.",
         _spread(title, wholes, groups),
         Markup("By {}; on the right, patients scored.{}{}").format(
-            title.lower(),
+            within(title),
             context.notes.mark("range") if name == coded.WITHIN_TRIAL_RANGE else "",
             _LEFT_OUT if name == coded.IMPUTED and has_left_out else "",
         ),
         Table(
-            f"Preference groups by {title.lower()}",
+            f"Preference groups by {within(title)}",
             (title, "Patients", *(group.title for group in groups)),
             rows,
         ),
         is_half=True,
-        subject=f"Preference groups by {title.lower()}",
+        subject=f"Preference groups by {within(title)}",
     )
 
 

@@ -37,6 +37,7 @@ from omop_scorer.report.sections.women import share_of_women
 from omop_scorer.report.words import (
     HIDDEN,
     NOBODY,
+    WITHIN_RANGE,
     about,
     count,
     decimal,
@@ -149,13 +150,8 @@ def _within_range(context: Context) -> list[Block]:
     sizes = sizes_of(context, coded.WITHIN_TRIAL_RANGE)
     if not sizes:
         return [missing("who is within the trials’ range")]
-    titles = {
-        coded.YES: "Within the range",
-        coded.NO: "A recorded value outside the range",
-        coded.UNKNOWN: "Not known: disease activity not recorded",
-    }
     groups, shares = [], {}
-    for value, title in titles.items():
+    for value, title in WITHIN_RANGE.items():
         n = sizes.get(value, 0)
         known = shares[value] = portion(n, context.n_scored)
         ends: tuple[float | None, float | None] = (None, None)

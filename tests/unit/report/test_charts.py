@@ -90,7 +90,8 @@ def test_a_picture_is_laid_out_within_any_width(width: float) -> None:
         assert 0 < canvas.height < 500
         for tag, each, text in canvas.elements:
             if tag == "text":
-                wide = text_width(text, float(each.get("font-size", 12)), bold=each.get("class") == "b")
+                size, is_bold = float(each.get("font-size", 12)), each.get("class") == "b"
+                wide = text_width(text, size, bold=is_bold)
                 left = float(each["x"])
                 left -= {"middle": wide / 2, "end": wide}.get(each.get("text-anchor", ""), 0)
                 assert left >= -1, text

@@ -30,6 +30,12 @@ class ResultsColumn:
     is_key: bool
     is_count: bool
     """True for a count that must not leave the warehouse while it is small."""
+    sums_over: str = ""
+    """Cells that rows of this count add up to; the language is described in `sql/README.md`."""
+    part_of: str = ""
+    """Larger cells that hold rows of this count, in the same language."""
+    protect_last: str = ""
+    """Rows whose count is hidden last, as conditions; `Yes` for all rows."""
 
 
 @cache
@@ -44,6 +50,7 @@ def data_model() -> dict[str, list[ResultsColumn]]:
                 row["column_name"],
                 row["data_type"],
                 *(row[flag] == "Yes" for flag in ("is_required", "primary_key", "min_cell_count")),
+                *(row[links] for links in ("sums_over", "part_of", "protect_last")),
             )
             tables.setdefault(column.table_name, []).append(column)
     return tables

@@ -49,6 +49,13 @@ AGE_GROUPS = (
     *((f"{low} to {low + 4}", low, low + 4) for low in range(5, 85, 5)),
     ("85 and over", 85, 10**6),
 )
+#: The age groups in tens, for tables in which the 18 would be too small to be printed.
+AGE_DECADES = (
+    ("Under 10", -(10**6), 9),
+    *((f"{low} to {low + 9}", low, low + 9) for low in range(10, 80, 10)),
+    ("80 and over", 80, 10**6),
+)
+AGES_FROM_50 = tuple(name for name, low, _ in (*AGE_GROUPS, *AGE_DECADES) if low >= 50)
 AGE_GROUP_NAMES = (*(name for name, _, _ in AGE_GROUPS), UNKNOWN)
 
 #: Populations of the prevalence and pyramid audits. Each is a subset of the one before it.

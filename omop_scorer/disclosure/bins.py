@@ -18,6 +18,7 @@ _WIDTHS = 10
 #: Bins of age end where age groups begin, because the report prints persons by both.
 _AGE = (terms.COVARIATE, "age")
 _AGE_EDGES = frozenset(lowest for _, lowest, _ in terms.AGE_GROUPS)
+_DECADE_EDGES = frozenset(lowest for _, lowest, _ in terms.AGE_DECADES)
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,16 @@ class _Bin:
         return any(0 < n < minimum for n in self.counts)
 
 
-def merge_bins(rows: pd.DataFrame, minimum: int, card: ModelCard | None) -> pd.DataFrame:
+def merge_bins(
+    rows: pd.DataFrame, minimum: int, card: ModelCard | None, *, has_decades: bool = False
+) -> pd.DataFrame:
     """Return a run's histograms with bins joined until none holds from 1 to `minimum` - 1 persons.
 
     Tails are joined inwards first, then each small bin with the smaller of its neighbours. The far
     end of a joined tail moves outward to a round number, so that it does not reveal the most
     extreme value. A histogram of fewer persons than the minimum has no row at all. For the trial
     distance, persons with an imputed value are counted separately, because a reader can subtract.
+    With `has_decades`, bins of age end where ages in tens begin.
     """
     merged: list[tuple[object, ...]] = []
     is_distance = rows["measure"] == terms.DISTANCE
@@ -54,7 +58,8 @@ def merge_bins(rows: pd.DataFrame, minimum: int, card: ModelCard | None) -> pd.D
                 index=False, name=None
             )
         ]
-        is_edge = _AGE_EDGES.__contains__ if key == _AGE else None
+        edges = _DECADE_EDGES if has_decades else _AGE_EDGES
+        is_edge = edges.__contains__ if key == _AGE else None
         for each in _merge(bins, minimum, is_edge):
             merged.append((*key, each.low, each.high, each.counts[0], None))
     merged += _distances(rows[is_distance], minimum, len(card.covariates) if card else None)

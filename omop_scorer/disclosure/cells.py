@@ -7,9 +7,16 @@ a difference that is not printed, but that a reader can calculate.
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
+from omop_scorer.disclosure.bounds import bounds_of, shown_bounds
+from omop_scorer.disclosure.linked import rounded_ends
 from omop_scorer.disclosure.suppression import protect
 
 Cell = tuple[str, ...]
+
+Bounds = tuple[int, int]
+"""The lowest and the highest count that a hidden cell may have."""
 
 
 class Figures:
@@ -23,6 +30,7 @@ class Figures:
         self._counts: dict[Cell, int] = {}
         self._printed: set[Cell] = set()
         self._sums: list[tuple[Cell, tuple[Cell, ...]]] = []
+        self._uncertain: set[tuple[Cell, tuple[Cell, ...]]] = set()
         self._alias: dict[Cell, Cell] = {}
         self.broken: list[Cell] = []
 
@@ -60,11 +68,12 @@ class Figures:
                 self._printed.remove(other)
                 self._printed.add(first)
 
-    def declare_sum(self, total: Cell, members: Iterable[Cell]) -> None:
+    def declare_sum(self, total: Cell, members: Iterable[Cell], *, is_certain: bool = True) -> None:
         """Declare that a cell is the sum of others.
 
         A member that is not known is a row without persons. If the total is not known, nothing is
-        declared.
+        declared. `is_certain` is False for a sum that holds in this run, as a reader may guess, but
+        need not hold: no bounds are worked out from it.
         """
         if total not in self:
             return
@@ -73,6 +82,8 @@ class Figures:
             self.broken.append(total)
         elif known:
             self._sums.append((total, tuple(known)))
+            if not is_certain:
+                self._uncertain.add(self._sums[-1])
 
     def add_sum(self, name: Cell, members: Iterable[Cell]) -> Cell:
         """Add the sum of cells as a virtual cell and return its name."""
@@ -97,7 +108,7 @@ class Figures:
                 self.declare_sum(total, (*known, name))
         return name
 
-    def hide(self, minimum: int, keep: Sequence[Cell] = ()) -> "Hidden":
+    def hide(self, minimum: int, keep: Sequence[Cell] = (), rounding: int = 1) -> "Hidden":
         """Return the cells that must not be printed.
 
         Parameters
@@ -106,21 +117,44 @@ class Figures:
             The smallest count above zero that is printed.
         keep
             The cells that readers need most, the most needed first.
+        rounding
+            Counts are printed to the nearest multiple of this number.
         """
         self._join_single_members()
-        sums: dict[tuple[Cell, tuple[Cell, ...]], None] = {}
-        for total, members in self._sums:
-            names = (self.name(total), tuple(map(self.name, members)))
-            if names[1] != (names[0],):
-                sums[names] = None
         hidden = protect(
             self._counts,
-            list(sums),
+            self._named_sums(),
             self._counts.keys() - self._printed,
             minimum,
             list(dict.fromkeys(self.name(cell) for cell in keep if cell in self)),
+            rounding,
         )
-        return Hidden(self, hidden)
+        return Hidden((self, hidden))
+
+    def bounds(self, hidden: "Hidden", minimum: int, rounding: int = 1) -> dict[Cell, Bounds]:
+        """Return the bounds of the hidden cells that may be shown, by the names of `name`."""
+        self._join_single_members()
+        unseen = {cell for cell in self._printed if cell in hidden}
+        seen = [cell for cell in self._counts if cell in self._printed and cell not in unseen]
+        values = np.array([self._counts[cell] for cell in seen], np.int64)
+        ends = zip(*rounded_ends(values, minimum, rounding), strict=True)
+        found = bounds_of(
+            {cell: (int(low), int(high)) for cell, (low, high) in zip(seen, ends, strict=True)},
+            unseen,
+            self._counts.keys() - self._printed,
+            self._named_sums(is_certain=True),
+        )
+        return shown_bounds(found.items(), minimum)
+
+    def _named_sums(self, *, is_certain: bool = False) -> list[tuple[Cell, tuple[Cell, ...]]]:
+        """Return the sums by the names of `name`, each once."""
+        sums: dict[tuple[Cell, tuple[Cell, ...]], None] = {}
+        for each in self._sums:
+            if not (is_certain and each in self._uncertain):
+                total, members = self.name(each[0]), tuple(map(self.name, each[1]))
+                if members != (total,):
+                    sums[total, members] = None
+        return list(sums)
 
     def _join_single_members(self) -> None:
         """Treat a sum and its only member as one cell if all other members are printed zeros."""
@@ -145,14 +179,19 @@ class Figures:
 
 
 class Hidden:
-    """The cells that must not be printed, found under any of their names."""
+    """The cells that must not be printed, found under any of their names.
 
-    def __init__(self, figures: Figures, cells: frozenset[Cell]) -> None:
-        self._figures = figures
-        self._cells = cells
+    Parameters
+    ----------
+    parts
+        Hidden cells, each time with the cells among which they have their names.
+    """
+
+    def __init__(self, *parts: tuple[Figures, frozenset[Cell]]) -> None:
+        self._parts = parts
 
     def __contains__(self, cell: Cell) -> bool:
-        return self._figures.name(cell) in self._cells
+        return any(figures.name(cell) in cells for figures, cells in self._parts)
 
     def __or__(self, other: "Hidden") -> "Hidden":
-        return Hidden(self._figures, self._cells | other._cells)
+        return Hidden(*self._parts, *other._parts)

@@ -1,6 +1,6 @@
 """The printed counts of each results table as cells, with what the model card says about them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -9,36 +9,33 @@ import pandas as pd
 from omop_scorer import terms
 from omop_scorer.config.run_file import RunConfig
 from omop_scorer.data_model import data_model
+from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.cells import Cell, Figures
+from omop_scorer.disclosure.declarations import needed_rows
 from omop_scorer.model.card import ModelCard
 
-#: Counts that are the same in every row with these keys, and so do not belong to a single row.
-_SHARED = {
-    ("subgroup_summary", "n_stratum"): ("stratum", "stratum_value"),
-    ("preference_summary", "n_stratum"): ("stratum", "stratum_value"),
-    ("current_treatment", "n_population"): (
-        *("population", "treatment", "preference_group", "preferred"),
-    ),
-    ("prevalence_by_year", "n_population"): ("event", "calendar_year"),
-    ("next_treatment", "n_population"): ("population", "index_rule", "index_class"),
-    ("imputation_sensitivity", "n_imputed"): ("covariate",),
-}
+#: A step of the attrition is known by its reason, whatever its number.
+_KEYS = {"attrition": ("reason",)}
 
-N_COHORT: Cell = ("run", "n_cohort")
+_RUN = "scoring_run_status"
 
-N_SCORED: Cell = ("run", "n_scored")
+N_COHORT: Cell = (_RUN, "n_cohort")
 
-#: The lowest age of the words such as `women_50_and_over`.
-_FIFTY = 50
+N_SCORED: Cell = (_RUN, "n_scored")
 
 #: Lowest and highest age of each age group in completed years, both included.
-_AGES = {name: (max(0, lowest), highest) for name, lowest, highest in terms.AGE_GROUPS}
+_AGES = {
+    name: (max(0, lowest), highest)
+    for name, lowest, highest in (*terms.AGE_GROUPS, *terms.AGE_DECADES)
+}
 
 
 @cache
 def key_columns(table: str) -> tuple[str, ...]:
-    """Return the key columns of a results table, without run_id."""
-    return tuple(
+    """Return the columns that name a row of a results table, without run_id."""
+    if table == _RUN:
+        return ()
+    return _KEYS.get(table) or tuple(
         each.column_name
         for each in data_model()[table]
         if each.is_key and each.column_name != "run_id"
@@ -53,11 +50,8 @@ def count_columns(table: str) -> tuple[str, ...]:
 
 def cells_of(table: str, column: str, rows: pd.DataFrame) -> list[Cell]:
     """Return the cell of a column's count in each row."""
-    keys = _SHARED.get((table, column), key_columns(table))
-    return [
-        (table, column, *map(str, key))
-        for key in rows[list(keys)].itertuples(index=False, name=None)
-    ]
+    keys = [rows[key].astype(str) for key in key_columns(table)]
+    return [(table, column, *key) for key in zip(*keys, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +64,71 @@ class Tables:
     """None if this release cannot read the configuration of the run."""
     card: ModelCard | None
 
-    def add_counts(self) -> None:
-        """Add every count of the tables as a printed cell."""
+    def add_counts(self, run: Mapping[str, int | None]) -> None:
+        """Add every count of the run and of its tables as a printed cell."""
+        for cell in (N_COHORT, N_SCORED):
+            n = run[cell[1]]
+            if n is not None:
+                self.figures.add(cell, n)
         for table, rows in self.frames.items():
             for column in count_columns(table):
                 if column in rows:
                     for cell, n in zip(cells_of(table, column, rows), rows[column], strict=True):
                         if not pd.isna(n):
                             self.figures.add(cell, int(n))
+
+    def printed_cells(self) -> Iterator[tuple[tuple[str, str], list[Cell]]]:
+        """Yield table, column and cells of each count, those of the run included."""
+        for cell in (N_COHORT, N_SCORED):
+            if cell in self.figures:
+                yield (cell[0], cell[1]), [cell]
+        for table, rows in self.frames.items():
+            for column in count_columns(table):
+                if column in rows:
+                    cells = cells_of(table, column, rows)
+                    yield (table, column), [cell for cell in cells if cell in self.figures]
+
+    def needed(self) -> list[Cell]:
+        """Return the cells that readers need most, in the order of the data model."""
+        found = []
+        columns = {
+            (table, each.column_name): each for table, all_ in data_model().items() for each in all_
+        }
+        for (table, column), cells in self.printed_cells():
+            for where in needed_rows(columns[table, column]):
+                for cell in cells:
+                    keys = dict(zip(key_columns(table), cell[2:], strict=True))
+                    if all(words.hold(keys[key]) for key, words in where.items()):
+                        found.append(cell)
+        return found
+
+    def holds(self, condition: str) -> bool:
+        """Return True if a condition of the declarations holds of this run."""
+        return self._conditions[condition]
+
+    @cached_property
+    def _conditions(self) -> Mapping[str, bool]:
+        config = self.config
+        age_as_of = config is not None and config.audit.age_at == "as_of"
+        ages = self.values("age_sex_pyramid", "age_group", sex=terms.UNKNOWN)
+        populations = self.values("next_treatment", "population")
+        return {
+            "nothing_left_out": not self.has_left_out,
+            "bootstrap": config is not None and config.uncertainty == coded.BOOTSTRAP,
+            "analytic": config is not None and config.uncertainty == coded.ANALYTIC,
+            "age_as_of": age_as_of,
+            "age_as_of_all_populations": age_as_of
+            and set(terms.TREATED_POPULATIONS) <= set(populations),
+            "unknown_ages": len(ages) > 1,
+        }
+
+    @cached_property
+    def has_left_out(self) -> bool:
+        """True if a covariate was left out of the model, instead of imputed, for a patient."""
+        return any(
+            self.figures.count(("covariate_quality", "n", covariate, coded.N_LEFT_OUT))
+            for covariate in self.values("covariate_quality", "covariate", measure=coded.N_LEFT_OUT)
+        )
 
     def values(self, table: str, column: str, **keys: str) -> list[str]:
         """Return the distinct values of a column, in the order of the rows."""
@@ -91,17 +142,13 @@ class Tables:
     def stratum(self, stratum: str, subgroup: str | None) -> dict[str, Cell]:
         """Return the cell of a label (None: of all scored patients) for each stratum value."""
         values = self.values("subgroup_summary", "stratum_value", stratum=stratum)
-        return {value: scored(stratum, value, subgroup) for value in values}
+        values += self.values("preference_summary", "stratum_value", stratum=stratum)
+        return {value: scored(stratum, value, subgroup) for value in dict.fromkeys(values)}
 
     @cached_property
     def labels(self) -> list[str]:
         """The preference labels."""
         return self.values("subgroup_summary", "subgroup")
-
-    @cached_property
-    def groups(self) -> list[str]:
-        """The preference groups."""
-        return self.values("preference_summary", "preference_group")
 
     @cached_property
     def classes(self) -> dict[str, str]:
@@ -110,25 +157,12 @@ class Tables:
 
 
 def scored(stratum: str, value: str, subgroup: str | None) -> Cell:
-    """Return the cell of the scored patients of a stratum value.
-
-    `subgroup` is a label, or a preference group, which has no blank; None stands for any label.
-    """
+    """Return the cell of the scored patients of a stratum value with a label (None: any label)."""
     if subgroup is None:
-        return ("subgroup_summary", "n_stratum", stratum, value)
-    if " " not in subgroup:
-        return ("preference_summary", "n_persons", stratum, value, subgroup)
+        return ("~stratum", stratum, value)
     return ("subgroup_summary", "n_persons", stratum, value, subgroup)
 
 
 def ages_of(group: str) -> tuple[int, int] | None:
     """Return the lowest and the highest age of an age group; None for unknown age."""
     return _AGES.get(group)
-
-
-def from_fifty(groups: Sequence[str]) -> Iterator[str]:
-    """Yield the age groups of 50 and over."""
-    for group in groups:
-        ages = ages_of(group)
-        if ages is not None and ages[0] >= _FIFTY:
-            yield group

@@ -4,9 +4,9 @@ import pandas as pd
 
 from omop_scorer.disclosure.cells import Cell, Hidden
 from omop_scorer.disclosure.coded import NO, YES
-from omop_scorer.disclosure.identities_groups import PROFILE, no_of, of_group, yes_of
 from omop_scorer.disclosure.populations import rounded_mean
 from omop_scorer.disclosure.protected_run import QUARTERS
+from omop_scorer.disclosure.rules_profile import PROFILE, no_of, of_group, yes_of
 from omop_scorer.terms import ALL, COVARIATE, RECORDED, SCORED
 
 _MOMENTS = ("mean", "standard_deviation", "ci_low", "ci_high")

@@ -43,6 +43,18 @@ class ReportData:
     """Changes since the previous COMPLETE run (None if there is none): `previous_run_id`,
     `previous_as_of_date`, `n_in`, `n_out`, `n_changed` (int; None if suppressed), `causes` (frame
     of cause, n_persons), `flows` (frame of from, to, n_persons)."""
+    bounds: Mapping[str, Frame] = field(default_factory=dict)
+    """What a reader may know of suppressed figures, by table, in the order of its rows:
+    `<count>_low` and `<count>_high` (Int64), `share_low` and `share_high` (Float64). pd.NA where
+    the figure is shown, or where nothing is to be said but that it is not shown."""
+    merged: frozenset[str] = frozenset()
+    """The tables in which small rows are merged: ages in tens, preference groups instead of
+    labels, everybody and women of 50 and over only, and one group for several preferred classes."""
+    trend: Frame | None = None
+    """Rounded shares over the runs of a year: as_of_date, measure (preference_group,
+    women_50_and_over or imputed), item and share. None or empty without earlier runs."""
+    rounding: int = 1
+    """Counts are printed to the nearest multiple of this number; 1: as they are."""
 
     @property
     def minimum_of_means(self) -> int:

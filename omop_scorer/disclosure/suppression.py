@@ -8,7 +8,8 @@ Knowledge of the attacker
 -------------------------
 - Every printed count, every identity `total = sum of members`, the minimum, and these rules.
 - Counts are whole numbers. A hidden cell is at least 1, because a zero is never hidden. A virtual
-  cell, which no report prints, is at least 0.
+  cell, which no report prints, is at least 0. If counts are rounded, a printed count is any of
+  those that are rounded to it.
 
 A small cell is protected if some table that agrees with this knowledge has the minimum or more in
 the cell. The true table agrees too, so at least two values are possible, and one is not small.
@@ -16,72 +17,36 @@ Such a table is a proof that addition alone can check. Every small cell has one:
 proposes tables, and each is checked in whole numbers before it is used. An error of the solver can
 therefore hide too much, but never too little.
 
+Which cells are hidden for the sake of others
+---------------------------------------------
+Cells below 100 that are not in `keep` come first. Others are hidden only if no table can be found
+without them, large ones before those in `keep`. At the end every cell that is no longer needed is
+printed again. The work is bounded by the size of each search, never by the clock, so the same
+cells are hidden on every machine.
+
 Not covered: a sum or difference of printed counts that is not a cell (add it as a virtual cell);
-two reports on the same persons (at two dates, or with two minima, one may print what the other
-hides); and a reader who applies these rules to every possible table to find those that lead to
-this choice of hidden cells.
+two reports on the same persons at two dates; and a reader who applies these rules to every
+possible table to find those that lead to this choice of hidden cells.
 
 The method is cell suppression in linked tables by linear programming, with the absolute change of
 a cell as its cost (M. Fischetti and J. J. Salazar, Management Science 2001;47:1008-27; A. Hundepool
 and others, Statistical Disclosure Control, Wiley 2012, chapter 4), but in whole numbers.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse.csgraph import connected_components
 
-CellT = TypeVar("CellT", bound=Hashable)
+from omop_scorer.disclosure.linked import CellT, Linked, linked
+from omop_scorer.disclosure.witness import Change, cheapest_change
 
-#: A cell in `keep` is hidden only if this saves cells that cost this many times as much.
-_KEPT = 100.0
+#: Cells from this count on are hidden only if smaller ones cannot protect a small cell.
+LARGE = 100
 
-#: A hidden cell can change at almost no cost; a small cost keeps the changes few.
-_HIDDEN = 1e-3
-
-#: The solver stops after this many nodes, because a time limit would not be deterministic.
-_MAXIMUM_NODES = 2000
-
-
-@dataclass
-class _Table:
-    """Cells that are linked through identities.
-
-    Attributes
-    ----------
-    cells
-        Index of each cell in the order of all counts, ascending; shape (c,).
-    identities
-        1 for the total, -1 for each member; shape (identities, c).
-    values, printed, small, prices
-        True count; whether the cell is printed, not virtual; whether it is small; cost of hiding
-        it; shape (c,) each.
-    """
-
-    cells: NDArray[np.intp]
-    identities: sparse.csr_array
-    values: NDArray[np.int64]
-    printed: NDArray[np.bool_]
-    small: NDArray[np.bool_]
-    prices: NDArray[np.float64]
-
-    def part(self, chosen: NDArray[np.intp]) -> "_Table":
-        """Return the table of the chosen cells; the others are taken as unable to change."""
-        columns = self.identities[:, chosen]
-        return _Table(
-            self.cells[chosen],
-            columns[np.flatnonzero(np.diff(columns.indptr))],
-            self.values[chosen],
-            self.printed[chosen],
-            self.small[chosen],
-            self.prices[chosen],
-        )
+#: A first search looks at so many of the cells nearest to the one to be protected.
+_NEAR = 250
 
 
 def protect(
@@ -90,11 +55,11 @@ def protect(
     virtual: AbstractSet[CellT],
     minimum: int,
     keep: Sequence[CellT] = (),
+    rounding: int = 1,
 ) -> frozenset[CellT]:
     """Return the cells to hide, so that no small count can be calculated from the printed ones.
 
-    The same arguments in the same order give the same cells. Few cells with small counts are
-    preferred; among equal cells, those given later.
+    The same arguments in the same order give the same cells.
 
     Parameters
     ----------
@@ -111,90 +76,25 @@ def protect(
     keep
         Cells that readers need most, the most needed first. They are hidden last, but protection
         always comes first.
+    rounding
+        Counts are printed to the nearest multiple of this number; 1 prints them as they are.
 
     Raises
     ------
     ValueError
-        The minimum is below 1; a cell has no count, or one that is negative or not whole; or an
-        identity does not hold (the message names its total). No message contains a count.
+        The minimum or the rounding is below 1; a cell has no count, or one that is negative or not
+        whole; or an identity does not hold (the message names its total). No message contains a
+        count.
     """
-    table = _table(counts, sums, virtual, minimum, keep)
+    table = linked(counts, sums, virtual, minimum, keep, rounding)
     hidden = [
-        index
-        for linked in _linked(table)
-        for index in linked.cells[_hide(linked, minimum)].tolist()
+        index for part in table.apart() for index in part.cells[_hide(part, minimum)].tolist()
     ]
     names = list(counts)
     return frozenset(names[index] for index in hidden)
 
 
-def _table(
-    counts: Mapping[CellT, int],
-    sums: Sequence[tuple[CellT, Sequence[CellT]]],
-    virtual: AbstractSet[CellT],
-    minimum: int,
-    keep: Sequence[CellT],
-) -> _Table:
-    """Return the whole table after checking the arguments."""
-    if minimum < 1:
-        raise ValueError(f"minimum: found {minimum}; allowed: 1 or more")
-    for cell, count in counts.items():
-        if count < 0 or count != int(count):
-            raise ValueError(f"the count of {cell!r} must be a whole number of 0 or more")
-    for argument, cells in (("virtual", virtual), ("keep", keep)):
-        if any(cell not in counts for cell in cells):
-            raise ValueError(f"{argument} names a cell that has no count")
-    for total, members in sums:
-        if any(cell not in counts for cell in (total, *members)):
-            raise ValueError(f"the sum for {total!r} names a cell that has no count")
-        if counts[total] != sum(counts[member] for member in members):
-            raise ValueError(f"the sum for {total!r} does not hold")
-    index = {cell: i for i, cell in enumerate(counts)}
-    entries = [
-        (row, index[cell], sign)
-        for row, (total, members) in enumerate(sums)
-        for cell, sign in ((total, 1), *((member, -1) for member in members))
-    ]
-    rows, columns, signs = np.array(entries, np.int64).reshape(-1, 3).T
-    values = np.fromiter(counts.values(), np.int64, len(counts))
-    return _Table(
-        np.arange(len(counts)),
-        sparse.csr_array((signs, (rows, columns)), shape=(len(sums), len(counts))),
-        values,
-        np.array([cell not in virtual for cell in counts], np.bool_),
-        (values > 0) & (values < minimum),
-        _prices(values, [index[cell] for cell in keep]),
-    )
-
-
-def _prices(values: NDArray[np.int64], keep: Sequence[int]) -> NDArray[np.float64]:
-    """Return the cost of hiding each cell: the log of its count, multiplied if it is in `keep`."""
-    later_is_cheaper = 1 - 1e-4 * np.arange(len(values)) / max(1, len(values))
-    prices = np.log1p(values) * later_is_cheaper
-    for rank, kept in enumerate(dict.fromkeys(keep)):
-        prices[kept] *= _KEPT * (2 - rank / len(keep))
-    return prices
-
-
-def _linked(table: _Table) -> Iterator[_Table]:
-    """Yield the parts of a table that have a small cell and share no identity with each other.
-
-    A printed zero links nothing, because it never changes.
-    """
-    table = table.part(np.flatnonzero((table.values > 0) | ~table.printed))
-    rows, columns = table.identities.nonzero()
-    size = len(table.cells) + table.identities.shape[0]
-    links = sparse.csr_array(
-        (np.ones(len(rows)), (columns, len(table.cells) + rows)), shape=(size, size)
-    )
-    number, groups = connected_components(links, directed=False)
-    for group in range(number):
-        linked = table.part(np.flatnonzero(groups[: len(table.cells)] == group))
-        if linked.small.any():
-            yield linked
-
-
-def _hide(table: _Table, minimum: int) -> NDArray[np.bool_]:
+def _hide(table: Linked, minimum: int) -> NDArray[np.bool_]:
     """Return the cells of one linked table to hide, as a mask of shape (c,).
 
     For each small cell, the smallest first, find the cheapest change of the table that raises the
@@ -202,53 +102,76 @@ def _hide(table: _Table, minimum: int) -> NDArray[np.bool_]:
     Hiding more cells keeps earlier changes possible, so each cell is visited once.
     """
     hidden = table.small & table.printed
-    protected = ~table.small
-    for cell in np.argsort(table.values, kind="stable"):
-        if not protected[cell]:
-            change = _cheapest_change(table, hidden, int(cell), minimum)
-            hidden |= (change != 0) & table.printed
-            protected |= table.values + change >= minimum
+    proofs: dict[int, Change] = {}
+    for cell in np.argsort(table.values, kind="stable").tolist():
+        if table.small[cell] and cell not in proofs:
+            change = _change(table, hidden, cell, minimum)
+            hidden |= table.printed & _is_beyond(table, change)
+            raised = np.flatnonzero(table.small & (table.values + change >= minimum))
+            for each in raised.tolist():
+                proofs.setdefault(each, change)
+    _print_again(table, hidden, proofs, minimum)
     return hidden
 
 
-def _cheapest_change(
-    table: _Table, hidden: NDArray[np.bool_], cell: int, minimum: int
-) -> NDArray[np.int64]:
-    """Return the cheapest change of a table's counts that raises a cell to the minimum.
-
-    The rise and the fall of each cell are two variables of at least 0. Printed cells keep a count
-    of at least 1.
-    """
-    lowest_rise = np.zeros(len(table.values))
-    highest_fall = (table.values - table.printed).astype(np.float64)
-    lowest_rise[cell], highest_fall[cell] = minimum - table.values[cell], 0
-    prices = np.where(hidden | ~table.printed, _HIDDEN, table.prices)
-    bounds = Bounds(
-        np.concatenate([lowest_rise, np.zeros(len(prices))]),
-        np.concatenate([np.full(len(prices), np.inf), highest_fall]),
-    )
-    identities = sparse.hstack([table.identities, -table.identities], format="csr")
-    # Without the integer constraint the solver is fast, and its result is nearly always whole.
-    for is_whole in (False, True):
-        found = milp(
-            np.tile(prices, 2),
-            integrality=np.full(2 * len(prices), is_whole),
-            bounds=bounds,
-            constraints=LinearConstraint(identities, 0, 0),
-            options={"presolve": is_whole, "node_limit": _MAXIMUM_NODES},
-        )
-        if found.x is not None:
-            rise, fall = np.split(np.rint(found.x).astype(np.int64), 2)
-            change: NDArray[np.int64] = rise - fall
-            if change[cell] >= lowest_rise[cell] and _is_possible(table, change):
+def _change(table: Linked, hidden: NDArray[np.bool_], cell: int, minimum: int) -> Change:
+    """Return a change that raises a cell to the minimum, with as little to hide as can be found."""
+    for open_ in _searches(table, hidden):
+        for at_most in (_NEAR, len(table.cells)):
+            near = table.around(cell, open_, at_most)
+            change = cheapest_change(table, hidden, near, cell, minimum)
+            if change is not None:
                 return change
+            if len(near) < at_most:
+                break
     # This change is always possible: the identities hold for every multiple of the table.
     return table.values * (minimum - 1)
 
 
-def _is_possible(table: _Table, change: NDArray[np.int64]) -> bool:
-    """Return True if all identities and lower bounds hold after a change, in whole numbers."""
-    return bool(
-        not (table.identities @ change).any()
-        and (table.values + change >= table.printed.astype(np.int64)).all()
-    )
+def _searches(table: Linked, hidden: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
+    """Yield the cells that may change: first without large and needed ones, at last all."""
+    free = hidden | ~table.printed | (table.low < table.high)
+    yield free | (~table.kept & (table.values < LARGE))
+    yield free | ~table.kept
+    yield np.ones_like(hidden)
+
+
+def _print_again(
+    table: Linked, hidden: NDArray[np.bool_], proofs: dict[int, Change], minimum: int
+) -> None:
+    """Print every cell again, the dearest first, without which all small cells have a proof."""
+    candidates = np.flatnonzero(hidden & ~table.small)
+    order = np.lexsort((candidates, -table.prices[candidates], ~table.kept[candidates]))
+    for cell in candidates[order].tolist():
+        hidden[cell] = False
+        found = _proofs_without(table, hidden, cell, proofs, minimum)
+        if found is None:
+            hidden[cell] = True
+        else:
+            proofs |= found
+
+
+def _proofs_without(
+    table: Linked,
+    hidden: NDArray[np.bool_],
+    cell: int,
+    proofs: Mapping[int, Change],
+    minimum: int,
+) -> dict[int, Change] | None:
+    """Return new proofs of the small cells whose proof changes a cell; None if one has none."""
+    found: dict[int, Change] = {}
+    open_ = hidden | ~table.printed | (table.low < table.high)
+    for small, proof in proofs.items():
+        if proof[cell] and _is_beyond(table, proof)[cell] and small not in found:
+            near = table.around(small, open_, _NEAR)
+            change = cheapest_change(table, hidden, near, small, minimum)
+            if change is None or (_is_beyond(table, change) & table.printed & ~hidden).any():
+                return None
+            found[small] = change
+    return found
+
+
+def _is_beyond(table: Linked, change: Change) -> NDArray[np.bool_]:
+    """Return True for each cell that a change would print as another count."""
+    changed = table.values + change
+    return (changed < table.low) | (changed > table.high)

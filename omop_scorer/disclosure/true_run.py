@@ -1,7 +1,7 @@
 """Aggregates of one run as read from the results tables: true counts, not yet protected."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from omop_scorer.config.run_file import Audit, Cohort, RunConfig
 from omop_scorer.data_model import data_model
 from omop_scorer.disclosure import coded
 from omop_scorer.disclosure.leaving import COLUMNS
+from omop_scorer.disclosure.trend import read_trend
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.model.card import ModelCard
 from omop_scorer.model.load import load_model, shipped_models
@@ -74,6 +75,8 @@ class RunTables:
     card: ModelCard | None
     """None if the card is neither shipped nor, unchanged, where the run read it."""
     change: Change | None
+    trend: pd.DataFrame | None = None
+    """Counts of the figures that are followed over the runs of a year, as `read_trend` has them."""
 
 
 def aggregate_tables() -> list[str]:
@@ -81,8 +84,10 @@ def aggregate_tables() -> list[str]:
     return [name for name in data_model() if name in COLUMNS]
 
 
-def read_run(reader: ResultsReader, run: Run) -> RunTables:
+def read_run(reader: ResultsReader, run: Run, runs: Sequence[Run] = ()) -> RunTables:
     """Read the aggregates of a run; tables that an older schema lacks are left out.
+
+    `runs` are all runs, of which those of the last year are read for trends.
 
     Raises
     ------
@@ -109,9 +114,9 @@ def read_run(reader: ResultsReader, run: Run) -> RunTables:
         "completed_at": run.recorded_at,
         "config": json.loads(run.config_json),
     }
-    return RunTables(
-        row | status, frames, _config(run.config_json, str(row["uncertainty"])), card, change
-    )
+    config = _config(run.config_json, str(row["uncertainty"]))
+    trend = read_trend(reader, run, runs)
+    return RunTables(row | status, frames, config, card, change, trend)
 
 
 def _card_of(run: Run) -> ModelCard | None:

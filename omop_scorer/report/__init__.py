@@ -61,7 +61,7 @@ def write_report(
                 for each in lost
             )
         )
-    data = protect_run(read_run(reader, found), minimum_cell_count)
+    data = protect_run(read_run(reader, found, runs), minimum_cell_count)
     files = csv_files(data)
     with ExitStack() as stack:
         if csv_folder is not None:

@@ -1,11 +1,11 @@
 """Parts of a section of the page, without their look, which the templates define."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
-from omop_scorer.report.charts.canvas import Picture
+from omop_scorer.report.charts.canvas import FULL, HALF, Picture
 from omop_scorer.report.words import HIDDEN, NOBODY
 
 
@@ -13,12 +13,14 @@ from omop_scorer.report.words import HIDDEN, NOBODY
 class Cell:
     """A table cell: a figure, and a smaller one below it.
 
-    `shade`, from 0 to 1, is the strength of its colour in a heat map.
+    `shade`, from 0 to 1, is the strength of its colour in a heat map; a strong one has light text.
     """
 
     text: str
     below: str = ""
     shade: float | None = None
+    is_marked: bool = False
+    """True for a cell with a frame, such as the agreements of a matrix."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,17 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
     words: Sequence[int] = ()
+    is_folded: bool = False
+    """True for a table behind a chart, which opens under "The figures"."""
     kind: str = field(default="table", init=False)
 
 
 @dataclass(frozen=True)
 class Image:
-    """A chart with its title and caption, and the text that replaces it for blind readers."""
+    """A chart with its finding as a title, its caption, and the text for those who cannot see it.
+
+    An image that `is_half` takes half of the page, where there is another one beside it.
+    """
 
     picture: Picture
     alt: str
@@ -45,7 +52,15 @@ class Image:
     caption: str
     table: Table | None = None
     """The figures drawn, folded below the chart."""
+    is_half: bool = False
+    subject: str = ""
+    """What the chart is of, for a chart of which nothing may be shown; by default its title."""
     kind: str = field(default="image", init=False)
+
+    @property
+    def width(self) -> float:
+        """Width for which the picture is laid out on a desk."""
+        return HALF if self.is_half else FULL
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,52 @@ class Facts:
     kind: str = field(default="facts", init=False)
 
 
-Block = Table | Image | Prose | Heading | Listing | Facts
+@dataclass(frozen=True)
+class Step:
+    """A step of a flow of persons: those left out, why, and those who remain."""
+
+    reason: str
+    excluded: str
+    remaining: str
+    is_end: bool = False
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A flow of persons from top to bottom, with its finding as a title."""
+
+    title: str
+    caption: str
+    steps: Sequence[Step]
+    kind: str = field(default="steps", init=False)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Blocks side by side; below each other where there is no room."""
+
+    blocks: Sequence["Block"]
+    kind: str = field(default="beside", init=False)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Blocks below each other, as one of several side by side."""
+
+    blocks: Sequence["Block"]
+    kind: str = field(default="stack", init=False)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that open on a click, under a title."""
+
+    title: str
+    blocks: Sequence["Block"]
+    kind: str = field(default="fold", init=False)
+
+
+Block = Table | Image | Prose | Heading | Listing | Facts | Steps | Beside | Stack | Fold
 
 
 @dataclass(frozen=True)
@@ -98,9 +158,14 @@ class Section:
 
 def settle(block: Block) -> Block:
     """Return a block, or one sentence if none of its figures may be shown."""
+    if isinstance(block, Beside | Stack | Fold):
+        return replace(block, blocks=[settle(each) for each in block.blocks])
+    if isinstance(block, Image) and block.table and block.picture.shows:
+        table = settle(block.table)
+        return replace(block, table=table if isinstance(table, Table) else None)
     is_hidden = False
     if isinstance(block, Image):
-        title, is_hidden = block.title, not block.picture.shows
+        title, is_hidden = block.subject or block.title, not block.picture.shows
     elif isinstance(block, Table):
         texts = {
             cell if isinstance(cell, str) else cell.text
@@ -111,7 +176,7 @@ def settle(block: Block) -> Block:
         title, is_hidden = block.caption, HIDDEN in texts <= {HIDDEN, "0", NOBODY}
     if not is_hidden:
         return block
-    return Prose(f"{title}: {HIDDEN}, because it would reveal a small count.", "note")
+    return Prose(f"{title}: {HIDDEN}, because every figure would reveal a small count.", "note")
 
 
 class Footnotes:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from omop_scorer import terms
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.model.subgroups import first_group, label_set
 from omop_scorer.report.blocks import Cell, Footnotes, Prose
-from omop_scorer.report.charts.bars import CLASS_COLOURS, NO_DIFFERENCE
-from omop_scorer.report.charts.canvas import Look
-from omop_scorer.report.words import Names, count, number, share, whole
+from omop_scorer.report.charts.bars import CLASS_COLOURS, SHARED
+from omop_scorer.report.words import Names, between, count, number, share, short, whole
 
 #: Definitions of terms, each printed as a footnote where it is first used.
 DEFINITIONS = {
@@ -112,6 +112,9 @@ class Context:
     data: ReportData
     names: Names = field(init=False)
     notes: Footnotes = field(init=False)
+    kept: dict[tuple[str, str], Any] = field(init=False, default_factory=dict)
+    """What several sections need and is slow to find, by the name of its maker and its key."""
+    _tables: dict[str, pd.DataFrame | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fill the definitions with the settings of this run."""
@@ -137,6 +140,21 @@ class Context:
             definitions["hidden"] = _ALL_SHOWN
         self.notes = Footnotes(definitions)
 
+    def table(self, name: str) -> pd.DataFrame | None:
+        """Return a table with the bounds of its hidden figures; None if it has no rows."""
+        if name not in self._tables:
+            frame, bounds = self.data.table(name), self.data.bounds.get(name)
+            if frame is not None and bounds is not None:
+                frame = frame.join(bounds)
+            self._tables[name] = frame
+        return self._tables[name]
+
+    @cached_property
+    def report(self) -> Mapping[str, Any]:
+        """The section `report` of the run file; empty if the run has none."""
+        section = (self.data.run.get("config") or {}).get("report")
+        return section if isinstance(section, dict) else {}
+
     @cached_property
     def n_scored(self) -> int | None:
         """Number of patients scored; None if it is not shown."""
@@ -159,34 +177,22 @@ class Context:
 
     def colour(self, key: str) -> str:
         """Return the colour of a class."""
-        return CLASS_COLOURS[self.keys.index(key)] if key in self.keys else "#6b7480"
+        return CLASS_COLOURS[self.keys.index(key)] if key in self.keys else SHARED.colour
 
     def top(self, label: str) -> tuple[str, ...]:
         """Return the keys of the classes that a label puts first."""
         by_label = {str(each["label"]): str(each["key"]) for each in self.data.classes}
         return tuple(by_label.get(each, each) for each in first_group(label).split(terms.EQUALLY))
 
-    def look(self, keys: tuple[str, ...]) -> Look:
-        """Return the look of the classes on top: a colour, stripes, or grey for all classes."""
-        if len(keys) >= len(self.keys):
-            return NO_DIFFERENCE
-        first, *others = (self.colour(key) for key in keys)
-        return Look(first, tuple(others))
-
-    def top_title(self, keys: tuple[str, ...]) -> str:
-        """Return the name of the classes on top in a legend."""
-        if len(keys) >= len(self.keys):
-            return "no preference"
-        return terms.EQUALLY.join(self.names.label(key) for key in keys)
-
 
 def pick(frame: pd.DataFrame | None, **wanted: object) -> pd.DataFrame:
     """Return the rows with these values; no rows if there is no table."""
+    if frame is None or frame.empty:
+        return pd.DataFrame() if frame is None else frame
+    is_wanted = np.ones(len(frame), dtype=bool)
     for column, value in wanted.items():
-        if frame is None or frame.empty:
-            break
-        frame = frame[frame[column] == value]
-    return pd.DataFrame() if frame is None else frame
+        is_wanted &= (frame[column] == value).to_numpy(bool, na_value=False)
+    return frame.loc[is_wanted]
 
 
 def only_row(frame: pd.DataFrame) -> dict[str, Any] | None:
@@ -211,9 +217,25 @@ def portion(n: Any, of: Any) -> float | None:
     return None if part is None or not total else part / total
 
 
+def shown_count(row: Mapping[str, Any], column: str = "n_persons") -> str:
+    """Return a count of a row as text: its bounds if it is hidden and they are known."""
+    low, high = (whole(row.get(f"{column}_{end}")) for end in ("low", "high"))
+    if whole(row[column]) is None and low is not None and high is not None:
+        return f"{low:,} to {high:,}"
+    return count(row[column])
+
+
+def shown_share(row: Mapping[str, Any], population: str = "n_population") -> str:
+    """Return the share of a row with its interval as text, or its bounds if they are known."""
+    low, high = (number(row.get(f"share_{end}")) for end in ("low", "high"))
+    if number(row["share"]) is None and low is not None and high is not None:
+        return between(low, high)
+    return short(row["share"], row["ci_low"], row["ci_high"], row[population])
+
+
 def with_share(row: Mapping[str, Any], n_population: Any) -> Cell:
     """Return a cell with a count, and its share of a population below it."""
-    n = count(row["n_persons"])
+    n = shown_count(row)
     has_share = number(row["share"]) is not None
     return Cell(n, share(row["share"], n_population)) if has_share else Cell(n)
 

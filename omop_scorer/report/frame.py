@@ -7,7 +7,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from omop_scorer.report.blocks import Section, settle
+from omop_scorer.report.blocks import Image, Section, settle
+from omop_scorer.report.charts.canvas import PHONE
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -23,20 +24,11 @@ class Card:
 
 
 @dataclass(frozen=True)
-class ShareBar:
-    """The share of patients without a value of a covariate, as text and as a width in percent."""
+class Finding:
+    """A finding as a sentence, and what it means or rests on."""
 
-    title: str
     text: str
-    width: float | None
-
-
-@dataclass(frozen=True)
-class ShareBars:
-    """The covariates whose missing values were treated alike, under a common sentence."""
-
-    lead: str
-    bars: Sequence[ShareBar] = ()
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,14 +36,18 @@ class Headline:
     """The first screen."""
 
     kind: str
-    """What kind of report it is."""
+    """The kind of report."""
     title: str
     summary: str
-    cards: Sequence[Card]
-    remarks: Sequence[Sequence[tuple[str, str]]]
+    cards: Sequence[Card] = ()
+    remarks: Sequence[Sequence[tuple[str, str]]] = ()
     """Paragraphs of what the page is and is not: each a word and what is to be said of it."""
-    missing_title: str = ""
-    missing: Sequence[ShareBars] = ()
+    findings: Sequence[Finding] = ()
+    change: str = ""
+    """What changed since the last run, in a sentence."""
+    image: Image | None = None
+    owner: str = ""
+    """Who answers for the page: a department, a contact."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +74,12 @@ def render_page(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["phone_width"] = PHONE
     style = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         page=page,
         headline=page.headline,
+        picture=None if page.headline.image is None else settle(page.headline.image),
         sections=[_settled(section) for section in page.sections],
         # The style sheet is part of the package and contains no HTML, so it needs no escaping.
         style=Markup(style),  # noqa: S704

@@ -3,31 +3,28 @@
 from collections.abc import Iterator
 
 from omop_scorer.disclosure.protected_run import ReportData
-from omop_scorer.report.charts.canvas import plain_settings
 from omop_scorer.report.context import Context
 from omop_scorer.report.frame import Page, render_page
 from omop_scorer.report.sections import (
     certainty,
-    cohort,
     headline,
     history,
     method,
     next_treatment,
-    run,
+    otherwise,
     subgroups,
     trials,
     women,
 )
 from omop_scorer.report.words import day
 
-#: Sections in reading order.
+#: Sections after the first screen, in reading order.
 _SECTIONS = (
-    run,
-    cohort,
-    certainty,
+    otherwise,
     subgroups,
     women,
     next_treatment,
+    certainty,
     trials,
     history,
     method,
@@ -41,8 +38,7 @@ def render(data: ReportData) -> str:
     suppressed, the page says so.
     """
     context = Context(data)
-    with plain_settings():
-        sections = [each.section(context) for each in _SECTIONS]
+    sections = [each.section(context) for each in _SECTIONS]
     first_screen = headline.build(context)
     as_of = day(data.run["as_of_date"])
     title = f"Population report: {first_screen.title}, {as_of}"
@@ -57,3 +53,5 @@ def _footer(data: ReportData, as_of: str) -> Iterator[str]:
     yield "Not a medical device."
     if data.minimum_cell_count > 1:
         yield f"Counts below {data.minimum_cell_count} are not shown."
+    if data.rounding > 1:
+        yield f"Counts are rounded to the nearest {data.rounding}."

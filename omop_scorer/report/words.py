@@ -20,6 +20,9 @@ HIDDEN = "not shown"
 #: Printed instead of a share of zero persons.
 NOBODY = "–"
 
+#: Between two ranks of a label.
+BETTER = " > "
+
 #: The default concept of the cohort: Crohn’s disease.
 CROHNS_CONCEPT_ID = 201606
 
@@ -36,6 +39,16 @@ AUDITED = {
     "women_under_50": "Women under 50",
     "men_under_50": "Men under 50",
 }
+
+#: Populations of `current_treatment`.
+NOW = {
+    "all": "All patients scored",
+    "women_50_and_over": "Women of 50 and over",
+    "active_disease": "Active disease on record",
+}
+
+#: Events of `prevalence_by_year`.
+EVENTS = {"disease_record": "Record of the disease", "first_biologic": "First biologic"}
 
 INDEX_RULES = {"first_biologic": "first biologic", "first_anti_tnf": "first anti-TNF"}
 
@@ -65,7 +78,11 @@ STRATA = {
 }
 
 #: Values of the stratum `within_trial_range`.
-WITHIN_RANGE = {"yes": "yes", "no": "no", "unknown": "not known"}
+WITHIN_RANGE = {
+    "yes": "Within the range",
+    "no": "A recorded value outside the range",
+    "unknown": "Not known: disease activity not recorded",
+}
 
 REASONS = {
     "crohns_disease": "record of Crohn’s disease",
@@ -189,14 +206,6 @@ def share(value: Any, n_population: Any = None) -> str:
     return f"{known:.1%}"
 
 
-def interval(low: Any, high: Any, n_population: Any = None) -> str:
-    """Format an interval in percent: 22.5 to 25.8."""
-    first, last = number(low), number(high)
-    if first is None or last is None:
-        return NOBODY if whole(n_population) == 0 else HIDDEN
-    return f"{100 * first:.1f} to {100 * last:.1f}"
-
-
 def short(value: Any, low: Any, high: Any, n_population: Any = None) -> str:
     """Format a share with its interval: 24.1% (22.5–25.8)."""
     first, last = number(low), number(high)
@@ -204,6 +213,11 @@ def short(value: Any, low: Any, high: Any, n_population: Any = None) -> str:
     if number(value) is None or first is None or last is None:
         return text
     return f"{text} ({100 * first:.1f}–{100 * last:.1f})"
+
+
+def between(low: float, high: float) -> str:
+    """Format the bounds of a share: 85–95%, widened to whole percents."""
+    return f"{math.floor(100 * low + 1e-9)}–{math.ceil(100 * high - 1e-9)}%"
 
 
 def decimal(value: Any, digits: int = 2) -> str:
@@ -226,9 +240,38 @@ def listed(items: list[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+def in_ten(value: float) -> str:
+    """Return a share in words that need no sign: nine in ten."""
+    if value >= 0.995:
+        return "all"
+    tenths = round(10 * value)
+    words = ("few", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    if tenths == 0:
+        return words[0]
+    return f"{words[tenths]} in ten" if tenths < 10 else "nearly all"
+
+
+def about(value: Any) -> str:
+    """Format a share in a title: 24%, or less than 1%."""
+    known = number(value)
+    if known is None:
+        return HIDDEN
+    return "less than 1%" if 0 < known < 0.005 else f"{known:.0%}"
+
+
+def with_article(name: str) -> str:
+    """Return a name with its indefinite article: an anti-TNF."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
 def sentence(text: str) -> str:
     """Return a text with its first letter capitalised."""
     return text[:1].upper() + text[1:]
+
+
+def within(title: str) -> str:
+    """Return a title as it stands within a sentence; an abbreviation keeps its capital letter."""
+    return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
 
 def plain(name: str) -> str:
@@ -268,6 +311,20 @@ class Names:
     def label(self, key: str) -> str:
         """Return the short name of a drug class."""
         return str(self._classes[key]["label"]) if key in self._classes else key
+
+    def in_words(self, label: str) -> str:
+        """Return a label in words: anti-TNF better than both others."""
+        by_label = {str(each["label"]): str(each["title"]) for each in self._classes.values()}
+        tied = [each.strip("()").split(terms.EQUALLY) for each in label.split(BETTER)]
+        ranks = [[by_label.get(name, name) for name in rank] for rank in tied]
+        if len(ranks) == 1:
+            return "no preference"
+        (first, *_), second = ranks[0], ranks[1]
+        if len(ranks) == 2 and len(ranks[0]) == 1:
+            others = {1: second[0], 2: "both others"}.get(len(second), "all others")
+            return f"{first} better than {others}"
+        parts = [listed(rank) + (" alike" if len(rank) > 1 else "") for rank in ranks]
+        return ", then ".join(parts)
 
     def covariate(self, name: str) -> str:
         """Return the name of a covariate within a sentence, or of several joined by ` + `."""
@@ -318,6 +375,8 @@ class Names:
         """Return the label of the preferred classes at the index treatment."""
         if name in (terms.NO_PREFERENCE, terms.NOT_SCORED):
             return plain(name)
+        if name == terms.SHARED_TOP:
+            return "several classes"
         return terms.EQUALLY.join(self.drug_class(key) for key in name.split(terms.EQUALLY))
 
 

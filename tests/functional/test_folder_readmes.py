@@ -143,6 +143,9 @@ def test_the_results_tables_are_specified() -> None:
         "is_required",
         "primary_key",
         "min_cell_count",
+        "sums_over",
+        "part_of",
+        "protect_last",
         "description",
     ]
     assert all(row["description"] for row in rows)

@@ -149,7 +149,7 @@ def test_hiding_small_counts_alone_would_leak() -> None:
 
 
 class Page(HTMLParser):
-    """Tables of a page, and its text."""
+    """Tables of a page, and its text: words of pictures, and what stands for them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class Page(HTMLParser):
         elif tag in ("td", "th"):
             self.tables[-1][-1].append("")
             self._is_cell = True
-        self.text += f" {dict(attrs).get('alt') or ''} "
+        self.text += " "
 
     def handle_endtag(self, tag: str) -> None:
         self._is_cell = self._is_cell and tag not in ("td", "th")

@@ -72,7 +72,11 @@ def test_pages_in_a_browser(pages: dict[str, Path]) -> None:
                 page.goto(path.as_uri(), wait_until="load")
                 inside = page.evaluate("document.scrollingElement.scrollWidth")
                 assert inside <= width, (name, width)
-                images = page.evaluate("[...document.images].map(e => [e.naturalWidth, e.alt])")
+                images = page.evaluate(
+                    "[...document.querySelectorAll('svg')].filter(e => e.checkVisibility())"
+                    ".map(e => [e.getBoundingClientRect().width,"
+                    " e.querySelector('desc').textContent])"
+                )
                 assert images
                 assert all(wide > 0 and len(alt) > 30 for wide, alt in images)
                 assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
@@ -121,4 +125,4 @@ def test_small_groups_of_patients_are_not_shown(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "Age 50 and over: not shown, too few patients" in text
     assert "3 patients, whose" not in text
-    assert "<img" not in text
+    assert "<svg" not in text

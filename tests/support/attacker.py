@@ -50,6 +50,21 @@ COUNTS: dict[str, dict[str, tuple[str, ...]]] = {
         "n_changed": ("covariate", "assumption"),
     },
     "covariate_summary": {"n_persons": ("covariate", "population")},
+    "preference_summary": {
+        "n_persons": ("stratum", "stratum_value", "preference_group"),
+        "n_stratum": ("stratum", "stratum_value"),
+    },
+    "preference_profile": {
+        "n_persons": ("preference_group", "measure", "category", "population"),
+    },
+    "current_treatment": {
+        "n_persons": ("population", "treatment", "preference_group", "preferred", "drug_class"),
+        "n_population": ("population", "treatment", "preference_group", "preferred"),
+    },
+    "prevalence_by_year": {
+        "n_persons": ("event", "calendar_year", "measure"),
+        "n_population": ("event", "calendar_year"),
+    },
     "histogram": {"n_persons": ("measure", "category", "bin_low", "bin_high")},
 }
 #: What a row says besides its counts, and what it needs to have printed for it.
@@ -98,6 +113,7 @@ class Attack:
                         self.printed[name] = int(row[column])
                     else:
                         self.hidden.add(name)
+        self._strata_of_groups()
         run = files["run"][0]
         for column in ("n_cohort", "n_scored"):
             if run[column]:
@@ -105,6 +121,16 @@ class Attack:
             else:
                 self.hidden.add(("run", column))
         self._learn(run)
+
+    def _strata_of_groups(self) -> None:
+        """Take the size of a stratum from the groups where the labels are not printed."""
+        for row in self.files.get("preference_summary", []):
+            name = ("subgroup_summary", "n_stratum", row["stratum"], row["stratum_value"])
+            if name not in self.printed and name not in self.hidden:
+                if row["n_stratum"]:
+                    self.printed[name] = int(row["n_stratum"])
+                else:
+                    self.hidden.add(name)
 
     def knows(self, name: Name) -> bool:
         return name in self.printed or name in self.hidden or name in self.derived
@@ -137,6 +163,9 @@ class Attack:
         self._covariates()
         self._histograms()
         self._labels(run["uncertainty"])
+        self._groups()
+        self._now()
+        self._years()
         self._parts_of_others(is_index=audit["age_at"] == "index")
 
     def add_up(self, name: Name, members: Iterable[Name]) -> Name:
@@ -185,7 +214,11 @@ class Attack:
         ages = [g for g in dict.fromkeys(g for g, _ in bars) if g != "unknown"]
         of_age = self.add_up(
             ("=", "left out from 20 to 84"),
-            [("?", "left out", group) for group in ages if 20 <= lowest(group) < 85],
+            [
+                ("?", "left out", group)
+                for group in ages
+                if lowest(group) >= 20 and not group.endswith("over")
+            ],
         )
         unknown_sex = ("attrition", "n_excluded", steps.get("sex_unknown", ""))
         reasons = self.add_up(("=", "dead or of unknown sex"), [dead, unknown_sex])
@@ -346,7 +379,10 @@ class Attack:
         table = "subgroup_summary"
         labels = self.values(table, "subgroup")
         years = self.values(table, "stratum_value", stratum="first_biologic_year")
-        since = [y for y in years if y != "none" and int(y) >= self.since.year]
+        years = years or self.values(
+            "preference_summary", "stratum_value", stratum="first_biologic_year"
+        )
+        since = [y for y in years if y != "none" and int(y.split()[0]) >= self.since.year]
         strata = {
             "crohns_disease": [("all", "all")],
             "biologic_exposed": [("first_biologic_year", y) for y in years if y != "none"],
@@ -356,10 +392,15 @@ class Attack:
         for population, values in strata.items():
             for short, key in SHORT.items():
                 first = [label for label in labels if label.startswith(f"{short} >")]
-                self.is_sum(
-                    _with(population, f"{key}_alone_on_top"),
-                    [(table, "n_persons", *value, label) for value in values for label in first],
-                )
+                by_label = [
+                    (table, "n_persons", *value, each) for value in values for each in first
+                ]
+                by_group: list[Name] = [
+                    ("preference_summary", "n_persons", *value, f"{key}_alone") for value in values
+                ]
+                for members in (by_label, by_group):
+                    if all(self.knows(each) for each in members):
+                        self.is_sum(_with(population, f"{key}_alone_on_top"), members)
             self.is_sum(
                 ("prevalence", "n_population", population, "anti_tnf_alone_on_top"),
                 [(table, "n_stratum", *value) for value in values],
@@ -384,10 +425,12 @@ class Attack:
             (*scored, "women_50_and_over", "yes"),
         )
         reasons = {row["reason"]: row["step"] for row in self.files.get("attrition", [])}
-        self.is_sum(
-            ("attrition", "n_excluded", reasons.get("year_of_birth_unknown", "")),
-            [bar for (group, _), bar in bars.items() if group == "unknown"],
-        )
+        unknown = [bar for (group, _), bar in bars.items() if group == "unknown"]
+        # One row alone stands for unknown age, unknown sex and both.
+        if len(unknown) > 1:
+            self.is_sum(
+                ("attrition", "n_excluded", reasons.get("year_of_birth_unknown", "")), unknown
+            )
 
     def _treatment(self, *, is_index: bool) -> None:
         table = "next_treatment"
@@ -551,6 +594,155 @@ class Attack:
                 ]
                 self.is_sum(checked, members)
 
+    def _groups(self) -> None:
+        table = "preference_summary"
+        groups = self.values(table, "preference_group", stratum="all")
+        labels = self.values("subgroup_summary", "subgroup")
+
+        def of(stratum: str, value: str, group: str) -> Name:
+            return (table, "n_persons", stratum, value, group)
+
+        for stratum in self.values(table, "stratum"):
+            values = self.values(table, "stratum_value", stratum=stratum)
+            for value in values:
+                size = (table, "n_stratum", stratum, value)
+                self.is_sum(("subgroup_summary", "n_stratum", stratum, value), [size])
+                self.is_sum(size, [of(stratum, value, each) for each in (*groups, "all")])
+                for group in groups:
+                    own = [
+                        ("subgroup_summary", "n_persons", stratum, value, label)
+                        for label in labels
+                        if group_of_label(label) == group
+                    ]
+                    if all(self.knows(each) for each in own):
+                        self.is_sum(of(stratum, value, group), own)
+            for group in groups if stratum != "all" else ():
+                if all(self.knows(of(stratum, value, group)) for value in values):
+                    self.is_sum(of("all", "all", group), [of(stratum, v, group) for v in values])
+        for group in groups:
+            women, total = of("women_50_and_over", "yes", group), of("all", "all", group)
+            self.derive(("?", "women under 50", group), of("sex", "female", group), women)
+            ages = self.values(table, "stratum_value", stratum="age_group")
+            older = [of("age_group", each, group) for each in ages if is_from_50(each)]
+            from_50 = self.add_up(("=", "from 50", group), older)
+            self.derive(("?", "men from 50", group), from_50, women)
+            self.derive(
+                ("?", "men under 50", group), of("sex", "male", group), ("?", "men from 50", group)
+            )
+            self._profile(group, total)
+        for population, category in product(
+            ("scored", "recorded"),
+            self.values("preference_profile", "category", measure="covariate"),
+        ):
+            whole = ("preference_profile", "n_persons", "all", "covariate", category, population)
+            self.is_sum(("covariate_summary", "n_persons", category, population), [whole])
+            self.is_sum(whole, [(*whole[:2], group, *whole[3:]) for group in groups])
+
+    def _profile(self, group: str, total: Name) -> None:
+        """Who of a group has a value, used or recorded, and what the mean of yes or no tells."""
+        table = "preference_profile"
+        for category in self.values(table, "category", measure="covariate"):
+            used, recorded = (
+                (table, "n_persons", group, "covariate", category, each)
+                for each in ("scored", "recorded")
+            )
+            self.derive(("?", "imputed", category, group), used, recorded)
+            self.derive(("?", "left out", category, group), total, used)
+        for row in self.files.get(table, []):
+            is_own = (row["preference_group"], row["population"]) == (group, "recorded")
+            if is_own and row["category"] in YES_NO and row["mean"] and row["n_persons"]:
+                yes = ("yes", row["category"], group)
+                self.printed[yes] = round(float(row["mean"]) * int(row["n_persons"]))
+                recorded = (table, "n_persons", group, "covariate", row["category"], "recorded")
+                self.derive(("?", "no", row["category"], group), recorded, yes)
+                if YES_NO[row["category"]]:
+                    stratum = ("preference_summary", "n_persons", *YES_NO[row["category"]], group)
+                    self.is_sum(yes, [stratum])
+        for category in self.values(table, "category", measure="attributable_effect"):
+            self.is_sum(
+                total, [(table, "n_persons", group, "attributable_effect", category, "scored")]
+            )
+
+    def _now(self) -> None:
+        """The drug in use and the one last used, by preference group."""
+        table = "current_treatment"
+        rows = self.files.get(table, [])
+        classes = self.values(table, "drug_class")
+        keys = list(
+            dict.fromkeys((r["population"], r["preference_group"], r["preferred"]) for r in rows)
+        )
+        groups = [each for each in self.values(table, "preference_group") if each != "all"]
+        tops = [each for each in self.values(table, "preferred") if each != "all"]
+
+        def of(population: str, treatment: str, group: str, top: str, drug: str | None) -> Name:
+            key = (population, treatment, group, top)
+            if drug is None:
+                return (table, "n_population", *key)
+            return (table, "n_persons", *key, drug)
+
+        for (population, group, top), treatment in product(keys, ("current", "last")):
+            own = (population, treatment, group, top)
+            self.is_sum(of(*own, None), [of(*own, each) for each in classes])
+            for each in (*classes, None):
+                if population != "all":
+                    self.derive(
+                        ("?", "not in", *own, str(each)),
+                        of("all", treatment, group, top, each),
+                        of(*own, each),
+                    )
+        for population, treatment, each in product(
+            self.values(table, "population"), ("current", "last"), (*classes, None)
+        ):
+            by_group = [of(population, treatment, group, "all", each) for group in groups]
+            by_top = [of(population, treatment, "shared_top", top, each) for top in tops]
+            if all(self.knows(name) for name in by_group):
+                self.is_sum(of(population, treatment, "all", "all", each), by_group)
+            if by_top and all(self.knows(name) for name in by_top):
+                self.is_sum(of(population, treatment, "shared_top", "all", each), by_top)
+        for (population, group, top), each in product(keys, classes):
+            self.is_sum(
+                of(population, "last", group, top, None),
+                [of(population, "current", group, top, None)],
+            )
+            if each != "none":
+                self.derive(
+                    ("?", "stopped", population, group, top, each),
+                    of(population, "last", group, top, each),
+                    of(population, "current", group, top, each),
+                )
+        for group in groups:
+            self.is_sum(
+                ("preference_summary", "n_persons", "all", "all", group),
+                [of("all", "last", group, "all", None)],
+            )
+            self.is_sum(
+                ("preference_summary", "n_persons", "women_50_and_over", "yes", group),
+                [of("women_50_and_over", "last", group, "all", None)],
+            )
+
+    def _years(self) -> None:
+        """Women of 50 and over by calendar year."""
+        table = "prevalence_by_year"
+        for event, year in product(
+            self.values(table, "event"), self.values(table, "calendar_year")
+        ):
+            total = (table, "n_population", event, year)
+            measures = [
+                (table, "n_persons", event, year, each) for each in self.values(table, "measure")
+            ]
+            if self.knows(total):
+                others = ("?", "others in", event, year)
+                self.derived.append(others)
+                self.is_sum(total, [*measures, others])
+            if event == "disease_record":
+                self.derive(("?", "no record in", year), ("run", "n_cohort"), total)
+        years = [
+            (table, "n_population", "first_biologic", year)
+            for year in self.values(table, "calendar_year", event="first_biologic")
+        ]
+        if all(self.knows(each) for each in years):
+            self.is_sum(("prevalence", "n_population", "first_biologic_since", "race_white"), years)
+
     def truth(self, counts: Mapping[Name, int]) -> dict[Name, int]:
         """Return every count, those derived included; hold the truth to what the reader learnt."""
         found = {name: counts[name] for name in (*self.printed, *self.hidden)}
@@ -609,7 +801,23 @@ def _with(population: str, measure: str) -> Name:
 
 def lowest(group: str) -> int:
     """The lowest age of a group."""
-    return 0 if group == "Under 5" else int(group.split(maxsplit=1)[0])
+    return 0 if group.startswith("Under") else int(group.split(maxsplit=1)[0])
+
+
+def highest(group: str) -> int:
+    """The highest age of a group, or the last of several years."""
+    words = group.split()
+    if words[0] == "Under":
+        return int(words[1]) - 1
+    return 10**6 if words[-1] == "over" else int(words[-1])
+
+
+def group_of_label(label: str) -> str:
+    """The preference group of a label of the three classes."""
+    first = label.partition(" > ")[0].strip("()").split(" = ")
+    if len(first) == len(SHORT):
+        return "no_preference"
+    return f"{SHORT[first[0]]}_alone" if len(first) == 1 else "shared_top"
 
 
 def is_from_50(group: str) -> bool:
@@ -627,8 +835,23 @@ def true_counts(
     counts: dict[Name, int] = {("run", "n_cohort"): n_cohort, ("run", "n_scored"): n_scored}
     for table, columns in COUNTS.items():
         for column, keys in columns.items():
+            own: dict[Name, int] = {}
             for row in tables.get(table, []) if table != "histogram" else ():
-                counts[table, column, *(str(row[key]) for key in keys)] = int(row[column])
+                own[table, column, *(str(row[key]) for key in keys)] = int(row[column])
+            counts |= own
+            for row in files.get(table, []) if table != "histogram" else ():
+                name = (table, column, *(row[key] for key in keys))
+                if name not in own or table == "age_sex_pyramid":
+                    counts[name] = sum(
+                        n for key, n in own.items() if is_merged(name[2:], key[2:], files)
+                    )
+    for name, n in list(counts.items()):
+        if name[:2] == ("preference_summary", "n_stratum"):
+            counts["subgroup_summary", *name[1:]] = n
+    for row in tables.get("preference_profile", []):
+        if row["population"] == "recorded" and row["mean"] is not None:
+            yes = round(row["mean"] * row["n_persons"])
+            counts["yes", row["category"], row["preference_group"]] = yes
     for row in tables.get("covariate_summary", []):
         if row["population"] == "recorded" and row["mean"] is not None:
             counts["yes", row["covariate"]] = round(row["mean"] * row["n_persons"])
@@ -641,6 +864,42 @@ def true_counts(
             if (row["measure"], row["category"]) == name[:2] and low <= row["bin_low"] < high
         )
     return counts
+
+
+OTHER_RACES = (
+    *("race_american_indian_or_alaska_native", "race_native_hawaiian_or_other_pacific_islander"),
+    "race_other",
+)
+
+
+def is_merged(printed: Name, true: Name, files: Mapping[str, Rows]) -> bool:
+    """Whether a printed row holds the persons of a true one: ages, years, races and groups join."""
+    bars = files.get("age_sex_pyramid", [])
+    n_unknown = sum(bar["sex"] == "unknown" for bar in bars)
+    n_populations = len({bar["population"] for bar in bars})
+    if "unknown" in true and len(true) == 3 and true[0] in POPULATIONS:
+        if n_unknown == n_populations:
+            return printed == (true[0], "unknown", "unknown")
+        return printed == true or (
+            printed[0] == true[0] and printed[2] == true[2] and _holds(printed[1], true[1])
+        )
+    return len(printed) == len(true) and all(map(_holds, printed, true))
+
+
+def _holds(printed: str, true: str) -> bool:
+    if printed == true:
+        return True
+    if printed == "race_other":
+        return true in OTHER_RACES
+    if printed == "shared_top":
+        return " = " in true
+    if printed == "all":
+        return True
+    is_span = printed.startswith("Under") or printed.endswith("over") or " to " in printed
+    is_part = true.startswith("Under") or true.endswith("over") or true[:1].isdigit()
+    if not is_span or not is_part:
+        return False
+    return lowest(printed) <= lowest(true) and highest(true) <= highest(printed)
 
 
 def rows_of_run(results: Path, run_id: str) -> dict[str, list[dict[str, Any]]]:

@@ -75,6 +75,7 @@ def tables_of(persons: list[Person]) -> dict[str, list[dict[str, Any]]]:
     return {
         "attrition": _attrition(persons),
         "subgroup_summary": _subgroups(scored) if scored else [],
+        "preference_summary": _groups(_subgroups(scored)) if scored else [],
         "prevalence": list(_prevalence(persons)),
         "age_sex_pyramid": [
             {
@@ -121,6 +122,24 @@ def _subgroups(scored: list[Person]) -> list[dict[str, Any]]:
                 row = {"stratum": stratum, "stratum_value": value, "subgroup": label}
                 rows.append(with_share({**row, "n_persons": pairs[value, label]}, "n_stratum", n))
     return rows
+
+
+def _groups(by_label: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Count the preference groups: the class alone on top, several, or all."""
+    found: dict[tuple[Any, ...], int] = {}
+    for row in by_label:
+        first = row["subgroup"].partition(" > ")[0].strip("()").split(" = ")
+        alone = f"{KEYS[first[0]]}_alone" if len(first) == 1 else "shared_top"
+        group = "no_preference" if len(first) == len(KEYS) else alone
+        key = (row["stratum"], row["stratum_value"], group, row["n_stratum"])
+        found[key] = found.get(key, 0) + row["n_persons"]
+    return [
+        with_share(
+            {"stratum": a, "stratum_value": b, "preference_group": c, "n_persons": n},
+            *("n_stratum", total),
+        )
+        for (a, b, c, total), n in found.items()
+    ]
 
 
 def _prevalence(persons: list[Person]) -> Iterable[dict[str, Any]]:

@@ -15,8 +15,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.model.load import load_model
-from omop_scorer.model.subgroups import label_set
-from omop_scorer.terms import RACE_SETS
+from omop_scorer.model.subgroups import label_set, preference_group
+from omop_scorer.terms import RACE_SETS, alone, preference_groups
 
 MINIMUM = 5
 CARD = load_model("crohns_srs_2025").card
@@ -41,6 +41,10 @@ AUDITED = {
 }
 NEXT = (*KEYS, "other_advanced", "none_died", "none_continuing", "none_stopped")
 N_SCORED = 2696
+#: Tables that have no rows if nobody is scored.
+_WITHOUT_ROWS = ("subgroup_summary", "preference_summary", "uncertainty_comparison", "histogram")
+#: Whole numbers of the tables that count nobody.
+_NO_COUNTS = ("step", "calendar_year", "days")
 
 RUN: dict[str, Any] = {
     "run_id": 2026010102300042,
@@ -69,6 +73,12 @@ RUN: dict[str, Any] = {
         "cohort": {"age_minimum": 18, "age_maximum": 99},
         "audit": {"since": "2016-01-01", "age_at": "as_of", "continuing_days": 180},
         "covariates": {"cdai": {"concept_ids": []}},
+        "report": {
+            "title": "Crohn’s disease at Riverside",
+            "department": "Gastroenterology",
+            "contact": "crohns@riverside.example",
+            "language": "en",
+        },
     },
 }
 
@@ -95,7 +105,7 @@ def with_shares(frame: pd.DataFrame, total: str) -> pd.DataFrame:
 
 def suppressed(frame: pd.DataFrame) -> pd.DataFrame:
     """Hide counts from 1 to 4 with what belongs to them; stands in for the program's own."""
-    counts = [name for name in frame if frame[name].dtype.kind == "i" and name != "step"]
+    counts = [name for name in frame if frame[name].dtype.kind == "i" and name not in _NO_COUNTS]
     for name in counts:
         frame[name] = frame[name].astype("Int64")
     for name in counts:
@@ -225,6 +235,98 @@ def summary() -> pd.DataFrame:
     ]
     columns = ["stratum", "stratum_value", "subgroup", "n_persons", "n_stratum"]
     return with_shares(pd.DataFrame(rows, columns=columns), "n_stratum")
+
+
+def groups() -> pd.DataFrame:
+    """Return the labels of `summary` added up by preference group."""
+    frame = summary()
+    keys = {each["label"]: each["key"] for each in CLASSES}
+    frame["preference_group"] = [preference_group(label, keys) for label in frame["subgroup"]]
+    by = ["stratum", "stratum_value", "preference_group", "n_stratum"]
+    found = frame.groupby(by, sort=False)["n_persons"].sum().reset_index()
+    # Half of those without a preference have the last class ruled out.
+    none = found.query("stratum == 'all' and preference_group == 'no_preference'")
+    for value, share in (("anti_integrin", 0.45), ("none", 0.55)):
+        n = none["n_persons"] * share
+        row = none.assign(stratum="ruled_out_class", stratum_value=value, n_persons=n.astype(int))
+        found = pd.concat([found, row], ignore_index=True)
+    return with_shares(found, "n_stratum")
+
+
+def profile() -> pd.DataFrame:
+    """Return the covariates and effects of each preference group."""
+    sizes = groups().query("stratum == 'all'").set_index("preference_group")["n_persons"]
+    rows = []
+    for i, group in enumerate(("all", *preference_groups(KEYS))):
+        n = N_SCORED if group == "all" else int(sizes[group])
+        means = {"age": 38 + 5 * i, "crp": 14 + 2 * i, "cdai": 290 + 4 * i, "bmi": 25 - i / 2}
+        found = [("covariate", name, mean, mean / 3) for name, mean in means.items()]
+        found += [("covariate", name, 0.3, 0.46) for name in ("male", "steroid")]
+        found += [
+            ("attributable_effect", key, 30.0 + 15 * (group == alone(key)) + j, 12.0)
+            for j, key in enumerate(KEYS)
+        ]
+        for measure, category, mean, deviation in found:
+            both = ("scored", "recorded") if measure == "covariate" else ("scored",)
+            for population in both:
+                known = n if population == "scored" or category in ("age", "male") else n // 2
+                reach = 1.96 * deviation / math.sqrt(known) if known > 1 else None
+                rows.append(
+                    (group, measure, category, population, known, mean if known else None,
+                     deviation if known > 1 else None, None if reach is None else mean - reach,
+                     None if reach is None else mean + reach)
+                )  # fmt: skip
+    columns = ["preference_group", "measure", "category", "population", "n_persons", "mean"]
+    return pd.DataFrame(rows, columns=[*columns, "standard_deviation", "ci_low", "ci_high"])
+
+
+def current() -> pd.DataFrame:
+    """Return the class in use and last used, by preference group."""
+    sizes = groups().query("stratum == 'all'").set_index("preference_group")["n_persons"]
+    weights = {"current": [22, 6, 7, 3, 62], "last": [40, 11, 12, 6, 31]}
+    rows = []
+    for population, part in (("all", 1.0), ("women_50_and_over", 0.2), ("active_disease", 0.1)):
+        for treatment, shares in weights.items():
+            drugs = (*KEYS, "other_advanced", "none")
+            own = {g: share_out(int(n * part), shares) for g, n in sizes.items()}
+            own = {"all": [sum(each) for each in zip(*own.values(), strict=True)]} | own
+            rows += [
+                (population, treatment, group, "all", drug_class, n, sum(counts))
+                for group, counts in own.items()
+                for drug_class, n in zip(drugs, counts, strict=True)
+            ]
+    columns = ["population", "treatment", "preference_group", "preferred", "drug_class"]
+    frame = pd.DataFrame(rows, columns=[*columns, "n_persons", "n_population"])
+    return with_shares(frame, "n_population")
+
+
+def years() -> pd.DataFrame:
+    """Return women of 50 and over by calendar year."""
+    rows = []
+    for event, total in (("disease_record", 1400), ("first_biologic", 90)):
+        for i, year in enumerate(range(2016, 2027)):
+            n = 0 if year == 2026 else total + 11 * i
+            rows.append((event, year, "women_50_and_over", round(n * (0.19 + i / 300)), n))
+            rows.append((event, year, "age_or_sex_unknown", n // 150, n))
+    columns = ["event", "calendar_year", "measure", "n_persons", "n_population"]
+    return with_shares(pd.DataFrame(rows, columns=columns), "n_population")
+
+
+def persistence() -> pd.DataFrame:
+    """Return the share still on the index drug, by class and days since the index."""
+    rows = []
+    for j, key in enumerate(KEYS):
+        at_risk, stopped = (612, 176, 139)[j], 0
+        for days in range(0, 721, 30):
+            share = math.exp(-days / (900 - 150 * j))
+            stopped = round((612, 176, 139)[j] * (1 - share) * 0.8)
+            left = max(at_risk - stopped - days // 10, 0)
+            rows.append(
+                ("all", "first_biologic", key, days, left, stopped, share, share * 0.93,
+                 min(share * 1.05, 1.0))
+            )  # fmt: skip
+    columns = ["population", "index_rule", "drug_class", "days", "n_at_risk", "n_stopped", "share"]
+    return pd.DataFrame(rows, columns=[*columns, "ci_low", "ci_high"])
 
 
 def prevalence() -> pd.DataFrame:
@@ -485,11 +587,34 @@ def change() -> dict[str, Any]:
     }
 
 
+def trend() -> pd.DataFrame:
+    """Return rounded shares over the runs of a year."""
+    moving = {
+        ("preference_group", "anti_tnf_alone"): [0.40, 0.40, 0.41, 0.41, 0.42, 0.42],
+        ("preference_group", "anti_il12_23_alone"): [0.07, 0.07, None, 0.07, 0.07, 0.08],
+        ("preference_group", "no_preference"): [0.43, 0.43, 0.42, 0.42, 0.41, 0.41],
+        ("women_50_and_over", "crohns_disease"): [0.21, 0.21, 0.22, 0.22, 0.22, 0.22],
+        ("imputed", "cdai"): [1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
+    }
+    rows = [
+        (date(2025, 7 + i, 28), measure, item, share)
+        for (measure, item), shares in moving.items()
+        for i, share in enumerate(shares)
+    ]
+    frame = pd.DataFrame(rows, columns=["as_of_date", "measure", "item", "share"])
+    return frame.astype({"share": "Float64"})
+
+
 def tables() -> dict[str, pd.DataFrame]:
     made = {
         "attrition": attrition(),
         "covariate_quality": quality(),
         "subgroup_summary": summary(),
+        "preference_summary": groups(),
+        "preference_profile": profile(),
+        "current_treatment": current(),
+        "prevalence_by_year": years(),
+        "persistence": persistence(),
         "prevalence": prevalence(),
         "age_sex_pyramid": pyramid(),
         "next_treatment": next_treatment(),
@@ -504,9 +629,66 @@ def tables() -> dict[str, pd.DataFrame]:
     return {name: suppressed(frame) for name, frame in made.items()}
 
 
+def of_classes(n: int) -> ReportData:
+    """Return a report of a card of the site with n classes, as the results tables have it."""
+    letters = "ABCDE"[:n]
+    keys = [f"class_{letter.lower()}" for letter in letters]
+    classes = [
+        {"key": key, "label": letter, "title": f"class {letter} agents", "drugs": []}
+        for key, letter in zip(keys, letters, strict=True)
+    ]
+    by_label = dict(zip(letters, keys, strict=True))
+    labels = label_set(letters)
+    counts = share_out(N_SCORED, [1 + i % 7 for i in range(len(labels))])
+    rows = [("all", "all", label, m, N_SCORED) for label, m in zip(labels, counts, strict=True)]
+    columns = ["stratum", "stratum_value", "subgroup", "n_persons", "n_stratum"]
+    own = pd.DataFrame(rows, columns=columns)
+    own["preference_group"] = [preference_group(label, by_label) for label in labels]
+    sizes = own.groupby("preference_group", sort=False)["n_persons"].sum()
+    now = [
+        ("all", treatment, group, "all", drug_class, m, sum(found))
+        for treatment in ("current", "last")
+        for group in ("all", *sizes.index)
+        for found in [share_out(int(sizes.get(group, N_SCORED)), [5, *range(1, n + 2)])]
+        for drug_class, m in zip((*keys, "other_advanced", "none"), found, strict=True)
+    ]
+    names = ["population", "treatment", "preference_group", "preferred", "drug_class"]
+    bins = [row for key in keys for row in _bins(f"attributable_effect/{key}", N_SCORED, 30, 9, 5)]
+    profiles = [
+        (group, "attributable_effect", key, "scored", 100, 30.0 + i, 9.0, 28.0 + i, 32.0 + i)
+        for group in preference_groups(keys)
+        for i, key in enumerate(keys)
+    ]
+    measures = ["preference_group", "measure", "category", "population", "n_persons", "mean"]
+    made = {
+        "attrition": attrition(),
+        "subgroup_summary": with_shares(own[columns].copy(), "n_stratum"),
+        "preference_summary": with_shares(
+            own.groupby(["stratum", "stratum_value", "preference_group", "n_stratum"], sort=False)[
+                "n_persons"
+            ]
+            .sum()
+            .reset_index(),
+            "n_stratum",
+        ),
+        "current_treatment": with_shares(
+            pd.DataFrame(now, columns=[*names, "n_persons", "n_population"]), "n_population"
+        ),
+        "preference_profile": pd.DataFrame(
+            profiles, columns=[*measures, "standard_deviation", "ci_low", "ci_high"]
+        ),
+        "histogram": pd.DataFrame(
+            bins,
+            columns=["measure", "category", "bin_low", "bin_high", "n_persons", "expected_share"],
+        ),
+    }
+    run = RUN | {"model_id": "a_card_of_the_site"}
+    return ReportData(run, classes, MINIMUM, {name: suppressed(f) for name, f in made.items()})
+
+
 def realistic() -> ReportData:
     """Return a report of a site like a health system's."""
-    return ReportData(RUN, CLASSES, MINIMUM, tables(), change())
+    return ReportData(RUN, CLASSES, MINIMUM, tables(), change(), trend=trend())
 
 
 def only(*names: str) -> ReportData:
@@ -521,7 +703,7 @@ def all_hidden() -> ReportData:
     for frame in hidden.values():
         for name in frame:
             if str(frame[name].dtype) in ("Int64", "Float64") and not name.startswith(
-                ("bin_", "trial_", "assumed_")
+                ("bin_", "trial_", "assumed_", *_NO_COUNTS)
             ):
                 frame[name] = pd.array([pd.NA] * len(frame), frame[name].dtype)
     run = RUN | {"n_cohort": None, "n_scored": None, "message": None}
@@ -532,7 +714,9 @@ def nobody() -> ReportData:
     """Return the report of a run that found no patient: grids of zeros, and empty tables."""
     empty = tables()
     for name, frame in empty.items():
-        counts = [each for each in frame if str(frame[each].dtype) == "Int64" and each != "step"]
+        counts = [
+            each for each in frame if str(frame[each].dtype) == "Int64" and each not in _NO_COUNTS
+        ]
         frame[counts] = 0
         for each in (
             *("share", "ci_low", "ci_high", "mean", "standard_deviation"),
@@ -541,7 +725,12 @@ def nobody() -> ReportData:
         ):
             if each in frame:
                 frame[each] = pd.array([pd.NA] * len(frame), "Float64")
-        if name in ("subgroup_summary", "uncertainty_comparison", "histogram"):
+        if name in (
+            "subgroup_summary",
+            "preference_summary",
+            "uncertainty_comparison",
+            "histogram",
+        ):
             empty[name] = frame.iloc[:0]
     run = RUN | {"n_cohort": 0, "n_scored": 0, "message": None}
     return ReportData(run, CLASSES, MINIMUM, empty)

@@ -1,33 +1,30 @@
-"""Charts of estimates: values with their intervals, and one dot for each repetition.
+"""Charts of estimates: values with their intervals, marks, quartiles, and repetitions.
 
-A value of None is not shown; it is hatched and never drawn as zero.
+A value of None is not shown; it is marked outside the axis. A value of NaN does not exist.
 """
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from omop_scorer.report.charts.bars import Entry, draw_legend, legend_height
-from omop_scorer.report.charts.canvas import (
-    INK,
-    LINE,
-    RULE,
-    SMALL,
-    SOFT,
-    WIDTH,
-    Canvas,
-    Picture,
-    text_width,
-    wrap,
+from omop_scorer.report.charts.canvas import ACCENT, INK, Canvas, Picture
+from omop_scorer.report.charts.rows import (
+    Axis,
+    Entry,
+    Line,
+    Place,
+    Row,
+    draw_rows,
+    is_known,
+    number_axis,
+    share_axis,
+    span_axis,
 )
-from omop_scorer.report.charts.distributions import round_step
-
-_LABEL_WIDTH = 1.6
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its interval, and another value that it is compared with."""
+    """A value with its interval, and marks for the values it is compared with."""
 
     label: str
     value: float | None
@@ -35,12 +32,23 @@ class Estimate:
     high: float | None = None
     compared: float | None = None
     text: str = ""
+    colour: str = ""
+    shape: str = "o"
+    marks: Sequence[tuple[str, float]] = ()
 
     @property
     def known(self) -> list[float]:
         """The numbers that are drawn."""
-        values = (self.value, self.low, self.high, self.compared)
-        return [each for each in values if each is not None and not math.isnan(each)]
+        values = (self.value, self.low, self.high, self.compared, *(v for _, v in self.marks))
+        return [each for each in values if each is not None and is_known(each)]
+
+
+@dataclass(frozen=True)
+class EstimateGroup:
+    """Several estimates under one label, one line each."""
+
+    label: str
+    estimates: Sequence[Estimate]
 
 
 @dataclass(frozen=True)
@@ -53,48 +61,21 @@ class Repetitions:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Rows with a label on the left, a text on the right, and an axis between them."""
+class Dots:
+    """Values on one line, one per series; None is not shown, NaN does not exist."""
 
-    canvas: Canvas
-    left: float
-    width: float
-    top: float
-    heights: Sequence[float]
-    labels: Sequence[Sequence[str]]
-    texts: Sequence[str]
-
-    @property
-    def bottom(self) -> float:
-        """The lower end of the last row."""
-        return self.top + sum(self.heights)
-
-    def draw(self, draw_row: Callable[[int, float], None]) -> None:
-        """Draw the labels, the texts, and what the caller draws in the middle of each row."""
-        y = self.top
-        for i, (lines, height) in enumerate(zip(self.labels, self.heights, strict=True)):
-            middle = y + height / 2
-            for k, text in enumerate(lines):
-                line = middle + LINE * (k - (len(lines) - 1) / 2)
-                self.canvas.text(self.left - 0.16, line, text, align="right", size=SMALL)
-            self.canvas.rule([self.left, self.left + self.width], [middle, middle])
-            draw_row(i, middle)
-            text = self.texts[i]
-            self.canvas.text(WIDTH, middle, text, align="right", size=SMALL, colour=SOFT)
-            y += height
+    label: str
+    values: Sequence[float | None]
+    text: str = ""
 
 
-def _rows(
-    labels: Iterable[str], texts: Sequence[str], legend: Sequence[Entry], least: float
-) -> _Rows:
-    wrapped = [wrap(label, _LABEL_WIDTH, SMALL) for label in labels]
-    left = max((text_width(t, SMALL) for lines in wrapped for t in lines), default=0) + 0.2
-    right = max((text_width(text, SMALL) for text in texts), default=0) + 0.14
-    heights = [max(least, LINE * len(lines) + 0.09) for lines in wrapped]
-    start = legend_height(legend)
-    canvas = Canvas(start + sum(heights) + 0.28)
-    draw_legend(canvas, legend)
-    return _Rows(canvas, left, WIDTH - left - right, start, heights, wrapped, texts)
+@dataclass(frozen=True)
+class Range:
+    """First quartile, median and third quartile; None if they are not shown or do not exist."""
+
+    label: str
+    quartiles: tuple[float, float, float] | None
+    text: str
 
 
 def estimates(
@@ -109,42 +90,122 @@ def estimates(
     `span` is what the axis covers at least, so that several pictures have the same axis. The axis
     covers 0.
     """
-    drawn = _rows([row.label for row in rows], [row.text for row in rows], legend, 0.25)
     known = [each for row in rows for each in row.known] + list(span or ())
-    x_of = _axis(drawn, min([*known, 0.0]), max([*known, 0.0]))
-
-    def draw_row(i: int, y: float) -> None:
-        row = rows[i]
-        if row.value is None:
-            drawn.canvas.hidden(x_of(0) + 0.04, y - 0.06, 0.16, 0.12)
-            return
-        if row.low is not None and row.high is not None:
-            drawn.canvas.line([x_of(row.low), x_of(row.high)], [y, y], colour=colour, width=1.6)
-        if row.compared is not None:
-            drawn.canvas.mark(x_of(row.compared), y, "D", filled=False)
-        if not math.isnan(row.value):
-            drawn.canvas.mark(x_of(row.value), y, "o", colour=colour)
-
-    drawn.draw(draw_row)
-    return drawn.canvas.picture(shows=any(row.value is not None for row in rows))
+    groups = [EstimateGroup(row.label, [row]) for row in rows]
+    return _drawn(groups, number_axis(known), legend, colour)
 
 
-def _axis(drawn: _Rows, lowest: float, highest: float) -> Callable[[float], float]:
-    """Draw an axis with round values; return the position of a value on it."""
-    step = round_step((highest - lowest or 1.0) / 4)
-    first, last = math.floor(lowest / step + 1e-9), math.ceil(highest / step - 1e-9)
-    last = max(last, first + 1)
+def intervals(
+    groups: Sequence[EstimateGroup],
+    legend: Sequence[Entry] = (),
+    *,
+    is_share: bool = False,
+    has_zero: bool = True,
+    unit: str = "",
+) -> Picture:
+    """Draw dots with their intervals, several lines under one label; the axis may omit 0."""
+    known = [v for group in groups for each in group.estimates for v in each.known]
+    if is_share:
+        axis = share_axis(max([*known, 0.01]), unit)
+    elif has_zero or not known:
+        axis = number_axis(known, unit=unit)
+    else:
+        axis = span_axis(min(known), max(known), unit=unit)
+    return _drawn(groups, axis, legend, INK)
 
-    def x_of(value: float) -> float:
-        return drawn.left + (value / step - first) / (last - first) * drawn.width
 
-    for i in range(first, last + 1):
-        colour = RULE if i else SOFT
-        drawn.canvas.rule([x_of(i * step)] * 2, [drawn.top, drawn.bottom], colour=colour)
-        name = f"{i * step:,.6g}".replace("-", "−")
-        place = (x_of(i * step), drawn.bottom + 0.13)
-        drawn.canvas.text(*place, name, align="center", size=SMALL, colour=SOFT)
-    return x_of
+def _drawn(
+    groups: Sequence[EstimateGroup], axis: Axis, legend: Sequence[Entry], colour: str
+) -> Picture:
+    rows = [
+        Row(
+            group.label,
+            [
+                Line(each.text, partial(_draw_estimate, each, colour), each.value is None)
+                for each in group.estimates
+            ],
+            thick=24.0 if len(group.estimates) == 1 else 18.0,
+        )
+        for group in groups
+    ]
+    return Picture(
+        lambda width: draw_rows(width, rows, axis, legend),
+        shows=any(each.value is not None for group in groups for each in group.estimates),
+    )
+
+
+def _draw_estimate(row: Estimate, colour: str, canvas: Canvas, x_of: Place, y: float) -> None:
+    if row.value is None:
+        return
+    colour = row.colour or colour
+    if row.low is not None and row.high is not None:
+        canvas.line([(x_of(row.low), y), (x_of(row.high), y)], colour=colour, width=2.2)
+    if row.compared is not None:
+        canvas.mark(x_of(row.compared), y, "D", filled=False)
+    for shape, value in row.marks:
+        canvas.mark(x_of(value), y, shape, filled=False)
+    if is_known(row.value):
+        canvas.mark(x_of(row.value), y, row.shape, colour=colour)
+
+
+def dots(
+    rows: Sequence[Dots],
+    series: Sequence[Entry],
+    *,
+    bands: Sequence[float] = (),
+    is_share: bool = False,
+) -> Picture:
+    """Draw marks on an axis that covers all values and 0, one line per row.
+
+    `bands` are values at which a dotted rule is drawn.
+    """
+    known = [v for row in rows for v in row.values if v is not None and is_known(v)]
+    axis = number_axis([*known, *bands], is_share=is_share)
+    drawn = [
+        Row(
+            row.label,
+            [Line(row.text, partial(_draw_dots, row, series, bands), None in row.values)],
+            thick=26.0,
+        )
+        for row in rows
+    ]
+    return Picture(lambda width: draw_rows(width, drawn, axis, series), shows=bool(known))
+
+
+def _draw_dots(
+    row: Dots,
+    series: Sequence[Entry],
+    bands: Sequence[float],
+    canvas: Canvas,
+    x_of: Place,
+    y: float,
+) -> None:
+    for band in bands:
+        canvas.line([(x_of(band), y - 14), (x_of(band), y + 14)], width=1, dotted=True)
+    # The first series is drawn last, so that its dot is visible inside the other's square.
+    for value, entry in reversed(list(zip(row.values, series, strict=False))):
+        if value is not None and is_known(value) and entry.shape is not None:
+            canvas.mark(x_of(value), y, entry.shape, filled=entry.filled, colour=entry.colour)
+
+
+def ranges(rows: Sequence[Range], unit: str) -> Picture:
+    """Draw the quartiles of each row as a line, with a mark at the median."""
+    highest = max((row.quartiles[2] for row in rows if row.quartiles), default=1.0)
+    drawn = [
+        Row(row.label, [Line(row.text, partial(_draw_range, row), row.quartiles is None)])
+        for row in rows
+    ]
+    axis = span_axis(0, highest, unit=unit)
+    return Picture(
+        lambda width: draw_rows(width, drawn, axis), shows=any(row.quartiles for row in rows)
+    )
+
+
+def _draw_range(row: Range, canvas: Canvas, x_of: Place, y: float) -> None:
+    if row.quartiles is not None:
+        first, median, third = row.quartiles
+        canvas.line([(x_of(first), y), (x_of(third), y)], colour=ACCENT, width=4)
+        canvas.mark(x_of(median), y, "o", colour=ACCENT, filled=False)
 
 
 def strips(rows: Sequence[Repetitions], *, colours: Sequence[str]) -> Picture:
@@ -153,40 +214,29 @@ def strips(rows: Sequence[Repetitions], *, colours: Sequence[str]) -> Picture:
     Dots that would cover each other stand one above the other. `colours` has one for each row.
     """
     tallest = max((_most_alike(row.shares) for row in rows), default=1)
-    drawn = _rows(
-        [row.label for row in rows], [row.text for row in rows], (), 0.2 + 0.055 * (tallest - 1)
+    thick = 20.0 + 5.3 * (tallest - 1)
+    drawn = [
+        Row(row.label, [Line(row.text, partial(_draw_strip, row.shares, colour, thick))], thick)
+        for row, colour in zip(rows, colours, strict=True)
+    ]
+    axis = share_axis(max([share for row in rows for share in row.shares] + [0.01]))
+    return Picture(
+        lambda width: draw_rows(width, drawn, axis), shows=any(row.shares for row in rows)
     )
-    highest = max([share for row in rows for share in row.shares] + [0.01])
-    step = _share_step(highest)
-    n_steps = max(1, math.ceil(highest / step - 1e-9))
-
-    def x_of(share: float) -> float:
-        return drawn.left + share / (step * n_steps) * drawn.width
-
-    for i in range(n_steps + 1):
-        x = x_of(i * step)
-        drawn.canvas.rule([x, x], [drawn.top, drawn.bottom], colour=RULE if i else SOFT)
-        name = f"{100 * i * step:g}%"
-        drawn.canvas.text(x, drawn.bottom + 0.13, name, align="center", size=SMALL, colour=SOFT)
-
-    def draw_row(i: int, y: float) -> None:
-        shares = sorted(rows[i].shares)
-        if not shares:
-            return
-        middle = (shares[(len(shares) - 1) // 2] + shares[len(shares) // 2]) / 2
-        reach = drawn.heights[i] / 2 - 0.02
-        drawn.canvas.line([x_of(middle)] * 2, [y - reach, y + reach], width=1.4)
-        for place, share in enumerate(shares):
-            alike = [k for k, each in enumerate(shares) if _bin(each) == _bin(share)]
-            lift = 0.055 * (alike.index(place) - (len(alike) - 1) / 2)
-            drawn.canvas.mark(x_of(share), y - lift, "o", colour=colours[i])
-
-    drawn.draw(draw_row)
-    return drawn.canvas.picture(shows=any(row.shares for row in rows))
 
 
-def _share_step(highest: float) -> float:
-    return min(round_step(highest / 4), 0.25 if highest > 0.5 else 1.0)
+def _draw_strip(
+    values: Sequence[float], colour: str, thick: float, canvas: Canvas, x_of: Place, y: float
+) -> None:
+    shares = sorted(values)
+    if not shares:
+        return
+    middle = x_of((shares[(len(shares) - 1) // 2] + shares[len(shares) // 2]) / 2)
+    canvas.line([(middle, y - thick / 2 + 2), (middle, y + thick / 2 - 2)])
+    for place, share in enumerate(shares):
+        alike = [k for k, each in enumerate(shares) if _bin(each) == _bin(share)]
+        lift = 5.3 * (alike.index(place) - (len(alike) - 1) / 2)
+        canvas.mark(x_of(share), y - lift, "o", colour=colour)
 
 
 def _bin(share: float) -> int:

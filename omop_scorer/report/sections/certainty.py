@@ -6,19 +6,38 @@ from markupsafe import Markup
 
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
-from omop_scorer.report.blocks import Block, Cell, Heading, Image, Listing, Prose, Section, Table
-from omop_scorer.report.charts import bars as charts
-from omop_scorer.report.charts import distributions
+from omop_scorer.report.blocks import (
+    Beside,
+    Block,
+    Cell,
+    Fold,
+    Image,
+    Prose,
+    Section,
+    Stack,
+    Table,
+)
+from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.canvas import ACCENT, ACCENT_MIDDLE, INK, Look
-from omop_scorer.report.context import Context, missing, only_row, pick, portion, rows_of
+from omop_scorer.report.charts.estimates import Dots, dots
+from omop_scorer.report.charts.rows import Entry
+from omop_scorer.report.context import (
+    Context,
+    missing,
+    only_row,
+    pick,
+    portion,
+    rows_of,
+    shown_count,
+)
+from omop_scorer.report.sections.attrition import attrition_block
 from omop_scorer.report.sections.labels import blocks_on_labels
+from omop_scorer.report.sections.records import record_blocks
 from omop_scorer.report.words import (
     ASSUMPTIONS,
-    COHORT_MEASURES,
     HIDDEN,
-    MAPPED_RECORDS,
-    RECORD_MEASURES,
     STATES,
+    about,
     count,
     decimal,
     listed,
@@ -28,32 +47,34 @@ from omop_scorer.report.words import (
     whole,
 )
 
+#: Amber: what was not found.
+IMPUTED = "#b98500"
+
 _LOOKS = {
     coded.OBSERVED: Look(ACCENT),
     coded.COMPUTED: Look(ACCENT_MIDDLE),
-    coded.ABSENT: Look("#d9dde3"),
-    coded.IMPUTED: Look("#f0c95c"),
-    coded.LEFT_OUT: Look("#f0c95c", ("#fbf1d3",)),
+    coded.ABSENT: Look("#878f9b"),
+    coded.IMPUTED: Look(IMPUTED),
+    coded.LEFT_OUT: Look(IMPUTED, ("#5f4400",)),
 }
 
 _SHAPES = {terms.FIRST_QUARTILE: "v", terms.THIRD_QUARTILE: "^", terms.REDUCED_MODEL: "o"}
 
-_TITLE = "Certainty of the results"
+_TITLE = "How sure"
 
 _ON_RECORDS = "Records read, converted and rejected"
 
 
 def section(context: Context) -> Section:
     """Return the section on the data behind the scores."""
+    attrition, records = attrition_block(context), Fold(_ON_RECORDS, record_blocks(context))
     blocks: list[Block]
     if context.is_empty:
-        blocks = [Heading(_ON_RECORDS), *_records(context)]
+        blocks = [attrition, records]
         return Section("certainty", _TITLE, _lead(context), blocks, context.notes.new())
-    blocks = [Heading("What was recorded, and what replaces missing values")]
-    blocks += _states(context)
-    blocks += [Heading(_ON_RECORDS), *_records(context)]
-    blocks += [Heading("If the imputed values were different"), *_sensitivity(context)]
-    blocks += blocks_on_labels(context)
+    blocks = [Beside([*_states(context), *_sensitivity(context)])]
+    assumed = Fold(records.title, [*records.blocks, *_assumed(context)])
+    blocks += [Beside([attrition, Stack(blocks_on_labels(context))]), assumed]
     return Section("certainty", _TITLE, _lead(context), blocks, context.notes.new())
 
 
@@ -72,7 +93,7 @@ def shares_in_state(context: Context, state: str) -> list[tuple[str, int | None,
 
 def states_of(context: Context) -> dict[str, dict[str, int | None]]:
     """Return the number of patients in each state, by covariate of the model."""
-    quality = context.data.table("covariate_quality")
+    quality = context.table("covariate_quality")
     states: dict[str, dict[str, int | None]] = {}
     for row in rows_of(quality) if quality is not None else ():
         state = str(row["measure"]).removeprefix("n_")
@@ -109,13 +130,13 @@ def _states(context: Context) -> list[Block]:
     used = [state for state in STATES if any(each.get(state) != 0 for each in states.values())]
     used = [state for state in used if any(state in each for each in states.values())]
     wholes = [
-        charts.Whole(
+        Whole(
             sentence(context.names.covariate(name)),
             [portion(each.get(state, 0), context.n_scored) for state in used],
         )
         for name, each in states.items()
     ]
-    legend = [charts.Entry(STATES[state], _LOOKS[state]) for state in used]
+    legend = [Entry(STATES[state], _LOOKS[state]) for state in used]
     rows = [
         (
             sentence(context.names.covariate(name)),
@@ -129,40 +150,49 @@ def _states(context: Context) -> list[Block]:
         ("Covariate", *(sentence(STATES[state]) for state in used), "Not found"),
         rows,
     )
-    blocks: list[Block] = [
-        Prose(
-            Markup(
-                "Each bar represents all patients scored. Yellow means that no usable record was "
-                "found: {}."
-            ).format(_replacement(context, used))
-        ),
-        Image(
-            charts.stacked(wholes, [*legend, charts.NOT_SHOWN] if _hides(wholes) else legend),
-            "Bars of the state of each covariate. Not found: "
-            + "; ".join(f"{row[0]} {row[-1]}" for row in rows)
-            + ".",
-            "Where the value of each covariate comes from",
-            "Share of the patients scored, by the state of each covariate.",
-        ),
+    image = Image(
+        stacked(wholes, legend),
+        "State of each covariate. Not found: "
+        + "; ".join(f"{row[0]} {row[-1]}" for row in rows)
+        + ".",
+        _states_title(context),
+        Markup(
+            "Patients scored, by the state of each covariate. Amber: no usable record, {}.{}"
+        ).format(_replacement(context, used), _ablation(context)),
         table,
+        is_half=True,
+        subject="Where the value of each covariate comes from",
+    )
+    return [image]
+
+
+def _states_title(context: Context) -> str:
+    imputed = [
+        (value, name)
+        for name, _, value in shares_in_state(context, coded.IMPUTED)
+        if value is not None
     ]
+    if not imputed:
+        return "Where the value of each covariate comes from"
+    highest, name = max(imputed)
+    return f"{sentence(context.names.covariate(name))} is imputed for {about(highest)} of patients"
+
+
+def _ablation(context: Context) -> str:
     published = context.data.published
-    if published:
-        ablation = published.ablation
-        without = listed(
-            [
-                f"{value:.0%} without {context.names.covariate(name)}"
-                for name, value in ablation.without.items()
-            ]
-        )
-        blocks.append(
-            Prose(
-                "The paper shows what single covariates add. Trial participants without a "
-                f"preference: {ablation.all_covariates:.0%} with all covariates, {without}.",
-                "note",
-            )
-        )
-    return blocks
+    if published is None:
+        return ""
+    ablation = published.ablation
+    without = listed(
+        [
+            f"{value:.0%} without {context.names.covariate(name)}"
+            for name, value in ablation.without.items()
+        ]
+    )
+    return (
+        f" In the paper, trial participants without a preference: {ablation.all_covariates:.0%} "
+        f"with all covariates, {without}."
+    )
 
 
 def _replacement(context: Context, used: list[str]) -> Markup:
@@ -176,7 +206,7 @@ def _replacement(context: Context, used: list[str]) -> Markup:
     return Markup("where it is plain, {}; where it is striped, {}").format(imputed, left_out)
 
 
-def _hides(wholes: list[charts.Whole]) -> bool:
+def _hides(wholes: list[Whole]) -> bool:
     return any(part is None for whole_ in wholes for part in whole_.parts)
 
 
@@ -185,102 +215,13 @@ def _not_found(states: dict[str, int | None]) -> int | None:
     return None if None in parts else sum(n for n in parts if n)
 
 
-def _records(context: Context) -> list[Block]:
-    quality = context.data.table("covariate_quality")
-    if quality is None:
-        return [missing("the records read")]
-    measured = [str(row["covariate"]) for row in rows_of(pick(quality, measure=coded.N_RECORDS))]
-    rows = []
-    for name in measured:
-        found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate=name))}
-        rows.append(
-            (
-                sentence(context.names.covariate(name)),
-                *(count(found[each]) if each in found else "" for each in RECORD_MEASURES),
-            )
-        )
-    blocks: list[Block] = []
-    if rows:
-        blocks.append(
-            Table(
-                "Records in the time window of each measured quantity, and how they were used",
-                ("Quantity", *RECORD_MEASURES.values()),
-                rows,
-            )
-        )
-        blocks.append(
-            Prose(
-                "A record is rejected if its value is not a number, if its unit is not accepted, "
-                "or if its value is not plausible. The next older usable record is then used. A "
-                "value with < or > is used without this sign.",
-                "note",
-            )
-        )
-    items = [*_on_steroids(context), *_on_cohort(context), *_on_mappings(context)]
-    return [*blocks, Listing(items)] if items else blocks
-
-
-def _on_steroids(context: Context) -> list[str]:
-    quality = context.data.table("covariate_quality")
-    found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate="steroid"))}
-    if coded.N_UNCLASSIFIED not in found:
-        return []
-    oral, injected, one_day, local = (
-        count(found.get(measure, 0))
-        for measure in (coded.N_ORAL, coded.N_INJECTED, coded.N_INJECTED_ONE_DAY, coded.N_LOCAL)
-    )
-    persons = count(found.get(coded.N_UNCLASSIFIED_PERSONS))
-    return [
-        f"Current corticosteroid records that count: oral {oral}, injected {injected}. Records "
-        f"that do not count: injection on a single day {one_day}, local use {local}.",
-        f"Corticosteroid records of unknown route: {count(found[coded.N_UNCLASSIFIED])}, persons: "
-        f"{persons}. These records do not count. Map their drug or route to resolve this.",
-    ]
-
-
-def _on_cohort(context: Context) -> list[str]:
-    quality = context.data.table("covariate_quality")
-    found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate=terms.COHORT))}
-    items = [
-        f"{title}: {count(found[measure])}."
-        for measure, title in COHORT_MEASURES.items()
-        if measure in found
-    ]
-    unread = [
-        f"{row['measure']} ({count(row['n'])})"
-        for row in rows_of(pick(quality, covariate=terms.INPUT))
-        if whole(row["n"]) != 0
-    ]
-    if unread:
-        items.append(f"Values that could not be read and count as missing: {', '.join(unread)}.")
-    return items
-
-
-def _on_mappings(context: Context) -> list[str]:
-    quality = context.data.table("covariate_quality")
-    persons = {
-        row["covariate"]: count(row["n"])
-        for row in rows_of(pick(quality, measure=coded.N_PERSONS_MAPPED))
-    }
-    found = [
-        f"{row['covariate']} {count(row['n'])} (persons: {persons.get(row['covariate'], '')})"
-        for row in rows_of(pick(quality, measure=coded.N_RECORDS_MAPPED))
-        if whole(row["n"]) != 0
-    ]
-    if not found:
-        return []
-    mapping = (context.data.run.get("config") or {}).get("concept_mapping")
-    title = MAPPED_RECORDS.get(str(mapping), MAPPED_RECORDS["follow"])
-    return [f"{title}: {', '.join(found)}."]
-
-
 def _sensitivity(context: Context) -> list[Block]:
-    frame = context.data.table("imputation_sensitivity")
+    frame = context.table("imputation_sensitivity")
     if frame is None:
         return [missing("what another imputed value would change")]
     used = [name for name in _SHAPES if not pick(frame, assumption=name).empty]
     series = [
-        charts.Entry(
+        Entry(
             ASSUMPTIONS[name],
             shape=_SHAPES[name],
             filled=name == terms.REDUCED_MODEL,
@@ -303,14 +244,14 @@ def _sensitivity(context: Context) -> list[Block]:
             n_imputed = whole(row["n_imputed"])
             changed = portion(row["n_changed"], n_imputed)
             values.append(math.nan if n_imputed == 0 else changed)
-            n_changed = count(row["n_changed"])
+            n_changed = shown_count(row, "n_changed")
             cells.append(
                 Cell(n_changed) if changed is None else Cell(n_changed, share(changed, n_imputed))
             )
         title = sentence(context.names.covariate(str(covariate)))
         if n_imputed != 0:
             rows.append([title, count(n_imputed), *cells])
-            drawn.append(distributions.Dots(title, values, f"of {count(n_imputed)}"))
+            drawn.append(Dots(title, values, f"of {count(n_imputed)}"))
     columns = ("Imputed covariate", "Patients", *(sentence(ASSUMPTIONS[name]) for name in used))
     table = Table("Patients whose label would change, and their share", columns, rows)
     if not drawn:
@@ -334,31 +275,33 @@ def _sensitivity(context: Context) -> list[Block]:
             f"{at_most} {worst[0]:.1%} of the patients concerned would have a different label "
             f"({worst[1]}, {ASSUMPTIONS[worst[2]]})."
         )
+    alt = "; ".join(
+        f"{row.label}: "
+        + ", ".join(
+            f"{ASSUMPTIONS[name]} {_in_words(value)}"
+            for name, value in zip(used, row.values, strict=True)
+        )
+        for row in drawn
+    )
     return [
-        Prose(
-            "Each imputed covariate was set to the trials’ 25th percentile, then to the 75th, and "
-            f"then left out of the model. {result}"
-        ),
         Image(
-            distributions.dots(
-                drawn, [*series, charts.NOT_SHOWN] if has_hidden else series, is_share=True
-            ),
-            "Marks of the share of patients whose label would change. "
-            + "; ".join(
-                f"{row.label}: "
-                + ", ".join(
-                    f"{ASSUMPTIONS[name]} {_in_words(value)}"
-                    for name, value in zip(used, row.values, strict=True)
-                )
-                for row in drawn
-            )
-            + ".",
-            "Labels that would change",
-            "Share of the patients for whom the covariate was imputed.",
-        ),
-        table,
-        *_assumed(context),
+            dots(drawn, series, is_share=True),
+            f"Share of patients whose label would change. {alt}.",
+            f"If imputed otherwise: {_worst_title(worst, has_hidden=has_hidden)}",
+            "Share of the patients imputed whose label would change if the covariate were at the "
+            f"trials’ 25th percentile, at the 75th, or left out of the model. {result}",
+            table,
+            is_half=True,
+            subject="Labels that would change if imputed values were different",
+        )
     ]
+
+
+def _worst_title(worst: tuple[float, str, str] | None, *, has_hidden: bool) -> str:
+    if worst is None:
+        return "labels that change"
+    at_most = "of those shown, at most" if has_hidden else "at most"
+    return f"{at_most} {about(worst[0])} of labels change"
 
 
 def _in_words(value: float | None) -> str:
@@ -368,7 +311,7 @@ def _in_words(value: float | None) -> str:
 
 
 def _assumed(context: Context) -> list[Block]:
-    frame = context.data.table("imputation_sensitivity")
+    frame = context.table("imputation_sensitivity")
     assumed: dict[str, list[str]] = {}
     is_any_yes_no = False
     for row in rows_of(frame) if frame is not None else ():
@@ -383,4 +326,4 @@ def _assumed(context: Context) -> list[Block]:
         return []
     text = "; ".join(f"{name} {' and '.join(values)}" for name, values in assumed.items())
     meaning = " (yes is 1, no is 0)" if is_any_yes_no else ""
-    return [Prose(f"The 25th and 75th percentiles: {text}{meaning}.", "note")]
+    return [Prose(f"The trials’ 25th and 75th percentiles: {text}{meaning}.", "note")]

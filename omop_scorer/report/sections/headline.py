@@ -1,217 +1,246 @@
-"""The first screen: the figures that readers ask for most, each next to the paper's figure."""
+"""The first screen: three findings as sentences, what changed, and one picture."""
 
-from typing import Any
+from collections.abc import Iterator
 
 from markupsafe import Markup
 
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
-from omop_scorer.report.context import Context, only_row, pick, portion
-from omop_scorer.report.frame import Card, Headline, ShareBar, ShareBars
-from omop_scorer.report.sections.certainty import shares_in_state, states_of
-from omop_scorer.report.sections.next_treatment import headline
+from omop_scorer.model.intervals import wilson_interval
+from omop_scorer.report.blocks import Image
+from omop_scorer.report.charts import bars as charts
+from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
+from omop_scorer.report.charts.rows import Entry
+from omop_scorer.report.context import Context, pick, portion, rows_of
+from omop_scorer.report.frame import Finding, Headline
+from omop_scorer.report.groups import sizes_of
+from omop_scorer.report.sections.certainty import shares_in_state
+from omop_scorer.report.sections.history import sentence_on_change
+from omop_scorer.report.sections.otherwise import otherwise_estimates, otherwise_finding
 from omop_scorer.report.sections.trials import alone_on_top
 from omop_scorer.report.sections.women import share_of_women
 from omop_scorer.report.words import (
     HIDDEN,
-    NOBODY,
-    WITHIN_RANGE,
+    about,
     count,
     day,
-    interval,
+    in_ten,
+    listed,
+    number,
     sentence,
     share,
+    short,
     whole,
 )
+
+#: What is assumed instead of the imputed value, after "labels differ".
+_ASSUMED = {
+    terms.EITHER_QUARTILE: "if it is at the trials’ 25th or 75th percentile, not as imputed",
+    terms.FIRST_QUARTILE: "if it is at the trials’ 25th percentile instead of the imputed value",
+    terms.THIRD_QUARTILE: "if it is at the trials’ 75th percentile instead of the imputed value",
+    terms.REDUCED_MODEL: "if it is left out of the model instead of imputed",
+}
+
+_KINDS = {True: "Crohn’s disease population report", False: "Population report"}
 
 
 def build(context: Context) -> Headline:
     """Return the first screen of the report."""
-    run = context.data.run
-    site = run["cdm_source_name"] or "an unnamed CDM"
+    site = str(context.data.run["cdm_source_name"] or "an unnamed CDM")
+    report = context.report
+    title = str(report.get("title") or site)
+    owner = " · ".join(str(report[key]) for key in ("department", "contact") if report.get(key))
+    findings = [otherwise_finding(context), *_trust(context), *_most(context)]
+    return Headline(
+        _KINDS[context.names.is_crohns],
+        title,
+        _summary(context, site),
+        remarks=_remarks(context),
+        findings=[] if context.is_empty else findings,
+        change=sentence_on_change(context),
+        image=None if context.is_empty else _strip(context),
+        owner=owner,
+    )
+
+
+def _summary(context: Context, site: str) -> Markup:
+    run, n = context.data.run, context.n_scored
     group = context.names.of_cohort()
     if context.is_empty:
         scored = Markup("<strong>no patient</strong> {} in <strong>{}</strong> was")
-    elif context.n_scored is None:
+    elif n is None:
         scored = Markup("patients {} in <strong>{}</strong> (number not shown) were")
     else:
-        n = f"{count(context.n_scored)} {'patient' if context.n_scored == 1 else 'patients'}"
-        was = "was" if context.n_scored == 1 else "were"
-        scored = Markup("<strong>{}</strong> {{}} in <strong>{{}}</strong> {}").format(n, was)
-    summary = Markup(
-        "As of <strong>{}</strong>, {} scored with the models <strong>{}</strong>. For each "
-        "patient, the models estimate the effect of each of {} drug classes, and how certain that "
-        "effect is."
+        patients = f"{count(n)} {'patient' if n == 1 else 'patients'}"
+        was = "was" if n == 1 else "were"
+        scored = Markup("<strong>{}</strong> {{}} in <strong>{{}}</strong> {}").format(
+            patients, was
+        )
+    classes = {2: "two", 3: "three", 4: "four", 5: "five"}.get(len(context.keys), "several")
+    return Markup(
+        "As of <strong>{}</strong>, {} scored{} with the models <strong>{}</strong>: the effect "
+        "of each of {} drug classes, and how certain it is."
+    ).format(
+        day(run["as_of_date"]),
+        scored.format(group, site),
+        _of_cohort(context),
+        run["model_id"],
+        classes,
     )
-    cards = [_scored(context), _women(context), _alone(context), _next(context)]
-    has_left_out = bool(shares_in_state(context, coded.LEFT_OUT))
-    return Headline(
-        f"{'Crohn’s disease population' if context.names.is_crohns else 'Population'} report",
-        str(site),
-        summary.format(
-            day(run["as_of_date"]),
-            scored.format(group, site),
-            run["model_id"],
-            _number(len(context.keys)),
-        ),
-        [card for card in cards if card is not None],
-        _remarks(context),
-        "Imputed and left-out covariates" if has_left_out else "Imputed values",
-        _missing(context),
+
+
+def _of_cohort(context: Context) -> str:
+    n_cohort = context.data.run["n_cohort"]
+    if context.is_empty or whole(n_cohort) is None:
+        return ""
+    return f" (of {count(n_cohort)} in the cohort)"
+
+
+def _trust(context: Context) -> Iterator[Finding]:
+    imputed = sizes_of(context, coded.IMPUTED)
+    within = sizes_of(context, coded.WITHIN_TRIAL_RANGE)
+    rests, known = (
+        portion(sizes.get(coded.YES, 0), context.n_scored) if sizes else None
+        for sizes in (imputed, within)
     )
+    parts = []
+    if rests is not None:
+        rest = f"{sentence(in_ten(rests))} scores rest" if rests else "No score rests"
+        parts.append(f"{rest} on an imputed value")
+    if known is not None:
+        who = f"{about(known)} are" if known else "no patient is"
+        parts.append(f"{who} known to resemble trial participants")
+    if not parts:
+        yield Finding("How many scores rest on an imputed value is not shown.")
+        return
+    detail = (
+        "The models are valid for patients like the participants; for others a score is an "
+        "extrapolation."
+    )
+    yield Finding(f"{sentence('; '.join(parts))}.", f"{detail}{_left_out(context)}")
+
+
+def _left_out(context: Context) -> str:
+    known = [
+        f"{context.names.covariate(name)} for {HIDDEN if value is None else share(value)}"
+        for name, _, value in shares_in_state(context, coded.LEFT_OUT)
+    ]
+    return f" Left out of the model, not imputed: {listed(known)}." if known else ""
+
+
+def _most(context: Context) -> Iterator[Finding]:
+    frame = context.table("imputation_sensitivity")
+    either = pick(frame, assumption=terms.EITHER_QUARTILE)
+    found = []
+    # Runs of earlier releases have no rows on either of the quartiles.
+    for row in rows_of(frame if either.empty else either) if frame is not None else ():
+        name = str(row["covariate"])
+        changed = portion(row["n_changed"], context.n_scored)
+        if changed and terms.TOGETHER not in name:
+            imputed = portion(row["n_imputed"], context.n_scored)
+            found.append((changed, name, imputed, str(row["assumption"])))
+    if not found:
+        reason = "nothing is imputed" if _is_nothing_imputed(context) else "not shown"
+        yield Finding(f"What recording more would settle: {reason}.")
+        return
+    changed, name, imputed, assumption = max(found)
+    known = f"it is imputed in {about(imputed)} and" if imputed is not None else "it"
+    yield Finding(
+        f"{_of_shown(context, changed)}ecording the {context.names.covariate(name)} would settle "
+        f"most: {known} would change {about(changed)} of labels.",
+        f"That many labels differ {_ASSUMED[assumption]}.",
+    )
+
+
+def _of_shown(context: Context, most: float) -> str:
+    """Return the start of the sentence; a covariate that is not shown could change more labels."""
+    frame = context.table("imputation_sensitivity")
+    for row in rows_of(frame) if frame is not None else ():
+        bound = portion(row["n_imputed"], context.n_scored)
+        if whole(row["n_changed"]) is None and (bound is None or bound > most):
+            return "Of the figures shown, r"
+    return "R"
+
+
+def _is_nothing_imputed(context: Context) -> bool:
+    frame = context.table("covariate_quality")
+    rows = pick(frame, measure=coded.N_IMPUTED)
+    return frame is not None and all(whole(n) == 0 for n in rows.get("n", []))
+
+
+def _strip(context: Context) -> Image | None:
+    published = context.data.published
+    trials = published.trials if published else None
+    rows = [*otherwise_estimates(context)]
+    for each in context.data.classes:
+        row = alone_on_top(context, str(each["key"]))
+        if row is not None:
+            marks = []
+            if trials:
+                marks.append((charts.TRIALS, trials.share_alone_on_top(str(each["label"]))))
+            title = f"{sentence(str(each['title']))} alone on top"
+            rows.append(_estimate(title, row, marks))
+    women = share_of_women(context)
+    if women is not None:
+        rows.append(_estimate("Women of 50 and over, of the cohort", women, _marks(context)))
+    rows += _resembling(context)
+    if not rows:
+        return None
+    legend = []
+    if published:
+        legend = [
+            Entry("the trials’ participants", shape=charts.TRIALS),
+            Entry(published.health_system.title, shape=charts.HEALTH_SYSTEM),
+        ]
+    return Image(
+        intervals([EstimateGroup(row.label, [row]) for row in rows], legend, is_share=True),
+        "Shares with 95% intervals: " + "; ".join(f"{e.label} {e.text}" for e in rows) + ".",
+        "The shares behind these findings, with 95% intervals",
+        "A published figure stands beside ours only where both have the same denominator."
+        if published
+        else "",
+        subject="The shares behind these findings",
+    )
+
+
+def _marks(context: Context) -> list[tuple[str, float]]:
+    published = context.data.published
+    if published is None:
+        return []
+    system = published.health_system.shares_of_women_50_and_over.get(terms.COHORT)
+    trials = (charts.TRIALS, published.trials.share_of_women_50_and_over)
+    return [trials] if system is None else [trials, (charts.HEALTH_SYSTEM, system)]
+
+
+def _estimate(title: str, row: dict[str, object], marks: list[tuple[str, float]]) -> Estimate:
+    value, low, high = (number(row[name]) for name in ("share", "ci_low", "ci_high"))
+    text = short(value, low, high, row["n_population"])
+    return Estimate(title, value, low, high, text=text, marks=marks)
+
+
+def _resembling(context: Context) -> list[Estimate]:
+    sizes = sizes_of(context, coded.WITHIN_TRIAL_RANGE)
+    if not sizes:
+        return []
+    n, of = sizes.get(coded.YES, 0), context.n_scored
+    title = "Known to resemble the trials’ participants"
+    if n is None or not of:
+        return [Estimate(title, None, text=share(None))]
+    low, high = (float(end) for end in wilson_interval(n, of))
+    return [Estimate(title, n / of, low, high, text=short(n / of, low, high))]
 
 
 def _remarks(context: Context) -> list[list[tuple[str, str]]]:
-    within_range = _range(context)
-    return [
-        [
-            ("What this is", "the scores of published models, for groups of patients."),
-            ("What it is not", "a medical device, or a recommendation for a patient."),
-        ],
-        [
-            ("Key", f"{_key(context)}."),
-            *([("Within the trials’ range", f"{within_range}.")] if within_range else []),
-        ],
-    ]
-
-
-def _key(context: Context) -> str:
     named = [
         f"{each['label']} means {each['title']}"
         for each in context.data.classes
         if each["label"] != each["title"]
     ]
-    return ", ".join([*named, "“>” a larger effect", "“=” no difference found"])
-
-
-def _range(context: Context) -> str:
-    frame = pick(context.data.table("subgroup_summary"), stratum=coded.WITHIN_TRIAL_RANGE)
-    parts = []
-    for value, title in WITHIN_RANGE.items():
-        row = only_row(pick(frame, stratum_value=value))
-        known = portion(row["n_stratum"], context.n_scored) if row else None
-        if known is not None:
-            parts.append(f"{title} {share(known)}")
-        elif row:
-            parts.append(f"{title} {HIDDEN}")
-    return ", ".join(parts) if any(not each.endswith(HIDDEN) for each in parts) else ""
-
-
-def _scored(context: Context) -> Card:
-    run = context.data.run
-    n_cohort = run["n_cohort"]
-    detail = _of(n_cohort, "in the cohort")
-    part = portion(context.n_scored, n_cohort)
-    if part is not None:
-        detail += f" ({share(part)})"
-    return Card("Patients scored", count(context.n_scored), detail)
-
-
-def _women(context: Context) -> Card | None:
-    row = share_of_women(context)
-    if row is None:
-        return None
-    published = context.data.published
-    compared = []
-    if published:
-        compared = [
-            (published.trials.title, f"{published.trials.share_of_women_50_and_over:.1%}"),
-            (
-                published.health_system.title,
-                f"{published.health_system.shares_of_women_50_and_over[terms.COHORT]:.1%}",
-            ),
-        ]
-    detail = _detail(row, _of(row["n_population"], "in the cohort"))
-    return Card("Women aged 50 and over", _value(row), detail, compared)
-
-
-def _alone(context: Context) -> Card | None:
-    published = context.data.published
-    key = published.health_system.next_treatment.not_given if published else None
-    if key is None or key not in context.keys:
-        return None
-    row = alone_on_top(context, key)
-    if row is None or published is None:
-        return None
-    trials = published.trials.share_alone_on_top(context.names.label(key))
-    title = f"{sentence(context.names.drug_class(key))} alone on top"
-    detail = _detail(row, _of(row["n_population"], "scored"))
-    return Card(title, _value(row), detail, [(published.trials.title, f"{trials:.1%}")])
-
-
-def _next(context: Context) -> Card | None:
-    published = context.data.published
-    if published is None:
-        return None
-    paper = published.health_system.next_treatment
-    found = headline(context, paper.population, "next_treatment")
-    if found is None:
-        return None
-    row = {
-        "share": found["share"],
-        "ci_low": found["low"],
-        "ci_high": found["high"],
-        "n_population": found["of"],
-    }
-    title = f"Women aged 50 and over not given {context.names.drug_class(paper.not_given)} next"
-    detail = _detail(row, _of(found["of"], "given a next treatment"))
-    return Card(title, _value(row), detail, [("the paper", f"{paper.share:.0%}")])
-
-
-def _of(n: Any, group: str) -> str:
-    return f"of those {group}" if whole(n) is None else f"of {count(n)} {group}"
-
-
-def _value(row: dict[str, object]) -> str:
-    return share(row["share"], row["n_population"])
-
-
-def _detail(row: dict[str, object], of: str) -> str:
-    limits = interval(row["ci_low"], row["ci_high"])
-    return of if limits in (HIDDEN, NOBODY) else f"95% interval {limits}; {of}"
-
-
-def _missing(context: Context) -> list[ShareBars]:
-    if context.is_empty:
-        return [ShareBars("No patient was scored, so nothing was imputed.")]
-    frame = context.data.table("subgroup_summary")
-    row = only_row(pick(frame, stratum=coded.IMPUTED, stratum_value=coded.YES))
-    imputed, left_out = (_bars(context, state) for state in (coded.IMPUTED, coded.LEFT_OUT))
-    whole_share = portion(row["n_stratum"], context.n_scored) if row else None
-    found = []
-    if whole_share and row is not None:
-        scores = f"{share(whole_share)} of the scores ({count(row['n_stratum'])}) depend"
-        scores = f"All {count(row['n_stratum'])} scores depend" if whole_share == 1 else scores
-        lead = f"{scores} on at least one imputed value."
-        if imputed:
-            lead += " Imputed, as a share of the patients scored:"
-        found.append(ShareBars(lead, imputed))
-    elif imputed and all(bar.width is None for bar in imputed):
-        found.append(ShareBars("The number of patients with an imputed covariate is not shown."))
-    elif imputed:
-        found.append(ShareBars("Imputed, as a share of the patients scored:", imputed))
-    elif not states_of(context):
-        found.append(ShareBars("This run has no figures on imputed values."))
-    else:
-        found.append(ShareBars("No covariate was imputed for any patient."))
-    if left_out and all(bar.width is None for bar in left_out):
-        found.append(ShareBars("The number of patients with a left-out covariate is not shown."))
-    elif left_out:
-        lead = "Left out of the model, not imputed, as a share of the patients scored:"
-        found.append(ShareBars(lead, left_out))
-    return found
-
-
-def _bars(context: Context, state: str) -> list[ShareBar]:
+    key = ", ".join([*named, "“>” a larger effect", "“=” no difference found"])
     return [
-        ShareBar(
-            sentence(context.names.covariate(name)),
-            HIDDEN if value is None else f"{share(value)} ({count(n)})",
-            None if value is None else round(100 * value, 1),
-        )
-        for name, n, value in shares_in_state(context, state)
+        [
+            ("What this is", "the scores of published models, for groups of patients."),
+            ("What it is not", "a medical device, or a recommendation for a patient."),
+            ("Key", f"{key}."),
+        ],
     ]
-
-
-def _number(n: int) -> str:
-    return {2: "two", 3: "three", 4: "four", 5: "five"}.get(n, str(n))

@@ -24,7 +24,7 @@ def _published(context: Context) -> str:
 
 
 def _comparison(context: Context) -> list[Block]:
-    frame = context.data.table("uncertainty_comparison")
+    frame = context.table("uncertainty_comparison")
     if frame is None:
         return [missing("the two uncertainties")]
     counts = {
@@ -82,12 +82,13 @@ def _comparison(context: Context) -> list[Block]:
             "Patients by label: bootstrap in the rows, analytic in the columns",
             ("Bootstrap", *sides[1], "All"),
             rows,
+            is_folded=True,
         ),
     ]
 
 
 def _checks(context: Context) -> list[Block]:
-    frame = context.data.table("label_check")
+    frame = context.table("label_check")
     if frame is None:
         return [missing("the checks of the labels")]
     used = list(dict.fromkeys(frame["uncertainty"]))
@@ -114,7 +115,7 @@ def _checks(context: Context) -> list[Block]:
                 context.notes.mark("worst"), text
             )
         ),
-        Table("Labels that do not agree with the tests", columns, rows, words=[1]),
+        Table("Labels that do not agree with the tests", columns, rows, [1], is_folded=True),
     ]
 
 

@@ -3,8 +3,9 @@
 from markupsafe import Markup
 
 from omop_scorer.disclosure.protected_run import ReportData
-from omop_scorer.report.blocks import Block, Heading, Listing, Prose, Section
+from omop_scorer.report.blocks import Beside, Block, Heading, Listing, Prose, Section, Stack
 from omop_scorer.report.context import Context
+from omop_scorer.report.sections.run_facts import run_blocks
 
 _METHOD = (
     "The outcome is the reduction of the Crohn’s Disease Activity Index (CDAI) at week 6. It was "
@@ -43,15 +44,25 @@ def section(context: Context) -> Section:
     """Return the section on the method and its limits."""
     data = context.data
     is_published = data.published is not None
-    blocks: list[Block] = [Heading("Method"), Listing(_METHOD if is_published else _METHOD[1:])]
-    blocks.append(Heading("Limits"))
+    left: list[Block] = [Heading("Limits")]
     if is_published:
-        blocks.append(Listing(_LIMITS))
+        left.append(Listing(_LIMITS))
     else:
         limits = data.card.limits.text if data.card else "The limits given by the model’s authors."
-        blocks.append(Prose(limits))
-    blocks += [Heading("Small counts"), Prose(_suppression(data))]
-    blocks.append(Heading("Credit"))
+        left.append(Prose(limits))
+    left += [Heading("Method"), Listing(_METHOD if is_published else _METHOD[1:])]
+    right: list[Block] = [Heading("The run"), *run_blocks(context)]
+    right += [Heading("Small counts"), Prose(_suppression(data)), *_credit(data)]
+    lead = (
+        "This report describes a population. It is not a medical device and must not be used to "
+        "treat a patient."
+    )
+    blocks: list[Block] = [Beside([Stack(left), Stack(right)])]
+    return Section("method", "Method, limits, provenance", lead, blocks, context.notes.new())
+
+
+def _credit(data: ReportData) -> list[Block]:
+    blocks: list[Block] = [Heading("Credit")]
     published = data.published
     if published:
         blocks.append(
@@ -68,11 +79,7 @@ def section(context: Context) -> Section:
         blocks.append(Prose(data.card.credit))
     else:
         blocks.append(Prose(f"Model: {data.run['model_id']}, as given by this site."))
-    lead = (
-        "This report describes a population. It is not a medical device and must not be used to "
-        "treat a patient."
-    )
-    return Section("method", "Method and limits", lead, blocks, context.notes.new())
+    return blocks
 
 
 def _suppression(data: ReportData) -> str:
@@ -86,7 +93,22 @@ def _suppression(data: ReportData) -> str:
         f"Counts from 1 to {minimum - 1} are not shown. Other counts, totals, shares and intervals "
         "are not shown either if such a count could be calculated from them within this report. "
         f"Means and quartiles of fewer than {data.minimum_of_means} recorded values are not shown. "
-        "Zeros are shown. Two reports from different nights can still reveal a small change, such "
-        "as one added patient, to a reader who compares them. Consider this before you pass on "
-        "both."
+        "Zeros are shown. Instead of a hidden figure, its bounds are printed where a reader can "
+        f"work them out anyway.{_merged(data)}{_rounded(data)} Two reports from different nights "
+        "can still reveal a small change, such as one added patient, to a reader who compares "
+        "them. Consider this before you pass on both."
+    )
+
+
+def _merged(data: ReportData) -> str:
+    if not data.merged:
+        return ""
+    return " Small rows are merged first, such as ages in tens and rare races as one."
+
+
+def _rounded(data: ReportData) -> str:
+    if data.rounding <= 1:
+        return ""
+    return (
+        f" Every count is rounded to the nearest {data.rounding}, and shares are of rounded counts."
     )

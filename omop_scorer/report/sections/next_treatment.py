@@ -5,9 +5,10 @@ from markupsafe import Markup
 
 from omop_scorer.disclosure import coded
 from omop_scorer.model.intervals import wilson_interval
-from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
-from omop_scorer.report.charts import flows
+from omop_scorer.report.blocks import Beside, Block, Cell, Fold, Image, Prose, Section, Table
+from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.canvas import Look
+from omop_scorer.report.charts.rows import Entry
 from omop_scorer.report.context import (
     Context,
     added,
@@ -18,6 +19,7 @@ from omop_scorer.report.context import (
     rows_of,
     with_share,
 )
+from omop_scorer.report.sections.persistence import persistence_blocks
 from omop_scorer.report.sections.preference import concordance_blocks, time_blocks
 from omop_scorer.report.words import (
     AUDITED,
@@ -25,13 +27,20 @@ from omop_scorer.report.words import (
     INDEX_RULES,
     NEXT,
     NOBODY,
+    about,
     count,
     sentence,
     share,
     short,
     whole,
 )
-from omop_scorer.terms import ALL, FIRST_BIOLOGIC, NONE_NEXT, OTHER_ADVANCED
+from omop_scorer.terms import (
+    ALL,
+    FIRST_BIOLOGIC,
+    NONE_NEXT,
+    OTHER_ADVANCED,
+    WOMEN_50_AND_OVER,
+)
 
 _DENOMINATORS = {
     "next_treatment": "patients given a next treatment",
@@ -40,9 +49,10 @@ _DENOMINATORS = {
 }
 
 _COLOURS_OF_NONE = {
-    coded.NONE_DIED: "#4b5563",
-    coded.NONE_CONTINUING: "#aab2bd",
-    coded.NONE_STOPPED: "#d3d8de",
+    coded.NONE_DIED: "#1d2530",
+    coded.NONE_CONTINUING: "#878f9b",
+    coded.NONE_STOPPED: "#5d6775",
+    coded.NONE: "#878f9b",
 }
 _COLOUR_OF_OTHER = "#8c6d1f"
 
@@ -51,22 +61,17 @@ Headline = dict[str, object]
 
 def section(context: Context) -> Section:
     """Return the section on next treatments."""
-    blocks: list[Block] = []
-    frame = context.data.table("next_treatment")
-    if frame is None:
-        blocks.append(missing("next treatments"))
-    elif _n_indexed(context) == 0:
-        return Section("next", "Next treatment", _lead(context), [], context.notes.new())
-    else:
-        blocks += flow_of(context, ALL)
-        blocks += _table(context)
-        key = _class(context)
-        if key is not None:
-            blocks.append(Heading(f"Not given {context.names.drug_class(key)} next"))
-            blocks += headline_table(context, ALL)
-    blocks += [Heading("Time to the next treatment"), *time_blocks(context)]
-    blocks += [Heading("What the models would have preferred"), *concordance_blocks(context)]
-    return Section("next", "Next treatment", _lead(context), blocks, context.notes.new())
+    title = "What was given next"
+    if _n_indexed(context) == 0:
+        return Section("next", title, _lead(context), [], context.notes.new())
+    blocks: list[Block] = [*next_chart(context, ALL, is_half=False)]
+    key = _class(context)
+    if key is not None:
+        blocks += headline_table(context, ALL)
+    blocks += [Beside([*persistence_blocks(context), *time_blocks(context)])]
+    more = [*_table(context), *concordance_blocks(context)]
+    blocks.append(Fold("Every population, and the class preferred at the index treatment", more))
+    return Section("next", title, _lead(context), blocks, context.notes.new())
 
 
 def _class(context: Context) -> str | None:
@@ -83,9 +88,7 @@ def headline(
     calculated from shown counts only, so it reveals nothing that a reader could not calculate.
     """
     key = _class(context)
-    frame = pick(
-        context.data.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC
-    )
+    frame = pick(context.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC)
     if key is None or frame.empty:
         return None
     n_population, given = (
@@ -129,13 +132,13 @@ def _indexed(
     all_index_classes: bool,
 ) -> int | None:
     """Return the patients with these next classes, indexed on any class or any but the paper's."""
+    rows = {(row["index_class"], row["next_class"]): row for row in rows_of(frame)}
+    any_row = {row["index_class"]: row for row in rows.values()}
 
     def persons(index_class: str, next_class: str | None) -> int | None:
-        found = pick(frame, index_class=index_class)
-        if next_class is not None:
-            found = pick(found, next_class=next_class)
-        row = only_row(found)
-        column = "n_population" if next_class is None else "n_persons"
+        is_any = next_class is None
+        row = any_row.get(index_class) if is_any else rows.get((index_class, next_class))
+        column = "n_population" if is_any else "n_persons"
         return 0 if row is None else whole(row[column])
 
     key = _class(context)
@@ -157,7 +160,7 @@ def headline_table(context: Context, population: str) -> list[Block]:
     """Return the table of patients not given the paper's class next, by denominator."""
     key = _class(context)
     published = context.data.published
-    if key is None or published is None or context.data.table("next_treatment") is None:
+    if key is None or published is None or context.table("next_treatment") is None:
         return [missing("the class that was not given next")]
     title = context.names.drug_class(key)
     rows: list[list[str | Cell]] = []
@@ -194,7 +197,7 @@ def headline_table(context: Context, population: str) -> list[Block]:
 
 def _all_indexed(context: Context) -> pd.DataFrame:
     return pick(
-        context.data.table("next_treatment"),
+        context.table("next_treatment"),
         population=ALL,
         index_rule=FIRST_BIOLOGIC,
         index_class=ALL,
@@ -232,72 +235,63 @@ def look_of(context: Context, key: str) -> Look:
     return Look(_COLOURS_OF_NONE.get(key, _COLOUR_OF_OTHER))
 
 
-def flow_of(context: Context, population: str, rule: str = FIRST_BIOLOGIC) -> list[Block]:
-    """Return the flow of a population from the index treatment to the next."""
-    frame = pick(context.data.table("next_treatment"), population=population, index_rule=rule)
+def next_chart(context: Context, population: str, *, is_half: bool = True) -> list[Block]:
+    """Return the next treatments of a population, by the class of the index treatment."""
+    frame = pick(context.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC)
     together = pick(frame, index_class=ALL)
-    n = whole(together["n_population"].iloc[0]) if not together.empty else None
-    if n == 0:
-        return [Prose("No patient had an index treatment.", "note")]
     if together.empty:
         return [missing("the next treatments of this population")]
-    sources, links = [], []
-    next_classes = [key for key in (*context.keys, *NEXT) if key in set(frame["next_class"])]
-    totals = {
-        key: whole(only_row(pick(together, next_class=key))["n_persons"])  # type: ignore[index]
-        for key in next_classes
-        if only_row(pick(together, next_class=key)) is not None
-    }
-    next_classes = [key for key in next_classes if totals.get(key) != 0]
-    if not next_classes:
-        return [missing("the next treatments of this population")]
-    for key in context.keys:
-        of_class = pick(frame, index_class=key)
-        if of_class.empty or whole(of_class["n_population"].iloc[0]) == 0:
-            continue
-        size = whole(of_class["n_population"].iloc[0])
-        sources.append(
-            flows.Node(context.names.drug_class(key), size, look_of(context, key), count(size))
-        )
-        found = {row["next_class"]: whole(row["n_persons"]) for row in rows_of(of_class)}
-        links.append([found.get(each, 0) for each in next_classes])
-    targets = [
-        flows.Node(
-            context.names.drug_class(key),
-            totals.get(key),
-            look_of(context, key),
-            HIDDEN
-            if totals.get(key) is None
-            else f"{count(totals[key])} ({share(portion(totals[key], n))})",
-        )
-        for key in next_classes
-    ]
-    alt = "; ".join(
-        f"from {source.label} ({source.text}): "
+    if whole(together["n_population"].iloc[0]) == 0:
+        return [Prose("No patient had an index treatment.", "note")]
+    known = set(frame["next_class"])
+    keys = [key for key in (*context.keys, *NEXT) if key in known]
+    wholes = []
+    for index_class in (ALL, *context.keys):
+        found = pick(frame, index_class=index_class)
+        if not found.empty and whole(found["n_population"].iloc[0]) != 0:
+            wholes.append(_whole(context, found, keys, index_class))
+    titles = [sentence(context.names.drug_class(key)) for key in keys]
+    legend = [Entry(title, look_of(context, key)) for title, key in zip(titles, keys, strict=True)]
+    told = "; ".join(
+        f"{each.label} ({each.text}): "
         + ", ".join(
-            f"{target.label} {count(link)}"
-            for target, link in zip(targets, row, strict=True)
-            if link != 0
+            f"{title} {HIDDEN if part is None else f'{part:.1%}'}"
+            for title, part in zip(titles, each.parts, strict=True)
+            if part != 0
         )
-        for source, row in zip(sources, links, strict=True)
+        for each in wholes
     )
-    hides = any(link is None for row in links for link in row)
-    caption = Markup(
-        "Left: the index treatment{}, here the {}. Right: the next treatment. The more patients, "
-        "the thicker the band; its colour is that of the index treatment.{}"
-    ).format(
-        context.notes.mark("index"),
-        INDEX_RULES[rule],
-        " A dotted line is a number that is not shown." if hides else "",
-    )
+    name = context.names.population(population)
     return [
         Image(
-            flows.flow(sources, targets, links),
-            f"Flow of treatments. {sentence(alt)}.",
-            f"What came next: {context.names.population(population).lower()}",
-            caption,
+            stacked(wholes, legend),
+            f"Next treatment after the first biologic, {name}. {told}.",
+            _chart_title(together, name),
+            Markup("{}. Each row is an index treatment{}; on the right, patients.").format(
+                name, context.notes.mark("index")
+            ),
+            is_half=is_half,
+            subject=f"What came next: {name.lower()}",
         )
     ]
+
+
+def _whole(context: Context, found: pd.DataFrame, keys: list[str], index_class: str) -> Whole:
+    of = whole(found["n_population"].iloc[0])
+    counts = {row["next_class"]: whole(row["n_persons"]) for row in rows_of(found)}
+    title = "After any class" if index_class == ALL else context.names.drug_class(index_class)
+    parts = [0.0 if counts.get(key, 0) == 0 else portion(counts.get(key, 0), of) for key in keys]
+    return Whole(sentence(title), parts, count(of))
+
+
+def _chart_title(together: pd.DataFrame, name: str) -> str:
+    treated = together[~together["next_class"].isin(NONE_NEXT)]
+    n_next = added([whole(each) for each in treated["n_persons"]])
+    known = portion(n_next, whole(together["n_population"].iloc[0]))
+    who = "of these women" if name == AUDITED[WOMEN_50_AND_OVER] else "after a first biologic"
+    if known is None:
+        return f"What was given next: {name.lower()}"
+    return f"{about(known)} {who} were given another treatment"
 
 
 def _table(context: Context) -> list[Block]:
@@ -316,7 +310,7 @@ def _table(context: Context) -> list[Block]:
 
 
 def _next_classes(context: Context) -> list[str]:
-    frame = context.data.table("next_treatment")
+    frame = context.table("next_treatment")
     known = set() if frame is None else set(frame["next_class"])
     return [key for key in (*context.keys, *NEXT) if key in known]
 
@@ -327,7 +321,7 @@ def _next_titles(context: Context) -> list[str]:
 
 def _row(context: Context, rule: str, population: str, index_class: str) -> list[str | Cell]:
     found = pick(
-        context.data.table("next_treatment"),
+        context.table("next_treatment"),
         population=population,
         index_rule=rule,
         index_class=index_class,

@@ -3,15 +3,23 @@
 from markupsafe import Markup
 
 from omop_scorer.report.blocks import Block, Cell, Image, Prose, Table
-from omop_scorer.report.charts import distributions
-from omop_scorer.report.context import Context, added, missing, pick, portion, rows_of
+from omop_scorer.report.charts import estimates
+from omop_scorer.report.context import (
+    Context,
+    added,
+    missing,
+    pick,
+    portion,
+    rows_of,
+    shown_count,
+)
 from omop_scorer.report.words import HIDDEN, NEXT, count, decimal, number, sentence, whole
 from omop_scorer.terms import ALL, FIRST_BIOLOGIC, WOMEN_50_AND_OVER
 
 
 def time_blocks(context: Context) -> list[Block]:
     """Return the days from the index treatment to the next one, by population and index class."""
-    frame = pick(context.data.table("next_treatment_time"), index_rule=FIRST_BIOLOGIC)
+    frame = pick(context.table("next_treatment_time"), index_rule=FIRST_BIOLOGIC)
     if frame.empty:
         return [missing("the time to the next treatment")]
     drawn, rows = [], []
@@ -32,31 +40,40 @@ def time_blocks(context: Context) -> list[Block]:
             None if first is None or median is None or third is None else (first, median, third)
         )
         text = HIDDEN if median is None else decimal(median, 0)
-        drawn.append(distributions.Range(title, quartiles, text))
-        rows.append((title, count(row["n_persons"]), *(decimal(each, 0) for each in days)))
+        drawn.append(estimates.Range(title, quartiles, text))
+        rows.append((title, shown_count(row), *(decimal(each, 0) for each in days)))
     if not drawn:
         return [Prose("No patient was given a next treatment.", "note")]
     return [
         Image(
-            distributions.ranges(drawn, "days from the index treatment to the next"),
+            estimates.ranges(drawn, "days from the index treatment to the next"),
             "Ranges of days to the next treatment, medians: "
             + "; ".join(f"{each.label} {each.text}" for each in drawn)
             + ".",
-            "Days to the next treatment",
+            _time_title(drawn),
             "Patients given a next treatment: the line covers the middle half of them, the ring is "
-            "the median (number on the right).",
-        ),
-        Table(
-            "Days from the first biologic to the next treatment, for patients given one",
-            ("Population", "Patients", "First quartile", "Median", "Third quartile"),
-            rows,
+            "the median (on the right).",
+            Table(
+                "Days from the first biologic to the next treatment, for patients given one",
+                ("Population", "Patients", "First quartile", "Median", "Third quartile"),
+                rows,
+            ),
+            is_half=True,
+            subject="Days to the next treatment",
         ),
     ]
 
 
+def _time_title(drawn: list[estimates.Range]) -> str:
+    median = drawn[0].quartiles[1] if drawn[0].quartiles else None
+    if median is None:
+        return "Days to the next treatment"
+    return f"Half of those who switched did so within {median:,.0f} days"
+
+
 def concordance_blocks(context: Context) -> list[Block]:
     """Return tables of the class preferred at the index treatment by the treatment given next."""
-    frame = context.data.table("preference_concordance")
+    frame = context.table("preference_concordance")
     if frame is None:
         return [missing("the classes that the models would have preferred")]
     blocks: list[Block] = [
@@ -79,7 +96,7 @@ def concordance_blocks(context: Context) -> list[Block]:
 
 
 def _heat(context: Context, population: str) -> Table | None:
-    frame = pick(context.data.table("preference_concordance"), population=population)
+    frame = pick(context.table("preference_concordance"), population=population)
     next_classes = [key for key in (*context.keys, *NEXT) if key in set(frame["next_class"])]
     rows: list[list[str | Cell]] = []
     for preferred in dict.fromkeys(frame["preferred"]):

@@ -1,26 +1,35 @@
-"""The section on subgroups: all patients, by stratum, and the effects behind the labels."""
+"""The section on preference groups: their size, the kinds of patients, and the labels."""
 
 from markupsafe import Markup
 
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
-from omop_scorer.report.blocks import Block, Heading, Image, Prose, Section, Table
+from omop_scorer.report.blocks import Beside, Block, Fold, Image, Prose, Section, Table
 from omop_scorer.report.charts import bars as charts
-from omop_scorer.report.charts import distributions
-from omop_scorer.report.charts.canvas import Look
-from omop_scorer.report.context import Context, missing, pick, portion, rows_of
+from omop_scorer.report.charts.bars import Whole, stacked
+from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
+from omop_scorer.report.charts.rows import Entry, is_known
+from omop_scorer.report.context import (
+    Context,
+    missing,
+    pick,
+    rows_of,
+    shown_count,
+    shown_share,
+)
+from omop_scorer.report.groups import Counted, Group, counts_of, groups_of, nobody
 from omop_scorer.report.sections.certainty import shares_in_state
+from omop_scorer.report.sections.effects import effect_blocks
+from omop_scorer.report.sections.profile import profile_blocks
 from omop_scorer.report.words import (
-    EFFECTS,
     HIDDEN,
     STRATA,
+    about,
     count,
-    listed,
-    number,
     sentence,
     share,
-    short,
     whole,
+    within,
 )
 
 _LEFT_OUT = (
@@ -28,316 +37,267 @@ _LEFT_OUT = (
     "patient with a left-out covariate and no imputed one counts as “no”."
 )
 
+#: Strata whose charts are open; those of the others open on a click.
+_OPEN = (coded.SEX, coded.PRIOR_ANTI_TNF)
+
+_TITLE = "Subgroups, and who is in them"
+
 
 def section(context: Context) -> Section:
-    """Return the section on preference labels."""
+    """Return the section on preference groups."""
     if context.is_empty:
-        return Section("subgroups", "Subgroups", _lead(context), [], context.notes.new())
-    blocks: list[Block] = [*_all_patients(context)]
-    blocks += [Heading("Subgroups by kind of patient"), *_strata(context)]
-    blocks += [Heading("The effects behind the labels"), *_effects(context)]
-    return Section("subgroups", "Subgroups", _lead(context), blocks, context.notes.new())
+        return Section("subgroups", _TITLE, _lead(context), [], context.notes.new())
+    blocks: list[Block] = [*_groups(context), *profile_blocks(context), *_strata(context)]
+    blocks += [*_labels(context), *effect_blocks(context)]
+    return Section("subgroups", _TITLE, _lead(context), blocks, context.notes.new())
 
 
 def _lead(context: Context) -> str:
-    rows = pick(context.data.table("subgroup_summary"), stratum=terms.ALL)
     if context.is_empty:
         return "No patient was scored, so there are no subgroups."
-    if rows.empty:
+    counted = counts_of(context).get(terms.ALL)
+    if not counted:
         return "This run has no figures on subgroups."
-    known = [row for row in rows_of(rows) if number(row["share"]) is not None]
+    known = {
+        each: counted[each.key].share
+        for each in groups_of(context)
+        if each.key in counted and counted[each.key].share is not None
+    }
     if not known:
         return "The subgroups are not shown, because they would reveal small counts."
-    known.sort(key=lambda row: -(number(row["share"]) or 0))
-    first = known[0]
-    # The labels that are not shown can together have at most this share.
-    rest = 1 - sum(number(row["share"]) or 0 for row in known)
-    highest = number(first["share"]) or 0
-    if not highest or (len(known) < len(rows) and highest < rest):
-        return "The most common label is not shown, because it would reveal small counts."
-    label = str(first["subgroup"])
-    text = f"The most common result is {_in_words(context, label)}: {share(highest)} of patients."
-    if context.labels and label != context.labels[-1]:
-        none = next((row for row in known if row["subgroup"] == context.labels[-1]), None)
-        if none:
-            text += f" No preference between the classes: {share(none['share'])}."
-    elif context.labels:
-        text += " This label says only that no neighbours in the ranking were found to differ."
-    return text
+    parts = [f"{within(group.title)} {share(value)}" for group, value in known.items()]
+    return f"Of the patients scored: {', '.join(parts)}."
 
 
-def _in_words(context: Context, label: str) -> str:
-    """Return the classes on top of a label in words, followed by the label itself."""
-    if not context.labels:
-        return label
-    keys = context.top(label)
-    if len(keys) >= len(context.keys):
-        return f"no preference between the classes, {label}"
-    names = listed([context.names.drug_class(key) for key in keys])
-    return f"{names} {'alone' if len(keys) == 1 else 'together'} on top, {label}"
-
-
-def _all_patients(context: Context) -> list[Block]:
-    summary = pick(context.data.table("subgroup_summary"), stratum=terms.ALL)
-    if summary.empty:
+def _groups(context: Context) -> list[Block]:
+    counted = counts_of(context).get(terms.ALL)
+    if not counted:
         return [missing("subgroups")]
     published = context.data.published
     trials = published.trials if published else None
-    groups, rows = [], []
-    for row in rows_of(summary):
-        label = str(row["subgroup"])
-        in_trials = trials.subgroups.n_persons.get(label, 0) / trials.n_persons if trials else None
-        text = short(row["share"], row["ci_low"], row["ci_high"], row["n_stratum"])
-        rows.append(
-            (label, count(row["n_persons"]), text, *([f"{in_trials:.1%}"] if trials else []))
-        )
-        if whole(row["n_persons"]) == 0 and not in_trials:
-            continue
-        look = context.look(context.top(label))
-        groups.append(
-            charts.BarGroup(
-                label,
-                [
-                    charts.Bar(
-                        number(row["share"]),
-                        number(row["ci_low"]),
-                        number(row["ci_high"]),
-                        look,
-                        text,
-                    )
-                ],
-                [(charts.TRIALS, in_trials)] if in_trials is not None else [],
+    drawn, rows = [], []
+    for group in groups_of(context):
+        each = counted.get(group.key, nobody())
+        in_trials = trial_share(context, group)
+        text = each.share_text
+        drawn.append(
+            Estimate(
+                group.title,
+                each.share,
+                each.low,
+                each.high,
+                text=text,
+                colour=group.look.colour,
+                marks=[] if in_trials is None else [(charts.TRIALS, in_trials)],
             )
         )
-    trial_columns = ["The trials"] if trials else []
-    legend = [charts.Entry("the trials’ participants", shape=charts.TRIALS)] if trials else []
-    n = whole(summary["n_stratum"].iloc[0])
-    return [
-        Prose(
-            Markup(
-                "Each patient has one label{}. The colour of a bar is that of the class on top; "
-                "two colours mean two classes on top, and grey means no preference. The thin line "
-                "is the 95% interval{}{}. A hatched bar is a value that is not shown{}."
-            ).format(
-                context.notes.mark("label"),
-                context.notes.mark("interval"),
-                ", and the diamond is the share of the trials’ participants" if trials else "",
-                context.notes.mark("hidden"),
-            )
-        ),
-        Image(
-            charts.bars(groups, legend),
-            "Bars of the share of each label: "
-            + "; ".join(f"{each.label} {each.bars[0].text}" for each in groups)
-            + ".",
-            "Preference labels",
-            f"{count(n)} patients scored." if n is not None else "The patients scored.",
-        ),
-        Table(
-            "Preference labels of all patients scored"
-            + (f" ({count(n)}) and of the trials ({trials.n_persons:,})" if trials else ""),
-            ("Label", "Patients", "Share (95% interval)", *trial_columns),
-            rows,
-        ),
+        cells = [group.title, each.n_text, text]
+        rows.append([*cells, share(in_trials)] if trials else cells)
+    columns = ["Group", "Patients", "Share (95% interval)"]
+    columns += [f"The trials ({trials.n_persons:,})"] if trials else []
+    legend = [Entry("the trials’ participants", shape=charts.TRIALS)] if trials else []
+    caption = Markup(
+        "Each patient has one label, and each label belongs to one group{}. The line is the 95% "
+        "interval{}. A crossed square is a value that is not shown{}."
+    ).format(*(context.notes.mark(key) for key in ("label", "interval", "hidden")))
+    image = Image(
+        intervals([EstimateGroup(e.label, [e]) for e in drawn], legend, is_share=True),
+        "Share of each preference group: " + "; ".join(f"{e.label} {e.text}" for e in drawn) + ".",
+        _groups_title(context, counted),
+        caption,
+        Table("Preference groups of the patients scored", columns, rows),
+        is_half=True,
+        subject="Preference groups",
+    )
+    return [Beside([image, *_ruled_out(context)])]
+
+
+def _groups_title(context: Context, counted: dict[str, Counted]) -> str:
+    alone = [
+        (counted[group.key].share or 0.0, group.short)
+        for group in groups_of(context)
+        if group.drug_class and group.key in counted and counted[group.key].share is not None
     ]
+    none = counted.get(terms.NO_PREFERENCE)
+    parts = []
+    if alone:
+        highest, name = max(alone)
+        parts.append(f"{sentence(name)} alone on top: {about(highest)}")
+    if none is not None and none.share is not None:
+        parts.append(f"no preference: {about(none.share)}")
+    return "; ".join(parts) or "Preference groups"
+
+
+def trial_share(context: Context, group: Group) -> float | None:
+    """Return the share of the trials' participants in a group; None if it is not published."""
+    published = context.data.published
+    if published is None:
+        return None
+    tops = {label: context.top(label) for label in published.trials.subgroups.n_persons}
+    if group.drug_class:
+        own = [label for label, top in tops.items() if top == (group.drug_class,)]
+    elif group.key == terms.NO_PREFERENCE:
+        own = [label for label, top in tops.items() if len(top) == len(context.keys)]
+    else:
+        own = [label for label, top in tops.items() if 1 < len(top) < len(context.keys)]
+    counts = published.trials.subgroups.n_persons
+    return sum(counts[label] for label in own) / published.trials.n_persons
+
+
+def _ruled_out(context: Context) -> list[Block]:
+    """Return the patients without a preference, by the class that is ruled out."""
+    by_class = counts_of(context, coded.RULED_OUT_CLASS)
+    found = {
+        value: groups[terms.NO_PREFERENCE]
+        for value, groups in by_class.items()
+        if terms.NO_PREFERENCE in groups
+    }
+    if not found:
+        return []
+    keys = [key for key in (*context.keys, coded.NONE) if key in found]
+    drawn = [
+        charts.BarGroup(
+            "No class is ruled out"
+            if key == coded.NONE
+            else f"{sentence(context.names.drug_class(key))} is ruled out",
+            [
+                charts.Bar(
+                    None if found[key].n is None else _share(found[key].n, context.n_scored),
+                    look=charts.NO_DIFFERENCE if key == coded.NONE else charts.SITE,
+                    text=found[key].n_text,
+                )
+            ],
+        )
+        for key in keys
+    ]
+    known = [found[key].n for key in keys if key != coded.NONE]
+    total = None if None in known else sum(n for n in known if n)
+    title = "Without a preference, the worst class is often ruled out"
+    if total is not None:
+        title = f"For {total:,} without a preference, the worst class is ruled out"
+    return [
+        Image(
+            charts.bars(drawn),
+            "Patients without a preference: "
+            + "; ".join(f"{each.label} {each.bars[0].text}" for each in drawn)
+            + ".",
+            title,
+            Markup(
+                "The label compares neighbours only{}. Patients without a preference, as a share "
+                "of all patients scored."
+            ).format(context.notes.mark("worst")),
+            is_half=True,
+            subject="The class that is ruled out",
+        )
+    ]
+
+
+def _share(n: int | None, of: int | None) -> float | None:
+    return n / of if n is not None and of else None
 
 
 def _strata(context: Context) -> list[Block]:
-    frame = context.data.table("subgroup_summary")
-    known = [name for name in STRATA if not pick(frame, stratum=name).empty]
-    if not known:
+    images = {name: _stratum(context, name) for name in STRATA if counts_of(context, name)}
+    if not images:
         return [missing("subgroups by kind of patient")]
-    blocks: list[Block] = [
-        Prose(
-            "Each bar represents all patients of one kind, divided by the class on top of the "
-            "label. A difference between two bars describes patients. It is not an effect of sex, "
-            "age or race."
+    opened = [image for name, image in images.items() if name in _OPEN]
+    folded = [image for name, image in images.items() if name not in _OPEN]
+    blocks: list[Block] = [Beside(opened)] if opened else []
+    if folded:
+        titles = ", ".join(within(STRATA[name]) for name in images if name not in _OPEN)
+        note = Prose(
+            "A difference between two bars describes patients. It is not an effect of sex, age or "
+            "race.",
+            "note",
         )
-    ]
-    for name in known:
-        blocks += _stratum(context, name)
+        blocks.append(Fold(f"The groups by {titles}", [note, Beside(folded)]))
     return blocks
 
 
-def _stratum(context: Context, name: str) -> list[Block]:
-    frame = pick(context.data.table("subgroup_summary"), stratum=name)
-    tops = tops_of(context)
+def _stratum(context: Context, name: str) -> Image:
+    by_value = counts_of(context, name)
+    groups = [
+        group
+        for group in groups_of(context)
+        if any(each.get(group.key, nobody()).n != 0 for each in by_value.values())
+    ]
     wholes, rows = [], []
-    for value in dict.fromkeys(frame["stratum_value"]):
-        of_value = pick(frame, stratum_value=value)
-        n = whole(of_value["n_stratum"].iloc[0])
-        title = context.names.stratum_value(name, str(value))
-        parts = [top_share(context, list(rows_of(of_value)), top, n) for top in tops]
-        hides = any(whole(each) is None for each in of_value["n_persons"])
-        wholes.append(charts.Whole(title, parts, count(n), hides))
-        for row in rows_of(of_value):
-            if whole(row["n_persons"]) != 0:
-                rows.append(
-                    (
-                        f"{title}: {row['subgroup']}",
-                        count(row["n_persons"]),
-                        count(row["n_stratum"]),
-                        short(row["share"], row["ci_low"], row["ci_high"], row["n_stratum"]),
-                    )
-                )
-    legend = [charts.Entry(context.top_title(top), context.look(top)) for top in tops]
-    if any(each.hides for each in wholes):
-        legend.append(charts.NOT_SHOWN)
+    for value, counted in by_value.items():
+        title = context.names.stratum_value(name, value)
+        found = [counted.get(group.key, nobody()) for group in groups]
+        of = next((each.of for each in counted.values()), None)
+        wholes.append(Whole(title, [each.share for each in found], count(of)))
+        rows.append([title, count(of), *(_with_share(each) for each in found)])
+    legend = [Entry(group.title, group.look) for group in groups]
     alt = "; ".join(
         f"{each.label}, {each.text} patients: "
         + ", ".join(
-            f"{context.top_title(top)} {HIDDEN if part is None else f'{part:.1%}'}"
-            for top, part in zip(tops, each.parts, strict=True)
+            f"{group.short} {HIDDEN if part is None else f'{part:.1%}'}"
+            for group, part in zip(groups, each.parts, strict=True)
             if part != 0
         )
         for each in wholes
     )
     title = STRATA[name]
-    is_on_imputed = name == coded.IMPUTED
     has_left_out = bool(shares_in_state(context, coded.LEFT_OUT))
-    return [
-        Image(
-            charts.stacked(wholes, legend),
-            f"Bars of the class on top by {title.lower()}. {alt}.",
-            title,
-            Markup("{}The numbers on the right are patients.{}").format(
-                _spread(wholes, tops, context),
-                context.notes.mark("range") if name == coded.WITHIN_TRIAL_RANGE else "",
-            )
-            + (_LEFT_OUT if is_on_imputed and has_left_out else ""),
-            Table(
-                f"{title}: each label that occurs",
-                (f"{title}: label", "Patients", "Of", "Share (95% interval)"),
-                rows,
-            ),
-        )
-    ]
-
-
-def _spread(wholes: list[charts.Whole], tops: list[tuple[str, ...]], context: Context) -> str:
-    """Return a sentence on the range of the share without a preference within a stratum."""
-    if not tops or len(tops[-1]) < len(context.keys):
-        return ""
-    known = [(part, each.label) for each in wholes if (part := each.parts[-1]) is not None]
-    if len(known) < 2:
-        return ""
-    low, high = min(known), max(known)
-    # A share of zero persons is not a hidden figure.
-    has_hidden = any(each.parts[-1] is None and each.text != "0" for each in wholes)
-    group = "Patients without a preference, of the values shown"
-    group = group if has_hidden else "Patients without a preference"
-    return f"{group}: from {low[0]:.1%} ({low[1]}) to {high[0]:.1%} ({high[1]}). "
-
-
-def tops_of(context: Context) -> list[tuple[str, ...]]:
-    """Return the classes on top of each label that occurs, single classes first."""
-    frame = context.data.table("subgroup_summary")
-    if frame is None:
-        return []
-    some = [
-        context.top(label)
-        for label in context.labels
-        if any(whole(n) != 0 for n in frame.loc[frame["subgroup"] == label, "n_persons"])
-    ]
-    return sorted(
-        dict.fromkeys(some), key=lambda top: (len(top), [context.keys.index(k) for k in top])
+    return Image(
+        stacked(wholes, legend),
+        f"Preference groups by {within(title)}. {alt}.",
+        _spread(title, wholes, groups),
+        Markup("By {}; on the right, patients scored.{}{}").format(
+            within(title),
+            context.notes.mark("range") if name == coded.WITHIN_TRIAL_RANGE else "",
+            _LEFT_OUT if name == coded.IMPUTED and has_left_out else "",
+        ),
+        Table(
+            f"Preference groups by {within(title)}",
+            (title, "Patients", *(group.title for group in groups)),
+            rows,
+        ),
+        is_half=True,
+        subject=f"Preference groups by {within(title)}",
     )
 
 
-def top_share(
-    context: Context, rows: list[dict[str, object]], top: tuple[str, ...], n: int | None
-) -> float | None:
-    """Return the share of the patients whose label puts these classes on top.
-
-    Labels that are not shown are left out; None if none of them is shown.
-    """
-    parts = [whole(row["n_persons"]) for row in rows if context.top(str(row["subgroup"])) == top]
-    known = [each for each in parts if each is not None]
-    return portion(sum(known), n) if known or not parts else None
+def _with_share(each: Counted) -> str:
+    if each.n is None or each.share is None:
+        return each.n_text
+    return f"{each.n:,} ({each.share:.1%})"
 
 
-def _effects(context: Context) -> list[Block]:
-    frame = context.data.table("histogram")
-    blocks: list[Block] = []
-    for measure, title in EFFECTS.items():
-        of_measure = pick(frame, measure=measure)
-        if of_measure.empty:
-            blocks.append(missing(f"the {title[0].lower()}{title[1:]}"))
-            continue
-        keys = [key for key in context.keys if not pick(of_measure, category=key).empty]
-        is_share = measure == terms.RESPONSE
-        panels = [
-            distributions.Panel(
-                context.names.drug_class(key),
-                bins_of(pick(of_measure, category=key), context.n_scored),
-                Look(context.colour(key)),
-                is_share=is_share,
-            )
-            for key in keys
-        ]
-        has_hidden = any(each.share is None for panel in panels for each in panel.bins)
-        blocks.append(
-            Image(
-                distributions.histograms(
-                    panels, [charts.NOT_SHOWN] if has_hidden else [], is_one_scale=True
-                ),
-                f"Histograms. {title}: "
-                + "; ".join(
-                    f"{context.names.drug_class(key)} {peak(panel, is_share=is_share)}"
-                    for key, panel in zip(keys, panels, strict=True)
-                )
-                + ".",
-                title,
-                f"{_meaning(context, measure)}All classes have the same scale.",
-                Table(
-                    title,
-                    ("Class", "From", "To below", "Patients"),
-                    [
-                        (
-                            sentence(context.names.drug_class(str(row["category"]))),
-                            *(
-                                f"{edge:.0%}" if is_share else f"{edge:g}".replace("-", "−")
-                                for edge in (float(row["bin_low"]), float(row["bin_high"]))
-                            ),
-                            count(row["n_persons"]),
-                        )
-                        for row in rows_of(of_measure)
-                    ],
-                ),
-            )
-        )
-    return blocks
-
-
-def _meaning(context: Context, measure: str) -> str:
-    card = context.data.card
-    if card is None:
-        return ""
-    outcome = f"{card.outcome.title}, {card.outcome.unit}"
-    if measure == terms.EFFECT:
-        return f"{outcome}: the effect of the class in addition to placebo. "
-    return f"{outcome}: {card.response_threshold:g} or more, including the placebo effect. "
-
-
-def bins_of(frame: object, n: int | None) -> list[distributions.Bin]:
-    """Return the bins of a histogram as shares of n persons; None if they are not shown."""
-    return [
-        distributions.Bin(
-            float(row["bin_low"]),
-            float(row["bin_high"]),
-            portion(row["n_persons"], n),
-            number(row["expected_share"]),
-        )
-        for row in rows_of(frame)  # type: ignore[arg-type]
+def _spread(title: str, wholes: list[Whole], groups: list[Group]) -> str:
+    """Return the range of the share without a preference within a stratum as a finding."""
+    known = [
+        (each.parts[-1] or 0.0, each.label)
+        for each in wholes
+        if groups and groups[-1].key == terms.NO_PREFERENCE and is_known(each.parts[-1])
     ]
+    if len(known) < 2:
+        return f"{title}: who has a preference"
+    low, high = min(known), max(known)
+    # A share of zero persons is not a hidden figure.
+    has_hidden = any(each.parts[-1] is None and each.text != "0" for each in wholes)
+    of_shown = ", of those shown" if has_hidden else ""
+    return f"{title}: no preference from {about(low[0])} to {about(high[0])}{of_shown}"
 
 
-def peak(panel: distributions.Panel, *, is_share: bool = False) -> str:
-    """Return the predicate of a sentence on the tallest bin of a histogram."""
-    known = [each for each in panel.bins if each.share is not None]
-    if not known:
-        return HIDDEN
-    best = max(known, key=lambda each: each.share or 0)
-    edges = (f"{e:.0%}" if is_share else f"{e:g}".replace("-", "−") for e in (best.low, best.high))
-    shown = "" if len(known) == len(panel.bins) else ", of the bins shown,"
-    return "is most common{} from {} to {}".format(shown, *edges)
+def _labels(context: Context) -> list[Block]:
+    summary = pick(context.table("subgroup_summary"), stratum=terms.ALL)
+    if summary.empty:
+        return []
+    published = context.data.published
+    trials = published.trials if published else None
+    rows = []
+    for row in rows_of(summary):
+        label = str(row["subgroup"])
+        in_trials = trials.subgroups.n_persons.get(label, 0) / trials.n_persons if trials else None
+        text = shown_share(row, "n_stratum")
+        if whole(row["n_persons"]) == 0 and not in_trials and len(context.keys) > 3:
+            continue
+        cells = [sentence(context.names.in_words(label)), label, shown_count(row), text]
+        rows.append([*cells, share(in_trials)] if trials else cells)
+    n = whole(summary["n_stratum"].iloc[0])
+    caption = "Every label of the patients scored" + (f" ({count(n)})" if n is not None else "")
+    columns = ["In words", "Label", "Patients", "Share (95% interval)"]
+    columns += ["The trials"] if trials else []
+    return [Fold("Every label, in words", [Table(caption, columns, rows, words=[1])])]

@@ -6,27 +6,46 @@ from markupsafe import Markup
 
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
-from omop_scorer.report.blocks import Block, Cell, Heading, Image, Prose, Section, Table
+from omop_scorer.model.intervals import wilson_interval
+from omop_scorer.report.blocks import (
+    Beside,
+    Block,
+    Cell,
+    Fold,
+    Image,
+    Prose,
+    Section,
+    Stack,
+    Table,
+)
 from omop_scorer.report.charts import bars as charts
-from omop_scorer.report.charts import distributions
 from omop_scorer.report.charts.canvas import ACCENT
-from omop_scorer.report.context import Context, missing, only_row, pick, portion, rows_of
-from omop_scorer.report.sections.certainty import shares_in_state
-from omop_scorer.report.sections.subgroups import bins_of
+from omop_scorer.report.charts.estimates import Dots, dots
+from omop_scorer.report.charts.rows import Entry
+from omop_scorer.report.context import (
+    Context,
+    missing,
+    only_row,
+    pick,
+    portion,
+    rows_of,
+    shown_share,
+)
+from omop_scorer.report.groups import sizes_of
+from omop_scorer.report.sections.recorded import distance_blocks, value_blocks
 from omop_scorer.report.sections.women import share_of_women
 from omop_scorer.report.words import (
     HIDDEN,
     NOBODY,
+    WITHIN_RANGE,
+    about,
     count,
     decimal,
     number,
     sentence,
     share,
-    short,
     whole,
 )
-
-_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 #: The standardised mean difference beyond which a difference is commonly called relevant.
 _RELEVANT = 0.1
@@ -34,26 +53,25 @@ _RELEVANT = 0.1
 
 def section(context: Context) -> Section:
     """Return the section on how the site's patients differ from the trials' participants."""
-    title = "This site and the trials"
+    title = "Like the trials?"
     if context.is_empty:
         return Section("trials", title, _lead(context), [], context.notes.new())
-    blocks: list[Block] = [Heading("Like for like"), *_like_for_like(context)]
-    blocks += [Heading("Who resembles the participants"), *_within_range(context)]
-    blocks += [Heading("Covariates"), *_differences(context), *_distributions(context)]
-    blocks += [Heading("All covariates together"), *_distance(context)]
+    left = Stack([*_within_range(context), *distance_blocks(context)])
+    blocks: list[Block] = [Beside([left, *_differences(context)]), *value_blocks(context)]
+    blocks.append(Fold("The same figures here and elsewhere", _like_for_like(context)))
     return Section("trials", title, _lead(context), blocks, context.notes.new())
 
 
 def alone_on_top(context: Context, key: str) -> dict[str, object] | None:
     """Return the row on the share of scored patients whose label puts a class alone on top."""
-    frame = context.data.table("prevalence")
+    frame = context.table("prevalence")
     return only_row(pick(frame, population=terms.COHORT, measure=terms.alone_on_top(key)))
 
 
 def _lead(context: Context) -> str:
     if context.is_empty:
         return "No patient was scored, so there is nothing to compare."
-    if context.data.table("covariate_summary") is None:
+    if context.table("covariate_summary") is None:
         return "This run has no figures on the differences from the trials’ participants."
     beyond = _beyond(context)
     if beyond is None:
@@ -66,7 +84,7 @@ def _lead(context: Context) -> str:
 
 
 def _beyond(context: Context) -> tuple[int, int] | None:
-    frame = pick(context.data.table("covariate_summary"), population=terms.RECORDED)
+    frame = pick(context.table("covariate_summary"), population=terms.RECORDED)
     known = [
         value
         for value in (number(row["standardised_mean_difference"]) for row in rows_of(frame))
@@ -124,53 +142,51 @@ def _like_for_like(context: Context) -> list[Block]:
 
 
 def _share_with_n(row: dict[str, object]) -> str:
-    text = short(row["share"], row["ci_low"], row["ci_high"], row["n_population"])
+    text = shown_share(row)
     return f"{text} of {count(row['n_population'])}" if number(row["share"]) is not None else text
 
 
 def _within_range(context: Context) -> list[Block]:
-    frame = pick(context.data.table("subgroup_summary"), stratum=coded.WITHIN_TRIAL_RANGE)
-    if frame.empty:
+    sizes = sizes_of(context, coded.WITHIN_TRIAL_RANGE)
+    if not sizes:
         return [missing("who is within the trials’ range")]
-    rows = []
-    titles = {
-        coded.YES: "Within the range of the trials’ participants",
-        coded.NO: "At least one recorded value is outside the range",
-        coded.UNKNOWN: "Not known: the disease activity was not recorded",
-    }
-    for value, title in titles.items():
-        found = only_row(pick(frame, stratum_value=value))
-        n = 0 if found is None else found["n_stratum"]
-        rows.append(
-            (
-                title,
-                count(n),
-                share(portion(n, context.n_scored), context.n_scored),
-            )
-        )
+    groups, shares = [], {}
+    for value, title in WITHIN_RANGE.items():
+        n = sizes.get(value, 0)
+        known = shares[value] = portion(n, context.n_scored)
+        ends: tuple[float | None, float | None] = (None, None)
+        if known is not None and context.n_scored:
+            low, high = wilson_interval(n or 0, context.n_scored)
+            ends = (float(low), float(high))
+        text = count(n) if known is None else f"{count(n)} ({share(known)})"
+        groups.append(charts.BarGroup(title, [charts.Bar(known, *ends, text=text)]))
+    yes = shares[coded.YES]
+    title = "Who resembles the trials’ participants"
+    if yes is not None:
+        who = f"{about(yes)} are" if yes else "No patient is"
+        title = f"{who} known to be within the trials’ range"
     return [
-        Table(
-            "Patients scored, by resemblance to the trials’ participants",
-            ("Resemblance", "Patients", "Share"),
-            rows,
-        ),
-        Prose(
+        Image(
+            charts.bars(groups),
+            "Patients scored: " + "; ".join(f"{e.label} {e.bars[0].text}" for e in groups) + ".",
+            title,
             Markup(
                 "The models are valid for patients like those of the trials{}. For other patients, "
-                "a score is an extrapolation. For patients of unknown resemblance, it may be one."
+                "a score is an extrapolation; for patients of unknown resemblance, it may be one."
             ).format(context.notes.mark("range")),
-            "note",
+            is_half=True,
+            subject="Resemblance to the trials’ participants",
         ),
     ]
 
 
 def _differences(context: Context) -> list[Block]:
-    frame = context.data.table("covariate_summary")
+    frame = context.table("covariate_summary")
     if frame is None:
         return [missing("the means of the covariates")]
     series = [
-        charts.Entry("recorded only", shape="o", filled=True, colour=ACCENT),
-        charts.Entry("as scored, imputed values included", shape="s", filled=False, colour=ACCENT),
+        Entry("recorded only", shape="o", filled=True, colour=ACCENT),
+        Entry("as scored, imputed values included", shape="s", filled=False, colour=ACCENT),
     ]
     drawn, rows = [], []
     for covariate in dict.fromkeys(frame["covariate"]):
@@ -181,38 +197,42 @@ def _differences(context: Context) -> list[Block]:
             for population in (terms.RECORDED, terms.SCORED)
         }
         values = [_difference(row) for row in found.values()]
-        drawn.append(distributions.Dots(name, values))
+        drawn.append(Dots(name, values))
         cells: list[str | Cell] = [name]
         for row in found.values():
             cells += ["", ""] if row is None else _moments(row, is_share=is_share)
         known = next(row for row in found.values() if row is not None)
         cells.append(_mean(known["trial_mean"], known["trial_standard_deviation"], is_share))
         rows.append(cells)
-    has_hidden = any(value is None for row in drawn for value in row.values)
     alt = "; ".join(
         f"{row.label} {' and '.join(_in_words(value) for value in row.values)}" for row in drawn
     )
     return [
         Image(
-            distributions.dots(
-                drawn,
-                [*series, charts.NOT_SHOWN] if has_hidden else series,
-                bands=(-_RELEVANT, _RELEVANT),
-            ),
+            dots(drawn, series, bands=(-_RELEVANT, _RELEVANT)),
             f"Marks of the standardised mean difference, recorded and as scored: {alt}.",
-            "How far the means are from the trials’",
+            _differences_title(context),
             Markup(
                 "Standardised mean difference{}: to the right of 0, this site’s mean is higher. "
                 "Where few values were recorded, the two marks lie apart: the mean of the patients "
                 "scored is then mainly that of the imputed constants."
             ).format(context.notes.mark("difference")),
-        ),
-        Table(
-            "Means (standard deviations), patients, and standardised differences from the trials",
-            ("Covariate", "Recorded", "Difference", "As scored", "Difference", "The trials"),
-            rows,
+            Table(
+                "Means (standard deviations), patients, and differences from the trials",
+                ("Covariate", "Recorded", "Difference", "As scored", "Difference", "The trials"),
+                rows,
+            ),
+            is_half=True,
+            subject="How far the means are from the trials’",
         ),
     ]
+
+
+def _differences_title(context: Context) -> str:
+    beyond = _beyond(context)
+    if beyond is None:
+        return "How far the means are from the trials’"
+    return f"{beyond[0]} of {beyond[1]} recorded covariates differ from the trials’"
 
 
 def _difference(row: dict[str, object] | None) -> float | None:
@@ -245,133 +265,3 @@ def _mean(mean: object, deviation: object, is_share: bool) -> str:
         return share(mean)
     spread = number(deviation)
     return decimal(mean, 1) if spread is None else f"{decimal(mean, 1)} ({decimal(spread, 1)})"
-
-
-def _distributions(context: Context) -> list[Block]:
-    frame = pick(context.data.table("histogram"), measure=terms.COVARIATE)
-    card = context.data.card
-    summary = context.data.table("covariate_summary")
-    panels, rows = [], []
-    for name in dict.fromkeys(frame["category"]) if not frame.empty else ():
-        if context.names.is_yes_no(str(name)):
-            continue
-        recorded = only_row(pick(summary, covariate=name, population=terms.RECORDED))
-        n = whole(recorded["n_persons"]) if recorded else None
-        of_name = pick(frame, category=name)
-        known = card.training_population.percentiles.get(str(name)) if card else None
-        unit = context.names.unit(str(name))
-        title = sentence(context.names.covariate(str(name)))
-        panels.append(
-            distributions.Panel(
-                f"{title}{f' ({unit})' if unit else ''}",
-                bins_of(of_name, n),
-                percentiles=[known[each] for each in _PERCENTILES]
-                if known and set(_PERCENTILES) <= set(known)
-                else None,
-            )
-        )
-        rows += [
-            (title, f"{row['bin_low']:g}", f"{row['bin_high']:g}", count(row["n_persons"]))
-            for row in rows_of(of_name)
-        ]
-    if not panels:
-        return [missing("recorded values of the covariates")]
-    has_hidden = any(each.share is None for panel in panels for each in panel.bins)
-    return [
-        Image(
-            distributions.histograms(
-                panels, [charts.NOT_SHOWN] if has_hidden else [], is_one_scale=False
-            ),
-            "Histograms of recorded values with a strip of the trials’ percentiles: "
-            + "; ".join(_strip(panel) for panel in panels)
-            + ".",
-            "Recorded values, and the trials’",
-            "Recorded values only, without imputed ones. The strip below each histogram is the "
-            "trials’ participants: the box goes from the 25th to the 75th percentile with the "
-            "median in it, the thick line from the 5th to the 95th, and the thin line from the 1st "
-            "to the 99th.",
-            Table("Recorded values", ("Covariate", "From", "To below", "Patients"), rows),
-        )
-    ]
-
-
-def _strip(panel: distributions.Panel) -> str:
-    if not panel.percentiles:
-        return panel.title
-    low, high = panel.percentiles[2], panel.percentiles[4]
-    return f"{panel.title}, half of the trials’ participants from {low:g} to {high:g}"
-
-
-def _distance(context: Context) -> list[Block]:
-    frame = pick(context.data.table("histogram"), measure=terms.DISTANCE)
-    if frame.empty:
-        return [missing("the distance from the trials’ participants")]
-    summary = context.data.table("subgroup_summary")
-    nothing = only_row(pick(summary, stratum=coded.IMPUTED, stratum_value=coded.NO))
-    totals = {
-        terms.SCORED: context.n_scored,
-        terms.NOTHING_IMPUTED: whole(nothing["n_stratum"]) if nothing else None,
-    }
-    titles = {
-        terms.SCORED: "All patients scored",
-        terms.NOTHING_IMPUTED: "Patients with nothing imputed",
-    }
-    panels, rows = [], []
-    for name, title in titles.items():
-        of_name = pick(frame, category=name)
-        if of_name.empty:
-            continue
-        panels.append(distributions.Panel(title, bins_of(of_name, totals[name])))
-        for row in rows_of(of_name):
-            own = share(portion(row["n_persons"], totals[name]))
-            edges = (f"{row['bin_low']:g}", f"{row['bin_high']:g}")
-            expected = number(row["expected_share"])
-            rows.append(
-                (
-                    title,
-                    *edges,
-                    count(row["n_persons"]),
-                    own,
-                    "" if expected is None else f"{expected:.1%}",
-                )
-            )
-    legend = [
-        charts.Entry("this site", charts.SITE),
-        charts.Entry("expected for the trials’ participants", shape="-"),
-    ]
-    if any(each.share is None for panel in panels for each in panel.bins):
-        legend.append(charts.NOT_SHOWN)
-    left_out = ""
-    if shares_in_state(context, coded.LEFT_OUT):
-        left_out = (
-            " In this run, covariates were left out of the model. Left out does not mean imputed: "
-            "a patient with nothing imputed may still lack some values."
-        )
-    blocks: list[Block] = [
-        Image(
-            distributions.histograms(panels, legend, is_one_scale=True),
-            "Histograms of the Mahalanobis distance from the trials’ participants, with the "
-            "expected share of each bin as a line.",
-            "Distance from the trials’ participants",
-            Markup(
-                "Mahalanobis distance{}, over all covariates together. Patients with imputed "
-                "values may in fact be farther from the participants than shown."
-            ).format(context.notes.mark("distance"))
-            + left_out,
-            Table(
-                "Mahalanobis distance",
-                ("Patients", "From", "To below", "Persons", "Share", "Expected"),
-                rows,
-            ),
-        )
-    ]
-    if terms.NOTHING_IMPUTED not in set(frame["category"]):
-        is_none = summary is not None and (nothing is None or totals[terms.NOTHING_IMPUTED] == 0)
-        reason = (
-            "Every patient has at least one imputed value"
-            if is_none
-            else "Too few patients have nothing imputed"
-        )
-        text = f"{reason}, so the histogram of patients with nothing imputed is missing."
-        blocks.append(Prose(text, "note"))
-    return blocks

@@ -1,17 +1,39 @@
-"""The section on women aged 50 and over: their share, subgroups and next treatments."""
+"""The section on women aged 50 and over: their share, groups and next treatments."""
 
 from markupsafe import Markup
 
 from omop_scorer.disclosure import coded
-from omop_scorer.report.blocks import Block, Heading, Image, Prose, Section, Table
+from omop_scorer.report.blocks import Beside, Block, Fold, Image, Section, Stack, Table
 from omop_scorer.report.charts import bars as charts
-from omop_scorer.report.charts.canvas import ACCENT_PALE, Look
-from omop_scorer.report.context import Context, missing, only_row, pick, rows_of, share_of
-from omop_scorer.report.sections.next_treatment import flow_of, headline_table
-from omop_scorer.report.words import AUDITED, POPULATIONS, count, number, share, short, whole
-from omop_scorer.terms import AGE_OR_SEX_UNKNOWN, COHORT, WOMEN_50_AND_OVER
+from omop_scorer.report.charts.canvas import ACCENT, SOFT
+from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
+from omop_scorer.report.charts.rows import Entry
+from omop_scorer.report.context import (
+    Context,
+    missing,
+    only_row,
+    pick,
+    share_of,
+    shown_count,
+    shown_share,
+)
+from omop_scorer.report.groups import Counted, counts_of, groups_of, nobody
+from omop_scorer.report.sections.next_treatment import headline_table, next_chart
+from omop_scorer.report.sections.pyramids import pyramid, race_block
+from omop_scorer.report.sections.years import years_blocks
+from omop_scorer.report.words import (
+    AUDITED,
+    POPULATIONS,
+    about,
+    count,
+    number,
+    sentence,
+    share,
+    whole,
+)
+from omop_scorer.terms import AGE_OR_SEX_UNKNOWN, COHORT, NO_PREFERENCE, WOMEN_50_AND_OVER
 
-_TITLE = AUDITED[WOMEN_50_AND_OVER]
+_TITLE = "Women of 50 and over"
 
 
 def section(context: Context) -> Section:
@@ -19,17 +41,24 @@ def section(context: Context) -> Section:
     row = share_of_women(context)
     if row is not None and whole(row["n_population"]) == 0:
         return Section("women", _TITLE, _lead(context), [], context.notes.new())
-    blocks: list[Block] = [*_share(context)]
-    blocks += [Heading("Their subgroups"), *_subgroups(context)]
-    blocks.append(Heading("What they were given next"))
-    blocks += flow_of(context, WOMEN_50_AND_OVER)
-    blocks += headline_table(context, WOMEN_50_AND_OVER)
+    left = Stack([_share(context), _groups(context)])
+    right = Stack([pyramid(context, COHORT), *years_blocks(context)])
+    blocks: list[Block] = [Beside([left, right])]
+    blocks += next_chart(context, WOMEN_50_AND_OVER, is_half=False)
+    others = [pyramid(context, name) for name in POPULATIONS if name != COHORT]
+    more: list[Block] = []
+    if context.data.published:
+        more += headline_table(context, WOMEN_50_AND_OVER)
+    more.append(Beside([*others, race_block(context)]))
+    title = "Other populations, and race"
+    title = f"Denominators of the paper, {title.lower()}" if context.data.published else title
+    blocks.append(Fold(title, more))
     return Section("women", _TITLE, _lead(context), blocks, context.notes.new())
 
 
 def share_of_women(context: Context, population: str = COHORT) -> dict[str, object] | None:
     """Return the row on the share of women aged 50 and over; None if there is none."""
-    frame = context.data.table("prevalence")
+    frame = context.table("prevalence")
     return only_row(pick(frame, population=population, measure=WOMEN_50_AND_OVER))
 
 
@@ -52,7 +81,7 @@ def _lead(context: Context) -> str:
     return lead
 
 
-def _share(context: Context) -> list[Block]:
+def _share(context: Context) -> Block:
     published = context.data.published
     system = published.health_system if published else None
     trials = published.trials if published else None
@@ -65,109 +94,127 @@ def _share(context: Context) -> list[Block]:
         marks = [(charts.HEALTH_SYSTEM, other)] if other is not None else []
         if trials:
             marks.append((charts.TRIALS, trials.share_of_women_50_and_over))
-        text = short(row["share"], row["ci_low"], row["ci_high"], row["n_population"])
+        text = shown_share(row)
         title = context.names.population(name)
-        bar = charts.Bar(
-            share_of(row, "n_population"),
-            number(row["ci_low"]),
-            number(row["ci_high"]),
-            text=text,
-        )
+        ends = (number(row["ci_low"]), number(row["ci_high"]))
+        bar = charts.Bar(share_of(row, "n_population"), *ends, text=text)
         groups.append(charts.BarGroup(title, [bar], marks))
-        cells = [title, count(row["n_persons"]), count(row["n_population"]), text]
+        cells = [title, shown_count(row), shown_count(row, "n_population"), text]
         if trials:
             cells.append(f"{trials.share_of_women_50_and_over:.1%}")
         if system:
-            cells.append("" if other is None else f"{other:.1%}")
+            cells.append(share(other) if other is not None else "")
         rows.append(cells)
     if not rows:
-        return [missing("the share of women aged 50 and over")]
-    columns = ["Population", _TITLE, "Persons", "Share (95% interval)"]
+        return missing("the share of women aged 50 and over")
+    columns = ["Population", AUDITED[WOMEN_50_AND_OVER], "Persons", "Share (95% interval)"]
     legend = []
-    if trials:
-        columns.append("The trials")
-        legend.append(charts.Entry("the trials’ participants", shape=charts.TRIALS))
-    if system:
-        columns.append(system.title)
-        legend.append(charts.Entry(f"{system.title}, same population", shape=charts.HEALTH_SYSTEM))
-    text = Markup("Women aged 50 and over{} as a share of each population{}.").format(
+    if trials and system:
+        columns += ["The trials", system.title]
+        legend.append(Entry("the trials’ participants", shape=charts.TRIALS))
+        legend.append(Entry(system.title, shape=charts.HEALTH_SYSTEM))
+    return Image(
+        charts.bars(groups, legend),
+        "Share of women aged 50 and over: "
+        + "; ".join(f"{each.label} {each.bars[0].text}" for each in groups)
+        + ".",
+        _share_title(context),
+        _share_caption(context),
+        Table("Women aged 50 and over in each population", columns, rows),
+        is_half=True,
+        subject="The share of women aged 50 and over",
+    )
+
+
+def _share_title(context: Context) -> str:
+    row = share_of_women(context)
+    known = number(row["share"]) if row else None
+    published = context.data.published
+    if known is None:
+        return "Women of 50 and over in each population"
+    if not published:
+        return f"Women of 50 and over: {about(known)} of the cohort"
+    trials = published.trials.share_of_women_50_and_over
+    return f"Women of 50 and over: {about(known)} here, {about(trials)} in the trials"
+
+
+def _share_caption(context: Context) -> Markup:
+    text = Markup("Women aged 50 and over{}, as a share of each population{}.").format(
         context.notes.mark("women"), context.notes.mark("exposed")
     )
-    if trials and system:
-        text += Markup(
-            " The figure of the trials is their share of all participants ({}). The figure of the "
-            "{} is for the same population as the bar ({})."
-        ).format(trials.description, system.title, system.description)
-    unknown = only_row(
-        pick(
-            context.data.table("prevalence"),
-            population=COHORT,
-            measure=AGE_OR_SEX_UNKNOWN,
+    published = context.data.published
+    if published:
+        text += Markup(" Squares: the same population of the {} ({}).").format(
+            published.health_system.title, published.health_system.description
         )
+    unknown = only_row(
+        pick(context.table("prevalence"), population=COHORT, measure=AGE_OR_SEX_UNKNOWN)
     )
     if unknown is not None:
-        text += f" Persons of the cohort of unknown age or sex: {count(unknown['n_persons'])}."
-    return [
-        Prose(text),
-        Image(
-            charts.bars(groups, legend),
-            "Bars of the share of women aged 50 and over: "
-            + "; ".join(f"{each.label} {each.bars[0].text}" for each in groups)
-            + ".",
-            _TITLE,
-            "Their share of three populations of this site.",
-        ),
-        Table("Women aged 50 and over in each population", columns, rows),
-    ]
+        text += f" Of unknown age or sex: {count(unknown['n_persons'])}."
+    return text
 
 
-def _subgroups(context: Context) -> list[Block]:
-    frame = pick(context.data.table("subgroup_summary"), stratum=WOMEN_50_AND_OVER)
-    if frame.empty:
-        return [missing("the subgroups of women aged 50 and over")]
-    looks = {coded.YES: charts.SITE, coded.NO: Look(ACCENT_PALE)}
+def _groups(context: Context) -> Block:
+    by_value = counts_of(context, WOMEN_50_AND_OVER)
+    if not by_value:
+        return missing("the groups of women aged 50 and over")
     titles = {coded.YES: "women aged 50 and over", coded.NO: "all other patients"}
-    used = [value for value in looks if not pick(frame, stratum_value=value).empty]
-    groups, rows = [], []
-    for label in dict.fromkeys(frame["subgroup"]):
-        bars, cells = [], [str(label)]
-        for value in used:
-            row = next(rows_of(pick(frame, subgroup=label, stratum_value=value)))
-            text = short(row["share"], row["ci_low"], row["ci_high"], row["n_stratum"])
-            cells += [count(row["n_persons"]), text]
-            bars.append(
-                charts.Bar(
-                    number(row["share"]),
-                    number(row["ci_low"]),
-                    number(row["ci_high"]),
-                    looks[value],
-                    text,
-                )
-            )
-        if any(bar.share != 0 for bar in bars):
-            groups.append(charts.BarGroup(str(label), bars))
-        rows.append(cells)
-    columns = ["Label"]
+    colours = {coded.YES: ACCENT, coded.NO: SOFT}
+    shapes = {coded.YES: "o", coded.NO: "s"}
+    used = [value for value in titles if value in by_value]
+    drawn, rows = [], []
+    for group in groups_of(context):
+        found = [(value, by_value[value].get(group.key, nobody())) for value in used]
+        texts = [each.share_text for _, each in found]
+        lines = [
+            Estimate("", each.share, each.low, each.high, None, text, colours[value], shapes[value])
+            for (value, each), text in zip(found, texts, strict=True)
+        ]
+        drawn.append(EstimateGroup(group.title, lines))
+        rows.append(
+            [
+                group.title,
+                *(
+                    cell
+                    for (_, each), text in zip(found, texts, strict=True)
+                    for cell in (each.n_text, text)
+                ),
+            ]
+        )
+    columns = ["Group"]
     for value in used:
-        n = whole(pick(frame, stratum_value=value)["n_stratum"].iloc[0])
-        columns += [f"{titles[value].capitalize()} ({count(n)})", "Share (95% interval)"]
-    legend = [charts.Entry(titles[value], looks[value]) for value in used]
-    return [
-        Image(
-            charts.bars(groups, legend),
-            "Pairs of bars of the share of each label: "
-            + "; ".join(
-                f"{each.label}: "
-                + ", ".join(
-                    f"{titles[value]} {bar.text}"
-                    for value, bar in zip(used, each.bars, strict=True)
-                )
-                for each in groups
-            )
-            + ".",
-            "Labels of women aged 50 and over, and of all other patients",
-            "Shares of the patients scored, with 95% intervals. The upper bar is women aged 50 and "
-            "over, the lower bar all other patients.",
-        ),
-        Table("Labels of women aged 50 and over, and of all other patients", columns, rows),
+        of = next((each.of for each in by_value[value].values()), None)
+        columns += [f"{sentence(titles[value])} ({count(of)})", "Share (95% interval)"]
+    legend = [
+        Entry(titles[value], shape=shapes[value], filled=True, colour=colours[value])
+        for value in used
     ]
+    return Image(
+        intervals(drawn, legend, is_share=True),
+        "Share of each preference group: "
+        + "; ".join(
+            f"{each.label}: "
+            + ", ".join(
+                f"{titles[value]} {line.text}"
+                for value, line in zip(used, each.estimates, strict=True)
+            )
+            for each in drawn
+        )
+        + ".",
+        _groups_title(by_value),
+        "Shares of the patients scored, with 95% intervals.",
+        Table("Preference groups of women aged 50 and over, and of all others", columns, rows),
+        is_half=True,
+        subject="The groups of women aged 50 and over",
+    )
+
+
+def _groups_title(by_value: dict[str, dict[str, Counted]]) -> str:
+    shares = [
+        by_value.get(value, {}).get(NO_PREFERENCE, Counted(None, None, None)).share
+        for value in (coded.YES, coded.NO)
+    ]
+    if None in shares:
+        return "Preference groups of women of 50 and over, and of others"
+    return f"No preference: {about(shares[0])} of these women, {about(shares[1])} of others"

@@ -1,8 +1,8 @@
 """The section on predicted against observed outcomes of participants held out."""
 
 from omop_scorer.report.blocks import Block, Image, Prose, Section, Table
-from omop_scorer.report.charts.bars import Entry
 from omop_scorer.report.charts.estimates import Estimate, estimates
+from omop_scorer.report.charts.rows import Entry
 from omop_scorer.report.trial_data.names import TrialNames, breakable
 from omop_scorer.report.words import HIDDEN, decimal
 from omop_scorer.trials.calibration import FEWEST, Calibration

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from omop_scorer.report.blocks import Block, Heading, Image, Listing, Section, Table
-from omop_scorer.report.charts.flows import Step, attrition
+from omop_scorer.report.blocks import Block, Heading, Listing, Section, Step, Steps, Table
 from omop_scorer.report.trial_data.names import TrialNames, breakable
 from omop_scorer.report.words import sentence
 from omop_scorer.texts.characters import one_line
@@ -23,7 +22,7 @@ def section(data: TrialData, minimum: int) -> Section:
         f"models; {n_out:,} are left out."
     )
     arms = _shown_arms(data, minimum)
-    blocks: list[Block] = [_steps(data, arms), _changed(data, arms)]
+    blocks: list[Block] = [*_steps(data, arms), _changed(data, arms)]
     if data.warnings:
         blocks += [
             Heading("Warnings"),
@@ -32,33 +31,24 @@ def section(data: TrialData, minimum: int) -> Section:
     return Section("participants", "Participants", lead, blocks)
 
 
-def _steps(data: TrialData, arms: Mapping[int, str]) -> Image:
+def _steps(data: TrialData, arms: Mapping[int, str]) -> list[Block]:
     counts = data.attrition
-    lines = reasons(counts)
-    steps, left = [Step("rows of the file", counts.n_rows, "", None)], counts.n_rows
+    lines, left = reasons(counts), counts.n_rows
+    steps = [Step("", "", f"{left:,} rows of the file", is_end=True)]
     applied = [line for line in lines if line.n]
     for line in applied:
         left -= line.n
-        steps.append(Step("left", left, line.words, line.n))
-    if not applied:
-        steps.append(Step("", left, "nobody is left out", 0))
-    last = steps[-1]
-    steps[-1] = Step("included", last.n_persons, last.reason, last.n_excluded)
-    told = ", ".join(f"{line.words} {line.n:,}" for line in applied) or "nobody"
+        steps.append(Step(line.words, f"{line.n:,}", f"{left:,} left"))
+    last = steps.pop() if applied else Step("nobody is left out", "0", "")
+    steps.append(Step(last.reason, last.excluded, f"{left:,} included", is_end=True))
     whole = [
         Line("rows of the file", counts.rows.n, counts.rows.by_arm),
         *lines,
         Line("included", counts.included.n, counts.included.by_arm),
     ]
-    table = _table("Rows left out, by the first reason and arm", "Rows", whole, arms)
-    return Image(
-        attrition(steps),
-        f"From {counts.n_rows:,} rows of the file to {counts.n_included:,} included participants. "
-        f"Left out: {told}.",
-        "From rows to participants",
-        "A row is left out for the first reason that applies, in the order of the table.",
-        table,
-    )
+    table = _table("Rows left out, by the first reason and arm", "Rows", whole, arms, is_folded=True)
+    caption = "A row is left out for the first reason that applies, in the order of the table."
+    return [Steps("From rows to participants", caption, steps), table]
 
 
 def _changed(data: TrialData, arms: Mapping[int, str]) -> Table:
@@ -67,14 +57,21 @@ def _changed(data: TrialData, arms: Mapping[int, str]) -> Table:
     return _table(caption, "Value", changes(data.attrition), arms)
 
 
-def _table(caption: str, first: str, lines: Sequence[Line], arms: Mapping[int, str]) -> Table:
+def _table(
+    caption: str,
+    first: str,
+    lines: Sequence[Line],
+    arms: Mapping[int, str],
+    is_folded: bool = False,
+) -> Table:
     """Return counts, in all and by arm."""
     rows = [
         (breakable(sentence(line.words)), f"{line.n:,}", *(f"{line.by_arm[i]:,}" for i in arms))
         for line in lines
     ]
     names = [breakable(name) for name in arms.values()]
-    return Table(caption, (first, "All", *names), rows or [("None", "0", *["0"] * len(names))])
+    shown = rows or [("None", "0", *["0"] * len(names))]
+    return Table(caption, (first, "All", *names), shown, is_folded=is_folded)
 
 
 def _shown_arms(data: TrialData, minimum: int) -> dict[int, str]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from omop_scorer.report.blocks import Section
-from omop_scorer.report.charts.canvas import plain_settings
 from omop_scorer.report.frame import Card, Page, render_page
 from omop_scorer.report.trial_data import (
     cleaning,
@@ -38,8 +37,7 @@ def render_fit(fitted: Fitted, minimum: int) -> str:
         _cards(fitted, names),
         names,
     )
-    with plain_settings():
-        sections = list(_sections(fitted, names, minimum))
+    sections = list(_sections(fitted, names, minimum))
     digest = f"Trial data: SHA-256 {fitted.data.sha256}. Seed {fitted.refitting.seed}."
     title = f"Models of trial data: {template.title}"
     return render_page(Page(title, headline, sections, footer(minimum, digest)))

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from omop_scorer.report.blocks import Block, Heading, Image, Prose, Section, Table
-from omop_scorer.report.charts.bars import Entry
-from omop_scorer.report.charts.canvas import plain_settings
-from omop_scorer.report.charts.distributions import Dots, dots
+from omop_scorer.report.charts.estimates import Dots, dots
+from omop_scorer.report.charts.rows import Entry
 from omop_scorer.report.frame import Card, Page, render_page
 from omop_scorer.report.trial_data import cleaning
 from omop_scorer.report.trial_data.names import TrialNames, breakable, first_screen, footer
@@ -39,8 +38,7 @@ def render_forest(answer: ForestAnswer, minimum: int) -> str:
         _cards(answer),
         names,
     )
-    with plain_settings():
-        sections = list(_sections(answer, names, minimum))
+    sections = list(_sections(answer, names, minimum))
     settings = f"Trial data: SHA-256 {data.sha256}. Seed {recipe.seed}."
     title = f"Random forests of trial data: {data.template.title}"
     return render_page(Page(title, headline, sections, footer(minimum, settings)))

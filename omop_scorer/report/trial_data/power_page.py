@@ -7,7 +7,7 @@ import numpy as np
 
 from omop_scorer.model.card import ModelCard
 from omop_scorer.report.blocks import Block, Cell, Image, Listing, Prose, Section, Table
-from omop_scorer.report.charts.canvas import ACCENT, plain_settings
+from omop_scorer.report.charts.canvas import ACCENT
 from omop_scorer.report.charts.curves import Curve, curves
 from omop_scorer.report.frame import Card, Page, render_page
 from omop_scorer.report.trial_data.names import TrialNames, breakable, first_screen, footer
@@ -54,8 +54,7 @@ def render_power(page: PowerPage) -> str:
         _cards(page),
         names,
     )
-    with plain_settings():
-        sections = [_section(plan, page, (better, other)) for plan in page.plans]
+    sections = [_section(plan, page, (better, other)) for plan in page.plans]
     sections.append(_definitions(page, better, other))
     settings = f"Seed {page.settings.seed}, {page.settings.n_simulations:,} simulated trials."
     lines = footer(1, settings)

@@ -6,9 +6,9 @@ import numpy as np
 
 from omop_scorer.model.contradictions import INTERCEPT
 from omop_scorer.report.blocks import Block, Cell, Image, Prose, Section, Table
-from omop_scorer.report.charts.bars import Entry
-from omop_scorer.report.charts.canvas import SMALL, fitted
-from omop_scorer.report.charts.distributions import Dots, dots
+from omop_scorer.report.charts.estimates import Dots, dots
+from omop_scorer.report.charts.lettering import fitted
+from omop_scorer.report.charts.rows import Entry
 from omop_scorer.report.trial_data.names import CLASS_SHAPES, TrialNames, breakable, precise
 from omop_scorer.report.words import decimal
 from omop_scorer.trials.bootstrap import Moments
@@ -77,7 +77,7 @@ def _ratios(
     ratios = {key: error_ratios(fit, moments[key]) for key, fit in classes.items()}
     terms = list(dict.fromkeys(term for fit in classes.values() for term in fit.terms))
     series = [
-        Entry(fitted(names.classes[key], 1.5, SMALL), None, shape, True, names.colour(key))
+        Entry(fitted(names.classes[key], 150), None, shape, True, names.colour(key))
         for key, shape in zip(classes, CLASS_SHAPES, strict=False)
     ]
     rows = [

@@ -7,7 +7,8 @@ import numpy as np
 
 from omop_scorer.report.blocks import Block, Cell, Image, Prose, Section, Table
 from omop_scorer.report.charts import bars as charts
-from omop_scorer.report.charts.canvas import ACCENT_PALE, Look
+from omop_scorer.report.charts.canvas import ACCENT, Look
+from omop_scorer.report.charts.rows import Entry
 from omop_scorer.report.trial_data.names import TrialNames, breakable
 from omop_scorer.report.words import sentence, share
 from omop_scorer.terms import Uncertainty
@@ -15,16 +16,13 @@ from omop_scorer.trials.concordance import ORDERS, Concordance
 from omop_scorer.trials.participants import Integers
 from omop_scorer.trials.variants import FittedVariant
 
-LOOKS: dict[Uncertainty, Look] = {"bootstrap": charts.SITE, "analytic": Look(ACCENT_PALE)}
+LOOKS: dict[Uncertainty, Look] = {"bootstrap": charts.SITE, "analytic": Look(ACCENT)}
 
 #: Most labels of a picture, and of each side of a heat map; the others are added up.
 _MOST_DRAWN, _MOST_OF_A_SIDE = 15, 8
 
 #: Most columns of a heat map under their own labels, and the longest of such a label.
 _MOST_NAMED, _LONG = 6, 24
-
-#: Most rows of a table that is not folded below its picture.
-_MOST_ROWS = 20
 
 OTHERS = "other labels"
 
@@ -78,7 +76,7 @@ def _counts(
     ]
     if any(rest.values()):
         groups.append(charts.BarGroup(OTHERS, [bar(m, how) for how, m in rest.items()]))
-    legend = [charts.Entry(how, LOOKS[how]) for how in found]
+    legend = [Entry(how, LOOKS[how]) for how in found]
     told = "; ".join(
         f"{group.label}: "
         + ", ".join(f"{how} {b.text}" for how, b in zip(found, group.bars, strict=True))
@@ -98,9 +96,7 @@ def _counts(
             for label in used
         ],
     )
-    if len(used) > _MOST_ROWS:
-        return [replace(image, table=table)]
-    return [image, table]
+    return [replace(image, table=table)]
 
 
 def ablation_section(
@@ -130,7 +126,7 @@ def ablation_section(
     told = "; ".join(f"{g.label}: " + ", ".join(b.text for b in g.bars) for g in groups)
     blocks: list[Block] = [
         Image(
-            charts.bars(groups, [charts.Entry(how, LOOKS[how]) for how in full]),
+            charts.bars(groups, [Entry(how, LOOKS[how]) for how in full]),
             f"Bars of the share without a preference (bootstrap, analytic) by variant. {told}.",
             "Participants without a preference",
             note,

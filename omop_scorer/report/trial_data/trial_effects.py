@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from omop_scorer.report.blocks import Block, Image, Prose, Section, Table
-from omop_scorer.report.charts.bars import Entry
-from omop_scorer.report.charts.distributions import Dots, dots
+from omop_scorer.report.charts.estimates import Dots, dots
+from omop_scorer.report.charts.rows import Entry
 from omop_scorer.report.trial_data.names import TrialNames, breakable, trial_name
 from omop_scorer.report.trial_data.shown_counts import ByTrial
 from omop_scorer.report.words import HIDDEN, decimal, listed

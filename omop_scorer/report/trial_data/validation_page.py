@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from omop_scorer.report.blocks import Prose, Section
-from omop_scorer.report.charts.canvas import plain_settings
 from omop_scorer.report.frame import Card, Page, render_page
 from omop_scorer.report.trial_data import calibration, cleaning, folds, left_out_trials
 from omop_scorer.report.trial_data.names import TrialNames, first_screen, footer
@@ -36,8 +35,7 @@ def render_validation(found: Validation, minimum: int) -> str:
         _cards(found, names),
         names,
     )
-    with plain_settings():
-        sections = list(_sections(found, names, minimum))
+    sections = list(_sections(found, names, minimum))
     settings = (
         f"Trial data: SHA-256 {found.data.sha256}. Seed {found.refitting.seed}, "
         f"{found.refitting.refits:,} refits."

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from omop_scorer.disclosure.cells import Figures
-from omop_scorer.disclosure.identities_groups import yes_of
 from omop_scorer.disclosure.profile import hide_profile
+from omop_scorer.disclosure.rules_profile import yes_of
 
 GROUPS = ("first_alone", "second_alone", "no_preference")
 

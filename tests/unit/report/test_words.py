@@ -12,6 +12,8 @@ from omop_scorer.report import words
 DOMAINS = {
     "POPULATIONS": terms.POPULATIONS,
     "AUDITED": terms.TREATED_POPULATIONS,
+    "NOW": terms.NOW_POPULATIONS,
+    "EVENTS": terms.YEARLY_EVENTS,
     "INDEX_RULES": terms.INDEX_RULES,
     "NEXT": (terms.OTHER_ADVANCED, *terms.NONE_NEXT),
     "STATES": terms.COVARIATE_STATUSES,

@@ -1,4 +1,4 @@
-"""The section on the run: data, model, settings and warnings."""
+"""Facts about a run: data, model, settings and warnings."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from omop_scorer.config.run_file import EVER_DAYS
 from omop_scorer.disclosure.site_texts import LEFT_OUT
-from omop_scorer.report.blocks import Block, Facts, Heading, Listing, Prose, Section
+from omop_scorer.report.blocks import Block, Facts, Fold, Heading, Listing, Prose
 from omop_scorer.report.context import Context
 from omop_scorer.report.words import (
     CROHNS_CONCEPT_ID,
@@ -14,15 +14,17 @@ from omop_scorer.report.words import (
     MISSING_VALUES,
     UNCERTAINTIES,
     UNCERTAINTIES_UNPUBLISHED,
-    count,
     day,
 )
+
+#: Warnings that are open; more of them open on a click.
+_OPEN = 4
 
 _TEXTS = ("message", "cdm_source_name", "cdm_version", "vocabulary_version")
 
 
-def section(context: Context) -> Section:
-    """Return the section on the CDM, the model and the settings of the run."""
+def run_blocks(context: Context) -> list[Block]:
+    """Return the CDM, the model, the settings and the warnings of the run."""
     run = context.data.run
     config = run.get("config") or {}
     card = context.data.card
@@ -59,22 +61,13 @@ def section(context: Context) -> Section:
     blocks: list[Block] = [Facts(facts)]
     warnings = [each for each in str(run["message"] or "").split("; ") if each.strip()]
     blocks.append(Heading("Warnings of the run"))
-    blocks.append(Listing(warnings) if warnings else Prose("No warnings."))
+    blocks.append(Listing(warnings[:_OPEN]) if warnings else Prose("No warnings."))
+    if warnings[_OPEN:]:
+        more = len(warnings) - _OPEN
+        blocks.append(Fold(f"{more} more warnings", [Listing(warnings[_OPEN:])]))
     if any(LEFT_OUT in str(run[name] or "") for name in _TEXTS):
         blocks.append(Prose(f"{LEFT_OUT} stands for words that do not leave the site.", "note"))
-    n_cohort, n_scored = run["n_cohort"], run["n_scored"]
-    if n_scored == 0:
-        lead = "The run is complete, but there was no patient to score."
-    elif n_scored is None:
-        lead = "The number of patients scored is not shown, because it would reveal a small count."
-    elif n_cohort is None:
-        lead = f"{count(n_scored)} patients of the cohort were scored."
-    else:
-        lead = (
-            f"The models were applied to the cohort: {count(n_scored)} of {count(n_cohort)} "
-            "patients were scored."
-        )
-    return Section("run", "Data, model and settings", lead, blocks, context.notes.new())
+    return blocks
 
 
 def _rules(context: Context) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ _QUARTILES = ("first_quartile_days", "median_days", "third_quartile_days")
 _REVEALING = ("share", "ci_low", "ci_high", *_MOMENTS, *_QUARTILES)
 
 #: The count of which `share` is a share.
-_WHOLES = ("n_population", "n_stratum", "n_at_risk")
+_WHOLES = ("n_population", "n_stratum")
 
 
 def without_hidden(table: str, rows: pd.DataFrame, hidden: Hidden) -> pd.DataFrame:

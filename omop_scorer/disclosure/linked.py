@@ -148,6 +148,11 @@ def rounded(values: NDArray[np.int64], rounding: int) -> NDArray[np.int64]:
     return (values + rounding // 2) // rounding * rounding
 
 
+def rounded_count(n: int, rounding: int) -> int:
+    """Return a count as it is printed."""
+    return (n + rounding // 2) // rounding * rounding
+
+
 def rounded_ends(
     values: NDArray[np.int64], minimum: int, rounding: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -191,7 +196,7 @@ def _check(
 def _prices(values: NDArray[np.int64], kept: Sequence[int]) -> NDArray[np.float64]:
     """Return the cost of hiding each cell: its count, up to a limit; more if it is kept."""
     later_is_cheaper = 1 - 1e-4 * np.arange(len(values)) / max(1, len(values))
-    prices = np.minimum(values + 5.0, _HIGHEST_PRICE) * later_is_cheaper
+    prices: NDArray[np.float64] = np.minimum(values + 5.0, _HIGHEST_PRICE) * later_is_cheaper
     for rank, cell in enumerate(kept):
         prices[cell] *= 2 - rank / len(kept)
     return prices

@@ -15,7 +15,7 @@ import pandas as pd
 
 from omop_scorer.disclosure.cells import Cell
 from omop_scorer.disclosure.identities import Tables
-from omop_scorer.disclosure.linked import rounded
+from omop_scorer.disclosure.linked import rounded_count
 from omop_scorer.disclosure.rules_covariates import is_yes_no, yes
 from omop_scorer.disclosure.rules_profile import yes_of
 from omop_scorer.model.intervals import wilson_interval
@@ -87,7 +87,8 @@ def _changed(
 ) -> pd.DataFrame:
     nothing: Row = dict.fromkeys(columns)
     found: list[Row] = []
-    for row in rows.to_dict("records"):
+    for record in rows.to_dict("records"):
+        row = {str(name): value for name, value in record.items()}
         if pd.isna(row["mean"]) or (row["population"] != RECORDED and key(row) not in is_complete):
             found.append(nothing)
         else:
@@ -113,7 +114,7 @@ def _yes_or_no(
     n = row["n_persons"]
     if pd.isna(n) or n < 2:
         return {"mean": None}
-    share = min(1.0, int(rounded(tables.figures.count(of(covariate)), rounding)) / int(n))
+    share = min(1.0, rounded_count(tables.figures.count(of(covariate)), rounding) / int(n))
     deviation = math.sqrt(share * (1 - share) * n / (n - 1))
     low, high = wilson_interval(share * n, n)
     found = {"mean": share, "standard_deviation": deviation}

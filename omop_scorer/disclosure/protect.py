@@ -27,6 +27,7 @@ from omop_scorer.disclosure.hiding import (
 from omop_scorer.disclosure.identities import N_COHORT, N_SCORED, Tables
 from omop_scorer.disclosure.identities_change import known_before, link_change
 from omop_scorer.disclosure.leaving import COLUMNS
+from omop_scorer.disclosure.linked import rounded_count
 from omop_scorer.disclosure.listed import listed_rows, listed_run
 from omop_scorer.disclosure.messages import without_counts
 from omop_scorer.disclosure.moments import profile_of_rounded, summary_of_rounded
@@ -35,7 +36,7 @@ from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.disclosure.rules import link_by_rules
 from omop_scorer.disclosure.rules_labels import GROUPS
 from omop_scorer.disclosure.rules_profile import PROFILE
-from omop_scorer.disclosure.shown_change import rounded_count, shown_change
+from omop_scorer.disclosure.shown_change import shown_change
 from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.disclosure.trend import shown_trend
 from omop_scorer.disclosure.true_run import RunTables

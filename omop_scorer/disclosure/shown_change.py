@@ -14,7 +14,7 @@ from omop_scorer.disclosure.identities_change import (
     contradicts_previous_report,
     flow_cell,
 )
-from omop_scorer.disclosure.linked import rounded
+from omop_scorer.disclosure.linked import rounded_count
 from omop_scorer.disclosure.listed import with_texts
 from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.disclosure.true_run import Change
@@ -67,11 +67,6 @@ def shown_change(
             texts,
         ),
     }
-
-
-def rounded_count(n: int, rounding: int) -> int:
-    """Return a count as it is printed."""
-    return int(rounded(n, rounding))
 
 
 def _listed(rows: list[tuple[Any, ...]], *keys: str) -> pd.DataFrame:

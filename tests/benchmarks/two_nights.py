@@ -18,7 +18,7 @@ from tests.support.attacker import Attack, Name, Rows, true_counts
 from tests.support.made_up_run import LABELS, Person, people, run_of, tables_of
 
 MINIMUM = 5
-_PERSONS, _SEEDS = 600, range(4)
+_PERSONS, _SEEDS = 600, range(2)
 
 
 def next_night(persons: list[Person], seed: int) -> list[Person]:

@@ -49,8 +49,12 @@ def data_model() -> dict[str, list[ResultsColumn]]:
                 row["table_name"],
                 row["column_name"],
                 row["data_type"],
-                *(row[flag] == "Yes" for flag in ("is_required", "primary_key", "min_cell_count")),
-                *(row[links] for links in ("sums_over", "part_of", "protect_last")),
+                is_required=row["is_required"] == "Yes",
+                is_key=row["primary_key"] == "Yes",
+                is_count=row["min_cell_count"] == "Yes",
+                sums_over=row["sums_over"],
+                part_of=row["part_of"],
+                protect_last=row["protect_last"],
             )
             tables.setdefault(column.table_name, []).append(column)
     return tables

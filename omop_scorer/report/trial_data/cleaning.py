@@ -46,7 +46,9 @@ def _steps(data: TrialData, arms: Mapping[int, str]) -> list[Block]:
         *lines,
         Line("included", counts.included.n, counts.included.by_arm),
     ]
-    table = _table("Rows left out, by the first reason and arm", "Rows", whole, arms, is_folded=True)
+    table = _table(
+        "Rows left out, by the first reason and arm", "Rows", whole, arms, is_folded=True
+    )
     caption = "A row is left out for the first reason that applies, in the order of the table."
     return [Steps("From rows to participants", caption, steps), table]
 

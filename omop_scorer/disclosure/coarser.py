@@ -82,7 +82,8 @@ def coarser(frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None
     if GROUPS in found:
         found |= _fewer_races(found, minimum)
         found[GROUPS] = _without_groups(found[GROUPS], minimum)
-        found[GROUPS] = with_joined_years(found[GROUPS], minimum, since)
+        joined = with_joined_years(found[GROUPS], minimum, since)
+        found[GROUPS] = with_shares(joined, "n_stratum")
         if LABELS in found:
             found[LABELS] = _in_words_of(found[LABELS], found[GROUPS])
     if GROUPS in found and LABELS in found:

@@ -17,7 +17,7 @@ def years_of(value: str) -> tuple[int, int]:
 
 
 def with_joined_years(rows: pd.DataFrame, minimum: int, since: date | None) -> pd.DataFrame:
-    """Return the strata of preference groups with years joined until no row of one is small.
+    """Return the counts of preference groups with years joined until no row of one is small.
 
     Parameters
     ----------

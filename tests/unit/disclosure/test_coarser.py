@@ -93,6 +93,8 @@ def test_years_are_joined_on_each_side_of_a_date() -> None:
         "2016": 8,
         "2017 to 2018": 7,
     }
+    whole = coarser({"preference_summary": rows}, 5).frames["preference_summary"]
+    assert set(whole["share"]) == {1.0}
 
 
 # ---- Bounds ----

@@ -6,9 +6,9 @@ import pandas as pd
 
 from omop_scorer.disclosure.cells import Bounds, Cell, Figures, Hidden
 from omop_scorer.disclosure.coarser import with_shares
+from omop_scorer.disclosure.digits import rounded_mean
 from omop_scorer.disclosure.identities import cells_of, count_columns
 from omop_scorer.disclosure.linked import rounded
-from omop_scorer.disclosure.populations import rounded_mean
 from omop_scorer.disclosure.protected_run import QUARTERS
 from omop_scorer.disclosure.rules_covariates import no, yes
 from omop_scorer.terms import RECORDED, SCORED

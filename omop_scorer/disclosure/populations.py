@@ -7,16 +7,9 @@ the means do.
 import json
 from dataclasses import replace
 
+from omop_scorer.disclosure.digits import DIGITS
 from omop_scorer.trials.population import Criteria, Persons
 from omop_scorer.trials.power import PlannedTrial, Protection
-
-#: Significant digits of a printed mean.
-_DIGITS = 4
-
-
-def rounded_mean(value: float) -> float:
-    """Return a mean or a standard deviation with the digits that are printed."""
-    return float(f"{value:.{_DIGITS}g}")
 
 
 def protection_of(config_json: str, minimum: int) -> Protection:
@@ -31,7 +24,7 @@ def protection_of(config_json: str, minimum: int) -> Protection:
     """
     config = json.loads(config_json)
     own = config.get("minimum_cell_count") if isinstance(config, dict) else None
-    return Protection(max(minimum, own if isinstance(own, int) else minimum), _DIGITS)
+    return Protection(max(minimum, own if isinstance(own, int) else minimum), DIGITS)
 
 
 def may_be_counted(criteria: Criteria, persons: Persons, protection: Protection) -> bool:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from omop_scorer.disclosure.cells import Cell, Hidden
 from omop_scorer.disclosure.coded import NO, YES
-from omop_scorer.disclosure.populations import rounded_mean
+from omop_scorer.disclosure.digits import rounded_mean
 from omop_scorer.disclosure.protected_run import QUARTERS
 from omop_scorer.disclosure.rules_profile import PROFILE, no_of, of_group, yes_of
 from omop_scorer.terms import ALL, COVARIATE, RECORDED, SCORED

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from omop_scorer.disclosure.populations import may_be_counted, protection_of, rounded_mean
+from omop_scorer.disclosure.digits import rounded_mean
+from omop_scorer.disclosure.populations import may_be_counted, protection_of
 from omop_scorer.trials.population import Criteria, Persons
 
 

@@ -68,7 +68,8 @@ def section(context: Context) -> Section:
     key = _class(context)
     if key is not None:
         blocks += headline_table(context, ALL)
-    blocks += [Beside([*persistence_blocks(context), *time_blocks(context)])]
+    times = [*persistence_blocks(context), *time_blocks(context)]
+    blocks += [Beside(times)] if all(isinstance(each, Image) for each in times) else times
     more = [*_table(context), *concordance_blocks(context)]
     blocks.append(Fold("Every population, and the class preferred at the index treatment", more))
     return Section("next", title, _lead(context), blocks, context.notes.new())

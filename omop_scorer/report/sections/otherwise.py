@@ -246,9 +246,12 @@ def _matrix(context: Context, now: Now, population: str) -> Table:
         "No drug in use" if key == terms.NONE else _title_of(context, key)
         for key in now.drug_classes
     ]
+    by_group = (
+        "preferred class in the rows, class of the drug in use today in the columns (patients; "
+        "framed: the class alone on top)"
+    )
     return Table(
-        f"{NOW[population]}: preferred class in the rows, class of the drug in use today in the "
-        "columns (patients; framed: the class alone on top)",
+        f"{NOW[population]}: {by_group if len(rows) > 1 else 'drug in use today (patients)'}",
         ("Preference group", *titles, "All"),
         rows,
     )

@@ -44,7 +44,7 @@ class Headline:
     """The first screen."""
 
     kind: str
-    """What kind of report it is."""
+    """The kind of report, above the title."""
     title: str
     summary: str
     cards: Sequence[Card]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def power_document(
     plans: "list[PlannedTrial]",
+    persons: "Persons",
     card: "Model",
     arms: tuple[str, str],
     uncertainty: Uncertainty,
@@ -48,6 +49,8 @@ def power_document(
             "minimum_cell_count": protection and protection.minimum_cell_count,
             "definitions": DEFINITIONS,
         },
+        # Of a run, its own report counts them.
+        "not_recorded": {name: None if protection else n for name, n in persons.missing.items()},
         "power": plans_as_json(plans, how),
     }
 

@@ -152,8 +152,7 @@ def fit(
     from omop_scorer.trials.fitting import covariates_left_out, fit_card  # noqa: PLC0415
     from omop_scorer.trials.load import load_trials  # noqa: PLC0415
 
-    if rows and json_file is None:
-        raise typer.BadParameter("--rows adds to --json; give both")
+    refuse_rows_alone(rows, json_file)
     card_id = "" if output is None else card_id_of(output)
     beside = [] if output is None else [output, variants_path(output)]
     refuse_places(data, [*beside, *(each for each in (json_file, report) if each is not None)])
@@ -187,6 +186,12 @@ def all_cores() -> int:
     return os.cpu_count() or 1
 
 
+def refuse_rows_alone(rows: bool, json_file: Path | None) -> None:
+    """Refuse --rows without --json, to which it adds."""
+    if rows and json_file is None:
+        raise typer.BadParameter("--rows adds to --json; give both")
+
+
 def refuse_no_page(report: Path | None) -> None:
     """Refuse to replace a file that is no HTML page, before work begins."""
     if report is not None:
@@ -197,10 +202,14 @@ def refuse_no_page(report: Path | None) -> None:
 
 def warn(data: "TrialData") -> None:
     """Print the warnings about trial data on standard error."""
-    console = Console(stderr=True)
     for warning in data.warnings:
-        line = Text("warning: ", style="yellow") + Text(one_line(warning))
-        console.print(line, soft_wrap=True, highlight=False)
+        say_warning(warning)
+
+
+def say_warning(text: str) -> None:
+    """Print a warning on standard error, on one line."""
+    line = Text("warning: ", style="yellow") + Text(one_line(text))
+    Console(stderr=True).print(line, soft_wrap=True, highlight=False)
 
 
 @contextmanager

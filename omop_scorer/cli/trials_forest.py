@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from omop_scorer.cli.trials import (
     MINIMUM,
@@ -25,6 +24,8 @@ from omop_scorer.cli.trials import (
     json_text,
     progress_of,
     refuse_no_page,
+    refuse_rows_alone,
+    say_warning,
     warn,
 )
 
@@ -97,6 +98,7 @@ def forest(
         raise typer.BadParameter(
             "--published has trees and errors of its own; leave the others out"
         )
+    refuse_rows_alone(rows, json_file)
     require_scikit_learn()
     places = (json_file, csv_file, report)
     refuse_places(data, [each for each in places if each is not None])
@@ -104,8 +106,7 @@ def forest(
     trial_data = load_trials(data, layout, template)
     warn(trial_data)
     if published:
-        line = Text("warning: ", style="yellow") + Text(WARNING)
-        Console(stderr=True).print(line, soft_wrap=True, highlight=False)
+        say_warning(WARNING)
     recipe = Recipe(
         seed, threads or all_cores(), published, trees or _TREES, resamples or _RESAMPLES
     )

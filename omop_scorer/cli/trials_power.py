@@ -16,6 +16,7 @@ from omop_scorer.cli.trials import (
     SeedOption,
     json_text,
     refuse_no_page,
+    say_warning,
 )
 from omop_scorer.errors import ScoringError
 from omop_scorer.terms import Uncertainty
@@ -166,6 +167,9 @@ def power(
     persons, protection, where, source = _persons(
         population, card, results, run, config, settings, minimum_cell_count
     )
+    _warn_of_missing(persons, protection)
+    if persons.missing:
+        source += f", some of whom have no recorded {', '.join(persons.missing)}"
     criteria = _criteria(persons, min_age, max_age, sex)
     by_key = {each.key: each for each in card.card.classes}
     first, second = (by_key[key].residual_variance for key in arms)
@@ -181,7 +185,7 @@ def power(
     plans = _plans(persons, counted, arms, card, uncertainty, chosen, protection)
     files = {}
     if json_file is not None:
-        document = power_document(plans, card, arms, uncertainty, chosen, protection)
+        document = power_document(plans, persons, card, arms, uncertainty, chosen, protection)
         files[json_file] = json_text(document)
     if csv_file is not None:
         files[csv_file] = power_csv(plans, is_corrected=yates)
@@ -195,15 +199,23 @@ def power(
         typer.echo(f"written: {path}")
 
 
+def _warn_of_missing(persons: "Persons", protection: "Protection | None") -> None:
+    for name, n in persons.missing.items():
+        if protection is None:
+            who = f"{n:,} of {len(persons.values):,} patients have no value"
+        else:
+            who = "some patients have no value"
+        say_warning(f"{name}: {who}, so it is imputed, or left out of the models, as in scoring")
+
+
 def _warn_of_few(plans: "list[PlannedTrial]") -> None:
     from omop_scorer.trials.population import is_few  # noqa: PLC0415
 
     for each in plans:
         if is_few(each.moments.n):
-            typer.echo(
-                f"warning: {each.name}: only {each.moments.n} patient(s), who are drawn again and "
-                "again, so the powers say little about other patients",
-                err=True,
+            say_warning(
+                f"{each.name}: only {each.moments.n} patient(s), who are drawn again and again, so "
+                "the powers say little about other patients"
             )
 
 
@@ -249,13 +261,16 @@ def _persons(
     from omop_scorer.scoring.csv_file import read_csv  # noqa: PLC0415
     from omop_scorer.trials.population import Persons  # noqa: PLC0415
 
-    values, _ = read_csv(population, card.card.covariates)
+    values, recorded = read_csv(population, card.card.covariates)
     by_name = dict(zip(card.arrays.covariates, values.T, strict=True))
     male = by_name.get("male")
     is_male = None if male is None else male == 1
     rules = None if minimum_cell_count is None else protection_of("{}", minimum_cell_count)
     source = f"the patients of {one_line(population.name)}"
-    return Persons(values, by_name.get("age"), is_male), rules, str(population), source
+    n_missing = dict(zip(card.arrays.covariates, (~recorded).sum(axis=0).tolist(), strict=True))
+    missing = {name: n for name, n in n_missing.items() if n}
+    persons = Persons(values, by_name.get("age"), is_male, missing)
+    return persons, rules, str(population), source
 
 
 def _persons_of_run(
@@ -335,7 +350,7 @@ def _counted(
     if problems and (is_chosen or not kept):
         raise ScoringError(*problems)
     for problem in problems:
-        typer.echo(f"warning: {problem}", err=True)
+        say_warning(problem)
     return kept
 
 

@@ -22,6 +22,7 @@ from omop_scorer.cli.trials import (
     json_text,
     progress_of,
     refuse_no_page,
+    refuse_rows_alone,
     warn,
 )
 from omop_scorer.errors import ConfigurationError
@@ -66,6 +67,7 @@ def validate(
     from omop_scorer.trials.validation import n_bootstraps, validate_models  # noqa: PLC0415
     from omop_scorer.trials.validation_tables import csv_paths, csv_texts  # noqa: PLC0415
 
+    refuse_rows_alone(rows, json_file)
     tables = () if csv is None else csv_paths(csv)
     if csv is not None and csv.suffix.lower() != ".csv":
         _make_folder(csv)

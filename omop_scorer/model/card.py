@@ -200,7 +200,7 @@ class LikelihoodRatio(Frozen):
 
 
 class FitRecord(Frozen):
-    """How the numbers of a card were fitted to trial data."""
+    """Record of the fit that gave a card its numbers."""
 
     method: Literal["reml"]
     tool_version: Text

@@ -36,7 +36,7 @@ class Headline:
     """The first screen."""
 
     kind: str
-    """The kind of report."""
+    """The kind of report, above the title."""
     title: str
     summary: str
     cards: Sequence[Card] = ()

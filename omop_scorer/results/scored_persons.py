@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from omop_scorer import sql
 from omop_scorer.errors import ResultsError
@@ -11,7 +12,11 @@ from omop_scorer.model.arrays import Floats
 from omop_scorer.results.history import Run
 from omop_scorer.results.row_counts import lost_rows
 from omop_scorer.stores.base import ResultsReader
+from omop_scorer.terms import COVARIATE_STATUSES
 from omop_scorer.trials.population import Persons
+
+#: `imputed` and `left_out`: statuses of a covariate without a record.
+_WITHOUT_VALUE = COVARIATE_STATUSES[-2:]
 
 
 def read_persons(
@@ -48,10 +53,14 @@ def read_persons(
             "a later run"
         )
     columns: dict[str, Floats] = {}
+    without_value: dict[str, int] = {}
     for name in covariates:
         rows = _read(reader, "scored_covariate", run_id=run.run_id, covariate=name)
         if rows.num_rows == n and rows["person_id"].equals(persons["person_id"]):
             columns[name] = _numbers(rows["covariate_value"])
+            is_missing = pc.is_in(rows["status"], value_set=pa.array(_WITHOUT_VALUE))
+            if n_missing := pc.sum(is_missing).as_py():
+                without_value[name] = n_missing
         else:
             columns[name] = np.empty(0)
     if missing := [name for name, values in columns.items() if len(values) != n]:
@@ -63,6 +72,7 @@ def read_persons(
         values=np.column_stack([*columns.values()]),
         age=_numbers(persons["age"]),
         is_male=_numbers(persons["is_male"].cast(pa.int8())) == 1,
+        missing=without_value,
     )
 
 

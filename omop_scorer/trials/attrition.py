@@ -21,7 +21,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Attrition:
-    """What became of the rows of a file. The reasons and the included add up to all rows."""
+    """The rows of a file, included or left out by reason; these add up to all rows."""
 
     arms: tuple[str, ...]
     """`placebo`, then the keys of the drug classes of the template."""

@@ -12,7 +12,7 @@ OF_VARIANTS, OF_ALL_PATIENTS, OF_PLACEBO_ONCE = 1001, 1002, 1003
 
 @dataclass(frozen=True)
 class Refitting:
-    """How models are bootstrapped."""
+    """Settings of the bootstrap of models."""
 
     refits: int = REFITS
     seed: int = SEED

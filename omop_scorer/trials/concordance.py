@@ -33,22 +33,22 @@ class Concordance:
 
     @property
     def concordance(self) -> float:
-        """Share of persons whose two labels do not contradict each other; NaN of nobody."""
+        """Share of persons whose two labels do not contradict each other; NaN without persons."""
         return 1.0 - self.n_contradictory / self.n if self.n else np.nan
 
     @property
     def same_label_share(self) -> float:
-        """Share of persons with the same label by both methods; NaN of nobody."""
+        """Share of persons with the same label by both methods; NaN without persons."""
         return self.n_same_label / self.n if self.n else np.nan
 
     @property
     def no_preference_share(self) -> tuple[float, float]:
-        """Share of persons for whom all classes are equal, by each method; NaN of nobody."""
+        """Share of persons for whom all classes are equal, by each method; NaN without persons."""
         first, second = self.n_no_preference
         return (first / self.n, second / self.n) if self.n else (np.nan, np.nan)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures for a JSON file; a share of nobody is None."""
+        """Return the figures for a JSON file; a share without persons is None."""
         has_any = self.n > 0
         return {
             "n": self.n,

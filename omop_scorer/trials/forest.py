@@ -49,7 +49,7 @@ _PLACEBO_SEED = 6
 
 @dataclass(frozen=True)
 class Recipe:
-    """How forests are grown and their errors are estimated."""
+    """Settings by which forests are grown and their errors are estimated."""
 
     seed: int
     threads: int = 1

@@ -27,7 +27,7 @@ Advance: TypeAlias = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Tuned:
-    """How the forest of an arm is grown, and the five-fold error of its predictions.
+    """The settings of the forest of an arm, and the five-fold error of its predictions.
 
     The error of a class is that of the whole outcome, too, because the placebo model saw none of
     its participants.

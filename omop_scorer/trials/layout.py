@@ -83,7 +83,7 @@ class NeverCollected(Frozen):
 
 
 class Layout(Frozen):
-    """Where a file of trial data has what, and what to do about missing values."""
+    """The columns, words and visits of a file of trial data, and rules for missing values."""
 
     columns: Annotated[dict[Word, Word], AfterValidator(_are_one_column_each)] = Field(
         default_factory=dict

@@ -40,7 +40,7 @@ class TrialData:
 
     @property
     def centres(self) -> dict[str, float]:
-        """What the models take away from each covariate, and from the year if they have it."""
+        """The centre of each covariate, and of the year if the models have it."""
         return Subject(self.template).centres
 
 

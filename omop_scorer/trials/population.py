@@ -1,7 +1,7 @@
 """Populations from which the two arms of a planned trial are drawn."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -60,6 +60,8 @@ class Persons:
     """(N,): completed years; None if it is not known."""
     is_male: NDArray[np.bool_] | None
     """(N,): None if it is not known."""
+    missing: Mapping[str, int] = field(default_factory=dict)
+    """By covariate, persons without a recorded value: it is imputed, or left out of the models."""
 
 
 @dataclass(frozen=True, eq=False)

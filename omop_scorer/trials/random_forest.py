@@ -18,7 +18,7 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True)
 class Growth:
-    """How a forest is grown."""
+    """Settings by which a forest is grown."""
 
     n_trees: int
     max_features: int

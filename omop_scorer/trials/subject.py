@@ -1,4 +1,4 @@
-"""What a template asks of trial data: columns, arms, and what becomes of missing values."""
+"""The demands of a template on trial data: columns, arms, and what becomes of missing values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Subject:
 
     @property
     def centres(self) -> dict[str, float]:
-        """What the models take away from each covariate, and from the year if they have it."""
+        """The centre of each covariate, and of the year if the models have it."""
         fixed = self.template.placebo.fixed_terms
         years = {YEAR: fixed[YEAR].centre} if YEAR in fixed else {}
         return years | {each.name: each.centre for each in self.template.covariates}

@@ -1,4 +1,4 @@
-"""What models of trial data are worth for participants and trials that they never saw."""
+"""Validation of models of trial data on participants and trials that they never saw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -91,7 +91,10 @@ def test_values_stand_with_their_person(settings: Connections, store: Store) -> 
     assert np.isnan(found.values[0, 0])
     assert found.values[1:, 0].tolist() == [4.5, 12.0]
     assert found.values[:, 1].tolist() == [33, 61, 50]
-    assert read(settings, "previous", "crp").values.tolist() == [[1.0]]
+    assert found.missing == {"crp": 1}
+    before = read(settings, "previous", "crp")
+    assert before.values.tolist() == [[1.0]]
+    assert before.missing == {}
 
 
 def test_a_covariate_that_the_run_lacks_is_named(settings: Connections, store: Store) -> None:

@@ -166,6 +166,13 @@ def test_a_card_scores_a_warehouse_and_its_report_claims_nothing(
     assert "Patients without a preference: 0" not in changed
 
 
+@pytest.mark.parametrize("command", ["fit", "validate", "forest"])
+def test_rows_without_a_file_for_them_are_refused(fitted: Path, command: str) -> None:
+    finished = omop_scorer("trials", command, fitted / "trials.csv", "--rows")
+    assert finished.returncode == 2
+    assert "--rows adds to --json; give both" in finished.stderr
+
+
 @pytest.mark.parametrize("n_classes", [2, 4, 5])
 def test_another_disease_from_fit_to_score_and_run(
     tmp_path: Path, made_up: Any, n_classes: int

@@ -47,6 +47,20 @@ def write(path: Path, n: int = 60, seed: int = 1, **changes: str) -> Path:
     return path
 
 
+def without_crp(patients: Path) -> int:
+    """Return the patients of a file without a C-reactive protein."""
+    rows = csv.DictReader(patients.read_text(encoding="utf-8").splitlines())
+    return sum(row["crp"] == "" for row in rows)
+
+
+def missing_crp(n: int, n_whole: int) -> str:
+    """Return the warning about patients without a C-reactive protein."""
+    return (
+        f"warning: crp: {n} of {n_whole} patients have no value, so it is imputed, or left out of "
+        "the models, as in scoring"
+    )
+
+
 def numbers(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -55,6 +69,10 @@ def test_a_file_of_patients(tmp_path: Path) -> None:
     patients, answer, table = write(tmp_path / "p.csv"), tmp_path / "p.json", tmp_path / "t.csv"
     done = omop_scorer("trials", "power", patients, *QUICK, "--json", answer, "--csv", table)
     assert done.returncode == 0, done.stderr
+    n_missing = without_crp(patients)
+    assert numbers(answer)["not_recorded"] == {"crp": n_missing}
+    assert done.stderr.splitlines()[0] == missing_crp(n_missing, 60)
+    assert "some of whom have no recorded crp" in " ".join(done.stdout.split())
     found = numbers(answer)["power"]
     assert list(found) == ["how", "age_50_and_over", "women_50_and_over"]
     scored = tmp_path / "scored.csv"
@@ -93,7 +111,8 @@ def test_few_patients_are_a_warning(tmp_path: Path) -> None:
     patients, page = write(tmp_path / "p.csv", n=90), tmp_path / "p.html"
     options = ("--sex", "any", "--min-age", 0, "--report", page)
     done = omop_scorer("trials", "power", patients, *QUICK, *options)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [missing_crp(without_crp(patients), 90)]
     assert "Population: the patients of p.csv" in done.stdout
     assert "drawn from the patients of p.csv" in page.read_text(encoding="utf-8")
     write(patients, n=49)
@@ -218,6 +237,12 @@ def test_the_scored_patients_of_a_run(tmp_path: Path, answered: Path) -> None:
         # Means of a warehouse have four digits, and powers are calculated from them.
         assert part["mean_probability"][i] == float(f"{mean:.4g}")
     assert part["n_150"]["binary_chi2"] == binary_power(150, *part["mean_probability"])
+    # How many of a run lack a value is for its report, which protects small counts.
+    lacking = dict.fromkeys(numbers(answer)["not_recorded"])
+    sql = "SELECT DISTINCT covariate FROM patient_covariate WHERE status IN ('imputed', 'left_out')"
+    assert set(lacking) == {name for (name,) in site.rows(sql)} != set()
+    assert numbers(answer)["not_recorded"] == lacking
+    assert done.stderr.count(": some patients have no value") == len(lacking)
     ids = {str(row[0]) for row in rows if row[0] > 999}
     for said in (done.stdout, done.stderr, answer.read_text(), table.read_text()):
         assert not ids & set(re.findall(r"\d+", said))

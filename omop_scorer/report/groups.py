@@ -98,12 +98,15 @@ def sizes_of(context: Context, stratum: str) -> dict[str, int | None]:
 
 
 def _added_up(context: Context, stratum: str) -> dict[str, dict[str, Counted]]:
-    """Return the same from the labels, for runs of earlier releases."""
+    """Return the same from the labels, for runs of earlier releases.
+
+    The classes that the labels of an unknown card name are not known, so there are no figures.
+    """
     frame = pick(context.table("subgroup_summary"), stratum=stratum)
-    if not context.labels:
+    if frame.empty or not set(frame["subgroup"]) <= set(context.labels):
         return {}
     found = {}
-    for value in dict.fromkeys(frame["stratum_value"]) if not frame.empty else ():
+    for value in dict.fromkeys(frame["stratum_value"]):
         rows = list(rows_of(pick(frame, stratum_value=value)))
         found[str(value)] = _by_group(context, rows)
     return found

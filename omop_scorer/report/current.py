@@ -6,7 +6,7 @@ from typing import Any
 
 from omop_scorer import terms
 from omop_scorer.model.intervals import wilson_interval
-from omop_scorer.report.context import Context, added, pick, portion, rows_of, shown_count
+from omop_scorer.report.context import Context, added, pick, portion, shown_count
 from omop_scorer.report.groups import Group, groups_of
 from omop_scorer.report.words import count, whole
 
@@ -62,7 +62,7 @@ def now_of(context: Context, population: str, treatment: str) -> Now | None:
     frame = pick(context.table("current_treatment"), population=population, treatment=treatment)
     rows = {
         (str(row["preference_group"]), str(row["drug_class"])): row
-        for row in rows_of(frame)
+        for row in frame
         if row["preferred"] == terms.ALL
     }
     found = {drug_class for _, drug_class in rows}

@@ -10,9 +10,9 @@ from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.context import (
     Context,
     added,
+    distinct,
     pick,
     portion,
-    rows_of,
     shown_count,
     shown_share,
 )
@@ -75,7 +75,7 @@ def counts_of(context: Context, stratum: str = terms.ALL) -> dict[str, dict[str,
 def _counts(context: Context, stratum: str) -> dict[str, dict[str, Counted]]:
     frame = pick(context.table("preference_summary"), stratum=stratum)
     found: dict[str, dict[str, Counted]] = {}
-    for row in rows_of(frame):
+    for row in frame:
         found.setdefault(str(row["stratum_value"]), {})[str(row["preference_group"])] = Counted(
             whole(row["n_persons"]),
             whole(row["n_stratum"]),
@@ -103,8 +103,8 @@ def _added_up(context: Context, stratum: str) -> dict[str, dict[str, Counted]]:
     if not context.labels:
         return {}
     found = {}
-    for value in dict.fromkeys(frame["stratum_value"]) if not frame.empty else ():
-        rows = list(rows_of(pick(frame, stratum_value=value)))
+    for value in distinct(frame, "stratum_value"):
+        rows = pick(frame, stratum_value=value)
         found[str(value)] = _by_group(context, rows)
     return found
 

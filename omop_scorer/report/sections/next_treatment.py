@@ -1,6 +1,5 @@
 """The section on next treatments: flow, tables, and the paper's headline share."""
 
-import pandas as pd
 from markupsafe import Markup
 
 from omop_scorer.disclosure import coded
@@ -11,12 +10,13 @@ from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.charts.rows import Entry
 from omop_scorer.report.context import (
     Context,
+    Rows,
     added,
+    distinct,
     missing,
     only_row,
     pick,
     portion,
-    rows_of,
     with_share,
 )
 from omop_scorer.report.sections.persistence import persistence_blocks
@@ -90,7 +90,7 @@ def headline(
     """
     key = _class(context)
     frame = pick(context.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC)
-    if key is None or frame.empty:
+    if key is None or not frame:
         return None
     n_population, given = (
         _indexed(context, frame, next_classes, all_index_classes=all_index_classes)
@@ -115,25 +115,25 @@ def headline(
     }
 
 
-def _next_of(frame: pd.DataFrame, denominator: str) -> list[str] | None:
+def _next_of(frame: Rows, denominator: str) -> list[str] | None:
     """Return the next classes of a denominator; None for any next class or none."""
     if denominator == "indexed":
         return None
     excluded = set(NONE_NEXT)
     if denominator == "next_of_model_classes":
         excluded.add(OTHER_ADVANCED)
-    return [each for each in dict.fromkeys(frame["next_class"]) if each not in excluded]
+    return [each for each in distinct(frame, "next_class") if each not in excluded]
 
 
 def _indexed(
     context: Context,
-    frame: pd.DataFrame,
+    frame: Rows,
     next_classes: list[str] | None,
     *,
     all_index_classes: bool,
 ) -> int | None:
     """Return the patients with these next classes, indexed on any class or any but the paper's."""
-    rows = {(row["index_class"], row["next_class"]): row for row in rows_of(frame)}
+    rows = {(row["index_class"], row["next_class"]): row for row in frame}
     any_row = {row["index_class"]: row for row in rows.values()}
 
     def persons(index_class: str, next_class: str | None) -> int | None:
@@ -196,7 +196,7 @@ def headline_table(context: Context, population: str) -> list[Block]:
     ]
 
 
-def _all_indexed(context: Context) -> pd.DataFrame:
+def _all_indexed(context: Context) -> Rows:
     return pick(
         context.table("next_treatment"),
         population=ALL,
@@ -207,18 +207,17 @@ def _all_indexed(context: Context) -> pd.DataFrame:
 
 def _n_indexed(context: Context) -> int | None:
     frame = _all_indexed(context)
-    return None if frame.empty else whole(frame["n_population"].iloc[0])
+    return whole(frame[0]["n_population"]) if frame else None
 
 
 def _lead(context: Context) -> str:
     frame = _all_indexed(context)
-    if frame.empty:
+    if not frame:
         return "This run has no figures on next treatments."
     n = _n_indexed(context)
     if n == 0:
         return f"No patient was given a first biologic since {context.names.since}."
-    treated = frame[~frame["next_class"].isin(NONE_NEXT)]
-    n_next = added([whole(each) for each in treated["n_persons"]])
+    n_next = _n_treated(frame)
     text = (
         f"{count(n)} persons had their first biologic since {context.names.since}"
         if n is not None
@@ -227,6 +226,10 @@ def _lead(context: Context) -> str:
     if n is not None and n_next is not None:
         text += f"; {count(n_next)} of them ({share(portion(n_next, n))}) had a next treatment"
     return f"{text}."
+
+
+def _n_treated(rows: Rows) -> int | None:
+    return added([whole(row["n_persons"]) for row in rows if row["next_class"] not in NONE_NEXT])
 
 
 def look_of(context: Context, key: str) -> Look:
@@ -240,16 +243,16 @@ def next_chart(context: Context, population: str, *, is_half: bool = True) -> li
     """Return the next treatments of a population, by the class of the index treatment."""
     frame = pick(context.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC)
     together = pick(frame, index_class=ALL)
-    if together.empty:
+    if not together:
         return [missing("the next treatments of this population")]
-    if whole(together["n_population"].iloc[0]) == 0:
+    if whole(together[0]["n_population"]) == 0:
         return [Prose("No patient had an index treatment.", "note")]
-    known = set(frame["next_class"])
+    known = distinct(frame, "next_class")
     keys = [key for key in (*context.keys, *NEXT) if key in known]
     wholes = []
     for index_class in (ALL, *context.keys):
         found = pick(frame, index_class=index_class)
-        if not found.empty and whole(found["n_population"].iloc[0]) != 0:
+        if found and whole(found[0]["n_population"]) != 0:
             wholes.append(_whole(context, found, keys, index_class))
     titles = [sentence(context.names.drug_class(key)) for key in keys]
     legend = [Entry(title, look_of(context, key)) for title, key in zip(titles, keys, strict=True)]
@@ -277,18 +280,16 @@ def next_chart(context: Context, population: str, *, is_half: bool = True) -> li
     ]
 
 
-def _whole(context: Context, found: pd.DataFrame, keys: list[str], index_class: str) -> Whole:
-    of = whole(found["n_population"].iloc[0])
-    counts = {row["next_class"]: whole(row["n_persons"]) for row in rows_of(found)}
+def _whole(context: Context, found: Rows, keys: list[str], index_class: str) -> Whole:
+    of = whole(found[0]["n_population"])
+    counts = {row["next_class"]: whole(row["n_persons"]) for row in found}
     title = "After any class" if index_class == ALL else context.names.drug_class(index_class)
     parts = [0.0 if counts.get(key, 0) == 0 else portion(counts.get(key, 0), of) for key in keys]
     return Whole(sentence(title), parts, count(of))
 
 
-def _chart_title(together: pd.DataFrame, name: str) -> str:
-    treated = together[~together["next_class"].isin(NONE_NEXT)]
-    n_next = added([whole(each) for each in treated["n_persons"]])
-    known = portion(n_next, whole(together["n_population"].iloc[0]))
+def _chart_title(together: Rows, name: str) -> str:
+    known = portion(_n_treated(together), whole(together[0]["n_population"]))
     who = "of these women" if name == AUDITED[WOMEN_50_AND_OVER] else "after a first biologic"
     if known is None:
         return f"What was given next: {name.lower()}"
@@ -312,7 +313,7 @@ def _table(context: Context) -> list[Block]:
 
 def _next_classes(context: Context) -> list[str]:
     frame = context.table("next_treatment")
-    known = set() if frame is None else set(frame["next_class"])
+    known = distinct(frame, "next_class")
     return [key for key in (*context.keys, *NEXT) if key in known]
 
 
@@ -327,9 +328,9 @@ def _row(context: Context, rule: str, population: str, index_class: str) -> list
         index_rule=rule,
         index_class=index_class,
     )
-    if found.empty or (index_class != ALL and whole(found["n_population"].iloc[0]) == 0):
+    if not found or (index_class != ALL and whole(found[0]["n_population"]) == 0):
         return []
-    n_population = found["n_population"].iloc[0]
+    n_population = found[0]["n_population"]
     title = context.names.population(population)
     if index_class != ALL:
         title = f"Index {context.names.drug_class(index_class)}"

@@ -14,11 +14,11 @@ from omop_scorer.report.charts.distributions import Bin
 from omop_scorer.report.charts.rows import Entry
 from omop_scorer.report.context import (
     Context,
+    distinct,
     missing,
     only_row,
     pick,
     portion,
-    rows_of,
     shown_count,
 )
 from omop_scorer.report.groups import sizes_of
@@ -38,7 +38,7 @@ def value_blocks(context: Context) -> list[Block]:
     card = context.data.card
     summary = context.table("covariate_summary")
     panels, rows = [], []
-    for name in dict.fromkeys(frame["category"]) if not frame.empty else ():
+    for name in distinct(frame, "category"):
         if context.names.is_yes_no(str(name)):
             continue
         recorded = only_row(pick(summary, covariate=name, population=terms.RECORDED))
@@ -59,7 +59,7 @@ def value_blocks(context: Context) -> list[Block]:
         )
         rows += [
             (title, f"{row['bin_low']:g}", f"{row['bin_high']:g}", shown_count(row))
-            for row in rows_of(of_name)
+            for row in of_name
         ]
     if not panels:
         return [missing("recorded values of the covariates")]
@@ -106,7 +106,7 @@ def _strip(panel: distributions.Panel) -> str:
 def distance_blocks(context: Context) -> list[Block]:
     """Return the distances of the patients from the trials' participants."""
     frame = pick(context.table("histogram"), measure=terms.DISTANCE)
-    if frame.empty:
+    if not frame:
         return [missing("the distance from the trials’ participants")]
     imputed = sizes_of(context, coded.IMPUTED)
     nothing = imputed.get(coded.NO)
@@ -118,10 +118,10 @@ def distance_blocks(context: Context) -> list[Block]:
     panels, rows = [], []
     for name, title in titles.items():
         of_name = pick(frame, category=name)
-        if of_name.empty:
+        if not of_name:
             continue
         panels.append(distributions.Panel(title, bins_of(of_name, totals[name])))
-        for row in rows_of(of_name):
+        for row in of_name:
             own = share(portion(row["n_persons"], totals[name]))
             edges = (f"{row['bin_low']:g}", f"{row['bin_high']:g}")
             expected = number(row["expected_share"])
@@ -162,7 +162,7 @@ def distance_blocks(context: Context) -> list[Block]:
             subject="Distance from the trials’ participants",
         )
     ]
-    if terms.NOTHING_IMPUTED not in set(frame["category"]):
+    if terms.NOTHING_IMPUTED not in distinct(frame, "category"):
         is_none = bool(imputed) and imputed.get(coded.NO, 0) == 0
         reason = (
             "Every patient has at least one imputed value"

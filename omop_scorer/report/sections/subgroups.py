@@ -13,7 +13,6 @@ from omop_scorer.report.context import (
     Context,
     missing,
     pick,
-    rows_of,
     shown_count,
     shown_share,
 )
@@ -283,12 +282,12 @@ def _spread(title: str, wholes: list[Whole], groups: list[Group]) -> str:
 
 def _labels(context: Context) -> list[Block]:
     summary = pick(context.table("subgroup_summary"), stratum=terms.ALL)
-    if summary.empty:
+    if not summary:
         return []
     published = context.data.published
     trials = published.trials if published else None
     rows = []
-    for row in rows_of(summary):
+    for row in summary:
         label = str(row["subgroup"])
         in_trials = trials.subgroups.n_persons.get(label, 0) / trials.n_persons if trials else None
         text = shown_share(row, "n_stratum")
@@ -296,7 +295,7 @@ def _labels(context: Context) -> list[Block]:
             continue
         cells = [sentence(context.names.in_words(label)), label, shown_count(row), text]
         rows.append([*cells, share(in_trials)] if trials else cells)
-    n = whole(summary["n_stratum"].iloc[0])
+    n = whole(summary[0]["n_stratum"])
     caption = "Every label of the patients scored" + (f" ({count(n)})" if n is not None else "")
     columns = ["In words", "Label", "Patients", "Share (95% interval)"]
     columns += ["The trials"] if trials else []

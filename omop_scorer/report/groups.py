@@ -7,15 +7,8 @@ from omop_scorer import terms
 from omop_scorer.model.intervals import wilson_interval
 from omop_scorer.report.charts.bars import NO_DIFFERENCE, SHARED
 from omop_scorer.report.charts.canvas import Look
-from omop_scorer.report.context import (
-    Context,
-    added,
-    distinct,
-    pick,
-    portion,
-    shown_count,
-    shown_share,
-)
+from omop_scorer.report.context import Context, shown_count, shown_share
+from omop_scorer.report.figures import added, distinct, pick, portion
 from omop_scorer.report.words import count, number, sentence, share, short, whole
 
 

@@ -21,15 +21,8 @@ from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.canvas import ACCENT, ACCENT_MIDDLE, INK, Look
 from omop_scorer.report.charts.estimates import Dots, dots
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import (
-    Context,
-    distinct,
-    missing,
-    only_row,
-    pick,
-    portion,
-    shown_count,
-)
+from omop_scorer.report.context import Context, missing, shown_count
+from omop_scorer.report.figures import distinct, only_row, pick, portion
 from omop_scorer.report.sections.attrition import attrition_block
 from omop_scorer.report.sections.labels import blocks_on_labels
 from omop_scorer.report.sections.records import record_blocks

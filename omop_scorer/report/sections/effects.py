@@ -6,14 +6,8 @@ from omop_scorer.report.charts import distributions
 from omop_scorer.report.charts.bars import NOT_SHOWN
 from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import (
-    Context,
-    Rows,
-    missing,
-    pick,
-    portion,
-    shown_count,
-)
+from omop_scorer.report.context import Context, missing, shown_count
+from omop_scorer.report.figures import Rows, pick, portion
 from omop_scorer.report.words import EFFECTS, HIDDEN, number, sentence
 
 

@@ -11,7 +11,8 @@ from omop_scorer.report.blocks import Image
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import Context, pick, portion
+from omop_scorer.report.context import Context
+from omop_scorer.report.figures import pick, portion
 from omop_scorer.report.frame import Finding, Headline
 from omop_scorer.report.groups import sizes_of
 from omop_scorer.report.sections.certainty import shares_in_state
@@ -236,7 +237,8 @@ def _remarks(context: Context) -> list[list[tuple[str, str]]]:
         for each in context.data.classes
         if each["label"] != each["title"]
     ]
-    key = ", ".join([*named, "“>” a larger effect", "“=” no difference found"])
+    signs = ["“>” a larger effect", "“=” no difference found"]
+    key = ", ".join(["“alone on top” first, with no other class beside it", *named, *signs])
     return [
         [
             ("What this is", "the scores of published models, for groups of patients."),

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from omop_scorer.report.blocks import Beside, Block, Prose, Section, Table
-from omop_scorer.report.context import Context, rows_of, shown_count
+from omop_scorer.report.context import Context, shown_count
+from omop_scorer.report.figures import rows_of
 from omop_scorer.report.sections.trends import trend_blocks
 from omop_scorer.report.words import count, day, number, sentence
 

@@ -4,7 +4,8 @@ from markupsafe import Markup
 
 from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Cell, Heading, Prose, Table
-from omop_scorer.report.context import Context, added, distinct, missing, only_row, pick, portion
+from omop_scorer.report.context import Context, missing
+from omop_scorer.report.figures import added, distinct, only_row, pick, portion
 from omop_scorer.report.words import HIDDEN, LABEL_CHECKS, NOBODY, count, share, whole
 
 

@@ -2,7 +2,8 @@
 
 from omop_scorer.report.blocks import Block, Image, Table
 from omop_scorer.report.charts.curves import Curve, over_time
-from omop_scorer.report.context import Context, Rows, missing, pick, shown_count
+from omop_scorer.report.context import Context, missing, shown_count
+from omop_scorer.report.figures import Rows, pick
 from omop_scorer.report.words import about, number, sentence, short, whole, within
 from omop_scorer.terms import ALL, FIRST_BIOLOGIC
 

@@ -4,15 +4,8 @@ from markupsafe import Markup
 
 from omop_scorer.report.blocks import Block, Cell, Image, Prose, Table
 from omop_scorer.report.charts import estimates
-from omop_scorer.report.context import (
-    Context,
-    added,
-    distinct,
-    missing,
-    pick,
-    portion,
-    shown_count,
-)
+from omop_scorer.report.context import Context, missing, shown_count
+from omop_scorer.report.figures import added, distinct, pick, portion
 from omop_scorer.report.words import HIDDEN, NEXT, count, decimal, number, sentence, whole
 from omop_scorer.terms import ALL, FIRST_BIOLOGIC, WOMEN_50_AND_OVER
 

@@ -5,7 +5,8 @@ from omop_scorer.report.blocks import Beside, Block, Cell, Fold, Image, Table
 from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import Context, Rows, distinct, missing, only_row, pick
+from omop_scorer.report.context import Context, missing
+from omop_scorer.report.figures import Rows, distinct, only_row, pick
 from omop_scorer.report.groups import Group, groups_of
 from omop_scorer.report.words import (
     HIDDEN,

@@ -9,17 +9,8 @@ from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Cell, Image, Prose, Table
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts import distributions
-from omop_scorer.report.context import (
-    Context,
-    added,
-    distinct,
-    missing,
-    only_row,
-    pick,
-    share_of,
-    shown_share,
-    with_share,
-)
+from omop_scorer.report.context import Context, missing, share_of, shown_share, with_share
+from omop_scorer.report.figures import added, distinct, only_row, pick
 from omop_scorer.report.words import POPULATIONS, about, count, number, race, whole
 
 #: An age that nobody exceeds.

@@ -12,19 +12,12 @@ from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts import distributions
 from omop_scorer.report.charts.distributions import Bin
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import (
-    Context,
-    distinct,
-    missing,
-    only_row,
-    pick,
-    portion,
-    shown_count,
-)
+from omop_scorer.report.context import Context, missing, shown_count
+from omop_scorer.report.figures import distinct, only_row, pick, portion
 from omop_scorer.report.groups import sizes_of
 from omop_scorer.report.sections.certainty import shares_in_state
 from omop_scorer.report.sections.effects import bins_of, hidden_entry
-from omop_scorer.report.words import listed, number, sentence, share, whole
+from omop_scorer.report.words import decimal, number, sentence, share, whole
 
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
@@ -69,7 +62,7 @@ def value_blocks(context: Context) -> list[Block]:
             "Histograms of recorded values with a strip of the trials’ percentiles: "
             + "; ".join(_strip(panel) for panel in panels)
             + ".",
-            _values_title(panels),
+            _values_title(context, panels),
             "Recorded values only, without imputed ones; the strip below is the trials’ "
             "participants: the box holds their middle half with the median, the thick line the "
             "5th to the 95th percentile, the thin line the 1st to the 99th. Rare values beyond "
@@ -91,9 +84,22 @@ def _sensible(bins: list[Bin], percentiles: Sequence[float] | None) -> list[Bin]
     return bins[kept[0] : kept[-1] + 1] if kept else bins
 
 
-def _values_title(panels: list[distributions.Panel]) -> str:
-    names = [panel.title.partition(" (")[0] for panel in panels]
-    return f"Recorded values beside the trials’: {listed(names)}"
+def _values_title(context: Context, panels: list[distributions.Panel]) -> str:
+    """Return how far the covariate that differs most is from the trials' mean."""
+    known = [
+        (abs(difference), row)
+        for row in pick(context.table("covariate_summary"), population=terms.RECORDED)
+        if (difference := number(row["standardised_mean_difference"])) is not None
+        and not context.names.is_yes_no(str(row["covariate"]))
+    ]
+    if not known or len(panels) < 2:
+        return "Recorded values beside the trials’"
+    _, most = max(known, key=lambda each: each[0])
+    name, apart = str(most["covariate"]), most["mean"] - most["trial_mean"]
+    unit = context.names.unit(name)
+    side = "above" if apart > 0 else "below"
+    amount = f"{decimal(abs(apart), 1)} {unit}".strip()
+    return f"Mean recorded {context.names.covariate(name)}: {amount} {side} the trials’"
 
 
 def _strip(panel: distributions.Panel) -> str:

@@ -3,7 +3,8 @@
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Listing, Prose, Table
-from omop_scorer.report.context import Context, missing, pick
+from omop_scorer.report.context import Context, missing
+from omop_scorer.report.figures import pick
 from omop_scorer.report.words import (
     COHORT_MEASURES,
     MAPPED_RECORDS,

@@ -9,13 +9,8 @@ from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry, is_known
-from omop_scorer.report.context import (
-    Context,
-    missing,
-    pick,
-    shown_count,
-    shown_share,
-)
+from omop_scorer.report.context import Context, missing, shown_count, shown_share
+from omop_scorer.report.figures import pick
 from omop_scorer.report.groups import Counted, Group, counts_of, groups_of, nobody
 from omop_scorer.report.sections.certainty import shares_in_state
 from omop_scorer.report.sections.effects import effect_blocks

@@ -8,7 +8,8 @@ from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Beside, Block, Image, Table
 from omop_scorer.report.charts.canvas import ACCENT
 from omop_scorer.report.charts.curves import Curve, over_time
-from omop_scorer.report.context import Context, Rows, distinct, pick, rows_of
+from omop_scorer.report.context import Context
+from omop_scorer.report.figures import Rows, distinct, pick, rows_of
 from omop_scorer.report.groups import groups_of
 from omop_scorer.report.sections.certainty import IMPUTED, shares_in_state
 from omop_scorer.report.words import about, day, number, sentence

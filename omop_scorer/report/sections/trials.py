@@ -22,15 +22,8 @@ from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.canvas import ACCENT
 from omop_scorer.report.charts.estimates import Dots, dots
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import (
-    Context,
-    distinct,
-    missing,
-    only_row,
-    pick,
-    portion,
-    shown_share,
-)
+from omop_scorer.report.context import Context, missing, shown_share
+from omop_scorer.report.figures import distinct, only_row, pick, portion
 from omop_scorer.report.groups import sizes_of
 from omop_scorer.report.sections.recorded import distance_blocks, value_blocks
 from omop_scorer.report.sections.women import share_of_women

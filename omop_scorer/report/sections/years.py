@@ -4,7 +4,8 @@ from omop_scorer import terms
 from omop_scorer.report.blocks import Block, Image, Table
 from omop_scorer.report.charts.canvas import ACCENT, SOFT
 from omop_scorer.report.charts.curves import Curve, over_time
-from omop_scorer.report.context import Context, Rows, distinct, pick, shown_count, shown_share
+from omop_scorer.report.context import Context, shown_count, shown_share
+from omop_scorer.report.figures import Rows, distinct, pick
 from omop_scorer.report.words import EVENTS, about, number
 
 _LOOKS = {terms.DISEASE_RECORD: (ACCENT, "o"), terms.FIRST_BIOLOGIC: (SOFT, "s")}

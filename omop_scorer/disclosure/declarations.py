@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 
 from omop_scorer import terms
 from omop_scorer.data_model import ResultsColumn, data_model
@@ -69,6 +69,22 @@ class Declaration:
     where: Mapping[str, Words]
     target: Target | None
     rest: Target | None
+
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """The counts and virtual cells that must be known: the source, and what it is part of.
+
+        The virtual total of a sum is made by the sum.
+        """
+        if self.is_part and self.target is not None and self.target.is_virtual:
+            return frozenset((self.source, self.target.name))
+        return frozenset((self.source,))
+
+    @cached_property
+    def makes(self) -> frozenset[str]:
+        """The virtual cells that it may make: the total of a sum, and the rest of a part."""
+        total = None if self.is_part else self.target
+        return frozenset(each.name for each in (total, self.rest) if each and each.is_virtual)
 
 
 @cache

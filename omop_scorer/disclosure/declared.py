@@ -1,6 +1,6 @@
 """Sums and parts between the cells of a run, built from the declarations of the data model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from omop_scorer.disclosure.cells import Cell
@@ -31,14 +31,8 @@ class _Declared:
         return (table, column, *({**keys, **words}[key] for key in key_columns(table)))
 
     def is_ready(self, each: Declaration) -> bool:
-        """Return True if the source of a declaration is known, and what it is said to be part of.
-
-        The virtual total of a sum is made by the sum.
-        """
-        is_known = each.source in self.rows
-        if each.is_part and each.target is not None and each.target.is_virtual:
-            return is_known and each.target.name in self.rows
-        return is_known
+        """Return True if the cells that a declaration is about are known."""
+        return each.needs <= self.rows.keys()
 
     def remember(self, target: Target, cell: Cell) -> None:
         """Make a virtual cell known as a source of further declarations."""
@@ -50,21 +44,41 @@ class _Declared:
 def link_declared(tables: Tables) -> None:
     """Link the cells of a run's tables as the data model declares.
 
-    A declaration waits until the virtual cells that it is about are known.
+    A declaration waits until every virtual cell that it is about has been made.
     """
     declared = _Declared(tables, dict(_rows_of_tables(tables)))
-    waiting = [
-        each for each in declarations() if each.condition is None or tables.holds(each.condition)
+    waiting = _possible(
+        declared,
+        [each for each in declarations() if each.condition is None or tables.holds(each.condition)],
+    )
+    while ready := _next(declared, waiting):
+        for each in ready:
+            _link(declared, each)
+        waiting = [each for each in waiting if all(each is not one for one in ready)]
+
+
+def _possible(declared: _Declared, found: Sequence[Declaration]) -> list[Declaration]:
+    """Return the declarations that are about tables of this run, or cells that these make."""
+    while True:
+        known = declared.rows.keys() | {name for each in found for name in each.makes}
+        left = [each for each in found if each.needs <= known]
+        if len(left) == len(found):
+            return left
+        found = left
+
+
+def _next(declared: _Declared, waiting: Sequence[Declaration]) -> list[Declaration]:
+    """Return the declarations to link next: those for which no other one makes a further cell.
+
+    If each waits for another, it is the first of which some cells are known.
+    """
+    ready = [each for each in waiting if declared.is_ready(each)]
+    complete = [
+        each
+        for each in ready
+        if not any(each.needs & other.makes for other in waiting if other is not each)
     ]
-    has_linked = True
-    while has_linked:
-        still: list[Declaration] = []
-        for each in waiting:
-            if declared.is_ready(each):
-                _link(declared, each)
-            else:
-                still.append(each)
-        has_linked, waiting = len(still) < len(waiting), still
+    return complete or ready[:1]
 
 
 def _rows_of_tables(tables: Tables) -> Iterator[tuple[str, list[tuple[Cell, Keys]]]]:

@@ -134,8 +134,8 @@ def bounds_frame(
             bounds.get(figures.name(cell), (None, None)) if cell in hidden else (None, None)
             for cell in cells_of(table, column, rows)
         ]
-        for name, values in zip(("low", "high"), zip(*ends, strict=True), strict=True):
-            found[f"{column}_{name}"] = pd.array(list(values), "Int64")
+        for at, name in enumerate(("low", "high")):
+            found[f"{column}_{name}"] = pd.array([each[at] for each in ends], "Int64")
     if "share" in rows and "n_persons" in rows:
         whole = rows[next(name for name in _WHOLES if name in rows)]
         whole = whole.where(whole != 0)

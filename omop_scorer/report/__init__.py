@@ -62,7 +62,7 @@ def write_report(
             )
         )
     data = protect_run(read_run(reader, found, runs), minimum_cell_count)
-    files = csv_files(data)
+    files = {} if csv_folder is None else csv_files(data)
     with ExitStack() as stack:
         if csv_folder is not None:
             stack.enter_context(whole_folder(csv_folder, files, FILE_NAMES))

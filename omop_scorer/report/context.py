@@ -1,19 +1,17 @@
 """Shared context of the page's sections: the run, its names and the footnotes so far."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from omop_scorer import terms
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.model.subgroups import first_group, label_set
 from omop_scorer.report.blocks import Cell, Footnotes, Prose
 from omop_scorer.report.charts.bars import CLASS_COLOURS, SHARED
+from omop_scorer.report.figures import Rows, rows_of
 from omop_scorer.report.words import Names, between, count, number, share, short, whole
 
 #: Definitions of terms, each printed as a footnote where it is first used.
@@ -114,7 +112,7 @@ class Context:
     notes: Footnotes = field(init=False)
     kept: dict[tuple[str, str], Any] = field(init=False, default_factory=dict)
     """What several sections need and is slow to find, by the name of its maker and its key."""
-    _tables: dict[str, pd.DataFrame | None] = field(init=False, default_factory=dict)
+    _tables: dict[str, Rows] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fill the definitions with the settings of this run."""
@@ -140,13 +138,13 @@ class Context:
             definitions["hidden"] = _ALL_SHOWN
         self.notes = Footnotes(definitions)
 
-    def table(self, name: str) -> pd.DataFrame | None:
-        """Return a table with the bounds of its hidden figures; None if it has no rows."""
+    def table(self, name: str) -> Rows:
+        """Return the rows of a table with the bounds of its hidden figures; none if it has none."""
         if name not in self._tables:
             frame, bounds = self.data.table(name), self.data.bounds.get(name)
             if frame is not None and bounds is not None:
                 frame = frame.join(bounds)
-            self._tables[name] = frame
+            self._tables[name] = rows_of(frame)
         return self._tables[name]
 
     @cached_property
@@ -183,38 +181,6 @@ class Context:
         """Return the keys of the classes that a label puts first."""
         by_label = {str(each["label"]): str(each["key"]) for each in self.data.classes}
         return tuple(by_label.get(each, each) for each in first_group(label).split(terms.EQUALLY))
-
-
-def pick(frame: pd.DataFrame | None, **wanted: object) -> pd.DataFrame:
-    """Return the rows with these values; no rows if there is no table."""
-    if frame is None or frame.empty:
-        return pd.DataFrame() if frame is None else frame
-    is_wanted = np.ones(len(frame), dtype=bool)
-    for column, value in wanted.items():
-        is_wanted &= (frame[column] == value).to_numpy(bool, na_value=False)
-    return frame.loc[is_wanted]
-
-
-def only_row(frame: pd.DataFrame) -> dict[str, Any] | None:
-    """Return the first row; None if there is none."""
-    return None if frame.empty else {str(key): value for key, value in frame.iloc[0].items()}
-
-
-def rows_of(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield the rows as mappings from column to value."""
-    for values in frame.itertuples(index=False, name=None):
-        yield dict(zip(frame.columns, values, strict=True))
-
-
-def added(values: list[int | None]) -> int | None:
-    """Return the sum of counts; None if one of them is not shown."""
-    return None if any(value is None for value in values) else sum(n for n in values if n)
-
-
-def portion(n: Any, of: Any) -> float | None:
-    """Return the share of two counts; None if one is not shown or the second is zero."""
-    part, total = number(n), number(of)
-    return None if part is None or not total else part / total
 
 
 def shown_count(row: Mapping[str, Any], column: str = "n_persons") -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,9 @@ import pandas as pd
 from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.listed import RUN
 from omop_scorer.disclosure.protected_run import ReportData
-from omop_scorer.terms import COHORT, WOMEN_50_AND_OVER, alone_on_top
+from omop_scorer.report.figures import pick, rows_of
+from omop_scorer.report.not_given import DENOMINATORS, not_given
+from omop_scorer.terms import ALL, COHORT, WOMEN_50_AND_OVER, alone_on_top
 from omop_scorer.texts.characters import cell, one_line
 
 #: Columns of run.csv; the last one holds the rules of the configuration.
@@ -21,10 +24,13 @@ _RUN = (*COLUMNS[RUN], "minimum_cell_count", "config_json")
 _CHANGE = ("previous_run_id", "previous_as_of_date", "n_in", "n_out", "n_changed")
 
 _README, _RUN_FILE, _COMPARED = "README.txt", "run.csv", "comparison.csv"
+_HEADLINE, _NEXT = "next_treatment_headline.csv", "next_treatment"
 _CHANGE_FILES = ("change.csv", "change_cause.csv", "change_subgroup.csv")
 
 #: The name of every file that a report may have.
-FILE_NAMES = frozenset((_README, *(f"{table}.csv" for table in COLUMNS), _COMPARED, *_CHANGE_FILES))
+FILE_NAMES = frozenset(
+    (_README, *(f"{table}.csv" for table in COLUMNS), _HEADLINE, _COMPARED, *_CHANGE_FILES)
+)
 
 _COMPARISON = (
     *("figure", "population", "n_persons", "n_population", "share", "ci_low", "ci_high"),
@@ -42,6 +48,9 @@ def csv_files(data: ReportData) -> dict[str, str]:
     files |= {f"{name}.csv": _frame(rows) for name, rows in data.tables.items() if name in COLUMNS}
     if data.published is not None and "prevalence" in data.tables:
         files[_COMPARED] = _text(_COMPARISON, _comparison(data))
+    if data.published is not None and _NEXT in data.tables:
+        key = data.published.health_system.next_treatment.not_given
+        files[_HEADLINE] = _text(_headline_columns(key), _headline(data, key))
     if data.change is not None:
         change, cause, subgroup = _CHANGE_FILES
         files[change] = _text(_CHANGE, [data.change])
@@ -137,6 +146,25 @@ def _comparison(data: ReportData) -> Iterator[dict[str, Any]]:
             }
 
 
+def _headline_columns(key: str) -> tuple[str, ...]:
+    of_row = ("population", "index_rule", "index_classes", "denominator")
+    return (*of_row, f"n_not_{key}", "n_population", "share")
+
+
+def _headline(data: ReportData, key: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the view `latest_next_treatment_headline`, from shown counts."""
+    rows, minimum = rows_of(data.tables[_NEXT]), data.minimum_cell_count
+    pairs = dict.fromkeys((row["population"], row["index_rule"]) for row in rows)
+    for population, rule in pairs:
+        audited = pick(rows, population=population, index_rule=rule)
+        for index_classes in (ALL, f"not_{key}"):
+            is_all = index_classes == ALL
+            for denominator in DENOMINATORS:
+                found = not_given(audited, key, denominator, minimum, all_index_classes=is_all)
+                values = (population, rule, index_classes, denominator, found.n, found.of)
+                yield dict(zip(_headline_columns(key), (*values, found.share), strict=True))
+
+
 def _readme(data: ReportData, files: Mapping[str, str]) -> str:
     minimum, run = data.minimum_cell_count, data.run
     name = one_line(run["cdm_source_name"] or "")
@@ -152,18 +180,36 @@ def _readme(data: ReportData, files: Mapping[str, str]) -> str:
 Figures of run {run["run_id"]}, as of {run["as_of_date"]}, omop-scorer {run["tool_version"]}
 {source}Minimum cell count: {minimum}
 
-{rule}
+{rule}{_coarser(data)}
 A suppressed value is empty. A zero is never suppressed. A value that does not exist, such as a
 share of zero persons, is empty too. Means and quartiles of fewer than {data.minimum_of_means}
 recorded values are suppressed, and so is a mean from which they could be calculated. In
 histogram.csv, neighbouring bins are joined until each bin holds at least {minimum} \
 person{"" if minimum == 1 else "s"}.
+The files give no bounds of suppressed values; the page of the report prints some.
 
 The files are UTF-8 and comma-separated, with one header line. Their columns are those of the
 results tables. In texts, [...] stands for words that could name a place of the site, and
 site_set_1 for a concept set of the site. An apostrophe precedes a text that a spreadsheet would
-calculate. comparison.csv gives each figure next to the same published figure. change*.csv give the
-differences from the previous run.
+calculate. comparison.csv gives each figure next to the same published figure.
+next_treatment_headline.csv gives the share not given one class next, by denominator; its figures
+are added up from next_treatment.csv. change*.csv give the differences from the previous run.
 
 {listed}
 """
+
+
+def _coarser(data: ReportData) -> str:
+    """Return what is said of rows that are merged and of counts that are rounded."""
+    said = []
+    if data.merged:
+        names = ", ".join(f"{name}.csv" for name in sorted(data.merged))
+        said.append(
+            f"Small rows are merged first, such as ages in tens and rare races as one, in {names}."
+        )
+    if data.rounding > 1:
+        said.append(
+            f"Every count is rounded to the nearest {data.rounding}, and shares are of rounded "
+            "counts, so sums may differ a little."
+        )
+    return "".join(f"\n{textwrap.fill(each, 99)}" for each in said)

@@ -6,7 +6,8 @@ from typing import Any
 
 from omop_scorer import terms
 from omop_scorer.model.intervals import wilson_interval
-from omop_scorer.report.context import Context, added, pick, portion, rows_of, shown_count
+from omop_scorer.report.context import Context, shown_count
+from omop_scorer.report.figures import added, pick, portion
 from omop_scorer.report.groups import Group, groups_of
 from omop_scorer.report.words import count, whole
 
@@ -30,6 +31,11 @@ class Now:
     """The rows by preference group and drug class."""
     drug_classes: Sequence[str]
     """The classes of the model, then another drug and none."""
+
+    @property
+    def has_groups(self) -> bool:
+        """False if the preference groups are merged into one, because they are small."""
+        return any(group != terms.ALL for group, _ in self.rows)
 
     def persons(self, group: str, drug_class: str) -> int | None:
         """Return the patients of a group whose drug is of a class."""
@@ -62,7 +68,7 @@ def now_of(context: Context, population: str, treatment: str) -> Now | None:
     frame = pick(context.table("current_treatment"), population=population, treatment=treatment)
     rows = {
         (str(row["preference_group"]), str(row["drug_class"])): row
-        for row in rows_of(frame)
+        for row in frame
         if row["preferred"] == terms.ALL
     }
     found = {drug_class for _, drug_class in rows}
@@ -72,6 +78,8 @@ def now_of(context: Context, population: str, treatment: str) -> Now | None:
 
 def otherwise_of(context: Context, now: Now) -> Otherwise:
     """Return the patients with one class alone on top who are on another one."""
+    if not now.has_groups:
+        return Otherwise(None, None)
     alone = [group for group in groups_of(context) if group.drug_class is not None]
     n = added([now.otherwise(group) for group in alone])
     of = added([now.population(group.key) for group in alone])

@@ -7,15 +7,8 @@ from omop_scorer import terms
 from omop_scorer.model.intervals import wilson_interval
 from omop_scorer.report.charts.bars import NO_DIFFERENCE, SHARED
 from omop_scorer.report.charts.canvas import Look
-from omop_scorer.report.context import (
-    Context,
-    added,
-    pick,
-    portion,
-    rows_of,
-    shown_count,
-    shown_share,
-)
+from omop_scorer.report.context import Context, shown_count, shown_share
+from omop_scorer.report.figures import added, distinct, pick, portion
 from omop_scorer.report.words import count, number, sentence, share, short, whole
 
 
@@ -75,7 +68,7 @@ def counts_of(context: Context, stratum: str = terms.ALL) -> dict[str, dict[str,
 def _counts(context: Context, stratum: str) -> dict[str, dict[str, Counted]]:
     frame = pick(context.table("preference_summary"), stratum=stratum)
     found: dict[str, dict[str, Counted]] = {}
-    for row in rows_of(frame):
+    for row in frame:
         found.setdefault(str(row["stratum_value"]), {})[str(row["preference_group"])] = Counted(
             whole(row["n_persons"]),
             whole(row["n_stratum"]),
@@ -106,8 +99,8 @@ def _added_up(context: Context, stratum: str) -> dict[str, dict[str, Counted]]:
     if frame.empty or not set(frame["subgroup"]) <= set(context.labels):
         return {}
     found = {}
-    for value in dict.fromkeys(frame["stratum_value"]):
-        rows = list(rows_of(pick(frame, stratum_value=value)))
+    for value in distinct(frame, "stratum_value"):
+        rows = pick(frame, stratum_value=value)
         found[str(value)] = _by_group(context, rows)
     return found
 

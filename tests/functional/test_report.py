@@ -352,6 +352,29 @@ def test_like_for_like(tmp_path: Path) -> None:
     assert published == pytest.approx(139 / 5703)
 
 
+def test_the_headline_of_next_treatments_is_that_of_the_view(
+    reported: Path, answered: Path
+) -> None:
+    files = read(reported / "csv")
+    with duckdb.connect(str(answered), read_only=True) as connection:
+        view = connection.sql("SELECT * FROM omop_scorer.latest_next_treatment_headline")
+        *keys, n, of, share = view.columns[1:]
+        true = {row[1:5]: row[5:] for row in view.fetchall()}
+    for row in files["next_treatment_headline"]:
+        assert list(row) == [*keys, n, of, share]
+        known = true[tuple(row[key] for key in keys)]
+        assert row[n] in ("", str(known[0]))
+        assert row[of] in ("", str(known[1]))
+    text = (reported / "csv" / "README.txt").read_text(encoding="utf-8")
+    assert "Small rows are merged first" in text
+    assert "The files give no bounds of suppressed values" in text
+
+
+def test_rounded_files_say_so() -> None:
+    files = csv_files(protect_run(run_of(tables_of(people(150, 5))), MINIMUM, 5))
+    assert "Every count is rounded to the nearest 5" in files["README.txt"]
+
+
 def contents(folder: Path) -> dict[Path, bytes]:
     return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
 

@@ -153,6 +153,12 @@ class Attack:
             dict.fromkeys(r[column] for r in rows if all(r[k] == v for k, v in keys.items()))
         )
 
+    def strata(self, stratum: str) -> list[str]:
+        """The values of a stratum, by label or, where labels are not printed, by group."""
+        tables = ("subgroup_summary", "preference_summary")
+        found = [self.values(table, "stratum_value", stratum=stratum) for table in tables]
+        return list(dict.fromkeys(value for values in found for value in values))
+
     def _learn(self, run: Mapping[str, str]) -> None:
         audit = json.loads(run["config_json"])["audit"]
         self.since = date.fromisoformat(audit["since"])
@@ -223,7 +229,7 @@ class Attack:
         unknown_sex = ("attrition", "n_excluded", steps.get("sex_unknown", ""))
         reasons = self.add_up(("=", "dead or of unknown sex"), [dead, unknown_sex])
         self.derive(("?", "dead or of unknown sex, another age"), reasons, of_age)
-        groups = self.values(table, "stratum_value", stratum="age_group")
+        groups = self.strata("age_group")
         old = [group for group in groups if group != "unknown" and lowest(group) >= 70]
         has_left_out = any(
             row["measure"] == "n_left_out" and row["n"] != "0"
@@ -317,15 +323,13 @@ class Attack:
                 of("women_50_and_over", "no"),
                 [of("sex", "male"), ("?", "women under 50", str(label))],
             )
-        groups = self.values("subgroup_summary", "stratum_value", stratum="age_group")
-        if self.knows(women):
-            name = ("?", "men from 50", str(label))
-            self.derived.append(name)
-            older = [of("age_group", g) for g in groups if is_from_50(g)]
-            self.derived.append(("=", "from 50", str(label)))
-            self.is_sum(("=", "from 50", str(label)), older)
-            self.is_sum(("=", "from 50", str(label)), [women, name])
-            self.derive(("?", "men under 50", str(label)), of("sex", "male"), name)
+        from_50 = self.add_up(
+            ("=", "from 50", str(label)),
+            [of("age_group", group) for group in self.strata("age_group") if is_from_50(group)],
+        )
+        self.derive(("?", "men from 50", str(label)), from_50, women)
+        men = ("?", "men from 50", str(label))
+        self.derive(("?", "men under 50", str(label)), of("sex", "male"), men)
 
     def _populations(self) -> None:
         measures = self.values("prevalence", "measure")
@@ -378,10 +382,7 @@ class Attack:
     def _on_top(self) -> None:
         table = "subgroup_summary"
         labels = self.values(table, "subgroup")
-        years = self.values(table, "stratum_value", stratum="first_biologic_year")
-        years = years or self.values(
-            "preference_summary", "stratum_value", stratum="first_biologic_year"
-        )
+        years = self.strata("first_biologic_year")
         since = [y for y in years if y != "none" and int(y.split()[0]) >= self.since.year]
         strata = {
             "crohns_disease": [("all", "all")],
@@ -549,7 +550,7 @@ class Attack:
         for ends, each in everybody.items():
             if ends in complete:
                 self.derive(("?", "imputed", *ends), each, complete[ends])
-        groups = self.values("subgroup_summary", "stratum_value", stratum="age_group")
+        groups = self.strata("age_group")
         before = float("-inf")
         for (_, high), each in self._bins("covariate", "age").items():
             members = [
@@ -839,12 +840,22 @@ def true_counts(
             for row in tables.get(table, []) if table != "histogram" else ():
                 own[table, column, *(str(row[key]) for key in keys)] = int(row[column])
             counts |= own
-            for row in files.get(table, []) if table != "histogram" else ():
-                name = (table, column, *(row[key] for key in keys))
-                if name not in own or table == "age_sex_pyramid":
-                    counts[name] = sum(
-                        n for key, n in own.items() if is_merged(name[2:], key[2:], files)
-                    )
+            printed = {
+                (table, column, *(row[key] for key in keys))
+                for row in files.get(table, [])
+                if table != "histogram"
+            }
+            for name in printed:
+                # Another race stands for several of them where their own rows are gone.
+                others = {
+                    tuple(each if word == "race_other" else word for word in name)
+                    for each in OTHER_RACES
+                }
+                has_joined = bool((others & own.keys()) - printed)
+                if name not in own or table == "age_sex_pyramid" or has_joined:
+                    found = [n for key, n in own.items() if is_merged(name[2:], key[2:], files)]
+                    is_shared = table == "prevalence" and column == "n_population"
+                    counts[name] = found[0] if is_shared else sum(found)
     for name, n in list(counts.items()):
         if name[:2] == ("preference_summary", "n_stratum"):
             counts["subgroup_summary", *name[1:]] = n

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from omop_scorer.report.charts.lettering import SIZE, SMALL
 
 #: Widths for which a picture is laid out: across the page, half of it, and on a phone.
-FULL, HALF, PHONE = 960.0, 460.0, 350.0
+FULL, HALF, PHONE = 900.0, 436.0, 350.0
 
 #: Distance between two lines of small text.
 LINE = 15.0

@@ -217,9 +217,14 @@ def _name_tallest(canvas: Canvas, panel: Panel, x_of: Place, scale: tuple[float,
     if not known:
         return
     best = max(known, key=lambda each: each.heights[0] or 0)
-    y = scale[0] - (best.heights[0] or 0) / scale[1] * _TALL - 7
-    middle = x_of((best.low + best.high) / 2)
-    canvas.text(middle, y, f"{best.share:.0%}", align="middle", size=11, colour=SOFT)
+    text, middle = f"{best.share:.0%}", x_of((best.low + best.high) / 2)
+    reach = text_width(text) / 2
+    below = [
+        b for b in panel.bins if x_of(b.low) < middle + reach and middle - reach < x_of(b.high)
+    ]
+    tallest = max(height for each in below for height in each.heights if height is not None)
+    y = scale[0] - tallest / scale[1] * _TALL - 7
+    canvas.text(middle, y, text, align="middle", size=11, colour=SOFT)
 
 
 def _draw_values(

@@ -124,7 +124,7 @@ def _drawn(
                 Line(each.text, partial(_draw_estimate, each, colour), each.value is None)
                 for each in group.estimates
             ],
-            thick=24.0 if len(group.estimates) == 1 else 18.0,
+            thick=20.0 if len(group.estimates) == 1 else 18.0,
         )
         for group in groups
     ]

@@ -1,16 +1,15 @@
 """The flow from the cohort to the patients scored."""
 
 from omop_scorer.report.blocks import Block, Step, Steps
-from omop_scorer.report.context import Context, missing, rows_of
+from omop_scorer.report.context import Context, missing
 from omop_scorer.report.words import about, count, number, whole
 
 
 def attrition_block(context: Context) -> Block:
     """Return the persons left out, step by step and with the reasons."""
-    steps = context.table("attrition")
-    if steps is None:
+    rows = context.table("attrition")
+    if not rows:
         return missing("exclusions")
-    rows = list(rows_of(steps))
     if whole(rows[0]["n_persons"]) == 0:
         return Steps(
             "No person of the CDM is in the cohort.", "", [Step("", "", "0 in the cohort", True)]

@@ -21,15 +21,8 @@ from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.canvas import ACCENT, ACCENT_MIDDLE, INK, Look
 from omop_scorer.report.charts.estimates import Dots, dots
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import (
-    Context,
-    missing,
-    only_row,
-    pick,
-    portion,
-    rows_of,
-    shown_count,
-)
+from omop_scorer.report.context import Context, missing, shown_count
+from omop_scorer.report.figures import distinct, only_row, pick, portion
 from omop_scorer.report.sections.attrition import attrition_block
 from omop_scorer.report.sections.labels import blocks_on_labels
 from omop_scorer.report.sections.records import record_blocks
@@ -95,7 +88,7 @@ def states_of(context: Context) -> dict[str, dict[str, int | None]]:
     """Return the number of patients in each state, by covariate of the model."""
     quality = context.table("covariate_quality")
     states: dict[str, dict[str, int | None]] = {}
-    for row in rows_of(quality) if quality is not None else ():
+    for row in quality:
         state = str(row["measure"]).removeprefix("n_")
         if state in STATES:
             states.setdefault(str(row["covariate"]), {})[state] = whole(row["n"])
@@ -217,9 +210,9 @@ def _not_found(states: dict[str, int | None]) -> int | None:
 
 def _sensitivity(context: Context) -> list[Block]:
     frame = context.table("imputation_sensitivity")
-    if frame is None:
+    if not frame:
         return [missing("what another imputed value would change")]
-    used = [name for name in _SHAPES if not pick(frame, assumption=name).empty]
+    used = [name for name in _SHAPES if pick(frame, assumption=name)]
     series = [
         Entry(
             ASSUMPTIONS[name],
@@ -231,7 +224,7 @@ def _sensitivity(context: Context) -> list[Block]:
     ]
     rows: list[list[str | Cell]] = []
     drawn = []
-    for covariate in dict.fromkeys(frame["covariate"]):
+    for covariate in distinct(frame, "covariate"):
         cells: list[Cell] = []
         values: list[float | None] = []
         n_imputed = None
@@ -314,7 +307,7 @@ def _assumed(context: Context) -> list[Block]:
     frame = context.table("imputation_sensitivity")
     assumed: dict[str, list[str]] = {}
     is_any_yes_no = False
-    for row in rows_of(frame) if frame is not None else ():
+    for row in frame:
         if number(row["assumed_value"]) is not None and whole(row["n_imputed"]) != 0:
             is_any_yes_no |= context.names.is_yes_no(str(row["covariate"]))
             unit = context.names.unit(str(row["covariate"]))

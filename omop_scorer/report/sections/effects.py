@@ -6,14 +6,8 @@ from omop_scorer.report.charts import distributions
 from omop_scorer.report.charts.bars import NOT_SHOWN
 from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import (
-    Context,
-    missing,
-    pick,
-    portion,
-    rows_of,
-    shown_count,
-)
+from omop_scorer.report.context import Context, missing, shown_count
+from omop_scorer.report.figures import Rows, pick, portion
 from omop_scorer.report.words import EFFECTS, HIDDEN, number, sentence
 
 
@@ -22,7 +16,7 @@ def effect_blocks(context: Context) -> list[Block]:
     found: list[Block] = []
     for measure, title in EFFECTS.items():
         of_measure = pick(context.table("histogram"), measure=measure)
-        if of_measure.empty:
+        if not of_measure:
             found.append(missing(f"the {title[0].lower()}{title[1:]}"))
         else:
             found.append(_image(context, measure, title))
@@ -31,7 +25,7 @@ def effect_blocks(context: Context) -> list[Block]:
 
 def _image(context: Context, measure: str, title: str) -> Image:
     frame = pick(context.table("histogram"), measure=measure)
-    keys = [key for key in context.keys if not pick(frame, category=key).empty]
+    keys = [key for key in context.keys if pick(frame, category=key)]
     is_share = measure == terms.RESPONSE
     panels = [
         distributions.Panel(
@@ -49,7 +43,7 @@ def _image(context: Context, measure: str, title: str) -> Image:
             *(edge(float(row[name]), is_share=is_share) for name in ("bin_low", "bin_high")),
             shown_count(row),
         )
-        for row in rows_of(frame)
+        for row in frame
     ]
     return Image(
         distributions.histograms(panels, hidden_entry(panels), is_one_scale=True),
@@ -71,7 +65,7 @@ def _meaning(context: Context, measure: str) -> str:
     return f"{outcome}: {card.response_threshold:g} or more, including the placebo effect. "
 
 
-def bins_of(frame: object, n: int | None) -> list[distributions.Bin]:
+def bins_of(frame: Rows, n: int | None) -> list[distributions.Bin]:
     """Return the bins of a histogram as shares of n persons; None if they are not shown."""
     return [
         distributions.Bin(
@@ -80,7 +74,7 @@ def bins_of(frame: object, n: int | None) -> list[distributions.Bin]:
             portion(row["n_persons"], n),
             number(row["expected_share"]),
         )
-        for row in rows_of(frame)  # type: ignore[arg-type]
+        for row in frame
     ]
 
 

@@ -11,7 +11,8 @@ from omop_scorer.report.blocks import Image
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import Context, pick, portion, rows_of
+from omop_scorer.report.context import Context
+from omop_scorer.report.figures import pick, portion
 from omop_scorer.report.frame import Finding, Headline
 from omop_scorer.report.groups import sizes_of
 from omop_scorer.report.sections.certainty import shares_in_state
@@ -133,7 +134,7 @@ def _most(context: Context) -> Iterator[Finding]:
     either = pick(frame, assumption=terms.EITHER_QUARTILE)
     found = []
     # Runs of earlier releases have no rows on either of the quartiles.
-    for row in rows_of(frame if either.empty else either) if frame is not None else ():
+    for row in either or frame:
         name = str(row["covariate"])
         changed = portion(row["n_changed"], context.n_scored)
         if changed and terms.TOGETHER not in name:
@@ -154,18 +155,18 @@ def _most(context: Context) -> Iterator[Finding]:
 
 def _of_shown(context: Context, most: float) -> str:
     """Return the start of the sentence; a covariate that is not shown could change more labels."""
-    frame = context.table("imputation_sensitivity")
-    for row in rows_of(frame) if frame is not None else ():
-        bound = portion(row["n_imputed"], context.n_scored)
+    for row in context.table("imputation_sensitivity"):
+        highest = row.get("n_changed_high")
+        bound = portion(row["n_imputed"] if highest is None else highest, context.n_scored)
         if whole(row["n_changed"]) is None and (bound is None or bound > most):
             return "Of the figures shown, r"
     return "R"
 
 
 def _is_nothing_imputed(context: Context) -> bool:
-    frame = context.table("covariate_quality")
-    rows = pick(frame, measure=coded.N_IMPUTED)
-    return frame is not None and all(whole(n) == 0 for n in rows.get("n", []))
+    quality = context.table("covariate_quality")
+    imputed = pick(quality, measure=coded.N_IMPUTED)
+    return bool(quality) and all(whole(row["n"]) == 0 for row in imputed)
 
 
 def _strip(context: Context) -> Image | None:
@@ -236,7 +237,8 @@ def _remarks(context: Context) -> list[list[tuple[str, str]]]:
         for each in context.data.classes
         if each["label"] != each["title"]
     ]
-    key = ", ".join([*named, "“>” a larger effect", "“=” no difference found"])
+    signs = ["“>” a larger effect", "“=” no difference found"]
+    key = ", ".join(["“alone on top” first, with no other class beside it", *named, *signs])
     return [
         [
             ("What this is", "the scores of published models, for groups of patients."),

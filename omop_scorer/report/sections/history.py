@@ -3,14 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
 from omop_scorer.report.blocks import Beside, Block, Prose, Section, Table
-from omop_scorer.report.context import (
-    Context,
-    rows_of,
-    shown_count,
-)
+from omop_scorer.report.context import Context, shown_count
+from omop_scorer.report.figures import rows_of
 from omop_scorer.report.sections.trends import trend_blocks
 from omop_scorer.report.words import count, day, number, sentence
 
@@ -28,9 +23,7 @@ def section(context: Context) -> Section:
 
 def is_known(change: Mapping[str, Any]) -> bool:
     """Return True if the changes of the patients are known, shown or not."""
-    causes = change.get("causes")
-    has_causes = isinstance(causes, pd.DataFrame) and not causes.empty
-    return change["n_changed"] is not None or has_causes
+    return change["n_changed"] is not None or bool(rows_of(change.get("causes")))
 
 
 def sentence_on_change(context: Context) -> str:
@@ -52,21 +45,20 @@ def sentence_on_change(context: Context) -> str:
 
 
 def _causes(context: Context, change: Mapping[str, Any]) -> Block:
-    causes = change.get("causes")
-    if not isinstance(causes, pd.DataFrame) or causes.empty:
+    causes = rows_of(change.get("causes"))
+    if not causes:
         return Prose("No patient has a different label.", "note")
     rows = [
-        (sentence(context.names.covariate(str(row["cause"]))), shown_count(row))
-        for row in rows_of(causes)
+        (sentence(context.names.covariate(str(row["cause"]))), shown_count(row)) for row in causes
     ]
     return Table("Patients with a different label, by cause", ("Cause", "Patients"), rows)
 
 
 def _flows(change: Mapping[str, Any]) -> Block:
-    flows = change.get("flows")
-    if not isinstance(flows, pd.DataFrame) or flows.empty:
+    flows = rows_of(change.get("flows"))
+    if not flows:
         return Prose("No change from one label to another.", "note")
-    ordered = sorted(rows_of(flows), key=lambda row: -(number(row["n_persons"]) or 0))
+    ordered = sorted(flows, key=lambda row: -(number(row["n_persons"]) or 0))
     rows = [(str(row["from"]), str(row["to"]), shown_count(row)) for row in ordered]
     return Table(
         "Patients with a different label, before and now",

@@ -4,7 +4,8 @@ from markupsafe import Markup
 
 from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Cell, Heading, Prose, Table
-from omop_scorer.report.context import Context, added, missing, only_row, pick, portion, rows_of
+from omop_scorer.report.context import Context, missing
+from omop_scorer.report.figures import added, distinct, only_row, pick, portion
 from omop_scorer.report.words import HIDDEN, LABEL_CHECKS, NOBODY, count, share, whole
 
 
@@ -25,11 +26,11 @@ def _published(context: Context) -> str:
 
 def _comparison(context: Context) -> list[Block]:
     frame = context.table("uncertainty_comparison")
-    if frame is None:
+    if not frame:
         return [missing("the two uncertainties")]
     counts = {
         (row["subgroup_bootstrap"], row["subgroup_analytic"]): whole(row["n_persons"])
-        for row in rows_of(frame)
+        for row in frame
     }
     order = {label: i for i, label in enumerate(context.labels)}
     sides = [
@@ -89,9 +90,9 @@ def _comparison(context: Context) -> list[Block]:
 
 def _checks(context: Context) -> list[Block]:
     frame = context.table("label_check")
-    if frame is None:
+    if not frame:
         return [missing("the checks of the labels")]
-    used = list(dict.fromkeys(frame["uncertainty"]))
+    used = distinct(frame, "uncertainty")
     rows: list[list[str | Cell]] = []
     for measure, (title, group) in LABEL_CHECKS.items():
         cells: list[str | Cell] = [title, group]

@@ -1,23 +1,20 @@
 """The section on next treatments: flow, tables, and the paper's headline share."""
 
-import pandas as pd
 from markupsafe import Markup
 
 from omop_scorer.disclosure import coded
-from omop_scorer.model.intervals import wilson_interval
-from omop_scorer.report.blocks import Beside, Block, Cell, Fold, Image, Prose, Section, Table
+from omop_scorer.report.blocks import Beside, Block, Cell, Fold, Image, Prose, Section, Stack, Table
 from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import (
-    Context,
-    added,
-    missing,
-    only_row,
-    pick,
-    portion,
-    rows_of,
-    with_share,
+from omop_scorer.report.context import Context, missing, with_share
+from omop_scorer.report.figures import Rows, added, distinct, only_row, pick, portion
+from omop_scorer.report.not_given import (
+    INDEXED,
+    NEXT_OF_MODEL_CLASSES,
+    NEXT_TREATMENT,
+    NotGiven,
+    not_given,
 )
 from omop_scorer.report.sections.persistence import persistence_blocks
 from omop_scorer.report.sections.preference import concordance_blocks, time_blocks
@@ -38,14 +35,13 @@ from omop_scorer.terms import (
     ALL,
     FIRST_BIOLOGIC,
     NONE_NEXT,
-    OTHER_ADVANCED,
     WOMEN_50_AND_OVER,
 )
 
 _DENOMINATORS = {
-    "next_treatment": "patients given a next treatment",
-    "next_of_model_classes": "patients given one of the model’s classes next",
-    "indexed": "all patients with an index treatment",
+    NEXT_TREATMENT: "patients given a next treatment",
+    NEXT_OF_MODEL_CLASSES: "patients given one of the model’s classes next",
+    INDEXED: "all patients with an index treatment",
 }
 
 _COLOURS_OF_NONE = {
@@ -56,8 +52,6 @@ _COLOURS_OF_NONE = {
 }
 _COLOUR_OF_OTHER = "#8c6d1f"
 
-Headline = dict[str, object]
-
 
 def section(context: Context) -> Section:
     """Return the section on next treatments."""
@@ -65,11 +59,12 @@ def section(context: Context) -> Section:
     if _n_indexed(context) == 0:
         return Section("next", title, _lead(context), [], context.notes.new())
     blocks: list[Block] = [*next_chart(context, ALL, is_half=False)]
-    key = _class(context)
-    if key is not None:
-        blocks += headline_table(context, ALL)
     times = [*persistence_blocks(context), *time_blocks(context)]
-    blocks += [Beside(times)] if all(isinstance(each, Image) for each in times) else times
+    shares = [] if _class(context) is None else headline_table(context, ALL)
+    if all(isinstance(each, Image) for each in times):
+        blocks += [*shares, Beside(times)]
+    else:
+        blocks.append(Beside([Stack(shares), Stack(times)]) if shares else Stack(times))
     more = [*_table(context), *concordance_blocks(context)]
     blocks.append(Fold("Every population, and the class preferred at the index treatment", more))
     return Section("next", title, _lead(context), blocks, context.notes.new())
@@ -80,105 +75,27 @@ def _class(context: Context) -> str | None:
     return published.health_system.next_treatment.not_given if published else None
 
 
-def headline(
-    context: Context, population: str, denominator: str, *, all_index_classes: bool = True
-) -> Headline | None:
-    """Return the patients not given the paper's class next: n, `of`, share and interval.
-
-    None if the table or the class is missing. A value is None if it is not shown. The result is
-    calculated from shown counts only, so it reveals nothing that a reader could not calculate.
-    """
-    key = _class(context)
-    frame = pick(context.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC)
-    if key is None or frame.empty:
-        return None
-    n_population, given = (
-        _indexed(context, frame, next_classes, all_index_classes=all_index_classes)
-        for next_classes in (_next_of(frame, denominator), [key])
-    )
-    n = None if n_population is None or given is None else n_population - given
-    # The results hold no cell for these sums, so they are suppressed here by the same rule.
-    if any(
-        each is not None and 0 < each < context.data.minimum_cell_count
-        for each in (n, n_population)
-    ):
-        n = n_population = None
-    low = high = None
-    if n is not None and n_population:
-        low, high = (float(end) for end in wilson_interval(n, n_population))
-    return {
-        "n": n,
-        "of": n_population,
-        "share": portion(n, n_population),
-        "low": low,
-        "high": high,
-    }
-
-
-def _next_of(frame: pd.DataFrame, denominator: str) -> list[str] | None:
-    """Return the next classes of a denominator; None for any next class or none."""
-    if denominator == "indexed":
-        return None
-    excluded = set(NONE_NEXT)
-    if denominator == "next_of_model_classes":
-        excluded.add(OTHER_ADVANCED)
-    return [each for each in dict.fromkeys(frame["next_class"]) if each not in excluded]
-
-
-def _indexed(
-    context: Context,
-    frame: pd.DataFrame,
-    next_classes: list[str] | None,
-    *,
-    all_index_classes: bool,
-) -> int | None:
-    """Return the patients with these next classes, indexed on any class or any but the paper's."""
-    rows = {(row["index_class"], row["next_class"]): row for row in rows_of(frame)}
-    any_row = {row["index_class"]: row for row in rows.values()}
-
-    def persons(index_class: str, next_class: str | None) -> int | None:
-        is_any = next_class is None
-        row = any_row.get(index_class) if is_any else rows.get((index_class, next_class))
-        column = "n_population" if is_any else "n_persons"
-        return 0 if row is None else whole(row[column])
-
-    key = _class(context)
-    parts: list[int | None] = []
-    for next_class in next_classes if next_classes is not None else [None]:
-        everyone = persons(ALL, next_class)
-        if all_index_classes:
-            parts.append(everyone)
-            continue
-        others = added([persons(each, next_class) for each in context.keys if each != key])
-        own = persons(str(key), next_class)
-        if others is None and everyone is not None and own is not None:
-            others = everyone - own
-        parts.append(others)
-    return added(parts)
-
-
 def headline_table(context: Context, population: str) -> list[Block]:
     """Return the table of patients not given the paper's class next, by denominator."""
     key = _class(context)
     published = context.data.published
-    if key is None or published is None or context.table("next_treatment") is None:
+    if key is None or published is None or not context.table("next_treatment"):
         return [missing("the class that was not given next")]
     title = context.names.drug_class(key)
-    rows: list[list[str | Cell]] = []
-    for denominator, name in _DENOMINATORS.items():
-        cells: list[str | Cell] = [sentence(name)]
-        for all_classes in (True, False):
-            found = headline(context, population, denominator, all_index_classes=all_classes)
-            if found is None:
-                cells.append("")
-            elif found["of"] == 0:
-                cells.append(NOBODY)
-            elif found["n"] is None:
-                cells.append(HIDDEN)
-            else:
-                shown = short(found["share"], found["low"], found["high"], found["of"])
-                cells.append(Cell(f"{count(found['n'])} of {count(found['of'])}", shown))
-        rows.append(cells)
+    audited = pick(
+        context.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC
+    )
+    minimum = context.data.minimum_cell_count
+    rows: list[list[str | Cell]] = [
+        [
+            sentence(name),
+            *(
+                _n_of(not_given(audited, key, denominator, minimum, all_index_classes=all_classes))
+                for all_classes in (True, False)
+            ),
+        ]
+        for denominator, name in _DENOMINATORS.items()
+    ]
     paper = published.health_system.next_treatment
     return [
         Prose(
@@ -196,7 +113,16 @@ def headline_table(context: Context, population: str) -> list[Block]:
     ]
 
 
-def _all_indexed(context: Context) -> pd.DataFrame:
+def _n_of(found: NotGiven) -> Cell:
+    if found.of == 0:
+        return Cell(NOBODY)
+    if found.n is None:
+        return Cell(HIDDEN)
+    shown = short(found.share, found.low, found.high, found.of)
+    return Cell(f"{count(found.n)} of {count(found.of)}", shown)
+
+
+def _all_indexed(context: Context) -> Rows:
     return pick(
         context.table("next_treatment"),
         population=ALL,
@@ -207,18 +133,17 @@ def _all_indexed(context: Context) -> pd.DataFrame:
 
 def _n_indexed(context: Context) -> int | None:
     frame = _all_indexed(context)
-    return None if frame.empty else whole(frame["n_population"].iloc[0])
+    return whole(frame[0]["n_population"]) if frame else None
 
 
 def _lead(context: Context) -> str:
     frame = _all_indexed(context)
-    if frame.empty:
+    if not frame:
         return "This run has no figures on next treatments."
     n = _n_indexed(context)
     if n == 0:
         return f"No patient was given a first biologic since {context.names.since}."
-    treated = frame[~frame["next_class"].isin(NONE_NEXT)]
-    n_next = added([whole(each) for each in treated["n_persons"]])
+    n_next = _n_treated(frame)
     text = (
         f"{count(n)} persons had their first biologic since {context.names.since}"
         if n is not None
@@ -227,6 +152,10 @@ def _lead(context: Context) -> str:
     if n is not None and n_next is not None:
         text += f"; {count(n_next)} of them ({share(portion(n_next, n))}) had a next treatment"
     return f"{text}."
+
+
+def _n_treated(rows: Rows) -> int | None:
+    return added([whole(row["n_persons"]) for row in rows if row["next_class"] not in NONE_NEXT])
 
 
 def look_of(context: Context, key: str) -> Look:
@@ -240,16 +169,16 @@ def next_chart(context: Context, population: str, *, is_half: bool = True) -> li
     """Return the next treatments of a population, by the class of the index treatment."""
     frame = pick(context.table("next_treatment"), population=population, index_rule=FIRST_BIOLOGIC)
     together = pick(frame, index_class=ALL)
-    if together.empty:
+    if not together:
         return [missing("the next treatments of this population")]
-    if whole(together["n_population"].iloc[0]) == 0:
+    if whole(together[0]["n_population"]) == 0:
         return [Prose("No patient had an index treatment.", "note")]
-    known = set(frame["next_class"])
+    known = distinct(frame, "next_class")
     keys = [key for key in (*context.keys, *NEXT) if key in known]
     wholes = []
     for index_class in (ALL, *context.keys):
         found = pick(frame, index_class=index_class)
-        if not found.empty and whole(found["n_population"].iloc[0]) != 0:
+        if found and whole(found[0]["n_population"]) != 0:
             wholes.append(_whole(context, found, keys, index_class))
     titles = [sentence(context.names.drug_class(key)) for key in keys]
     legend = [Entry(title, look_of(context, key)) for title, key in zip(titles, keys, strict=True)]
@@ -277,18 +206,16 @@ def next_chart(context: Context, population: str, *, is_half: bool = True) -> li
     ]
 
 
-def _whole(context: Context, found: pd.DataFrame, keys: list[str], index_class: str) -> Whole:
-    of = whole(found["n_population"].iloc[0])
-    counts = {row["next_class"]: whole(row["n_persons"]) for row in rows_of(found)}
+def _whole(context: Context, found: Rows, keys: list[str], index_class: str) -> Whole:
+    of = whole(found[0]["n_population"])
+    counts = {row["next_class"]: whole(row["n_persons"]) for row in found}
     title = "After any class" if index_class == ALL else context.names.drug_class(index_class)
     parts = [0.0 if counts.get(key, 0) == 0 else portion(counts.get(key, 0), of) for key in keys]
     return Whole(sentence(title), parts, count(of))
 
 
-def _chart_title(together: pd.DataFrame, name: str) -> str:
-    treated = together[~together["next_class"].isin(NONE_NEXT)]
-    n_next = added([whole(each) for each in treated["n_persons"]])
-    known = portion(n_next, whole(together["n_population"].iloc[0]))
+def _chart_title(together: Rows, name: str) -> str:
+    known = portion(_n_treated(together), whole(together[0]["n_population"]))
     who = "of these women" if name == AUDITED[WOMEN_50_AND_OVER] else "after a first biologic"
     if known is None:
         return f"What was given next: {name.lower()}"
@@ -312,7 +239,7 @@ def _table(context: Context) -> list[Block]:
 
 def _next_classes(context: Context) -> list[str]:
     frame = context.table("next_treatment")
-    known = set() if frame is None else set(frame["next_class"])
+    known = distinct(frame, "next_class")
     return [key for key in (*context.keys, *NEXT) if key in known]
 
 
@@ -327,9 +254,9 @@ def _row(context: Context, rule: str, population: str, index_class: str) -> list
         index_rule=rule,
         index_class=index_class,
     )
-    if found.empty or (index_class != ALL and whole(found["n_population"].iloc[0]) == 0):
+    if not found or (index_class != ALL and whole(found[0]["n_population"]) == 0):
         return []
-    n_population = found["n_population"].iloc[0]
+    n_population = found[0]["n_population"]
     title = context.names.population(population)
     if index_class != ALL:
         title = f"Index {context.names.drug_class(index_class)}"

@@ -7,8 +7,9 @@ from omop_scorer.report.blocks import Beside, Block, Cell, Fold, Image, Prose, S
 from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import Context, portion
+from omop_scorer.report.context import Context
 from omop_scorer.report.current import Now, now_of, otherwise_of
+from omop_scorer.report.figures import portion
 from omop_scorer.report.frame import Finding
 from omop_scorer.report.groups import Group, groups_of
 from omop_scorer.report.sections.next_treatment import look_of

@@ -1,16 +1,9 @@
 """Blocks on how long patients stay on their index drug."""
 
-import pandas as pd
-
 from omop_scorer.report.blocks import Block, Image, Table
 from omop_scorer.report.charts.curves import Curve, over_time
-from omop_scorer.report.context import (
-    Context,
-    missing,
-    pick,
-    rows_of,
-    shown_count,
-)
+from omop_scorer.report.context import Context, missing, shown_count
+from omop_scorer.report.figures import Rows, pick
 from omop_scorer.report.words import about, number, sentence, short, whole, within
 from omop_scorer.terms import ALL, FIRST_BIOLOGIC
 
@@ -23,9 +16,9 @@ _NAMES = tuple((float(days), f"{days:,}") for days in range(0, 721, 180))
 def persistence_blocks(context: Context) -> list[Block]:
     """Return the share of patients still on the index drug, by class and days since the index."""
     frame = pick(context.table("persistence"), population=ALL, index_rule=FIRST_BIOLOGIC)
-    if frame.empty:
+    if not frame:
         return [missing("how long patients stay on the index drug")]
-    keys = [key for key in context.keys if not pick(frame, drug_class=key).empty]
+    keys = [key for key in context.keys if pick(frame, drug_class=key)]
     lines = [_curve(context, key, pick(frame, drug_class=key)) for key in keys]
     told = "; ".join(f"{each.title} {_at_a_year(each)} after {_YEAR} days" for each in lines)
     rows = [
@@ -35,7 +28,7 @@ def persistence_blocks(context: Context) -> list[Block]:
             shown_count(row, "n_stopped"),
             short(row["share"], row["ci_low"], row["ci_high"]),
         )
-        for row in rows_of(frame)
+        for row in frame
         if str(row["drug_class"]) in keys
     ]
     return [
@@ -56,8 +49,8 @@ def persistence_blocks(context: Context) -> list[Block]:
     ]
 
 
-def _curve(context: Context, key: str, frame: pd.DataFrame) -> Curve:
-    rows = list(rows_of(frame.sort_values("days")))
+def _curve(context: Context, key: str, frame: Rows) -> Curve:
+    rows = sorted(frame, key=lambda row: int(row["days"]))
     points = [(float(row["days"]), number(row["share"])) for row in rows]
     band = [
         (float(row["days"]), low, high)

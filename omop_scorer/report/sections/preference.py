@@ -4,15 +4,8 @@ from markupsafe import Markup
 
 from omop_scorer.report.blocks import Block, Cell, Image, Prose, Table
 from omop_scorer.report.charts import estimates
-from omop_scorer.report.context import (
-    Context,
-    added,
-    missing,
-    pick,
-    portion,
-    rows_of,
-    shown_count,
-)
+from omop_scorer.report.context import Context, missing, shown_count
+from omop_scorer.report.figures import added, distinct, pick, portion
 from omop_scorer.report.words import HIDDEN, NEXT, count, decimal, number, sentence, whole
 from omop_scorer.terms import ALL, FIRST_BIOLOGIC, WOMEN_50_AND_OVER
 
@@ -20,10 +13,10 @@ from omop_scorer.terms import ALL, FIRST_BIOLOGIC, WOMEN_50_AND_OVER
 def time_blocks(context: Context) -> list[Block]:
     """Return the days from the index treatment to the next one, by population and index class."""
     frame = pick(context.table("next_treatment_time"), index_rule=FIRST_BIOLOGIC)
-    if frame.empty:
+    if not frame:
         return [missing("the time to the next treatment")]
     drawn, rows = [], []
-    for row in rows_of(frame):
+    for row in frame:
         if ALL not in (row["index_class"], row["population"]):
             continue
         if whole(row["n_persons"]) == 0:
@@ -74,7 +67,7 @@ def _time_title(drawn: list[estimates.Range]) -> str:
 def concordance_blocks(context: Context) -> list[Block]:
     """Return tables of the class preferred at the index treatment by the treatment given next."""
     frame = context.table("preference_concordance")
-    if frame is None:
+    if not frame:
         return [missing("the classes that the models would have preferred")]
     blocks: list[Block] = [
         Prose(
@@ -97,12 +90,11 @@ def concordance_blocks(context: Context) -> list[Block]:
 
 def _heat(context: Context, population: str) -> Table | None:
     frame = pick(context.table("preference_concordance"), population=population)
-    next_classes = [key for key in (*context.keys, *NEXT) if key in set(frame["next_class"])]
+    next_classes = [key for key in (*context.keys, *NEXT) if key in distinct(frame, "next_class")]
     rows: list[list[str | Cell]] = []
-    for preferred in dict.fromkeys(frame["preferred"]):
+    for preferred in distinct(frame, "preferred"):
         found = {
-            row["next_class"]: whole(row["n_persons"])
-            for row in rows_of(pick(frame, preferred=preferred))
+            row["next_class"]: whole(row["n_persons"]) for row in pick(frame, preferred=preferred)
         }
         if all(n == 0 for n in found.values()):
             continue

@@ -1,13 +1,12 @@
 """Blocks on who is in each preference group: covariates and effects by group."""
 
-import pandas as pd
-
 from omop_scorer import terms
 from omop_scorer.report.blocks import Beside, Block, Cell, Fold, Image, Table
 from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import Context, missing, only_row, pick
+from omop_scorer.report.context import Context, missing
+from omop_scorer.report.figures import Rows, distinct, only_row, pick
 from omop_scorer.report.groups import Group, groups_of
 from omop_scorer.report.words import (
     HIDDEN,
@@ -28,7 +27,7 @@ _DRAWN = ("age", "crp", "cdai", "bmi")
 def profile_blocks(context: Context) -> list[Block]:
     """Return the effects of each class, and the covariates, by preference group."""
     frame = context.table("preference_profile")
-    if frame is None:
+    if not frame:
         return [missing("the covariates and effects of each group")]
     effects = pick(frame, measure=terms.EFFECT)
     covariates = pick(frame, measure=terms.COVARIATE)
@@ -40,12 +39,12 @@ def profile_blocks(context: Context) -> list[Block]:
     return [*blocks, Fold("Every covariate by group", [_table(context, covariates)])]
 
 
-def _used(context: Context, frame: pd.DataFrame) -> list[Group]:
+def _used(context: Context, frame: Rows) -> list[Group]:
     """Return the groups with at least one patient."""
     return [
         group
         for group in groups_of(context)
-        if any(whole(n) != 0 for n in pick(frame, preference_group=group.key).get("n_persons", []))
+        if any(whole(row["n_persons"]) != 0 for row in pick(frame, preference_group=group.key))
     ]
 
 
@@ -59,8 +58,8 @@ def _estimate(row: dict[str, object] | None, look: Look, label: str = "") -> Est
     return Estimate(label, value, low, high, text=text, colour=look.colour)
 
 
-def _effects(context: Context, frame: pd.DataFrame) -> Image:
-    keys = [key for key in context.keys if not pick(frame, category=key).empty]
+def _effects(context: Context, frame: Rows) -> Image:
+    keys = [key for key in context.keys if pick(frame, category=key)]
     groups = []
     for group in _used(context, frame):
         of_group = pick(frame, preference_group=group.key, population=terms.SCORED)
@@ -98,12 +97,12 @@ def _effects(context: Context, frame: pd.DataFrame) -> Image:
     )
 
 
-def _effects_title(context: Context, frame: pd.DataFrame, keys: list[str]) -> str:
+def _effects_title(context: Context, frame: Rows, keys: list[str]) -> str:
     """Return by how much the class alone on top is ahead, where that is most."""
     ahead = []
     for group in groups_of(context):
         of_group = pick(frame, preference_group=group.key, population=terms.SCORED)
-        if group.drug_class is None or of_group.empty:
+        if group.drug_class is None or not of_group:
             continue
         means = {
             key: number(row["mean"])
@@ -121,9 +120,9 @@ def _effects_title(context: Context, frame: pd.DataFrame, keys: list[str]) -> st
     return f"With {name} alone on top, it leads by {decimal(most, 1)}{unit}"
 
 
-def _covariate(context: Context, frame: pd.DataFrame, name: str) -> Image | None:
+def _covariate(context: Context, frame: Rows, name: str) -> Image | None:
     of_name = pick(frame, category=name, population=terms.RECORDED)
-    if of_name.empty:
+    if not of_name:
         return None
     unit = context.names.unit(name)
     title = sentence(context.names.covariate(name))
@@ -162,10 +161,10 @@ def _leading(title: str) -> str:
     return {"Several classes on top": "several lead"}.get(title, "none is preferred")
 
 
-def _table(context: Context, frame: pd.DataFrame) -> Table:
+def _table(context: Context, frame: Rows) -> Table:
     groups = _used(context, frame)
     rows: list[list[str | Cell]] = []
-    for name in dict.fromkeys(frame["category"]):
+    for name in distinct(frame, "category"):
         is_share = context.names.is_yes_no(str(name))
         cells: list[str | Cell] = [sentence(context.names.covariate(str(name)))]
         for group in groups:

@@ -9,17 +9,8 @@ from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Cell, Image, Prose, Table
 from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts import distributions
-from omop_scorer.report.context import (
-    Context,
-    added,
-    missing,
-    only_row,
-    pick,
-    rows_of,
-    share_of,
-    shown_share,
-    with_share,
-)
+from omop_scorer.report.context import Context, missing, share_of, shown_share, with_share
+from omop_scorer.report.figures import added, distinct, only_row, pick
 from omop_scorer.report.words import POPULATIONS, about, count, number, race, whole
 
 #: An age that nobody exceeds.
@@ -33,9 +24,9 @@ def pyramid(context: Context, name: str) -> Block:
     """Return persons of a population by age and sex, beside those of the health system."""
     frame = pick(context.table("age_sex_pyramid"), population=name)
     title = context.names.population(name)
-    if frame.empty:
+    if not frame:
         return missing(f"age and sex: {title}")
-    ages = [age for age in dict.fromkeys(frame["age_group"]) if age != coded.UNKNOWN]
+    ages = [age for age in distinct(frame, "age_group") if age != coded.UNKNOWN]
     sides = {
         sex: [
             whole(row["n_persons"]) if row is not None else 0
@@ -142,7 +133,7 @@ def _unknown(context: Context, name: str) -> int | None:
     return added(
         [
             whole(row["n_persons"])
-            for row in rows_of(frame)
+            for row in frame
             if coded.UNKNOWN in (row["sex"], row["age_group"])
         ]
     )
@@ -150,18 +141,17 @@ def _unknown(context: Context, name: str) -> int | None:
 
 def race_block(context: Context) -> Block:
     """Return the recorded race of the populations."""
-    prevalence = context.table("prevalence")
-    frame = None if prevalence is None else prevalence[prevalence["measure"].isin(terms.RACES)]
-    if frame is None or frame.empty:
-        return missing("race")
     # "Other" and "unknown" come last.
     rank = {coded.RACE_OTHER: 1, terms.RACE_UNKNOWN: 2}
-    frame = frame.sort_values(
-        "measure", key=lambda names: names.map(lambda name: (rank.get(name, 0), name))
+    frame = sorted(
+        (row for row in context.table("prevalence") if row["measure"] in terms.RACES),
+        key=lambda row: (rank.get(row["measure"], 0), row["measure"]),
     )
-    populations = [name for name in POPULATIONS if not pick(frame, population=name).empty]
+    if not frame:
+        return missing("race")
+    populations = [name for name in POPULATIONS if pick(frame, population=name)]
     first = pick(frame, population=populations[0])
-    if whole(first["n_population"].iloc[0]) == 0:
+    if whole(first[0]["n_population"]) == 0:
         return Prose("The cohort is empty.", "note")
     groups = [
         charts.BarGroup(
@@ -175,10 +165,10 @@ def race_block(context: Context) -> Block:
                 )
             ],
         )
-        for row in rows_of(first)
+        for row in first
     ]
     rows = []
-    for measure in dict.fromkeys(frame["measure"]):
+    for measure in distinct(frame, "measure"):
         cells: list[str | Cell] = [race(measure)]
         for name in populations:
             row = only_row(pick(frame, population=name, measure=measure))

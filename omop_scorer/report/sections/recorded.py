@@ -12,19 +12,12 @@ from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts import distributions
 from omop_scorer.report.charts.distributions import Bin
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import (
-    Context,
-    missing,
-    only_row,
-    pick,
-    portion,
-    rows_of,
-    shown_count,
-)
+from omop_scorer.report.context import Context, missing, shown_count
+from omop_scorer.report.figures import distinct, only_row, pick, portion
 from omop_scorer.report.groups import sizes_of
 from omop_scorer.report.sections.certainty import shares_in_state
 from omop_scorer.report.sections.effects import bins_of, hidden_entry
-from omop_scorer.report.words import listed, number, sentence, share, whole
+from omop_scorer.report.words import decimal, number, sentence, share, whole
 
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
@@ -38,7 +31,7 @@ def value_blocks(context: Context) -> list[Block]:
     card = context.data.card
     summary = context.table("covariate_summary")
     panels, rows = [], []
-    for name in dict.fromkeys(frame["category"]) if not frame.empty else ():
+    for name in distinct(frame, "category"):
         if context.names.is_yes_no(str(name)):
             continue
         recorded = only_row(pick(summary, covariate=name, population=terms.RECORDED))
@@ -59,7 +52,7 @@ def value_blocks(context: Context) -> list[Block]:
         )
         rows += [
             (title, f"{row['bin_low']:g}", f"{row['bin_high']:g}", shown_count(row))
-            for row in rows_of(of_name)
+            for row in of_name
         ]
     if not panels:
         return [missing("recorded values of the covariates")]
@@ -69,7 +62,7 @@ def value_blocks(context: Context) -> list[Block]:
             "Histograms of recorded values with a strip of the trials’ percentiles: "
             + "; ".join(_strip(panel) for panel in panels)
             + ".",
-            _values_title(panels),
+            _values_title(context, panels),
             "Recorded values only, without imputed ones; the strip below is the trials’ "
             "participants: the box holds their middle half with the median, the thick line the "
             "5th to the 95th percentile, the thin line the 1st to the 99th. Rare values beyond "
@@ -91,9 +84,22 @@ def _sensible(bins: list[Bin], percentiles: Sequence[float] | None) -> list[Bin]
     return bins[kept[0] : kept[-1] + 1] if kept else bins
 
 
-def _values_title(panels: list[distributions.Panel]) -> str:
-    names = [panel.title.partition(" (")[0] for panel in panels]
-    return f"Recorded values beside the trials’: {listed(names)}"
+def _values_title(context: Context, panels: list[distributions.Panel]) -> str:
+    """Return how far the covariate that differs most is from the trials' mean."""
+    known = [
+        (abs(difference), row)
+        for row in pick(context.table("covariate_summary"), population=terms.RECORDED)
+        if (difference := number(row["standardised_mean_difference"])) is not None
+        and not context.names.is_yes_no(str(row["covariate"]))
+    ]
+    if not known or len(panels) < 2:
+        return "Recorded values beside the trials’"
+    _, most = max(known, key=lambda each: each[0])
+    name, apart = str(most["covariate"]), most["mean"] - most["trial_mean"]
+    unit = context.names.unit(name)
+    side = "above" if apart > 0 else "below"
+    amount = f"{decimal(abs(apart), 1)} {unit}".strip()
+    return f"Mean recorded {context.names.covariate(name)}: {amount} {side} the trials’"
 
 
 def _strip(panel: distributions.Panel) -> str:
@@ -106,7 +112,7 @@ def _strip(panel: distributions.Panel) -> str:
 def distance_blocks(context: Context) -> list[Block]:
     """Return the distances of the patients from the trials' participants."""
     frame = pick(context.table("histogram"), measure=terms.DISTANCE)
-    if frame.empty:
+    if not frame:
         return [missing("the distance from the trials’ participants")]
     imputed = sizes_of(context, coded.IMPUTED)
     nothing = imputed.get(coded.NO)
@@ -118,10 +124,10 @@ def distance_blocks(context: Context) -> list[Block]:
     panels, rows = [], []
     for name, title in titles.items():
         of_name = pick(frame, category=name)
-        if of_name.empty:
+        if not of_name:
             continue
         panels.append(distributions.Panel(title, bins_of(of_name, totals[name])))
-        for row in rows_of(of_name):
+        for row in of_name:
             own = share(portion(row["n_persons"], totals[name]))
             edges = (f"{row['bin_low']:g}", f"{row['bin_high']:g}")
             expected = number(row["expected_share"])
@@ -162,7 +168,7 @@ def distance_blocks(context: Context) -> list[Block]:
             subject="Distance from the trials’ participants",
         )
     ]
-    if terms.NOTHING_IMPUTED not in set(frame["category"]):
+    if terms.NOTHING_IMPUTED not in distinct(frame, "category"):
         is_none = bool(imputed) and imputed.get(coded.NO, 0) == 0
         reason = (
             "Every patient has at least one imputed value"

@@ -3,7 +3,8 @@
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Block, Listing, Prose, Table
-from omop_scorer.report.context import Context, missing, pick, rows_of
+from omop_scorer.report.context import Context, missing
+from omop_scorer.report.figures import pick
 from omop_scorer.report.words import (
     COHORT_MEASURES,
     MAPPED_RECORDS,
@@ -17,12 +18,12 @@ from omop_scorer.report.words import (
 def record_blocks(context: Context) -> list[Block]:
     """Return the records read, converted and rejected, and counts of the cohort's records."""
     quality = context.table("covariate_quality")
-    if quality is None:
+    if not quality:
         return [missing("the records read")]
-    measured = [str(row["covariate"]) for row in rows_of(pick(quality, measure=coded.N_RECORDS))]
+    measured = [str(row["covariate"]) for row in pick(quality, measure=coded.N_RECORDS)]
     rows = []
     for name in measured:
-        found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate=name))}
+        found = {row["measure"]: row["n"] for row in pick(quality, covariate=name)}
         rows.append(
             (
                 sentence(context.names.covariate(name)),
@@ -52,7 +53,7 @@ def record_blocks(context: Context) -> list[Block]:
 
 def _on_steroids(context: Context) -> list[str]:
     quality = context.table("covariate_quality")
-    found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate="steroid"))}
+    found = {row["measure"]: row["n"] for row in pick(quality, covariate="steroid")}
     if coded.N_UNCLASSIFIED not in found:
         return []
     oral, injected, one_day, local = (
@@ -70,7 +71,7 @@ def _on_steroids(context: Context) -> list[str]:
 
 def _on_cohort(context: Context) -> list[str]:
     quality = context.table("covariate_quality")
-    found = {row["measure"]: row["n"] for row in rows_of(pick(quality, covariate=terms.COHORT))}
+    found = {row["measure"]: row["n"] for row in pick(quality, covariate=terms.COHORT)}
     items = [
         f"{title}: {count(found[measure])}."
         for measure, title in COHORT_MEASURES.items()
@@ -78,7 +79,7 @@ def _on_cohort(context: Context) -> list[str]:
     ]
     unread = [
         f"{row['measure']} ({count(row['n'])})"
-        for row in rows_of(pick(quality, covariate=terms.INPUT))
+        for row in pick(quality, covariate=terms.INPUT)
         if whole(row["n"]) != 0
     ]
     if unread:
@@ -89,12 +90,11 @@ def _on_cohort(context: Context) -> list[str]:
 def _on_mappings(context: Context) -> list[str]:
     quality = context.table("covariate_quality")
     persons = {
-        row["covariate"]: count(row["n"])
-        for row in rows_of(pick(quality, measure=coded.N_PERSONS_MAPPED))
+        row["covariate"]: count(row["n"]) for row in pick(quality, measure=coded.N_PERSONS_MAPPED)
     }
     found = [
         f"{row['covariate']} {count(row['n'])} (persons: {persons.get(row['covariate'], '')})"
-        for row in rows_of(pick(quality, measure=coded.N_RECORDS_MAPPED))
+        for row in pick(quality, measure=coded.N_RECORDS_MAPPED)
         if whole(row["n"]) != 0
     ]
     if not found:

@@ -9,14 +9,8 @@ from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry, is_known
-from omop_scorer.report.context import (
-    Context,
-    missing,
-    pick,
-    rows_of,
-    shown_count,
-    shown_share,
-)
+from omop_scorer.report.context import Context, missing, shown_count, shown_share
+from omop_scorer.report.figures import pick
 from omop_scorer.report.groups import Counted, Group, counts_of, groups_of, nobody
 from omop_scorer.report.sections.certainty import shares_in_state
 from omop_scorer.report.sections.effects import effect_blocks
@@ -283,12 +277,12 @@ def _spread(title: str, wholes: list[Whole], groups: list[Group]) -> str:
 
 def _labels(context: Context) -> list[Block]:
     summary = pick(context.table("subgroup_summary"), stratum=terms.ALL)
-    if summary.empty:
+    if not summary:
         return []
     published = context.data.published
     trials = published.trials if published else None
     rows = []
-    for row in rows_of(summary):
+    for row in summary:
         label = str(row["subgroup"])
         in_trials = trials.subgroups.n_persons.get(label, 0) / trials.n_persons if trials else None
         text = shown_share(row, "n_stratum")
@@ -296,7 +290,7 @@ def _labels(context: Context) -> list[Block]:
             continue
         cells = [sentence(context.names.in_words(label)), label, shown_count(row), text]
         rows.append([*cells, share(in_trials)] if trials else cells)
-    n = whole(summary["n_stratum"].iloc[0])
+    n = whole(summary[0]["n_stratum"])
     caption = "Every label of the patients scored" + (f" ({count(n)})" if n is not None else "")
     columns = ["In words", "Label", "Patients", "Share (95% interval)"]
     columns += ["The trials"] if trials else []

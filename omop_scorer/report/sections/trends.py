@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from datetime import date
 
-import pandas as pd
-
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
 from omop_scorer.report.blocks import Beside, Block, Image, Table
 from omop_scorer.report.charts.canvas import ACCENT
 from omop_scorer.report.charts.curves import Curve, over_time
-from omop_scorer.report.context import Context, pick, rows_of
+from omop_scorer.report.context import Context
+from omop_scorer.report.figures import Rows, distinct, pick, rows_of
 from omop_scorer.report.groups import groups_of
 from omop_scorer.report.sections.certainty import IMPUTED, shares_in_state
 from omop_scorer.report.words import about, day, number, sentence
@@ -23,8 +22,8 @@ _CAPTION = (
 
 def trend_blocks(context: Context) -> list[Block]:
     """Return pictures of figures over the runs of a year; none without earlier runs."""
-    frame = context.data.trend
-    if frame is None or frame["as_of_date"].nunique() < 2:
+    frame = rows_of(context.data.trend)
+    if len(distinct(frame, "as_of_date")) < 2:
         return []
     women = Curve("Women of 50 and over, of the cohort", [], ACCENT, "o")
     lines = [_with_points(women, pick(frame, measure=terms.WOMEN_50_AND_OVER, item=terms.COHORT))]
@@ -51,9 +50,8 @@ def trend_blocks(context: Context) -> list[Block]:
     return [Beside(images)] if images else []
 
 
-def _with_points(line: Curve, frame: pd.DataFrame) -> Curve:
-    points = [(float(_day_number(row["as_of_date"])), number(row["share"])) for row in
-              rows_of(frame)]  # fmt: skip
+def _with_points(line: Curve, frame: Rows) -> Curve:
+    points = [(float(_day_number(row["as_of_date"])), number(row["share"])) for row in frame]
     return Curve(line.title, points, line.colour, line.shape)
 
 

@@ -22,15 +22,8 @@ from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.canvas import ACCENT
 from omop_scorer.report.charts.estimates import Dots, dots
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import (
-    Context,
-    missing,
-    only_row,
-    pick,
-    portion,
-    rows_of,
-    shown_share,
-)
+from omop_scorer.report.context import Context, missing, shown_share
+from omop_scorer.report.figures import distinct, only_row, pick, portion
 from omop_scorer.report.groups import sizes_of
 from omop_scorer.report.sections.recorded import distance_blocks, value_blocks
 from omop_scorer.report.sections.women import share_of_women
@@ -87,7 +80,7 @@ def _beyond(context: Context) -> tuple[int, int] | None:
     frame = pick(context.table("covariate_summary"), population=terms.RECORDED)
     known = [
         value
-        for value in (number(row["standardised_mean_difference"]) for row in rows_of(frame))
+        for value in (number(row["standardised_mean_difference"]) for row in frame)
         if value is not None
     ]
     return (sum(abs(value) > _RELEVANT for value in known), len(known)) if known else None
@@ -182,14 +175,14 @@ def _within_range(context: Context) -> list[Block]:
 
 def _differences(context: Context) -> list[Block]:
     frame = context.table("covariate_summary")
-    if frame is None:
+    if not frame:
         return [missing("the means of the covariates")]
     series = [
         Entry("recorded only", shape="o", filled=True, colour=ACCENT),
         Entry("as scored, imputed values included", shape="s", filled=False, colour=ACCENT),
     ]
     drawn, rows = [], []
-    for covariate in dict.fromkeys(frame["covariate"]):
+    for covariate in distinct(frame, "covariate"):
         name = sentence(context.names.covariate(str(covariate)))
         is_share = context.names.is_yes_no(str(covariate))
         found = {

@@ -8,15 +8,8 @@ from omop_scorer.report.charts import bars as charts
 from omop_scorer.report.charts.canvas import ACCENT, SOFT
 from omop_scorer.report.charts.estimates import Estimate, EstimateGroup, intervals
 from omop_scorer.report.charts.rows import Entry
-from omop_scorer.report.context import (
-    Context,
-    missing,
-    only_row,
-    pick,
-    share_of,
-    shown_count,
-    shown_share,
-)
+from omop_scorer.report.context import Context, missing, share_of, shown_count, shown_share
+from omop_scorer.report.figures import only_row, pick
 from omop_scorer.report.groups import Counted, counts_of, groups_of, nobody
 from omop_scorer.report.sections.next_treatment import headline_table, next_chart
 from omop_scorer.report.sections.pyramids import pyramid, race_block

@@ -1,18 +1,11 @@
 """The share of women of 50 and over by calendar year."""
 
-import pandas as pd
-
 from omop_scorer import terms
 from omop_scorer.report.blocks import Block, Image, Table
 from omop_scorer.report.charts.canvas import ACCENT, SOFT
 from omop_scorer.report.charts.curves import Curve, over_time
-from omop_scorer.report.context import (
-    Context,
-    pick,
-    rows_of,
-    shown_count,
-    shown_share,
-)
+from omop_scorer.report.context import Context, shown_count, shown_share
+from omop_scorer.report.figures import Rows, distinct, pick
 from omop_scorer.report.words import EVENTS, about, number
 
 _LOOKS = {terms.DISEASE_RECORD: (ACCENT, "o"), terms.FIRST_BIOLOGIC: (SOFT, "s")}
@@ -21,11 +14,11 @@ _LOOKS = {terms.DISEASE_RECORD: (ACCENT, "o"), terms.FIRST_BIOLOGIC: (SOFT, "s")
 def years_blocks(context: Context) -> list[Block]:
     """Return women of 50 and over among those with a record or a first biologic, by year."""
     frame = pick(context.table("prevalence_by_year"), measure=terms.WOMEN_50_AND_OVER)
-    if frame.empty:
+    if not frame:
         return []
     lines = [_curve(name, pick(frame, event=name)) for name in EVENTS]
     drawn = [line for line in lines if line.points]
-    years = sorted(int(year) for year in frame["calendar_year"].unique())
+    years = sorted(int(year) for year in distinct(frame, "calendar_year"))
     names = [(float(year), str(year)) for year in years]
     rows = [
         (
@@ -34,7 +27,7 @@ def years_blocks(context: Context) -> list[Block]:
             shown_count(row, "n_population"),
             shown_share(row),
         )
-        for row in rows_of(frame)
+        for row in frame
     ]
     told = "; ".join(
         f"{line.title}: " + ", ".join(f"{int(year)} {about(value)}" for year, value in line.points)
@@ -59,12 +52,12 @@ def years_blocks(context: Context) -> list[Block]:
     ]
 
 
-def _curve(event: str, frame: pd.DataFrame) -> Curve:
+def _curve(event: str, frame: Rows) -> Curve:
     colour, shape = _LOOKS[event]
     points = [
         (float(row["calendar_year"]), number(row["share"]))
-        for row in rows_of(frame.sort_values("calendar_year") if not frame.empty else frame)
-        if row["n_population"] is pd.NA or row["n_population"] != 0
+        for row in sorted(frame, key=lambda row: int(row["calendar_year"]))
+        if row["n_population"] != 0
     ]
     return Curve(EVENTS[event], points, colour, shape)
 

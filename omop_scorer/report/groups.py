@@ -96,7 +96,7 @@ def _added_up(context: Context, stratum: str) -> dict[str, dict[str, Counted]]:
     The classes that the labels of an unknown card name are not known, so there are no figures.
     """
     frame = pick(context.table("subgroup_summary"), stratum=stratum)
-    if frame.empty or not set(frame["subgroup"]) <= set(context.labels):
+    if not set(distinct(frame, "subgroup")) <= set(context.labels):
         return {}
     found = {}
     for value in distinct(frame, "stratum_value"):

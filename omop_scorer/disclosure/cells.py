@@ -93,10 +93,13 @@ class Figures:
             self.declare_sum(name, known)
         return name
 
-    def add_rest(self, name: Cell, total: Cell, members: Iterable[Cell]) -> Cell:
+    def add_rest(
+        self, name: Cell, total: Cell, members: Iterable[Cell], *, is_certain: bool = True
+    ) -> Cell:
         """Add a cell minus some of its parts as a virtual cell and return its name.
 
         A rest below 0 means that the others are not parts of the cell; then nothing is added.
+        `is_certain` is that of `declare_sum`.
         """
         if total in self:
             known = [member for member in members if member in self]
@@ -105,10 +108,16 @@ class Figures:
                 self.broken.append(name)
             elif known:
                 self.add(name, rest, is_printed=False)
-                self.declare_sum(total, (*known, name))
+                self.declare_sum(total, (*known, name), is_certain=is_certain)
         return name
 
-    def hide(self, minimum: int, keep: Sequence[Cell] = (), rounding: int = 1) -> "Hidden":
+    def hide(
+        self,
+        minimum: int,
+        keep: Sequence[Cell] = (),
+        rounding: int = 1,
+        followed: Sequence[Cell] = (),
+    ) -> "Hidden":
         """Return the cells that must not be printed.
 
         Parameters
@@ -119,15 +128,20 @@ class Figures:
             The cells that readers need most, the most needed first.
         rounding
             Counts are printed to the nearest multiple of this number.
+        followed
+            The cells that are needed even more: their shares are followed over runs.
         """
         self._join_single_members()
+        last = dict.fromkeys(self.name(cell) for cell in followed if cell in self)
+        kept = dict.fromkeys(self.name(cell) for cell in keep if cell in self)
         hidden = protect(
             self._counts,
             self._named_sums(),
             self._counts.keys() - self._printed,
             minimum,
-            list(dict.fromkeys(self.name(cell) for cell in keep if cell in self)),
+            list(last | kept),
             rounding,
+            len(last),
         )
         return Hidden((self, hidden))
 

@@ -1,8 +1,9 @@
 """Tables with small counts in coarser rows: what is merged need not be hidden.
 
 Ages are printed in tens, years together, rare races as one, strata by preference group instead of
-label, treatments for everybody and for women of 50 and over, and preferences for several classes
-together. Words that stand in several tables are merged in all of them, so that rows still add up.
+label, treatments for everybody and for women of 50 and over, preferences for several classes
+together, and years without who is of unknown age or sex. Words that stand in several tables are
+merged in all of them, so that rows still add up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from omop_scorer.model.intervals import wilson_interval
 
 PYRAMID, LABELS, GROUPS = "age_sex_pyramid", "subgroup_summary", "preference_summary"
 
-PREVALENCE, NOW = "prevalence", "current_treatment"
+PREVALENCE, NOW, YEARS = "prevalence", "current_treatment", "prevalence_by_year"
 
 #: Races that are printed as one if few have them.
 _OTHER_RACES = (
@@ -96,6 +97,8 @@ def coarser(frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None
         found[CONCORDANCE] = rows[rows["population"] == terms.ALL].reset_index(drop=True)
     if NOW in found:
         found[NOW] = _fewer_uses(found[NOW], minimum)
+    if YEARS in found:
+        found[YEARS] = _without_unknown(found[YEARS], minimum)
     merged = frozenset(name for name in found if len(found[name]) < len(frames[name]))
     return Coarser(found, merged, has_decades)
 
@@ -277,6 +280,13 @@ def _few_stopped(rows: pd.DataFrame, minimum: int) -> bool:
     signed = rows["n_persons"].where(rows["treatment"] == terms.LAST, -rows["n_persons"])
     rest = signed[n_rows == len(terms.TREATMENTS)].groupby([rows[key] for key in keys]).sum()
     return bool(rest.abs().between(1, minimum - 1).any())
+
+
+def _without_unknown(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
+    """Return the years without who is of unknown age or sex, if they are few in one of them."""
+    is_unknown = rows["measure"] == terms.AGE_OR_SEX_UNKNOWN
+    is_few = _is_small(rows[is_unknown], minimum)
+    return rows[~is_unknown].reset_index(drop=True) if is_few else rows
 
 
 def _of_parts(rows: pd.DataFrame) -> pd.DataFrame:

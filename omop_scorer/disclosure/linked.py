@@ -34,7 +34,7 @@ class Linked:
     prices
         Cost of hiding a cell; shape (c,).
     kept
-        True for the cells that are hidden last; shape (c,).
+        1 for the cells that are hidden last, 2 for the very last of them, 0 for others; shape (c,).
     """
 
     cells: NDArray[np.intp]
@@ -45,7 +45,7 @@ class Linked:
     low: NDArray[np.int64]
     high: NDArray[np.int64]
     prices: NDArray[np.float64]
-    kept: NDArray[np.bool_]
+    kept: NDArray[np.int8]
 
     def part(self, chosen: NDArray[np.intp]) -> "Linked":
         """Return the table of the chosen cells; the others are taken as unable to change."""
@@ -110,6 +110,7 @@ def linked(
     minimum: int,
     keep: Sequence[CellT],
     rounding: int,
+    n_last: int,
 ) -> Linked:
     """Return cells as arrays after checking them; the arguments are those of `protect`.
 
@@ -130,6 +131,9 @@ def linked(
     printed = np.array([cell not in virtual for cell in counts], np.bool_)
     low, high = rounded_ends(values, minimum, rounding)
     kept = [index[cell] for cell in dict.fromkeys(keep)]
+    level = np.zeros(len(counts), np.int8)
+    level[kept] = 1
+    level[kept[:n_last]] = 2
     return Linked(
         np.arange(len(counts)),
         sparse.csr_array((signs, (rows, columns)), shape=(len(sums), len(counts))),
@@ -139,7 +143,7 @@ def linked(
         low,
         high,
         _prices(values, kept),
-        np.isin(np.arange(len(counts)), kept),
+        level,
     )
 
 

@@ -38,7 +38,7 @@ from omop_scorer.disclosure.rules_labels import GROUPS
 from omop_scorer.disclosure.rules_profile import PROFILE
 from omop_scorer.disclosure.shown_change import shown_change
 from omop_scorer.disclosure.site_texts import SiteTexts
-from omop_scorer.disclosure.trend import shown_trend
+from omop_scorer.disclosure.trend import followed, shown_trend
 from omop_scorer.disclosure.true_run import RunTables
 from omop_scorer.model.load import shipped_models
 from omop_scorer.terms import ALL, alone_on_top
@@ -67,7 +67,7 @@ def protect_run(run: RunTables, minimum: int, rounding: int | None = None) -> Re
     since = None if run.config is None else run.config.audit.since
     merged = coarser(_counted(run), own[0], since)
     tables = linked_tables(run, _with_bins(run, merged, own[0], minimum))
-    hidden = tables.figures.hide(minimum, _needed(tables), rounding)
+    hidden = tables.figures.hide(minimum, _needed(tables), rounding, followed(tables))
     if own != (minimum, rounding):
         hidden |= _hidden_by_own(run, merged, own, tables)
     shown = _shown(run, tables, hidden, minimum, rounding)
@@ -110,7 +110,7 @@ def _with_bins(run: RunTables, merged: Coarser, *minima: int) -> dict[str, pd.Da
 def _hidden_by_own(run: RunTables, merged: Coarser, own: tuple[int, int], tables: Tables) -> Hidden:
     """Return what a report by the run's own minimum and rounding hides."""
     own_tables = linked_tables(run, _with_bins(run, merged, own[0]))
-    hidden = own_tables.figures.hide(own[0], _needed(own_tables), own[1])
+    hidden = own_tables.figures.hide(own[0], _needed(own_tables), own[1], followed(own_tables))
     return hidden | _bins_that_hold(tables, own_tables, hidden)
 
 

@@ -2,7 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from omop_scorer.disclosure import rules_cohort, rules_covariates, rules_labels, rules_profile
+from omop_scorer.disclosure import (
+    rules_cohort,
+    rules_covariates,
+    rules_labels,
+    rules_profile,
+    rules_treatment,
+)
 from omop_scorer.disclosure.declarations import rules
 from omop_scorer.disclosure.identities import Tables
 
@@ -19,7 +25,9 @@ RULES: Mapping[str, Callable[[Tables], None]] = {
     "ages of bins": rules_covariates.link_ages_of_bins,
     "values by group": rules_profile.link_values_by_group,
     "active disease": rules_covariates.link_active_disease,
-    "first biologics by year": rules_labels.link_first_biologics_by_year,
+    "earlier treatment": rules_treatment.link_prior_anti_tnf,
+    "women by year": rules_treatment.link_women_by_year,
+    "first biologics by year": rules_treatment.link_first_biologics_by_year,
     "changes by quartiles": rules_profile.link_changes_by_quartiles,
 }
 

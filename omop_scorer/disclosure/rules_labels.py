@@ -83,16 +83,3 @@ def _on_top_of(
         since_then = figures.add_rest(("since, first year", name), since, after)
         first_year = figures.add_sum(("first year", name), straddling)
         figures.add_rest(("before, first year", name), first_year, [since_then])
-
-
-def link_first_biologics_by_year(tables: Tables) -> None:
-    """Link the first biologics of each whole year with the scored patients among them."""
-    for value in tables.stratum(coded.FIRST_BIOLOGIC_YEAR, None):
-        if value == coded.NONE or tables.config is None:
-            continue
-        first, last = years_of(value)
-        if first > tables.config.audit.since.year:
-            years = [("~year", coded.FIRST_BIOLOGIC, str(year)) for year in range(first, last + 1)]
-            total = tables.figures.add_sum(("first biologics in", value), years)
-            own = scored(coded.FIRST_BIOLOGIC_YEAR, value, None)
-            tables.figures.add_rest(("first biologic, not scored", value), total, [own])

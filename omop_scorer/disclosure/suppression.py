@@ -20,7 +20,7 @@ therefore hide too much, but never too little.
 Which cells are hidden for the sake of others
 ---------------------------------------------
 Cells below 100 that are not in `keep` come first. Others are hidden only if no table can be found
-without them, large ones before those in `keep`. At the end every cell that is no longer needed is
+without them, large ones before those in `keep`, and the first of these last. At the end every cell that is no longer needed is
 printed again. The work is bounded by the size of each search, never by the clock, so the same
 cells are hidden on every machine.
 
@@ -56,6 +56,7 @@ def protect(
     minimum: int,
     keep: Sequence[CellT] = (),
     rounding: int = 1,
+    n_last: int = 0,
 ) -> frozenset[CellT]:
     """Return the cells to hide, so that no small count can be calculated from the printed ones.
 
@@ -78,6 +79,8 @@ def protect(
         always comes first.
     rounding
         Counts are printed to the nearest multiple of this number; 1 prints them as they are.
+    n_last
+        So many of the first cells of `keep` are hidden only if no others protect a small count.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def protect(
         whole; or an identity does not hold (the message names its total). No message contains a
         count.
     """
-    table = linked(counts, sums, virtual, minimum, keep, rounding)
+    table = linked(counts, sums, virtual, minimum, keep, rounding, n_last)
     hidden = [
         index for part in table.apart() for index in part.cells[_hide(part, minimum)].tolist()
     ]
@@ -131,8 +134,10 @@ def _change(table: Linked, hidden: NDArray[np.bool_], cell: int, minimum: int) -
 def _searches(table: Linked, hidden: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
     """Yield the cells that may change: first without large and needed ones, at last all."""
     free = hidden | ~table.printed | (table.low < table.high)
-    yield free | (~table.kept & (table.values < LARGE))
-    yield free | ~table.kept
+    yield free | ((table.kept == 0) & (table.values < LARGE))
+    yield free | (table.kept == 0)
+    if table.kept.max(initial=0) > 1:
+        yield free | (table.kept < 2)
     yield np.ones_like(hidden)
 
 
@@ -141,7 +146,7 @@ def _print_again(
 ) -> None:
     """Print every cell again, the dearest first, without which all small cells have a proof."""
     candidates = np.flatnonzero(hidden & ~table.small)
-    order = np.lexsort((candidates, -table.prices[candidates], ~table.kept[candidates]))
+    order = np.lexsort((candidates, -table.prices[candidates], -table.kept[candidates]))
     for cell in candidates[order].tolist():
         hidden[cell] = False
         found = _proofs_without(table, hidden, cell, proofs, minimum)

@@ -7,6 +7,7 @@ suppressed count may have. The truth comes in only to say which counts are small
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import pairwise, product
@@ -17,6 +18,8 @@ import duckdb
 import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
+
+from tests.support import attacker_groups
 
 Name = tuple[str, ...]
 Rows = list[dict[str, str]]
@@ -72,6 +75,7 @@ TELLING = (
     *("share", "ci_low", "ci_high", "mean", "standard_deviation", "standardised_mean_difference"),
     *("first_quartile_days", "median_days", "third_quartile_days"),
 )
+PROFILE, PROFILED = "preference_profile", ("preference_group", "measure", "category")
 #: Means and quartiles of fewer persons than so many times the minimum are values of single ones.
 QUARTERS = 4
 POPULATIONS = ("crohns_disease", "biologic_exposed", "first_biologic_since")
@@ -97,14 +101,24 @@ def read(folder: Path) -> dict[str, Rows]:
 
 
 class Attack:
-    """Counts, printed or not, and the equations between them."""
+    """Counts, printed or not, and the equations between them.
 
-    def __init__(self, files: Mapping[str, Rows]) -> None:
+    If counts are rounded, a printed one is known within the ends of what is rounded to it.
+    """
+
+    def __init__(self, files: Mapping[str, Rows], rounding: int = 1) -> None:
         self.files = files
+        self.rounding = rounding
         self.printed: dict[Name, int] = {}
         self.hidden: set[Name] = set()
         self.derived: list[Name] = []
         self.equations: list[tuple[Name, list[Name]]] = []
+        #: Parts of a whole that probably are parts of it: left out where they are not.
+        self.guesses: list[tuple[Name, Name, Name]] = []
+        #: Sums of counts times numbers that are not above zero.
+        self.at_most_zero: list[dict[Name, float]] = []
+        #: What else is told of a count: the least and the most that it may be.
+        self.ends: dict[Name, tuple[float, float]] = {}
         for table, columns in COUNTS.items():
             for column, keys in columns.items():
                 for row in files.get(table, []):
@@ -121,6 +135,7 @@ class Attack:
             else:
                 self.hidden.add(("run", column))
         self._learn(run)
+        attacker_groups.learn(self)
 
     def _strata_of_groups(self) -> None:
         """Take the size of a stratum from the groups where the labels are not printed."""
@@ -147,6 +162,53 @@ class Attack:
             self.derived.append(name)
             self.equations.append((total, [part, name]))
 
+    def guess(self, name: Name, total: Name, part: Name) -> None:
+        """Wonder the same where the definitions nearly say that it is part of it."""
+        if self.knows(total) and self.knows(part):
+            self.guesses.append((name, total, part))
+
+    def learn_bounds(self, bounds: Mapping[str, Any]) -> None:
+        """Learn the bounds that the page prints of hidden counts, by table and row."""
+        for table, frame in bounds.items():
+            rows = self.files.get(table, [])
+            for column, keys in COUNTS.get(table, {}).items():
+                if f"{column}_low" not in frame:
+                    continue
+                pairs = zip(frame[f"{column}_low"], frame[f"{column}_high"], strict=True)
+                for row, (low, high) in zip(rows, pairs, strict=True):
+                    if not row[column] and str(low).isdigit():
+                        name = (table, column, *(row[key] for key in keys))
+                        self._narrow(name, float(low), float(high))
+
+    def learn_trend(self, trend: Iterable[Mapping[str, Any]], minimum: int) -> None:
+        """Learn from the rounded shares of this run in a trend over runs."""
+        for row in trend:
+            whole: Name = ("run", "n_scored")
+            if row["measure"] == "preference_group":
+                name: Name = ("preference_summary", "n_persons", "all", "all", row["item"])
+            elif row["measure"] == "imputed":
+                name = ("covariate_quality", "n", row["item"], "n_imputed")
+            else:
+                name = _with(row["item"], row["measure"])
+                whole = ("prevalence", "n_population", row["item"], row["measure"])
+            if not self.printed.get(whole) or not isinstance(row["share"], float):
+                continue
+            # The step follows from how many there are, who may be known within a few only.
+            ends = [
+                (row["share"] + sign * step / 200) * n
+                for n in self._ends(whole, minimum)
+                for step in (1, 2, 5, 10)
+                if n * step >= 200 * minimum > n * (step / 2.5 if step == 5 else step // 2)
+                for sign in (-1, 1)
+            ]
+            if ends:
+                self._narrow(name, min(ends), max(ends))
+
+    def _narrow(self, name: Name, low: float, high: float) -> None:
+        if self.knows(name):
+            before = self.ends.get(name, (0, np.inf))
+            self.ends[name] = (max(before[0], low - 1e-6), min(before[1], high + 1e-6))
+
     def values(self, table: str, column: str, **keys: str) -> list[str]:
         rows = self.files.get(table, [])
         return list(
@@ -160,7 +222,7 @@ class Attack:
         return list(dict.fromkeys(value for values in found for value in values))
 
     def _learn(self, run: Mapping[str, str]) -> None:
-        audit = json.loads(run["config_json"])["audit"]
+        self.audit = audit = json.loads(run["config_json"])["audit"]
         self.since = date.fromisoformat(audit["since"])
         self._attrition()
         self._subgroups()
@@ -276,7 +338,7 @@ class Attack:
                 indexed("women_50_and_over", "first_anti_tnf", "all"),
             )
         with_distance = self.add_up(
-            ("=", "with a distance"), self._bins("trial_distance", "scored").values()
+            ("=", "with a distance"), self.bins("trial_distance", "scored").values()
         )
         self.derive(("?", "something left out"), ("run", "n_scored"), with_distance)
 
@@ -496,7 +558,7 @@ class Attack:
             self.is_sum(recorded, states[:3])
             self.is_sum(("covariate_summary", "n_persons", covariate, "scored"), states[:4])
             self.is_sum(("imputation_sensitivity", "n_imputed", covariate), [states[3]])
-            bins = self._bins("covariate", covariate)
+            bins = self.bins("covariate", covariate)
             if bins:
                 self.is_sum(recorded, bins.values())
         for covariate in self.values("imputation_sensitivity", "covariate"):
@@ -528,9 +590,7 @@ class Attack:
         quality, scored = "covariate_quality", ("subgroup_summary", "n_stratum")
         for row in self.files.get("covariate_summary", []):
             if row["covariate"] in YES_NO and row["population"] == "recorded" and row["mean"]:
-                # The mean of 0 and 1, times how many, is how many said yes.
-                yes = ("yes", row["covariate"])
-                self.printed[yes] = round(float(row["mean"]) * int(row["n_persons"]))
+                yes = self._yes(row, row["covariate"])
                 self.is_sum(yes, [(*scored, *YES_NO[row["covariate"]])])
                 recorded = ("covariate_summary", "n_persons", row["covariate"], "recorded")
                 self.derive(("?", "no", row["covariate"]), recorded, yes)
@@ -540,26 +600,44 @@ class Attack:
             (*scored, "prior_anti_tnf", "yes"), [(quality, "n", "prior_anti_tnf", "n_observed")]
         )
 
+    def error_of(self, mean: float) -> float:
+        """Return how far a mean may be from the printed one: half of its last digit, and a bit."""
+        digits = 3 if self.rounding > 1 else 4
+        return 0.51 * 10.0 ** (math.floor(math.log10(abs(mean))) + 1 - digits) if mean else 0.0
+
+    def _yes(self, row: Mapping[str, str], *names: str) -> Name:
+        """Learn how many said yes: the mean of 0 and 1, as far as it has digits, times how many."""
+        yes = ("yes", *names)
+        n, mean = int(row["n_persons"]), float(row["mean"])
+        if mean == 0:
+            self.printed[yes] = 0
+            return yes
+        error = n * self.error_of(mean)
+        below, above = self.rounding // 2, (self.rounding - 1) // 2
+        self.hidden.add(yes)
+        self._narrow(yes, math.ceil(n * mean - error) - below, math.floor(n * mean + error) + above)
+        return yes
+
     def _histograms(self) -> None:
         scored = "subgroup_summary", "n_stratum"
         for measure in ("attributable_effect", "response_probability"):
             for category in self.values("histogram", "category", measure=measure):
-                self.is_sum(("run", "n_scored"), self._bins(measure, category).values())
-        everybody = self._bins("trial_distance", "scored")
-        complete = self._bins("trial_distance", "nothing_imputed")
+                self.is_sum(("run", "n_scored"), self.bins(measure, category).values())
+        everybody = self.bins("trial_distance", "scored")
+        complete = self.bins("trial_distance", "nothing_imputed")
         for ends, each in everybody.items():
             if ends in complete:
                 self.derive(("?", "imputed", *ends), each, complete[ends])
         groups = self.strata("age_group")
         before = float("-inf")
-        for (_, high), each in self._bins("covariate", "age").items():
+        for (_, high), each in self.bins("covariate", "age").items():
             members = [
                 (*scored, "age_group", g) for g in groups if before <= lowest(g) < float(high)
             ]
             before = float(high)
             self.is_sum(each, members)
 
-    def _bins(self, measure: str, category: str) -> dict[tuple[str, str], Name]:
+    def bins(self, measure: str, category: str) -> dict[tuple[str, str], Name]:
         return {
             (r["bin_low"], r["bin_high"]): (
                 *("histogram", "n_persons", measure, category),
@@ -652,8 +730,7 @@ class Attack:
         for row in self.files.get(table, []):
             is_own = (row["preference_group"], row["population"]) == (group, "recorded")
             if is_own and row["category"] in YES_NO and row["mean"] and row["n_persons"]:
-                yes = ("yes", row["category"], group)
-                self.printed[yes] = round(float(row["mean"]) * int(row["n_persons"]))
+                yes = self._yes(row, row["category"], group)
                 recorded = (table, "n_persons", group, "covariate", row["category"], "recorded")
                 self.derive(("?", "no", row["category"], group), recorded, yes)
                 if YES_NO[row["category"]]:
@@ -755,22 +832,38 @@ class Attack:
                 found[unknown[0]] = known if unknown[0] == total else found[total] - known
             assert found[total] == sum(found[member] for member in members), total
         assert names <= set(found), names - set(found)
+        for name, total, part in self.guesses:
+            if found[total] >= found[part]:
+                found[name] = found[total] - found[part]
+                self.equations.append((total, [part, name]))
+        self.guesses = []
         return found
+
+    def _ends(self, name: Name, minimum: int) -> tuple[float, float]:
+        """Return the least and the most that a count may be."""
+        low, high = self.ends.get(name, (0, np.inf))
+        if name in self.printed:
+            n, below = self.printed[name], self.rounding // 2
+            if n == 0 or self.rounding == 1:
+                return n, n
+            return max(low, minimum, n - below), min(high, n + self.rounding - 1 - below)
+        return max(low, 1 if name in self.hidden else 0), high
 
     def betrayed(self, counts: Mapping[Name, int], minimum: int) -> list[Name]:
         """Return the small counts of which the reader can tell that they are small."""
         truth = self.truth(counts)
         names = list(truth)
         place = {name: i for i, name in enumerate(names)}
-        low = np.array([self.printed.get(n, 1 if n in self.hidden else 0) for n in names], float)
-        high = np.array([self.printed.get(n, np.inf) for n in names], float)
-        entries = [
-            (row, place[name], sign)
-            for row, (total, members) in enumerate(self.equations)
-            for name, sign in ((total, 1), *((member, -1) for member in members))
-        ]
-        rows, columns, signs = np.array(entries).T
-        matrix = sparse.csr_array((signs, (rows, columns)), (len(self.equations), len(names)))
+        low, high = np.array([self._ends(name, minimum) for name in names], float).T
+        true = np.array(list(truth.values()))
+        assert not [n for n, is_in in zip(names, (low <= true) & (true <= high), strict=True)
+                    if not is_in]  # fmt: skip
+        sums = [(t, m) for t, m in self.equations if t not in m]
+        matrix = _matrix(place, [{t: 1.0, **dict.fromkeys(m, -1.0)} for t, m in sums])
+        others = _matrix(place, self.at_most_zero)
+        assert not (others @ true > 1e-6).any()
+        rules = [LinearConstraint(matrix, 0, 0)]
+        rules += [LinearConstraint(others, -np.inf, 1e-6)] if self.at_most_zero else []
         open_ = {name for name in names if 0 < truth[name] < minimum}
         betrayed = []
         for name in sorted(open_):
@@ -785,7 +878,7 @@ class Attack:
                 aim,
                 integrality=np.ones(len(names)),
                 bounds=Bounds(low, limited),
-                constraints=LinearConstraint(matrix, 0, 0),
+                constraints=rules,
             )
             assert found.status == 0, found.message
             best = np.rint(found.x)
@@ -794,6 +887,14 @@ class Attack:
                 betrayed.append(name)
             open_ -= {each for each in open_ if best[place[each]] >= minimum}
         return betrayed
+
+
+def _matrix(place: Mapping[Name, int], rows: list[dict[Name, float]]) -> sparse.csr_array:
+    """Return the coefficients of each row by the places of its counts."""
+    entries = [(i, place[name], value) for i, row in enumerate(rows) for name, value in row.items()]
+    where = np.array([each[:2] for each in entries], int).reshape(-1, 2)
+    values = [each[2] for each in entries]
+    return sparse.csr_array((values, tuple(where.T)), (len(rows), len(place)))
 
 
 def _with(population: str, measure: str) -> Name:
@@ -853,7 +954,7 @@ def true_counts(
                 }
                 has_joined = bool((others & own.keys()) - printed)
                 if name not in own or table == "age_sex_pyramid" or has_joined:
-                    found = [n for key, n in own.items() if is_merged(name[2:], key[2:], files)]
+                    found = [n for key, n in own.items() if is_merged(name, key, files)]
                     is_shared = table == "prevalence" and column == "n_population"
                     counts[name] = found[0] if is_shared else sum(found)
     for name, n in list(counts.items()):
@@ -885,16 +986,19 @@ OTHER_RACES = (
 
 def is_merged(printed: Name, true: Name, files: Mapping[str, Rows]) -> bool:
     """Whether a printed row holds the persons of a true one: ages, years, races and groups join."""
+    table, printed, true = printed[0], printed[2:], true[2:]
     bars = files.get("age_sex_pyramid", [])
     n_unknown = sum(bar["sex"] == "unknown" for bar in bars)
     n_populations = len({bar["population"] for bar in bars})
-    if "unknown" in true and len(true) == 3 and true[0] in POPULATIONS:
+    if "unknown" in true and table == "age_sex_pyramid":
         if n_unknown == n_populations:
             return printed == (true[0], "unknown", "unknown")
         return printed == true or (
             printed[0] == true[0] and printed[2] == true[2] and _holds(printed[1], true[1])
         )
-    return len(printed) == len(true) and all(map(_holds, printed, true))
+    has_all_groups = table == "preference_summary" and printed[-1] == "all"
+    n_words = len(printed) - has_all_groups
+    return all(map(_holds, printed[:n_words], true[:n_words]))
 
 
 def _holds(printed: str, true: str) -> bool:
@@ -904,8 +1008,6 @@ def _holds(printed: str, true: str) -> bool:
         return true in OTHER_RACES
     if printed == "shared_top":
         return " = " in true
-    if printed == "all":
-        return True
     is_span = printed.startswith("Under") or printed.endswith("over") or " to " in printed
     is_part = true.startswith("Under") or true.endswith("over") or true[:1].isdigit()
     if not is_span or not is_part:
@@ -931,22 +1033,35 @@ def assert_nothing_leaks(
     n_cohort: int,
     n_scored: int,
     minimum: int,
+    *,
+    rounding: int = 1,
+    bounds: Mapping[str, Any] | None = None,
+    trend: Iterable[Mapping[str, Any]] = (),
 ) -> None:
-    """Hold files to the truth, to the minimum, and to what a reader can recalculate."""
-    attack = Attack(files)
+    """Hold files to the truth, to the minimum, and to what a reader can recalculate.
+
+    The reader also has the bounds that the page prints, and the shares of this run in a trend.
+    """
+    attack = Attack(files, rounding)
+    attack.learn_bounds(bounds or {})
+    attack.learn_trend(trend, minimum)
     counts = true_counts(tables, n_cohort, n_scored, files)
-    assert {name: counts[name] for name in attack.printed} == attack.printed
-    assert not [name for name, n in attack.printed.items() if 0 < n < minimum]
+    as_printed = {
+        name: (counts[name] + rounding // 2) // rounding * rounding for name in attack.printed
+    }
+    assert as_printed == attack.printed
+    assert not [name for name in attack.printed if 0 < counts[name] < minimum]
     assert not [name for name in attack.hidden if counts[name] == 0]
     for table, columns in COUNTS.items():
         for row in files.get(table, []):
             is_complete = all(row[column] for column in columns)
             told = [name for name in TELLING if row.get(name)]
             assert is_complete or not told, (table, row)
-    for row in files.get("covariate_summary", []):
-        n = counts["covariate_summary", "n_persons", row["covariate"], "recorded"]
-        if 0 < n < QUARTERS * minimum:
-            assert not [name for name in TELLING if row.get(name)], row
+    for table, keys in (("covariate_summary", ("covariate",)), (PROFILE, PROFILED)):
+        for row in files.get(table, []):
+            name = (table, "n_persons", *(row[key] for key in keys), "recorded")
+            if 0 < counts.get(name, 0) < QUARTERS * minimum:
+                assert not [name for name in TELLING if row.get(name)], row
     for row in files.get("next_treatment_time", []):
         if int(row["n_persons"] or 0) < QUARTERS * minimum:
             assert not [name for name in TELLING if row.get(name)], row

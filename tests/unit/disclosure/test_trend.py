@@ -60,17 +60,35 @@ def test_no_small_count_can_be_told_from_zero() -> None:
         assert len({rounded_share(of - n, of, 5) for n in range(5)}) == 1
 
 
-def test_a_figure_beside_a_small_count_is_left_out() -> None:
+def shares(rows: list[tuple[Any, ...]], minimum: int) -> list[float | None]:
+    """Return the shares that are shown of rows of run, minimum of the run, measure, item and n."""
+    found = pd.DataFrame(
+        [(run_id, date(2026, run_id, 28), *others, 1000) for run_id, *others in rows],
+        columns=[
+            *("run_id", "as_of_date", "minimum", "measure", "item"),
+            *("n_persons", "n_population"),
+        ],
+    )
+    shown = shown_trend(found, minimum)
+    assert list(shown) == ["as_of_date", "measure", "item", "share"]
+    return [None if pd.isna(share) else round(float(share), 9) for share in shown["share"]]
+
+
+def test_a_figure_beside_few_is_left_out() -> None:
+    # Four times the minimum is enough to be shown; 19 are few, and so are those who are left.
     rows = [
-        (1, date(2026, 1, 31), "preference_group", item, n, 1000)
-        for item, n in (("one_alone", 600), ("two_alone", 397), ("no_preference", 3))
+        (run_id, 5, "preference_group", item, n)
+        for run_id, few in ((1, 19), (2, 20))
+        for item, n in (("one_alone", 600), ("two_alone", 400 - few), ("no_preference", few))
     ]
-    rows += [(1, date(2026, 1, 31), "imputed", "cdai", 790, 1000)]
-    rows += [
-        (2, date(2026, 2, 28), "preference_group", item, n, 1000)
-        for item, n in (("one_alone", 600), ("two_alone", 390), ("no_preference", 10))
-    ]
-    columns = ["run_id", "as_of_date", "measure", "item", "n_persons", "n_population"]
-    found = shown_trend(pd.DataFrame(rows, columns=columns), 5)
-    assert found["share"].fillna(-1).tolist() == pytest.approx([-1, -1, -1, 0.79, 0.6, 0.39, 0.01])
-    assert "n_persons" not in found
+    rows += [(1, 5, "imputed", "cdai", 790), (2, 5, "imputed", "cdai", 981)]
+    assert shares(rows, 5) == [None, None, None, 0.6, 0.38, 0.02, 0.79, None]
+
+
+def test_a_run_keeps_its_own_minimum() -> None:
+    # Steps of 1% and 2%. 0.45 is rounded to 0.44 from the 0.45 that the run itself shows.
+    rows = [(1, 5, "imputed", "cdai", 454), (2, 10, "imputed", "cdai", 454)]
+    assert shares(rows, 5) == [0.45, 0.46]
+    assert shares(rows, 10) == [0.44, 0.46]
+    few = [(1, 5, "imputed", "cdai", 30), (2, 10, "imputed", "cdai", 30)]
+    assert shares(few, 5) == [0.03, None]

@@ -6,7 +6,7 @@ those bins, and what is hidden there stays hidden. So both reports together tell
 one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -68,9 +68,12 @@ def protect_run(run: RunTables, minimum: int, rounding: int | None = None) -> Re
     merged = coarser(_counted(run), own[0], since)
     tables = linked_tables(run, _with_bins(run, merged, own[0], minimum))
     hidden = tables.figures.hide(minimum, _needed(tables), rounding, followed(tables))
+    reports = []
     if own != (minimum, rounding):
-        hidden |= _hidden_by_own(run, merged, own, tables)
-    shown = _shown(run, tables, hidden, minimum, rounding)
+        reports.append((_hidden_by_own(run, merged, own, tables), own[0]))
+        hidden |= reports[0][0]
+    reports.append((hidden, minimum))
+    shown = _shown(run, tables, reports, rounding)
     bounds = tables.figures.bounds(hidden, minimum, rounding)
     texts = SiteTexts(_set_names(run), run.run["config"])
     about = {
@@ -85,9 +88,7 @@ def protect_run(run: RunTables, minimum: int, rounding: int | None = None) -> Re
         classes=_classes(run, texts),
         minimum_cell_count=minimum,
         tables={name: listed_rows(name, rows, texts) for name, rows in shown.items()},
-        change=None
-        if change is None
-        else shown_change(change, tables, hidden, minimum, rounding, texts),
+        change=None if change is None else shown_change(change, tables, reports, rounding, texts),
         bounds={
             name: bounds_frame(name, rows, hidden, tables.figures, bounds)
             for name, rows in shown.items()
@@ -115,17 +116,22 @@ def _hidden_by_own(run: RunTables, merged: Coarser, own: tuple[int, int], tables
 
 
 def _shown(
-    run: RunTables, tables: Tables, hidden: Hidden, minimum: int, rounding: int
+    run: RunTables, tables: Tables, reports: Sequence[tuple[Hidden, int]], rounding: int
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables without hidden counts and what reveals them, rounded."""
-    frames = tables.frames
+    """Return the tables without hidden counts and what reveals them, rounded.
+
+    `reports` has what a report hides and its minimum: this one last and, if it is another, that by
+    the run's own settings. Which means of groups a report hides depends on all groups, so a greater
+    minimum could show others; those that one of them hides are not shown.
+    """
+    frames, (hidden, minimum) = tables.frames, reports[-1]
     shown = {name: without_hidden(name, rows, hidden) for name, rows in frames.items()}
     if _SUMMARY in shown:
         shown[_SUMMARY] = without_revealing_moments(
             shown[_SUMMARY], frames[_SUMMARY], hidden, minimum
         )
-    if PROFILE in shown:
-        shown[PROFILE] = hide_profile(shown[PROFILE], frames[PROFILE], hidden, minimum)
+    for report in reports if PROFILE in shown else ():
+        shown[PROFILE] = hide_profile(shown[PROFILE], frames[PROFILE], *report)
     if _TIMES in shown:
         shown[_TIMES] = without_few_quartiles(shown[_TIMES], minimum)
     if _CONCEPTS in run.frames:

@@ -1,5 +1,6 @@
 """Changes since the previous run as they may be shown."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -23,12 +24,15 @@ from omop_scorer.disclosure.true_run import Change
 def shown_change(
     change: Change,
     tables: Tables,
-    hidden: Hidden,
-    minimum: int,
+    reports: Sequence[tuple[Hidden, int]],
     rounding: int,
     texts: SiteTexts,
 ) -> dict[str, Any]:
-    """Return the changes since the previous run, with None or NA for every hidden count."""
+    """Return the changes since the previous run, with None or NA for every hidden count.
+
+    `reports` has what a report hides and its minimum: this one last, before it that by the run's
+    own settings. None of them must show a change that one of them does not.
+    """
     previous = {
         "previous_run_id": change.earlier.run_id,
         "previous_as_of_date": change.earlier.as_of_date,
@@ -42,7 +46,8 @@ def shown_change(
             "causes": _listed([], "cause"),
             "flows": _listed([], "from", "to"),
         }
-    hides_all = contradicts_previous_report(tables, hidden, minimum)
+    hides_all = any(contradicts_previous_report(tables, *report) for report in reports)
+    hidden, _ = reports[-1]
 
     def shown(n: int, cell: Cell) -> int | None:
         return None if n and (hides_all or cell in hidden) else rounded_count(n, rounding)

@@ -20,9 +20,9 @@ therefore hide too much, but never too little.
 Which cells are hidden for the sake of others
 ---------------------------------------------
 Cells below 100 that are not in `keep` come first. Others are hidden only if no table can be found
-without them, large ones before those in `keep`, and the first of these last. At the end every cell that is no longer needed is
-printed again. The work is bounded by the size of each search, never by the clock, so the same
-cells are hidden on every machine.
+without them, large ones before those in `keep`, and the first of these last. At the end every cell
+that is no longer needed is printed again. The work is bounded by the size of each search, never by
+the clock, so the same cells are hidden on every machine.
 
 Not covered: a sum or difference of printed counts that is not a cell (add it as a virtual cell);
 two reports on the same persons at two dates; and a reader who applies these rules to every

@@ -10,7 +10,6 @@ nothing else protects a small count.
 """
 
 import json
-
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any

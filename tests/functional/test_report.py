@@ -7,24 +7,32 @@ import re
 import shutil
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 
 from omop_scorer.config import run_file as config
 from omop_scorer.disclosure.protect import protect_run
+from omop_scorer.disclosure.protected_run import ReportData
+from omop_scorer.disclosure.true_run import RunTables, read_run
 from omop_scorer.errors import ResultsError
 from omop_scorer.report import write_report
 from omop_scorer.report.csv_files import csv_files
+from omop_scorer.report.page import render
+from omop_scorer.results.history import list_runs
+from omop_scorer.results.history import run_of as history_run
 from omop_scorer.stores import open_results
 from omop_scorer.synthetic import write as synthetic
 from tests.conftest import run_on
 from tests.support.attacker import (
     COUNTS,
+    TELLING,
     Attack,
     Rows,
     assert_nothing_leaks,
@@ -33,7 +41,7 @@ from tests.support.attacker import (
     true_counts,
 )
 from tests.support.command_line import AS_OF, CDAI, Site, assert_refused
-from tests.support.made_up_run import people, run_of, tables_of
+from tests.support.made_up_run import people, run_of, tables_of, with_own_trend
 from tests.support.thoroughness import cases
 
 MINIMUM = 5
@@ -93,6 +101,36 @@ def parsed(files: Mapping[str, str]) -> dict[str, Rows]:
 # ---- No combination of what is printed tells a small count ----
 
 
+def read_back(results: Path) -> RunTables:
+    """Return the latest run as the results have it."""
+    settings = config.RunConfig.model_validate(
+        {"cdm": {"url": "none"}, "results": {"url": str(results)}}
+    )
+    with open_results(settings.connections) as reader:
+        runs = list_runs(reader)
+        return read_run(reader, history_run(runs, "latest"), runs)
+
+
+def assert_protected(
+    run: RunTables, tables: dict[str, list[dict[str, Any]]], minimum: int, rounding: int = 1
+) -> None:
+    """Attack the files of a run, the bounds of its page, and its shares in a trend."""
+    data = protect_run(with_own_trend(run), minimum, rounding)
+    assert data.trend is not None
+    trend = [
+        {**row, "share": None if pd.isna(row["share"]) else float(row["share"])}
+        for row in data.trend.to_dict("records")
+    ]
+    assert_nothing_leaks(
+        parsed(csv_files(data)),
+        tables,
+        *(run.run["n_cohort"], run.run["n_scored"], data.minimum_cell_count),
+        rounding=data.rounding,
+        bounds=data.bounds,
+        trend=trend,
+    )
+
+
 @pytest.mark.parametrize(
     ("persons", "seed", "settings"),
     cases(
@@ -100,33 +138,33 @@ def parsed(files: Mapping[str, str]) -> dict[str, Rows]:
             (30, 1, {}),
             (120, 2, {"audit": {"age_at": "index", "since": date(2018, 3, 1)}}),
             (200, 3, {"missing": "reduced_model", "uncertainty": "analytic"}),
+            (400, 4, {"impute": "training_mean", "disclosure": {"rounding": 5}}),
         ],
-        [(300, 2, {}), (400, 4, {"impute": "training_mean"})],
+        [(300, 2, {}), (600, 8, {}), (900, 9, {})],
     ),
 )
 def test_nothing_leaks_of_a_run(
     tmp_path: Path, persons: int, seed: int, settings: dict[str, Any]
 ) -> None:
     results = run_small(tmp_path, persons, seed, **settings)
-    files = figures(results, tmp_path / "csv")
-    run_id = files["run"][0]["run_id"]
-    with duckdb.connect(str(results), read_only=True) as connection:
-        (sizes,) = connection.execute(
-            "SELECT n_cohort, n_scored FROM omop_scorer.latest_run"
-        ).fetchall()
-    assert set(files) >= set(COUNTS)
-    assert_nothing_leaks(files, rows_of_run(results, run_id), *sizes, MINIMUM)
+    run = read_back(results)
+    tables = rows_of_run(results, str(run.run["run_id"]))
+    assert set(run.frames) >= set(COUNTS)
+    assert_protected(run, tables, MINIMUM)
 
 
 @pytest.mark.parametrize("seed", cases(range(6), range(6, 36)))
 def test_nothing_leaks_of_made_up_persons(seed: int) -> None:
-    persons = people((1, 6, 20, 45, 90, 150)[seed % 6], seed)
-    minimum = (5, 3, 10)[seed % 3]
-    tables = tables_of(persons)
-    files = parsed(csv_files(protect_run(run_of(tables), minimum)))
+    tables = tables_of(people((1, 6, 20, 45, 90, 150)[seed % 6], seed))
     # The minimum of the run itself holds where it is the greater.
-    n_scored = sum(person["reason"] is None for person in persons)
-    assert_nothing_leaks(files, tables, len(persons), n_scored, max(minimum, MINIMUM))
+    assert_protected(run_of(tables), tables, (5, 3, 10)[seed % 3], (1, 5)[seed % 2])
+
+
+@pytest.mark.parametrize(("persons", "seed"), [(150, 1022), (250, 1059)])
+def test_a_trend_tells_nothing_that_is_hidden(persons: int, seed: int) -> None:
+    # Nearly all are treated, so few women were not: their number tells these, even rounded.
+    tables = tables_of(people(persons, seed))
+    assert_protected(run_of(tables), tables, MINIMUM)
 
 
 def test_hiding_small_counts_alone_would_leak() -> None:
@@ -143,6 +181,59 @@ def test_hiding_small_counts_alone_would_leak() -> None:
                 row[column] = "" if 0 < n < MINIMUM else str(n)
     files["run"][0] |= {"n_cohort": str(len(persons)), "n_scored": str(n_scored)}
     assert Attack(files).betrayed(counts, MINIMUM)
+
+
+def test_the_page_tells_no_more_than_the_files(answered: Path) -> None:
+    """Texts, coordinates, axes and titles follow from the files, the bounds and the trend."""
+    data = protect_run(with_own_trend(read_back(answered)), MINIMUM)
+    files = csv_files(data)
+    read_from_files = {
+        name: pd.read_csv(
+            io.StringIO(files[f"{name}.csv"]),
+            dtype={
+                key: "object" if kind == "object" else kind for key, kind in rows.dtypes.items()
+            },
+            keep_default_na=False,
+            na_values={
+                key: [""] for key, kind in rows.dtypes.items() if kind in ("Int64", "Float64")
+            },
+        )
+        for name, rows in data.tables.items()
+    }
+    assert read_from_files.keys() >= set(COUNTS)
+    assert render(replace(data, tables=read_from_files)) == render(data)
+
+
+def test_reports_by_other_settings_tell_no_more(answered: Path) -> None:
+    """A greater minimum and rounding print what follows from the report by the run's own."""
+    run = with_own_trend(read_back(answered))
+    own = protect_run(run, MINIMUM)
+    for minimum, rounding in ((10, 1), (MINIMUM, 5)):
+        other = protect_run(run, minimum, rounding)
+        for table, columns in COUNTS.items():
+            for column, keys in columns.items():
+                assert_follows(own, other, table, column, list(keys))
+
+
+def assert_follows(
+    own: ReportData, other: ReportData, table: str, column: str, keys: list[str]
+) -> None:
+    """Hold each count of a report to those of another, of which it must be a sum or the same."""
+    shown, more, rounding = other.tables[table], own.tables[table], other.rounding
+    for row in shown[shown[column].notna()].to_dict("records"):
+        if table == "histogram":
+            is_same = (more["measure"] == row["measure"]) & (more["category"] == row["category"])
+            within = (more["bin_low"] >= row["bin_low"]) & (more["bin_low"] < row["bin_high"])
+            known = more[is_same & within]
+        else:
+            known = more[(more[keys] == [row[key] for key in keys]).all(axis=1)].head(1)
+        assert known[column].notna().all(), (table, row)
+        n = int(known[column].sum())
+        assert len(known), (table, row)
+        assert row[column] == (n + rounding // 2) // rounding * rounding, (table, row)
+        for name in TELLING if column == next(iter(COUNTS[table])) else ():
+            if not pd.isna(row.get(name)):
+                assert known[name].notna().all(), (table, row, name)
 
 
 # ---- The page ----

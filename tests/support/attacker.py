@@ -180,8 +180,11 @@ class Attack:
                         name = (table, column, *(row[key] for key in keys))
                         self._narrow(name, float(low), float(high))
 
-    def learn_trend(self, trend: Iterable[Mapping[str, Any]], minimum: int) -> None:
-        """Learn from the rounded shares of this run in a trend over runs."""
+    def learn_trend(self, trend: Iterable[Mapping[str, Any]], own: int, minimum: int) -> None:
+        """Learn from the rounded shares of this run in a trend over runs.
+
+        They are rounded by the run's own minimum, and then by a greater one.
+        """
         for row in trend:
             whole: Name = ("run", "n_scored")
             if row["measure"] == "preference_group":
@@ -193,16 +196,16 @@ class Attack:
                 whole = ("prevalence", "n_population", row["item"], row["measure"])
             if not self.printed.get(whole) or not isinstance(row["share"], float):
                 continue
-            # The step follows from how many there are, who may be known within a few only.
-            ends = [
-                (row["share"] + sign * step / 200) * n
+            errors = [
+                _step(n, own) + (_step(n, minimum) if minimum > own else 0)
                 for n in self._ends(whole, minimum)
-                for step in (1, 2, 5, 10)
-                if n * step >= 200 * minimum > n * (step / 2.5 if step == 5 else step // 2)
+            ]
+            ends = [
+                (row["share"] + sign * max(errors) / 200) * n
+                for n in self._ends(whole, minimum)
                 for sign in (-1, 1)
             ]
-            if ends:
-                self._narrow(name, min(ends), max(ends))
+            self._narrow(name, min(ends), max(ends))
 
     def _narrow(self, name: Name, low: float, high: float) -> None:
         if self.knows(name):
@@ -889,6 +892,11 @@ class Attack:
         return betrayed
 
 
+def _step(n: float, minimum: int) -> int:
+    """Return the percent in which a trend over so many persons is rounded; more if nobody knows."""
+    return next((step for step in (1, 2, 5, 10) if n * step >= 200 * minimum), 20)
+
+
 def _matrix(place: Mapping[Name, int], rows: list[dict[Name, float]]) -> sparse.csr_array:
     """Return the coefficients of each row by the places of its counts."""
     entries = [(i, place[name], value) for i, row in enumerate(rows) for name, value in row.items()]
@@ -1037,14 +1045,16 @@ def assert_nothing_leaks(
     rounding: int = 1,
     bounds: Mapping[str, Any] | None = None,
     trend: Iterable[Mapping[str, Any]] = (),
+    own: int = 5,
 ) -> None:
     """Hold files to the truth, to the minimum, and to what a reader can recalculate.
 
     The reader also has the bounds that the page prints, and the shares of this run in a trend.
+    `own` is the minimum that the run itself has.
     """
     attack = Attack(files, rounding)
     attack.learn_bounds(bounds or {})
-    attack.learn_trend(trend, minimum)
+    attack.learn_trend(trend, own, minimum)
     counts = true_counts(tables, n_cohort, n_scored, files)
     as_printed = {
         name: (counts[name] + rounding // 2) // rounding * rounding for name in attack.printed

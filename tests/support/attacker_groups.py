@@ -84,7 +84,7 @@ def _ranges(attack: "Attack", groups: list[str]) -> None:
 
 
 def _lowest(age_group: str) -> int:
-    return -1 if age_group.startswith(("Under", "unknown")) else int(age_group.split()[0])
+    return -1 if age_group.startswith(("Under", "unknown")) else int(age_group.split(maxsplit=1)[0])
 
 
 def _recorded(attack: "Attack", groups: list[str]) -> None:

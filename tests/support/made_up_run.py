@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -211,3 +212,25 @@ def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
             if name in whole or not any(isinstance(row[name], str) for row in rows)
         }
     )
+
+
+def with_own_trend(run: RunTables) -> RunTables:
+    """Return a run with its own figures in a trend over runs, as a later report has them."""
+    whole = {"preference_summary": "n_stratum", "prevalence": "n_population"}
+    found: list[tuple[Any, ...]] = []
+    for table, measure, item, is_followed in (
+        (*("preference_summary", "preference_group", "preference_group"), {"stratum": "all"}),
+        (
+            *("prevalence", "women_50_and_over", "population"),
+            {"measure": "women_50_and_over", "population": "crohns_disease"},
+        ),
+        (*("covariate_quality", "imputed", "covariate"), {"measure": "n_imputed"}),
+    ):
+        for row in run.frames[table].to_dict("records") if table in run.frames else ():
+            if all(row[key] == word for key, word in is_followed.items()):
+                n = row.get("n_persons", row.get("n"))
+                of = row[whole[table]] if table in whole else run.run["n_scored"]
+                about = (run.run["run_id"], run.run["as_of_date"], 5)
+                found.append((*about, measure, row[item], int(n), int(of)))
+    columns = ["run_id", "as_of_date", "minimum", "measure", "item", "n_persons", "n_population"]
+    return replace(run, trend=pd.DataFrame(found, columns=columns))

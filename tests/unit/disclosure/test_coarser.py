@@ -9,7 +9,7 @@ from omop_scorer.disclosure.bounds import bounds_of, is_wide
 from omop_scorer.disclosure.coarser import coarser
 from omop_scorer.disclosure.protect import protect_run
 from omop_scorer.disclosure.years import with_joined_years
-from tests.support.made_up_run import frame, people, run_of, tables_of
+from tests.support.made_up_run import frame, run_of
 
 
 def pyramid(*rows: tuple[str, str, int]) -> pd.DataFrame:
@@ -128,32 +128,7 @@ def test_bounds_are_shown_only_if_they_are_wide() -> None:
     assert not is_wide(1, None, 5)
 
 
-# ---- Two reports of one run, and rounded ones ----
-
-
-def shown_cells(run: Any, *settings: int) -> dict[tuple[Any, ...], int]:
-    """Return every printed count of the tables without bins, by table, column and row."""
-    data = protect_run(run, *settings)
-    found = {}
-    for table, rows in data.tables.items():
-        whole = [name for name in rows if str(name).startswith("n_")]
-        words = [name for name in rows if rows[name].map(type).eq(str).all()]
-        for row in rows.to_dict("records"):
-            key = tuple(row[name] for name in words)
-            found |= {(table, n, *key): int(row[n]) for n in whole if not pd.isna(row[n])}
-    return found
-
-
-def test_a_second_report_of_a_run_prints_nothing_that_the_first_hides() -> None:
-    for seed in (1,):
-        run = run_of(tables_of(people(150, seed)), minimum=5)
-        own = shown_cells(run, 5)
-        for settings in ((8,), (5, 5)):
-            other = shown_cells(run, *settings)
-            assert other.keys() <= own.keys()
-            rounding = settings[1] if len(settings) > 1 else 1
-            middle = rounding // 2
-            assert all(n == (own[k] + middle) // rounding * rounding for k, n in other.items())
+# ---- Rounded counts ----
 
 
 def test_shares_are_those_of_the_rounded_counts() -> None:

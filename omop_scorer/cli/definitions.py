@@ -39,6 +39,8 @@ def render(
         raise typer.BadParameter("--chain needs the NAME of a file")
     if name is None:
         table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column()
         for known in sql.names():
             table.add_row(known, sql.find(known).header["Title"])
         Console().print(table)

@@ -91,9 +91,12 @@ def sizes_of(context: Context, stratum: str) -> dict[str, int | None]:
 
 
 def _added_up(context: Context, stratum: str) -> dict[str, dict[str, Counted]]:
-    """Return the same from the labels, for runs of earlier releases."""
+    """Return the same from the labels, for runs of earlier releases.
+
+    The classes that the labels of an unknown card name are not known, so there are no figures.
+    """
     frame = pick(context.table("subgroup_summary"), stratum=stratum)
-    if not context.labels:
+    if not set(distinct(frame, "subgroup")) <= set(context.labels):
         return {}
     found = {}
     for value in distinct(frame, "stratum_value"):

@@ -1,7 +1,8 @@
 """A night on a cluster: a master and two workers, which share with the driver what is mounted.
 
-A night costs the machine of the tests more than a minute of its cores, so there is one, and a
-worker dies in the midst of it: both workers stage the covariates, the other one ends the night.
+A night costs the machine of the tests more than a minute of its cores, so there is one, in thorough
+nights alone, and a worker dies in the midst of it: both workers stage the covariates, the other one
+ends the night. Executors that die are part of `test_spark_faults.py`.
 """
 
 import subprocess
@@ -25,6 +26,7 @@ from tests.support.spark_site import (
     wait_for,
     wait_for_step,
 )
+from tests.support.thoroughness import only_thorough
 
 needs_machines = pytest.mark.skipif(
     why_not_apart() is not None,
@@ -106,6 +108,7 @@ def seen_by(worker: subprocess.Popen[bytes], folder: Path) -> set[str]:
     return {path.name for path in Path(f"/proc/{worker.pid}/root{folder}").iterdir()}
 
 
+@only_thorough
 def test_a_worker_that_dies_changes_nothing(
     site: SparkSite, two_workers: Cluster, expected: Answer
 ) -> None:

@@ -128,7 +128,7 @@ def test_duckdb_file_agrees(part: int) -> None:
     agree()
 
 
-@settings(GENERATED, max_examples=examples(15))
+@settings(GENERATED, max_examples=examples(10))
 @given(scenario=scenarios())
 def test_folder_of_text_agrees(scenario: tuple[Settings, Cdm]) -> None:
     rules, cdm = scenario

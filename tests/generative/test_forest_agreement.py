@@ -12,6 +12,7 @@ from omop_scorer.trials.class_moments import Refitting
 from omop_scorer.trials.fitting import fit_card
 from omop_scorer.trials.forest import ForestAnswer, Recipe, second_opinion
 from omop_scorer.trials.load import load_trials
+from tests.support.thoroughness import only_thorough
 from tests.support.trial_data import Plan, make_up
 from tests.support.trials import LAYOUT, trials_sample  # noqa: F401
 
@@ -51,6 +52,7 @@ def test_the_sample(trials_sample: Path) -> None:  # noqa: F811
     assert answer.agreement["analytic"].no_preference_share[1] > 0.9
 
 
+@only_thorough
 def test_the_published_recipe_finds_preferences_that_resampling_does_not(
     trials_sample: Path,  # noqa: F811
 ) -> None:

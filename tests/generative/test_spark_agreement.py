@@ -4,6 +4,7 @@ import pytest
 
 from tests.support import spark
 from tests.support.every_case import AS_ARE_MOST, OTHERWISE, Rows, answer, differences
+from tests.support.thoroughness import only_thorough
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def test_every_case_as_text_in_a_catalog_by_other_rules(cdm, tmp_path):
     assert "omop_scorer_run_lock" not in tables
 
 
+@only_thorough
 def test_every_case_pulled_from_a_catalog(cdm, tmp_path):
     session = spark.session()
     folder = spark.write_parquet(cdm, tmp_path / "cdm")

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 VARIABLE = "OMOP_SCORER_TEST_PROFILE"
 _PROFILES = ("usual", "thorough")
 
@@ -11,6 +13,8 @@ PROFILE = os.environ.get(VARIABLE, "usual")
 if PROFILE not in _PROFILES:
     raise ValueError(f"{VARIABLE}={PROFILE}: no such profile; choose from {', '.join(_PROFILES)}")
 IS_THOROUGH = PROFILE == "thorough"
+#: Marks a test that takes minutes, and whose parts other tests prove on every change.
+only_thorough = pytest.mark.skipif(not IS_THOROUGH, reason=f"needs {VARIABLE}=thorough")
 
 
 def examples(usual: int) -> int:

@@ -30,7 +30,7 @@ TABLES = (
 
 #: Settings of the tests that draw CDMs.
 GENERATED = settings(
-    max_examples=examples(30),
+    max_examples=examples(20),
     deadline=None,
     derandomize=True,
     database=None,

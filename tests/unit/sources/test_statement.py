@@ -148,7 +148,7 @@ def test_a_long_list_of_a_subquery_becomes_literals_of_one_statement() -> None:
 def test_no_statement_binds_more_values_than_sql_server_takes(name: str) -> None:
     tables = {table.name: site(table.name) for table in TABLES}
     statement = fitted(name.removeprefix("source/"), tables)
-    listed = list(range(5000))
+    listed = list(range(2500))
     ids = dict.fromkeys(
         (each.name for each in statement.tree.find_all(exp.Placeholder)), listed
     ) | {"as_of_date": date(2024, 3, 1)}

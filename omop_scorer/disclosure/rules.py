@@ -2,7 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from omop_scorer.disclosure import rules_cohort, rules_covariates, rules_labels, rules_profile
+from omop_scorer.disclosure import (
+    rules_cohort,
+    rules_covariates,
+    rules_labels,
+    rules_otherwise,
+    rules_profile,
+)
 from omop_scorer.disclosure.declarations import rules
 from omop_scorer.disclosure.identities import Tables
 
@@ -20,6 +26,7 @@ RULES: Mapping[str, Callable[[Tables], None]] = {
     "values by group": rules_profile.link_values_by_group,
     "active disease": rules_covariates.link_active_disease,
     "first biologics by year": rules_labels.link_first_biologics_by_year,
+    "treated otherwise": rules_otherwise.link_treated_otherwise,
     "changes by quartiles": rules_profile.link_changes_by_quartiles,
 }
 

@@ -88,6 +88,8 @@ NOT_SCORED = "not_scored"
 #: Preference group of several, but not all, classes on top.
 SHARED_TOP = "shared_top"
 NONE = "none"
+#: The drug of patients with one class alone on top: of that class, of another one, or none.
+ON_TOP, ANOTHER, _ = USED_DRUGS = ("on_top", "another", NONE)
 
 YES_NO = ("yes", "no")
 #: Values of each stratum of the scored patients; `first_biologic_year` may also be a year,
@@ -303,6 +305,11 @@ def coded_words(
             "preference_group": (ALL, *groups),
             "preferred": (ALL, *shared_tops(classes)),
             "drug_class": drug_classes(classes),
+        },
+        "treated_otherwise": {
+            "population": NOW_POPULATIONS,
+            "treatment": TREATMENTS,
+            "drug": USED_DRUGS,
         },
         "prevalence_by_year": {"event": YEARLY_EVENTS, "measure": YEARLY_MEASURES},
         "uncertainty_comparison": dict.fromkeys(

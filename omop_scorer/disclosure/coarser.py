@@ -21,6 +21,11 @@ PYRAMID, LABELS, GROUPS = "age_sex_pyramid", "subgroup_summary", "preference_sum
 
 PREVALENCE, NOW, YEARS = "prevalence", "current_treatment", "prevalence_by_year"
 
+OTHERWISE = "treated_otherwise"
+
+#: Columns that hold the figures of a row.
+_COUNTED = ("n_persons", "n_population", "share", "ci_low", "ci_high")
+
 #: Races that are printed as one if few have them.
 _OTHER_RACES = (
     coded.RACE_AMERICAN_INDIAN_OR_ALASKA_NATIVE,
@@ -99,6 +104,8 @@ def coarser(frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None
         found[NOW] = _fewer_uses(found[NOW], minimum)
     if YEARS in found:
         found[YEARS] = _without_unknown(found[YEARS], minimum)
+    if OTHERWISE in found:
+        found[OTHERWISE] = _last_uses(found[OTHERWISE], minimum)
     merged = frozenset(name for name in found if len(found[name]) < len(frames[name]))
     return Coarser(found, merged, has_decades)
 
@@ -263,6 +270,16 @@ def _fewer_uses(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
     return rows[is_left].reset_index(drop=True)
 
 
+def _last_uses(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
+    """Return who would be treated otherwise, of parts of everybody by the drug last used only.
+
+    That is where few of them are on a drug now, or few are no longer on the drug last used.
+    """
+    is_left = (rows["population"] == terms.ALL) | (rows["treatment"] == terms.LAST)
+    is_small = _is_small(rows[~is_left], minimum) or _few_stopped(_of_parts(rows), minimum)
+    return rows[is_left].reset_index(drop=True) if is_small else rows
+
+
 def _few_others(rows: pd.DataFrame, minimum: int) -> bool:
     """Return True if few of a treatment and a group have no active disease on record."""
     rows = rows[rows["population"].isin((terms.ALL, terms.ACTIVE_DISEASE))]
@@ -275,7 +292,8 @@ def _few_others(rows: pd.DataFrame, minimum: int) -> bool:
 
 def _few_stopped(rows: pd.DataFrame, minimum: int) -> bool:
     """Return True if few are no longer on the drug that they were last on."""
-    keys = ["population", "preference_group", "preferred", "drug_class"]
+    left = ("treatment", *_COUNTED)
+    keys = [str(name) for name in rows if name not in left]
     n_rows = rows.groupby(keys)["n_persons"].transform("size")
     signed = rows["n_persons"].where(rows["treatment"] == terms.LAST, -rows["n_persons"])
     rest = signed[n_rows == len(terms.TREATMENTS)].groupby([rows[key] for key in keys]).sum()

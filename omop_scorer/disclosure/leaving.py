@@ -40,6 +40,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("population", "treatment", "preference_group", "preferred", "drug_class"),
         *("n_persons", "n_population", *_SHARE),
     ),
+    "treated_otherwise": (
+        *("population", "treatment", "drug", "n_persons", "n_population", *_SHARE),
+    ),
     "prevalence_by_year": (
         *("event", "calendar_year", "measure", "n_persons", "n_population", *_SHARE),
     ),

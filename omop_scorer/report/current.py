@@ -1,15 +1,14 @@
-"""Preferred class now against the drug in use or last used, counted from shown cells only."""
+"""Preferred class now against the drug in use or last used."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from omop_scorer import terms
-from omop_scorer.model.intervals import wilson_interval
-from omop_scorer.report.context import Context, shown_count
-from omop_scorer.report.figures import added, pick, portion
-from omop_scorer.report.groups import Group, groups_of
-from omop_scorer.report.words import count, whole
+from omop_scorer.report.context import Context, shown_count, shown_share
+from omop_scorer.report.figures import added, pick
+from omop_scorer.report.groups import Group
+from omop_scorer.report.words import HIDDEN, count, number, whole
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,8 @@ class Otherwise:
     share: float | None = None
     low: float | None = None
     high: float | None = None
+    share_text: str = HIDDEN
+    """The share with its interval as text: its bounds if it is hidden and they are known."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,6 @@ class Now:
     """The rows by preference group and drug class."""
     drug_classes: Sequence[str]
     """The classes of the model, then another drug and none."""
-
-    @property
-    def has_groups(self) -> bool:
-        """False if the preference groups are merged into one, because they are small."""
-        return any(group != terms.ALL for group, _ in self.rows)
 
     def persons(self, group: str, drug_class: str) -> int | None:
         """Return the patients of a group whose drug is of a class."""
@@ -76,18 +72,22 @@ def now_of(context: Context, population: str, treatment: str) -> Now | None:
     return Now(rows, known) if known else None
 
 
-def otherwise_of(context: Context, now: Now) -> Otherwise:
-    """Return the patients with one class alone on top who are on another one."""
-    if not now.has_groups:
+def otherwise_of(context: Context, population: str = terms.ALL) -> Otherwise:
+    """Return the patients with one class alone on top who were last on another one."""
+    rows = pick(
+        context.table("treated_otherwise"),
+        population=population,
+        treatment=terms.LAST,
+        drug=terms.ANOTHER,
+    )
+    if not rows:
         return Otherwise(None, None)
-    alone = [group for group in groups_of(context) if group.drug_class is not None]
-    n = added([now.otherwise(group) for group in alone])
-    of = added([now.population(group.key) for group in alone])
-    # The results hold no cell for these sums, so they are suppressed here by the same rule.
-    smallest = context.data.minimum_cell_count
-    if any(each is not None and 0 < each < smallest for each in (n, of)):
-        return Otherwise(None, None)
-    if n is None or not of:
-        return Otherwise(n, of)
-    low, high = (float(end) for end in wilson_interval(n, of))
-    return Otherwise(n, of, portion(n, of), low, high)
+    (row,) = rows
+    return Otherwise(
+        whole(row["n_persons"]),
+        whole(row["n_population"]),
+        number(row["share"]),
+        number(row["ci_low"]),
+        number(row["ci_high"]),
+        shown_share(row),
+    )

@@ -66,6 +66,9 @@ SELECT t.* FROM results.preference_concordance AS t INNER JOIN results.latest_ru
 CREATE OR REPLACE VIEW results.latest_current_treatment AS
 SELECT t.* FROM results.current_treatment AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_treated_otherwise AS
+SELECT t.* FROM results.treated_otherwise AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_prevalence_by_year AS
 SELECT t.* FROM results.prevalence_by_year AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 

@@ -110,6 +110,21 @@ def test_current_treatment(answerer, tmp_path):
     assert share == pytest.approx((0.375, 0.1368443, 0.6942576), abs=1e-7)
     (nobody,) = {row[7:] for row in rows if row[:4] == ("all", "last", SHARED, f"{TNF} = {INT}")}
     assert nobody == (None, None, None)
+    # Of the nine with one class alone on top, four use no drug and two never did.
+    assert found.counts("treated_otherwise", "all") == {
+        ("current", "another"): 5,
+        ("current", "none"): 4,
+        ("last", "another"): 7,
+        ("last", "none"): 2,
+    }
+    assert found.counts("treated_otherwise", "women_50_and_over") == {
+        ("current", "none"): 1,
+        ("last", "another"): 1,
+    }
+    assert found.counts("treated_otherwise", "active_disease") == {}
+    # Nobody is on the class alone on top; 0 of 9 with Wilson's interval.
+    row = found.row("treated_otherwise", "all", "last", "on_top")
+    assert row == pytest.approx((0, 9, 0, 0, 0.2991450), abs=1e-7)
 
 
 # 2023-12-02 is 90 days before the as-of date, and 2023-09-03 180.

@@ -197,6 +197,13 @@ def test_the_treatment_in_use_is_that_of_the_lines(outcome, ask):
     assert n_of["all", "last", "all", "all"] == outcome.summary.n_scored
     for group in ("anti_tnf_alone", "anti_il12_23_alone", "shared_top", "no_preference"):
         assert n_of["all", "last", group, "all"] == patients.get(group, 0)
+    alone = ask(
+        "SELECT population, treatment, sum(n_persons) FROM current_treatment "
+        "WHERE preference_group LIKE '%_alone' GROUP BY ALL"
+    )
+    each = "population, treatment"
+    assert ask(f"SELECT {each}, sum(n_persons) FROM treated_otherwise GROUP BY ALL") == alone
+    assert ask(f"SELECT DISTINCT {each}, n_population FROM treated_otherwise") == alone
     women = ask(
         "SELECT stratum_value, n_stratum FROM subgroup_summary "
         "WHERE stratum = 'women_50_and_over' AND subgroup = '(TNF = IL = INT)'"

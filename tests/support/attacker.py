@@ -64,6 +64,10 @@ COUNTS: dict[str, dict[str, tuple[str, ...]]] = {
         "n_persons": ("population", "treatment", "preference_group", "preferred", "drug_class"),
         "n_population": ("population", "treatment", "preference_group", "preferred"),
     },
+    "treated_otherwise": {
+        "n_persons": ("population", "treatment", "drug"),
+        "n_population": ("population", "treatment"),
+    },
     "prevalence_by_year": {
         "n_persons": ("event", "calendar_year", "measure"),
         "n_population": ("event", "calendar_year"),
@@ -236,6 +240,7 @@ class Attack:
         self._labels(run["uncertainty"])
         self._groups()
         self._now()
+        self._otherwise()
         self._years()
         self._parts_of_others(is_index=audit["age_at"] == "index")
 
@@ -800,6 +805,58 @@ class Attack:
                 ("preference_summary", "n_persons", "women_50_and_over", "yes", group),
                 [of("women_50_and_over", "last", group, "all", None)],
             )
+
+    def _otherwise(self) -> None:
+        """Who has one class alone on top, and is on it, on another one or on none."""
+        table, now = "treated_otherwise", "current_treatment"
+        populations, treatments = (self.values(table, each) for each in ("population", "treatment"))
+        groups = [each for each in self.values(now, "preference_group") if each.endswith("_alone")]
+        classes = self.values(now, "drug_class")
+        for population, treatment in product(populations, treatments):
+            own = (population, treatment)
+            total = (table, "n_population", *own)
+            if not self.knows(total):
+                continue
+            drugs = {
+                each: (table, "n_persons", *own, each) for each in ("on_top", "another", "none")
+            }
+            self.is_sum(total, list(drugs.values()))
+            self.is_sum(total, [(table, "n_population", population, "last")])
+            found: dict[str, list[Name]] = {each: [] for each in (*drugs, "all")}
+            for group in groups:
+                found["all"].append((now, "n_population", *own, group, "all"))
+                for each in classes:
+                    is_top = f"{each}_alone" == group
+                    word = "none" if each == "none" else "on_top" if is_top else "another"
+                    found[word].append((now, "n_persons", *own, group, "all", each))
+            for whole, members in ((total, found["all"]), *((drugs[e], found[e]) for e in drugs)):
+                if members and all(self.knows(name) for name in members):
+                    self.is_sum(whole, members)
+            everybody = (now, "n_persons", *own, "all", "all")
+            self.derive(("?", "none, not alone", *own), (*everybody, "none"), drugs["none"])
+            rest = ("?", "used, not alone", *own)
+            used = [(*everybody, each) for each in classes if each != "none"]
+            if used and all(self.knows(name) for name in used):
+                self.derived.append(rest)
+                virtual = ("?", "used", *own)
+                self.derived.append(virtual)
+                self.is_sum(virtual, used)
+                self.is_sum(virtual, [drugs["on_top"], drugs["another"], rest])
+            for each, name in drugs.items():
+                if population != "all":
+                    self.derive(
+                        ("?", "not in", *own, each),
+                        ("treated_otherwise", "n_persons", "all", treatment, each),
+                        name,
+                    )
+                if treatment == "current" and each != "none":
+                    self.derive(
+                        ("?", "stopped", population, each),
+                        (table, "n_persons", population, "last", each),
+                        name,
+                    )
+            if population != "all":
+                self.derive(("?", "not in", *own), (table, "n_population", "all", treatment), total)
 
     def _years(self) -> None:
         """Women of 50 and over by calendar year."""

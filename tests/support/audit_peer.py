@@ -56,6 +56,7 @@ COLUMNS = {
     + WITH_SHARE.format("n_stratum"),
     "current_treatment": "population, treatment, preference_group, preferred, drug_class, "
     + WITH_SHARE.format("n_population"),
+    "treated_otherwise": "population, treatment, drug, " + WITH_SHARE.format("n_population"),
     "prevalence_by_year": "event, calendar_year, measure, " + WITH_SHARE.format("n_population"),
 }
 CLASSES = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}
@@ -166,6 +167,7 @@ def audit(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> dict[str
         "subgroup_summary": subgroup_summary(scored),
         "preference_summary": preference_summary(scored),
         "current_treatment": current_treatment(scored),
+        "treated_otherwise": treated_otherwise(scored),
         "prevalence_by_year": prevalence_by_year(cdm, settings, patients),
     }
     return {name: sorted(rows) for name, rows in tables.items()}
@@ -470,14 +472,33 @@ def drug_class_of(patient: Patient, treatment: str) -> str:
     return lines[latest].drug_class
 
 
-def current_treatment(scored: list[Patient]) -> list[Counts]:
-    groups = {
+def now_populations(scored: list[Patient]) -> dict[str, list[Patient]]:
+    return {
         "all": scored,
         "women_50_and_over": [p for p in scored if is_woman_of_50(p)],
         "active_disease": [p for p in scored if is_active(p)],
     }
+
+
+def treated_otherwise(scored: list[Patient]) -> list[Counts]:
     rows = []
-    for population, people in groups.items():
+    for population, people in now_populations(scored).items():
+        for treatment in ("current", "last"):
+            used = [
+                "none" if drug == "none" else "on_top" if drug == first[0] else "another"
+                for p in people
+                if len(first := first_group(p.label or "")) == 1
+                for drug in [drug_class_of(p, treatment)]
+            ]
+            for word in ("on_top", "another", "none"):
+                n = used.count(word)
+                rows.append((population, treatment, word, n, len(used), *with_share(n, len(used))))
+    return rows
+
+
+def current_treatment(scored: list[Patient]) -> list[Counts]:
+    rows = []
+    for population, people in now_populations(scored).items():
         for group, preferred in WHICH:
             found = [p for p in people if group in ("all", group_of(p.label or ""))]
             if preferred != "all":

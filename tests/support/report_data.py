@@ -16,7 +16,7 @@ from statsmodels.stats.proportion import proportion_confint
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.model.load import load_model
 from omop_scorer.model.subgroups import label_set, preference_group
-from omop_scorer.terms import RACE_SETS, alone, preference_groups
+from omop_scorer.terms import RACE_SETS, USED_DRUGS, alone, preference_groups
 
 MINIMUM = 5
 CARD = load_model("crohns_srs_2025").card
@@ -297,6 +297,25 @@ def current() -> pd.DataFrame:
             ]
     columns = ["population", "treatment", "preference_group", "preferred", "drug_class"]
     frame = pd.DataFrame(rows, columns=[*columns, "n_persons", "n_population"])
+    return with_shares(frame, "n_population")
+
+
+def otherwise(now: pd.DataFrame, keys: Sequence[str] = KEYS) -> pd.DataFrame:
+    """Return the patients with one class alone on top, by whether they are on it."""
+    own = {f"{key}_alone": key for key in keys}
+    alone = now[now["preference_group"].isin(list(own))]
+    drug = [
+        "none" if used == "none" else "on_top" if used == own[group] else "another"
+        for group, used in zip(alone["preference_group"], alone["drug_class"], strict=True)
+    ]
+    by = ["population", "treatment"]
+    n = alone.assign(drug=drug).groupby([*by, "drug"])["n_persons"].sum()
+    rows = [
+        (*key, word, n.get((*key, word), 0), sum(n.get((*key, each), 0) for each in USED_DRUGS))
+        for key in alone[by].drop_duplicates().itertuples(index=False, name=None)
+        for word in USED_DRUGS
+    ]
+    frame = pd.DataFrame(rows, columns=[*by, "drug", "n_persons", "n_population"])
     return with_shares(frame, "n_population")
 
 
@@ -613,6 +632,7 @@ def tables() -> dict[str, pd.DataFrame]:
         "preference_summary": groups(),
         "preference_profile": profile(),
         "current_treatment": current(),
+        "treated_otherwise": otherwise(current()),
         "prevalence_by_year": years(),
         "persistence": persistence(),
         "prevalence": prevalence(),
@@ -660,6 +680,7 @@ def of_classes(n: int) -> ReportData:
         for i, key in enumerate(keys)
     ]
     measures = ["preference_group", "measure", "category", "population", "n_persons", "mean"]
+    treated = pd.DataFrame(now, columns=[*names, "n_persons", "n_population"])
     made = {
         "attrition": attrition(),
         "subgroup_summary": with_shares(own[columns].copy(), "n_stratum"),
@@ -671,9 +692,8 @@ def of_classes(n: int) -> ReportData:
             .reset_index(),
             "n_stratum",
         ),
-        "current_treatment": with_shares(
-            pd.DataFrame(now, columns=[*names, "n_persons", "n_population"]), "n_population"
-        ),
+        "current_treatment": with_shares(treated, "n_population"),
+        "treated_otherwise": otherwise(treated, keys),
         "preference_profile": pd.DataFrame(
             profiles, columns=[*measures, "standard_deviation", "ci_low", "ci_high"]
         ),

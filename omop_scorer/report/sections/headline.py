@@ -238,7 +238,7 @@ def _remarks(context: Context) -> list[list[tuple[str, str]]]:
         if each["label"] != each["title"]
     ]
     signs = ["“>” a larger effect", "“=” no difference found"]
-    key = ", ".join(["“alone on top” first, with no other class beside it", *named, *signs])
+    key = ", ".join(["“alone on top” first by itself", *named, *signs])
     return [
         [
             ("What this is", "the scores of published models, for groups of patients."),

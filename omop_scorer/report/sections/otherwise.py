@@ -20,7 +20,6 @@ from omop_scorer.report.words import (
     count,
     sentence,
     share,
-    short,
     with_article,
 )
 from omop_scorer.terms import ALL, CURRENT, LAST
@@ -54,7 +53,7 @@ def section(context: Context) -> Section:
             "note",
         )
     )
-    return Section("otherwise", _TITLE, _lead(context, last), blocks, context.notes.new())
+    return Section("otherwise", _TITLE, _lead(context), blocks, context.notes.new())
 
 
 def _others_title(known: dict[str, Now]) -> str:
@@ -102,7 +101,7 @@ def _detail(context: Context, now: Now, group: Group) -> str:
         parts.append(f"on {group.short} itself: {own:,}")
     if none is not None:
         parts.append(f"never on a drug of these classes: {none:,}")
-    overall = otherwise_of(context, now)
+    overall = otherwise_of(context)
     text = f"{sentence('; '.join(parts))}. " if parts else ""
     if overall.share is not None:
         text += (
@@ -114,18 +113,18 @@ def _detail(context: Context, now: Now, group: Group) -> str:
 
 def otherwise_estimates(context: Context) -> list[Estimate]:
     """Return the share of patients last on another class, for the picture of the first screen."""
-    now = now_of(context, ALL, LAST)
-    return [] if now is None else [_estimate(context, now, "Last on another class than on top")]
+    if now_of(context, ALL, LAST) is None:
+        return []
+    return [_estimate(context, ALL, "Last on another class than on top")]
 
 
-def _estimate(context: Context, now: Now, label: str) -> Estimate:
-    found = otherwise_of(context, now)
-    text = short(found.share, found.low, found.high, found.of)
-    return Estimate(label, found.share, found.low, found.high, text=text)
+def _estimate(context: Context, population: str, label: str) -> Estimate:
+    found = otherwise_of(context, population)
+    return Estimate(label, found.share, found.low, found.high, text=found.share_text)
 
 
-def _lead(context: Context, last: Now) -> str:
-    found = otherwise_of(context, last)
+def _lead(context: Context) -> str:
+    found = otherwise_of(context)
     if found.share is None:
         return "How many patients are on another class than the one alone on top is not shown."
     return (
@@ -200,7 +199,7 @@ def _figures(context: Context, now: Now) -> Table:
 
 def _shares(context: Context) -> Image:
     drawn = [
-        _estimate(context, now, title)
+        _estimate(context, name, title)
         for name, title in NOW.items()
         if (now := now_of(context, name, LAST)) is not None and now.population(ALL) != 0
     ]

@@ -1,7 +1,7 @@
 -- Title: The latest exposure to the drug of each line, the treatment in use, and the women of 50 and over by year
--- Returns: treatment_line with last_start_date, last_exposure_date and is_current; current_treatment and
---          prevalence_by_year, empty
--- Tables: treatment_line, current_treatment, prevalence_by_year
+-- Returns: treatment_line with last_start_date, last_exposure_date and is_current; current_treatment,
+--          treated_otherwise and prevalence_by_year, empty
+-- Tables: treatment_line, current_treatment, treated_otherwise, prevalence_by_year
 -- Window: none
 -- Missing: NULL for runs of earlier releases, which have no rows in the new tables
 -- Parameters: none
@@ -18,6 +18,18 @@ CREATE TABLE results.current_treatment (
   preference_group VARCHAR NOT NULL,
   preferred VARCHAR NOT NULL,
   drug_class VARCHAR NOT NULL,
+  n_persons BIGINT NOT NULL,
+  n_population BIGINT NOT NULL,
+  share DOUBLE,
+  ci_low DOUBLE,
+  ci_high DOUBLE
+);
+
+CREATE TABLE results.treated_otherwise (
+  run_id BIGINT NOT NULL,
+  population VARCHAR NOT NULL,
+  treatment VARCHAR NOT NULL,
+  drug VARCHAR NOT NULL,
   n_persons BIGINT NOT NULL,
   n_population BIGINT NOT NULL,
   share DOUBLE,

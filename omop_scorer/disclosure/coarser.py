@@ -14,6 +14,7 @@ import pandas as pd
 
 from omop_scorer import terms
 from omop_scorer.disclosure import coded
+from omop_scorer.disclosure.coarser_uses import fewer_uses, last_uses
 from omop_scorer.disclosure.years import with_joined_years
 from omop_scorer.model.intervals import wilson_interval
 
@@ -22,9 +23,6 @@ PYRAMID, LABELS, GROUPS = "age_sex_pyramid", "subgroup_summary", "preference_sum
 PREVALENCE, NOW, YEARS = "prevalence", "current_treatment", "prevalence_by_year"
 
 OTHERWISE = "treated_otherwise"
-
-#: Columns that hold the figures of a row.
-_COUNTED = ("n_persons", "n_population", "share", "ci_low", "ci_high")
 
 #: Races that are printed as one if few have them.
 _OTHER_RACES = (
@@ -65,6 +63,8 @@ class Coarser:
     """Names of the merged tables."""
     has_decades: bool
     """True if ages are printed in tens."""
+    apart: Mapping[str, pd.DataFrame]
+    """Rows that are left out, but of which printed rows tell sums."""
 
 
 def coarser(frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None = None) -> Coarser:
@@ -79,7 +79,7 @@ def coarser(frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None
     since
         The date that divides the years of first biologics for `first_biologic_since`.
     """
-    found = dict(frames)
+    found, apart = dict(frames), {}
     has_decades = _has_small_ages(frames, minimum)
     if has_decades:
         found |= _in_decades(frames)
@@ -101,13 +101,13 @@ def coarser(frames: Mapping[str, pd.DataFrame], minimum: int, since: date | None
         rows = found[CONCORDANCE]
         found[CONCORDANCE] = rows[rows["population"] == terms.ALL].reset_index(drop=True)
     if NOW in found:
-        found[NOW] = _fewer_uses(found[NOW], minimum)
+        found[NOW], apart[NOW] = fewer_uses(found[NOW], minimum)
     if YEARS in found:
         found[YEARS] = _without_unknown(found[YEARS], minimum)
     if OTHERWISE in found:
-        found[OTHERWISE] = _last_uses(found[OTHERWISE], minimum)
+        found[OTHERWISE] = last_uses(found[OTHERWISE], minimum)
     merged = frozenset(name for name in found if len(found[name]) < len(frames[name]))
-    return Coarser(found, merged, has_decades)
+    return Coarser(found, merged, has_decades, apart)
 
 
 def _is_small(rows: pd.DataFrame, minimum: int) -> bool:
@@ -246,58 +246,6 @@ def _few_had_another(rows: pd.DataFrame, minimum: int) -> bool:
     signed = rows["n_persons"].where(rows["index_rule"] == terms.FIRST_ANTI_TNF, -rows["n_persons"])
     rest = signed.groupby([rows["population"], rows["next_class"]]).sum()
     return bool(rest.between(1, minimum - 1).any())
-
-
-def _fewer_uses(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
-    """Return the treatments in use and last used, for fewer preferences and populations.
-
-    First the classes on top of `shared_top` go, then the drugs in use of parts of everybody and
-    then those by group: who is no longer on the drug last used follows by subtraction. Active
-    disease is printed for all groups together if few have it, or few do not.
-    """
-    steps = (
-        rows["preferred"] == terms.ALL,
-        (rows["population"] == terms.ALL) | (rows["treatment"] == terms.LAST),
-        (rows["preference_group"] == terms.ALL) | (rows["treatment"] == terms.LAST),
-    )
-    is_left = pd.Series(data=True, index=rows.index)
-    for step in steps:
-        if _is_small(rows[is_left & ~step], minimum) or _few_stopped(rows[is_left], minimum):
-            is_left &= step
-    is_active = rows["population"] == terms.ACTIVE_DISEASE
-    if _is_small(rows[is_left & is_active], minimum) or _few_others(rows[is_left], minimum):
-        is_left &= ~is_active | (rows["preference_group"] == terms.ALL)
-    return rows[is_left].reset_index(drop=True)
-
-
-def _last_uses(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:
-    """Return who would be treated otherwise, of parts of everybody by the drug last used only.
-
-    That is where few of them are on a drug now, or few are no longer on the drug last used.
-    """
-    is_left = (rows["population"] == terms.ALL) | (rows["treatment"] == terms.LAST)
-    is_small = _is_small(rows[~is_left], minimum) or _few_stopped(_of_parts(rows), minimum)
-    return rows[is_left].reset_index(drop=True) if is_small else rows
-
-
-def _few_others(rows: pd.DataFrame, minimum: int) -> bool:
-    """Return True if few of a treatment and a group have no active disease on record."""
-    rows = rows[rows["population"].isin((terms.ALL, terms.ACTIVE_DISEASE))]
-    keys = ["treatment", "preference_group", "preferred", "drug_class"]
-    n_rows = rows.groupby(keys)["n_persons"].transform("size")
-    signed = rows["n_persons"].where(rows["population"] == terms.ALL, -rows["n_persons"])
-    rest = signed[n_rows == 2].groupby([rows[key] for key in keys]).sum()
-    return bool(rest.between(1, minimum - 1).any())
-
-
-def _few_stopped(rows: pd.DataFrame, minimum: int) -> bool:
-    """Return True if few are no longer on the drug that they were last on."""
-    left = ("treatment", *_COUNTED)
-    keys = [str(name) for name in rows if name not in left]
-    n_rows = rows.groupby(keys)["n_persons"].transform("size")
-    signed = rows["n_persons"].where(rows["treatment"] == terms.LAST, -rows["n_persons"])
-    rest = signed[n_rows == len(terms.TREATMENTS)].groupby([rows[key] for key in keys]).sum()
-    return bool(rest.abs().between(1, minimum - 1).any())
 
 
 def _without_unknown(rows: pd.DataFrame, minimum: int) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def _next(declared: _Declared, waiting: Sequence[Declaration]) -> list[Declarati
 
 def _rows_of_tables(tables: Tables) -> Iterator[tuple[str, list[tuple[Cell, Keys]]]]:
     """Yield each count of the data model with its cells and their keys."""
-    for (table, column), cells in tables.printed_cells():
+    for (table, column), cells in tables.counted_cells():
         names = key_columns(table)
         yield (
             f"{table}.{column}",

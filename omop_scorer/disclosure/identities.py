@@ -1,7 +1,7 @@
 """The printed counts of each results table as cells, with what the model card says about them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import pandas as pd
@@ -63,30 +63,33 @@ class Tables:
     config: RunConfig | None
     """None if this release cannot read the configuration of the run."""
     card: ModelCard | None
+    apart: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Rows that are not printed, but that printed cells are sums of."""
 
     def add_counts(self, run: Mapping[str, int | None]) -> None:
-        """Add every count of the run and of its tables as a printed cell."""
+        """Add every count of the run and of its tables as a cell."""
         for cell in (N_COHORT, N_SCORED):
             n = run[cell[1]]
             if n is not None:
                 self.figures.add(cell, n)
-        for table, rows in self.frames.items():
-            for column in count_columns(table):
-                if column in rows:
+        for frames in (self.frames, self.apart):
+            for table, rows in frames.items():
+                for column in rows.columns.intersection(list(count_columns(table))):
                     for cell, n in zip(cells_of(table, column, rows), rows[column], strict=True):
                         if not pd.isna(n):
-                            self.figures.add(cell, int(n))
+                            self.figures.add(cell, int(n), is_printed=frames is self.frames)
 
-    def printed_cells(self) -> Iterator[tuple[tuple[str, str], list[Cell]]]:
+    def counted_cells(self) -> Iterator[tuple[tuple[str, str], list[Cell]]]:
         """Yield table, column and cells of each count, those of the run included."""
         for cell in (N_COHORT, N_SCORED):
             if cell in self.figures:
                 yield (cell[0], cell[1]), [cell]
         for table, rows in self.frames.items():
-            for column in count_columns(table):
-                if column in rows:
-                    cells = cells_of(table, column, rows)
-                    yield (table, column), [cell for cell in cells if cell in self.figures]
+            more = self.apart.get(table)
+            for column in rows.columns.intersection(list(count_columns(table))):
+                cells = cells_of(table, column, rows)
+                cells += [] if more is None else cells_of(table, column, more)
+                yield (table, str(column)), [cell for cell in cells if cell in self.figures]
 
     def needed(self) -> list[Cell]:
         """Return the cells that readers need most, in the order of the data model."""
@@ -94,7 +97,7 @@ class Tables:
         columns = {
             (table, each.column_name): each for table, all_ in data_model().items() for each in all_
         }
-        for (table, column), cells in self.printed_cells():
+        for (table, column), cells in self.counted_cells():
             for where in needed_rows(columns[table, column]):
                 for cell in cells:
                     keys = dict(zip(key_columns(table), cell[2:], strict=True))

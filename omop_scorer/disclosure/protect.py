@@ -66,7 +66,7 @@ def protect_run(run: RunTables, minimum: int, rounding: int | None = None) -> Re
     minimum, rounding = max(minimum, own[0]), max(rounding or 1, own[1])
     since = None if run.config is None else run.config.audit.since
     merged = coarser(_counted(run), own[0], since)
-    tables = linked_tables(run, _with_bins(run, merged, own[0], minimum))
+    tables = linked_tables(run, _with_bins(run, merged, own[0], minimum), merged.apart)
     hidden = tables.figures.hide(minimum, _needed(tables), rounding, followed(tables))
     reports = []
     if own != (minimum, rounding):
@@ -110,7 +110,7 @@ def _with_bins(run: RunTables, merged: Coarser, *minima: int) -> dict[str, pd.Da
 
 def _hidden_by_own(run: RunTables, merged: Coarser, own: tuple[int, int], tables: Tables) -> Hidden:
     """Return what a report by the run's own minimum and rounding hides."""
-    own_tables = linked_tables(run, _with_bins(run, merged, own[0]))
+    own_tables = linked_tables(run, _with_bins(run, merged, own[0]), merged.apart)
     hidden = own_tables.figures.hide(own[0], _needed(own_tables), own[1], followed(own_tables))
     return hidden | _bins_that_hold(tables, own_tables, hidden)
 
@@ -177,9 +177,16 @@ def _bins(rows: pd.DataFrame, minimum: int, run: RunTables, *, has_decades: bool
     return found.astype({**types, "expected_share": "Float64"})
 
 
-def linked_tables(run: RunTables, frames: Mapping[str, pd.DataFrame]) -> Tables:
-    """Return tables of a run with every count, and with what a reader can calculate from them."""
-    tables = Tables(frames, Figures(), run.config, run.card)
+def linked_tables(
+    run: RunTables,
+    frames: Mapping[str, pd.DataFrame],
+    apart: Mapping[str, pd.DataFrame] | None = None,
+) -> Tables:
+    """Return tables of a run with every count, and with what a reader can calculate from them.
+
+    `apart` has rows of them that are not printed.
+    """
+    tables = Tables(frames, Figures(), run.config, run.card, apart or {})
     tables.add_counts(run.run)
     link_declared(tables)
     link_by_rules(tables)

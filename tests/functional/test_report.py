@@ -29,6 +29,8 @@ from omop_scorer.results.history import list_runs
 from omop_scorer.results.history import run_of as history_run
 from omop_scorer.stores import open_results
 from omop_scorer.synthetic import write as synthetic
+from omop_scorer.synthetic.write import AS_OF as DEMONSTRATED
+from omop_scorer.synthetic.write import CDAI_CONCEPT_IDS
 from tests.conftest import run_on
 from tests.support.attacker import (
     COUNTS,
@@ -234,6 +236,47 @@ def assert_follows(
         for name in TELLING if column == next(iter(COUNTS[table])) else ():
             if not pd.isna(row.get(name)):
                 assert known[name].notna().all(), (table, row, name)
+
+
+# ---- What must be shown ----
+
+#: Figures that a reader of the demonstration needs, by table and column, and the words of the rows.
+HEADLINES = (
+    ("treated_otherwise", "n_persons", {"treatment": "last", "drug": "another"}),
+    ("treated_otherwise", "n_population", {"treatment": "last"}),
+    ("current_treatment", "n_persons", {"population": "all", "treatment": "last"}),
+    ("preference_summary", "n_persons", {"stratum": "all"}),
+    ("preference_summary", "n_persons", {"stratum": "women_50_and_over"}),
+    ("preference_summary", "n_stratum", {"stratum": "imputed"}),
+    ("preference_summary", "n_stratum", {"stratum": "within_trial_range"}),
+    ("prevalence", "n_persons", {"measure": "women_50_and_over"}),
+    ("prevalence", "n_persons", {"population": "crohns_disease"}),
+    ("next_treatment", "n_population", {"population": "all", "index_rule": "first_biologic"}),
+    ("imputation_sensitivity", "n_imputed", {}),
+    ("imputation_sensitivity", "n_changed", {"covariate": "cdai"}),
+)
+
+
+def test_the_demonstration_shows_its_figures(tmp_path: Path) -> None:
+    cdm, results = tmp_path / "cdm.duckdb", tmp_path / "results.duckdb"
+    synthetic.write(cdm, 10_000, 1)
+    cdai = {"cdai": {"concept_ids": list(CDAI_CONCEPT_IDS)}}
+    run_on(cdm, results, {"as_of_date": DEMONSTRATED, "covariates": cdai})
+    run = read_back(results)
+    files = parsed(csv_files(protect_run(run, MINIMUM)))
+    for table, column, words in HEADLINES:
+        rows = [row for row in files[table] if words.items() <= row.items()]
+        assert rows, (table, words)
+        assert [row for row in rows if not row[column]] == [], (table, words)
+    attack = Attack(files)
+    tables = rows_of_run(results, str(run.run["run_id"]))
+    counts = true_counts(tables, run.run["n_cohort"], run.run["n_scored"], files)
+    printed, hidden = ([name for name in kind if name[0] in COUNTS] for kind in
+                       (attack.printed, attack.hidden))  # fmt: skip
+    sacrificed = [name for name in hidden if counts[name] >= MINIMUM]
+    assert len(sacrificed) <= 0.03 * (len(printed) + len(hidden)), sacrificed
+    # The reader learns no small count of it either.
+    assert_protected(run, tables, MINIMUM)
 
 
 # ---- The page ----

@@ -116,6 +116,8 @@ class Attack:
         self.printed: dict[Name, int] = {}
         self.hidden: set[Name] = set()
         self.derived: list[Name] = []
+        #: Counts of rows that no file has, of which others tell sums.
+        self.imagined: list[Name] = []
         self.equations: list[tuple[Name, list[Name]]] = []
         #: Parts of a whole that probably are parts of it: left out where they are not.
         self.guesses: list[tuple[Name, Name, Name]] = []
@@ -132,6 +134,7 @@ class Attack:
                     else:
                         self.hidden.add(name)
         self._strata_of_groups()
+        self._imagine_groups()
         run = files["run"][0]
         for column in ("n_cohort", "n_scored"):
             if run[column]:
@@ -151,8 +154,21 @@ class Attack:
                 else:
                     self.hidden.add(name)
 
+    def _imagine_groups(self) -> None:
+        """Think of the drugs last used by the groups that are left out of part of everybody."""
+        table, columns = "current_treatment", COUNTS["current_treatment"]
+        groups = self.values("preference_summary", "preference_group", stratum="all")
+        for row in self.files.get(table, []):
+            if row["population"] != "all" and row["preference_group"] == row["preferred"] == "all":
+                for group, (column, keys) in product(groups, columns.items()):
+                    own = {**row, "preference_group": group}
+                    name = (table, column, *(own[key] for key in keys))
+                    if not self.knows(name) and row["treatment"] == "last":
+                        self.imagined.append(name)
+
     def knows(self, name: Name) -> bool:
-        return name in self.printed or name in self.hidden or name in self.derived
+        kinds = (self.printed, self.hidden, self.derived, self.imagined)
+        return any(name in kind for kind in kinds)
 
     def is_sum(self, total: Name, members: Iterable[Name]) -> None:
         """Learn that a count is the sum of others; a row that no file has is nobody."""
@@ -754,9 +770,8 @@ class Attack:
         table = "current_treatment"
         rows = self.files.get(table, [])
         classes = self.values(table, "drug_class")
-        keys = list(
-            dict.fromkeys((r["population"], r["preference_group"], r["preferred"]) for r in rows)
-        )
+        own = [(r["population"], r["preference_group"], r["preferred"]) for r in rows]
+        keys = list(dict.fromkeys([*own, *((e[2], e[4], e[5]) for e in self.imagined)]))
         groups = [each for each in self.values(table, "preference_group") if each != "all"]
         tops = [each for each in self.values(table, "preferred") if each != "all"]
 
@@ -883,13 +898,14 @@ class Attack:
 
     def truth(self, counts: Mapping[Name, int]) -> dict[Name, int]:
         """Return every count, those derived included; hold the truth to what the reader learnt."""
-        found = {name: counts[name] for name in (*self.printed, *self.hidden)}
+        known = (*self.printed, *self.hidden, *self.imagined)
+        found = {name: counts[name] for name in known}
         names = {*found, *self.derived}
         for total, members in self.equations:
             unknown = [name for name in (total, *members) if name not in found]
             if len(unknown) == 1:
-                known = sum(found[name] for name in members if name in found)
-                found[unknown[0]] = known if unknown[0] == total else found[total] - known
+                rest = sum(found[name] for name in members if name in found)
+                found[unknown[0]] = rest if unknown[0] == total else found[total] - rest
             assert found[total] == sum(found[member] for member in members), total
         assert names <= set(found), names - set(found)
         for name, total, part in self.guesses:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from omop_scorer.disclosure.bounds import bounds_of, is_wide
 from omop_scorer.disclosure.coarser import coarser
+from omop_scorer.disclosure.coarser_uses import fewer_uses
 from omop_scorer.disclosure.protect import protect_run
 from omop_scorer.disclosure.years import with_joined_years
 from tests.support.made_up_run import frame, run_of
@@ -58,6 +59,54 @@ def test_treatments_of_few_are_for_everybody_and_women_of_50_and_over() -> None:
         rows[-1]["n_persons"] = men
         found = coarser({"next_treatment": frame(rows)}, 5).frames["next_treatment"]
         assert len(found) == expected
+
+
+def uses(counts: dict[str, dict[str, tuple[int, ...]]]) -> pd.DataFrame:
+    """Return the drugs last used, by population and group: TNF, IL and none."""
+    return frame(
+        [
+            {"population": population, "treatment": "last", "preference_group": group}
+            | {"preferred": "all", "drug_class": drug, "n_persons": n, "n_population": sum(found)}
+            for population, groups in counts.items()
+            for group, found in groups.items()
+            for drug, n in zip(("anti_tnf", "anti_il12_23", "none"), found, strict=True)
+        ]
+    )
+
+
+def test_groups_of_few_are_left_out_together() -> None:
+    everybody = {
+        "all": (190, 65, 105),
+        "anti_tnf_alone": (40, 9, 30),
+        "anti_il12_23_alone": (80, 30, 40),
+        "shared_top": (20, 11, 15),
+        "no_preference": (50, 15, 20),
+    }
+    # Of the women, one group has 2 of no drug. With the 6 of the next one, they are not few.
+    women = {
+        "all": (90, 29, 43),
+        "anti_tnf_alone": (20, 0, 15),
+        "anti_il12_23_alone": (40, 12, 16),
+        "shared_top": (10, 5, 2),
+        "no_preference": (20, 10, 6),
+    }
+    printed, apart = fewer_uses(uses({"all": everybody, "women_50_and_over": women}), 5)
+    is_part = printed["population"] != "all"
+    assert list(printed["preference_group"][is_part].unique()) == [
+        *("all", "anti_tnf_alone", "anti_il12_23_alone"),
+    ]
+    assert list(apart["preference_group"].unique()) == ["shared_top", "no_preference"]
+    # Of everybody with one class alone, 3 are no such women: that group goes with the few.
+    everybody["anti_il12_23_alone"] = (80, 15, 40)
+    _, apart = fewer_uses(uses({"all": everybody, "women_50_and_over": women}), 5)
+    assert list(apart["preference_group"].unique()) == ["anti_il12_23_alone", "shared_top"]
+    # Nothing is left out of large counts, and all groups where nothing else helps.
+    women = {group: tuple(8 for _ in found) for group, found in everybody.items()}
+    everybody = {group: tuple(50 for _ in found) for group, found in everybody.items()}
+    assert fewer_uses(uses({"all": everybody, "women_50_and_over": women}), 5)[1].empty
+    women = dict.fromkeys(everybody, (1, 0, 0))
+    _, apart = fewer_uses(uses({"all": everybody, "women_50_and_over": women}), 5)
+    assert len(apart["preference_group"].unique()) == 4
 
 
 def test_strata_of_few_are_totals_of_all_groups() -> None:

@@ -88,6 +88,20 @@ def test_a_part_leaves_a_rest_that_others_can_refer_to(model: Path) -> None:
     assert [cell[:2] for cell in found.broken] == [("rest", "given.n")]
 
 
+def test_a_declaration_waits_for_everything_that_makes_its_cells(model: Path) -> None:
+    # One rest is made from drug a alone; the third declaration is about those of both drugs.
+    write(
+        model,
+        part_of="where drug=a, age=from* -> by_age.whole leaving ~rest[age]; "
+        "of ~rest -> by_age.whole leaving ~taken[age]; "
+        "where drug=b -> by_age.whole leaving ~rest[age]",
+    )
+    found = linked()
+    # 9 - (9 - 7) and 32 - (32 - 20).
+    assert found.count(("~taken", "from 50")) == 7
+    assert found.count(("~taken", "under 50")) == 20
+
+
 def test_a_virtual_cell_is_another_name_of_a_row_of_its_own(model: Path) -> None:
     write(model, sums_over="where drug=a, age=!under* -> ~old; of ~old -> ~same[age=any]")
     found = linked()

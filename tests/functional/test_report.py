@@ -376,6 +376,15 @@ def test_a_run_of_nobody(tmp_path: Path) -> None:
     assert "</html>" in text
 
 
+def test_tables_without_rows(answered: Path) -> None:
+    run = read_back(answered)
+    of_nobody = replace(run, frames={name: rows.iloc[:0] for name, rows in run.frames.items()})
+    for rounding in (1, 5):
+        data = protect_run(of_nobody, MINIMUM, rounding)
+        assert {len(rows) for rows in data.tables.values()} == {0}
+        assert "</html>" in render(data)
+
+
 def test_a_run_of_one_patient(tmp_path: Path) -> None:
     results = run_small(tmp_path, 1, 1)
     text, files = report(results, tmp_path)

@@ -8,6 +8,7 @@ suppressed count may have. The truth comes in only to say which counts are small
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import pairwise, product
@@ -82,6 +83,8 @@ TELLING = (
 PROFILE, PROFILED = "preference_profile", ("preference_group", "measure", "category")
 #: Means and quartiles of fewer persons than so many times the minimum are values of single ones.
 QUARTERS = 4
+#: Ages, or years, that stand together or alone.
+SPAN = re.compile(r"Under \d+|\d+(?: to \d+| and over)?")
 POPULATIONS = ("crohns_disease", "biologic_exposed", "first_biologic_since")
 FOUR = ("women_50_and_over", "men_50_and_over", "women_under_50", "men_under_50")
 #: Covariates of which the mean is a share, and where the subgroups are divided by them.
@@ -1089,9 +1092,7 @@ def _holds(printed: str, true: str) -> bool:
         return true in OTHER_RACES
     if printed == "shared_top":
         return " = " in true
-    is_span = printed.startswith("Under") or printed.endswith("over") or " to " in printed
-    is_part = true.startswith("Under") or true.endswith("over") or true[:1].isdigit()
-    if not is_span or not is_part:
+    if not SPAN.fullmatch(printed) or not SPAN.fullmatch(true):
         return False
     return lowest(printed) <= lowest(true) and highest(true) <= highest(printed)
 

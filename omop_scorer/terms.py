@@ -88,8 +88,8 @@ NOT_SCORED = "not_scored"
 #: Preference group of several, but not all, classes on top.
 SHARED_TOP = "shared_top"
 NONE = "none"
-#: The drug of patients with one class alone on top: of that class, of another one, or none.
-ON_TOP, ANOTHER, _ = USED_DRUGS = ("on_top", "another", NONE)
+#: The class used by patients with one class alone on top: that class, another one, or none.
+ON_TOP, ANOTHER, _ = CLASSES_USED = ("on_top", "another", NONE)
 
 YES_NO = ("yes", "no")
 #: Values of each stratum of the scored patients; `first_biologic_year` may also be a year,
@@ -309,7 +309,7 @@ def coded_words(
         "treated_otherwise": {
             "population": NOW_POPULATIONS,
             "treatment": TREATMENTS,
-            "drug": USED_DRUGS,
+            "class_used": CLASSES_USED,
         },
         "prevalence_by_year": {"event": YEARLY_EVENTS, "measure": YEARLY_MEASURES},
         "uncertainty_comparison": dict.fromkeys(

@@ -41,7 +41,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("n_persons", "n_population", *_SHARE),
     ),
     "treated_otherwise": (
-        *("population", "treatment", "drug", "n_persons", "n_population", *_SHARE),
+        *("population", "treatment", "class_used", "n_persons", "n_population", *_SHARE),
     ),
     "prevalence_by_year": (
         *("event", "calendar_year", "measure", "n_persons", "n_population", *_SHARE),

@@ -78,7 +78,7 @@ def otherwise_of(context: Context, population: str = terms.ALL) -> Otherwise:
         context.table("treated_otherwise"),
         population=population,
         treatment=terms.LAST,
-        drug=terms.ANOTHER,
+        class_used=terms.ANOTHER,
     )
     if not rows:
         return Otherwise(None, None)

@@ -26,7 +26,7 @@ AUDITS: dict[str, tuple[list[str], str | None]] = {
         ["population", "treatment", "preference_group", "preferred", "drug_class"],
         "n_population",
     ),
-    "treated_otherwise": (["population", "treatment", "drug"], "n_population"),
+    "treated_otherwise": (["population", "treatment", "class_used"], "n_population"),
     "prevalence_by_year": (["event", "calendar_year", "measure"], "n_population"),
 }
 
@@ -58,7 +58,7 @@ def _grids(night: Night, classes: Sequence[str]) -> dict[str, list[Cell]]:
         "age_sex_pyramid": [terms.POPULATIONS, terms.AGE_GROUP_NAMES, terms.SEXES],
         "next_treatment": [treated, terms.INDEX_RULES, (terms.ALL, *classes), following],
         "preference_concordance": [treated, terms.preferences(classes), following],
-        "treated_otherwise": [terms.NOW_POPULATIONS, terms.TREATMENTS, terms.USED_DRUGS],
+        "treated_otherwise": [terms.NOW_POPULATIONS, terms.TREATMENTS, terms.CLASSES_USED],
         "prevalence_by_year": [terms.YEARLY_EVENTS, years, terms.YEARLY_MEASURES],
     }
     grids: dict[str, list[Cell]] = {name: list(product(*each)) for name, each in axes.items()}

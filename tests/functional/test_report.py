@@ -250,7 +250,7 @@ def assert_follows(
 
 #: Figures that a reader of the demonstration needs, by table and column, and the words of the rows.
 HEADLINES = (
-    ("treated_otherwise", "n_persons", {"treatment": "last", "drug": "another"}),
+    ("treated_otherwise", "n_persons", {"treatment": "last", "class_used": "another"}),
     ("treated_otherwise", "n_population", {"treatment": "last"}),
     ("current_treatment", "n_persons", {"population": "all", "treatment": "last"}),
     ("preference_summary", "n_persons", {"stratum": "all"}),

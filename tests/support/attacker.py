@@ -66,7 +66,7 @@ COUNTS: dict[str, dict[str, tuple[str, ...]]] = {
         "n_population": ("population", "treatment", "preference_group", "preferred"),
     },
     "treated_otherwise": {
-        "n_persons": ("population", "treatment", "drug"),
+        "n_persons": ("population", "treatment", "class_used"),
         "n_population": ("population", "treatment"),
     },
     "prevalence_by_year": {

@@ -56,7 +56,7 @@ COLUMNS = {
     + WITH_SHARE.format("n_stratum"),
     "current_treatment": "population, treatment, preference_group, preferred, drug_class, "
     + WITH_SHARE.format("n_population"),
-    "treated_otherwise": "population, treatment, drug, " + WITH_SHARE.format("n_population"),
+    "treated_otherwise": "population, treatment, class_used, " + WITH_SHARE.format("n_population"),
     "prevalence_by_year": "event, calendar_year, measure, " + WITH_SHARE.format("n_population"),
 }
 CLASSES = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}

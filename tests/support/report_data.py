@@ -16,7 +16,7 @@ from statsmodels.stats.proportion import proportion_confint
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.model.load import load_model
 from omop_scorer.model.subgroups import label_set, preference_group
-from omop_scorer.terms import RACE_SETS, USED_DRUGS, alone, preference_groups
+from omop_scorer.terms import CLASSES_USED, RACE_SETS, alone, preference_groups
 
 MINIMUM = 5
 CARD = load_model("crohns_srs_2025").card
@@ -304,18 +304,18 @@ def otherwise(now: pd.DataFrame, keys: Sequence[str] = KEYS) -> pd.DataFrame:
     """Return the patients with one class alone on top, by whether they are on it."""
     own = {f"{key}_alone": key for key in keys}
     alone = now[now["preference_group"].isin(list(own))]
-    drug = [
-        "none" if used == "none" else "on_top" if used == own[group] else "another"
-        for group, used in zip(alone["preference_group"], alone["drug_class"], strict=True)
+    used = [
+        "none" if drug == "none" else "on_top" if drug == own[group] else "another"
+        for group, drug in zip(alone["preference_group"], alone["drug_class"], strict=True)
     ]
     by = ["population", "treatment"]
-    n = alone.assign(drug=drug).groupby([*by, "drug"])["n_persons"].sum()
+    n = alone.assign(class_used=used).groupby([*by, "class_used"])["n_persons"].sum()
     rows = [
-        (*key, word, n.get((*key, word), 0), sum(n.get((*key, each), 0) for each in USED_DRUGS))
+        (*key, word, n.get((*key, word), 0), sum(n.get((*key, each), 0) for each in CLASSES_USED))
         for key in alone[by].drop_duplicates().itertuples(index=False, name=None)
-        for word in USED_DRUGS
+        for word in CLASSES_USED
     ]
-    frame = pd.DataFrame(rows, columns=[*by, "drug", "n_persons", "n_population"])
+    frame = pd.DataFrame(rows, columns=[*by, "class_used", "n_persons", "n_population"])
     return with_shares(frame, "n_population")
 
 

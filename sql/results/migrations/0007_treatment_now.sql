@@ -29,7 +29,7 @@ CREATE TABLE results.treated_otherwise (
   run_id BIGINT NOT NULL,
   population VARCHAR NOT NULL,
   treatment VARCHAR NOT NULL,
-  drug VARCHAR NOT NULL,
+  class_used VARCHAR NOT NULL,
   n_persons BIGINT NOT NULL,
   n_population BIGINT NOT NULL,
   share DOUBLE,

@@ -1,6 +1,6 @@
 -- Title: Patients with one class alone on top, by whether they are on it, on another one or on none
--- Returns: one row per population, treatment (current, last) and class used (on_top, another, none): n_persons (also if 0),
---          n_population
+-- Returns: one row per population, treatment (current, last) and class used (on_top, another, none):
+--          n_persons (also if 0), n_population
 -- Tables: work.treated_otherwise_grid, work.treatment_now
 -- Window: as in treatment_now
 -- Missing: as in treatment_now; patients with several classes on top, or no preference, are not counted

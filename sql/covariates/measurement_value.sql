@@ -22,7 +22,7 @@ recognised AS (
     r.person_id, r.quantity, r.source_table, r.source_id, r.source_concept_id, r.source_date, r.source_datetime,
     r.source_value, r.source_unit, q.minimum, q.maximum, COALESCE(x.has_text, 0) AS has_text,
     CASE
-      WHEN r.quantity <> 'body_height' OR x.may_be_inches IS NULL THEN 0
+      WHEN r.quantity <> 'body_height' OR r.source_value IS NULL OR x.may_be_inches IS NULL THEN 0
       -- The international foot, and the US foot.
       WHEN COALESCE(c.factor, t.factor) BETWEEN CAST(30.47 AS DOUBLE) AND CAST(30.49 AS DOUBLE) THEN x.may_be_inches
       ELSE 0

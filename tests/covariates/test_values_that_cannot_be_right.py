@@ -75,6 +75,7 @@ whole feet   | 10 | height  | 2020-01-01 |     6 | 9306 |      |
 metres       | 11 | height  | 2020-01-01 |     2 | 9546 |      |
 older in cm  | 12 | height  | 2019-01-01 |   180 | cm   |      |
              | 13 | height  | 2020-01-01 |  5.11 | 9306 |      |
+no number    | 14 | height  | 2020-01-01 |       | 9306 |      | 5-8
 """
 
 
@@ -90,6 +91,7 @@ def test_heights_that_may_be_feet_and_inches(tmp_path):
     bmi = done.covariate("bmi")
     assert {case for case, answer in bmi.items() if answer == imputed(20.0)} == {
         *("feet inches", "five ten", "five five", "the text", "with words", "with a dash"),
+        "no number",
     }
     assert bmi["half a foot"][0] == 24.908222452  # 167.64 cm
     assert bmi["older in cm"][0] == 21.604938272

@@ -100,7 +100,8 @@ above  |   below
 """
 TNF, IL, INT, OTHER = "anti_tnf", "anti_il12_23", "anti_integrin", "other_advanced"
 BIOLOGIC, ANTI_TNF, YOUNG = "first_biologic", "first_anti_tnf", "women_under_50"
-#: What the models say of a woman of 39 of whom nothing is recorded; at 37 they prefer an anti-TNF.
+#: What the models say of a woman of 38 or 39 of whom nothing is recorded; up to 37 they prefer an
+#: anti-TNF.
 NO_PREFERENCE = "no_preference"
 DIED, CONTINUING, STOPPED = "none_died", "none_continuing", "none_stopped"
 #: Index class and next class by the first biologic, and by the first anti-TNF where it differs.
@@ -199,20 +200,20 @@ INDEXED = {
         )
         for rule in (BIOLOGIC, ANTI_TNF)
     ],
-    # The models were asked on the day of the first biologic, a year before the anti-TNF.
+    # The models are asked on each of the two days: at 37, and at 38.
     "anti-TNF after another class": [
         (
             *(BIOLOGIC, "vedolizumab", INT, date(2018, 1, 1), YOUNG, TNF),
             *("infliximab", TNF, date(2019, 1, 1), 365),
         ),
         (
-            *(ANTI_TNF, "infliximab", TNF, date(2019, 1, 1), YOUNG, None),
+            *(ANTI_TNF, "infliximab", TNF, date(2019, 1, 1), YOUNG, NO_PREFERENCE),
             *("ustekinumab", IL, date(2020, 1, 1), 365),
         ),
     ],
     "anti-TNF alone since": [
         (
-            *(ANTI_TNF, "infliximab", TNF, date(2016, 1, 1), YOUNG, None),
+            *(ANTI_TNF, "infliximab", TNF, date(2016, 1, 1), YOUNG, TNF),
             *("ustekinumab", IL, date(2016, 1, 2), 1),
         )
     ],

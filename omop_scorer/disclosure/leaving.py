@@ -73,6 +73,10 @@ STAYING_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "scoring_run_status": ("status", "recorded_at", "rows_written"),
 }
 
+#: Strata whose rows stay: their values are names of the site, or divide it so finely that hiding
+#: their small counts would cost figures that readers need more.
+STAYING_STRATA = ("first_record_year", "care_site", "race_sex_age")
+
 _MEASURED = (
     *("concept_ids", "measurement_concept_sets", "observation_concept_sets", "lookback_days"),
     *("minimum", "maximum", "minimum_age", "imputed_value"),

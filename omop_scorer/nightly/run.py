@@ -45,6 +45,7 @@ _NO_RUN = 0
 #: Work tables that are copied to the results unchanged.
 _STAGED_RESULTS = (
     *("attrition", "patient_covariate", "treatment_line", "concept_set_member", "run_cohort"),
+    "patient_attribute",
 )
 
 

@@ -31,6 +31,7 @@ RUN_TABLES = (
     *("imputation_sensitivity", "covariate_summary", "histogram"),
     *("preference_summary", "preference_profile", "current_treatment", "prevalence_by_year"),
     "treated_otherwise",
+    "patient_attribute",
     *("run_cohort_definition", "run_cohort"),
 )
 #: Runs a test that asks for `site` on each engine.
@@ -151,6 +152,7 @@ class Site:
     def answer(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return what readers see: the rows of the views, by table."""
         names = {"patient_subgroup": "score", "run_cohort": "cohort"}
+        names["patient_attribute"] = "patient"
         names["run_cohort_definition"] = "cohort_definition"
         views = [names.get(table, table) for table in RUN_TABLES]
         with duckdb.connect(str(self.results), read_only=True) as connection:

@@ -30,6 +30,9 @@ SELECT t.* FROM results.attrition AS t INNER JOIN results.latest_run AS r ON r.r
 CREATE OR REPLACE VIEW results.latest_patient_covariate AS
 SELECT t.* FROM results.patient_covariate AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_patient_attribute AS
+SELECT t.* FROM results.patient_attribute AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_counterfactual AS
 SELECT t.* FROM results.counterfactual AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
@@ -256,7 +259,7 @@ LEFT JOIN (
   FROM results.latest_patient_covariate
   GROUP BY person_id
 ) AS v ON v.person_id = s.person_id
-LEFT JOIN results.patient_attribute AS a ON a.run_id = s.run_id AND a.person_id = s.person_id
+LEFT JOIN results.latest_patient_attribute AS a ON a.person_id = s.person_id
 LEFT JOIN (
   SELECT t.person_id, t.subgroup
   FROM results.patient_subgroup AS t

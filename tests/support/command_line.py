@@ -152,7 +152,6 @@ class Site:
     def answer(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return what readers see: the rows of the views, by table."""
         names = {"patient_subgroup": "score", "run_cohort": "cohort"}
-        names["patient_attribute"] = "patient"
         names["run_cohort_definition"] = "cohort_definition"
         views = [names.get(table, table) for table in RUN_TABLES]
         with duckdb.connect(str(self.results), read_only=True) as connection:

@@ -14,7 +14,7 @@ from omop_scorer import sql, terms
 from omop_scorer.config.run_file import Audit, Cohort, RunConfig
 from omop_scorer.data_model import data_model
 from omop_scorer.disclosure import coded
-from omop_scorer.disclosure.leaving import COLUMNS, STAYING_STRATA
+from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.trend import read_trend
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.model.card import ModelCard
@@ -101,7 +101,7 @@ def read_run(reader: ResultsReader, run: Run, runs: Sequence[Run] = ()) -> RunTa
         if name in present:
             rows = _read(reader, name, run.run_id)
             if rows.num_rows and set(COLUMNS[name]) <= set(rows.column_names):
-                frames[name] = in_order(_leaving(_frame(rows.select(COLUMNS[name]))), card)
+                frames[name] = in_order(_frame(rows.select(COLUMNS[name])), card)
     (row,) = _read(reader, "scoring_run", run.run_id).to_pylist()
     change = None
     if run.previous_run_id is not None:
@@ -166,13 +166,6 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
     }
     frame = pd.DataFrame(rows.to_pydict(), columns=rows.column_names)
     return frame.astype(types)
-
-
-def _leaving(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows without the strata that stay."""
-    if "stratum" not in rows:
-        return rows
-    return rows[~rows["stratum"].isin(STAYING_STRATA)]
 
 
 def in_order(rows: pd.DataFrame, card: ModelCard | None) -> pd.DataFrame:

@@ -36,6 +36,8 @@ class ResultsColumn:
     """Larger cells that hold rows of this count, in the same language."""
     protect_last: str = ""
     """Rows whose count is hidden last, as conditions; `Yes` for all rows."""
+    description: str = ""
+    """Meaning of the column, in words."""
 
 
 @cache
@@ -55,6 +57,7 @@ def data_model() -> dict[str, list[ResultsColumn]]:
                 sums_over=row["sums_over"],
                 part_of=row["part_of"],
                 protect_last=row["protect_last"],
+                description=row["description"],
             )
             tables.setdefault(column.table_name, []).append(column)
     return tables

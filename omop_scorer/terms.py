@@ -5,7 +5,7 @@ that depend on the model card (classes, labels, covariates), because this module
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Literal, TypeAlias, get_args
 
 RUN_STATUSES = ("RUNNING", "COMPLETE", "FAILED", "WITHDRAWN")
@@ -96,6 +96,7 @@ ON_TOP, ANOTHER, _ = CLASSES_USED = ("on_top", "another", NONE)
 
 YES_NO = ("yes", "no")
 #: Values of each stratum of the scored patients; `first_biologic_year` may also be a year,
+#: `first_record_year` is always one, `care_site` may also be the name and the id of a care site,
 #: `preference_group` the group of a class, and `ruled_out_class` a class.
 STRATUM_VALUES: Mapping[str, tuple[str, ...]] = {
     ALL: (ALL,),
@@ -105,6 +106,11 @@ STRATUM_VALUES: Mapping[str, tuple[str, ...]] = {
     "race": (*RACE_SETS, UNKNOWN),
     "prior_anti_tnf": YES_NO,
     "first_biologic_year": (NONE,),
+    "first_record_year": (),
+    "care_site": (UNKNOWN,),
+    "race_sex_age": tuple(
+        ", ".join(each) for each in product(RACES, SEXES[:2], ("50 and over", "under 50"))
+    ),
     "imputed": YES_NO,
     "within_trial_range": (*YES_NO, UNKNOWN),
     "preference_group": (SHARED_TOP, NO_PREFERENCE),
@@ -174,7 +180,7 @@ FREE_TEXT = frozenset(
         *("tool_version", "model_id", "model_sha256", "config_sha256", "concept_sets_sha256"),
         *("cdm_source_name", "cdm_version", "vocabulary_version", "config_json", "message"),
         *("cdm_snapshot", "rows_written"),
-        *("source_unit", "drug", "next_drug", "concept_set"),
+        *("source_unit", "drug", "next_drug", "current_drug", "care_site_name", "concept_set"),
         *("cohort_definition_name", "cohort_definition_description"),
     )
 )
@@ -252,8 +258,8 @@ def coded_words(
         `covariate_quality.measure` may be UNCASTABLE_PREFIX and the name of a column, or
         UNDATED_PREFIX and the name of a table,
         `covariate_quality.covariate` the name of a measured quantity or of a concept set,
-        `subgroup_summary.stratum_value` a year, and `imputation_sensitivity.covariate` several
-        covariates separated by TOGETHER.
+        `subgroup_summary.stratum_value` a year or a care site, and
+        `imputation_sensitivity.covariate` several covariates separated by TOGETHER.
     """
     classes, labels, covariates = tuple(classes), tuple(labels), tuple(covariates)
     populations = {"population": TREATED_POPULATIONS, "index_rule": INDEX_RULES}
@@ -287,7 +293,9 @@ def coded_words(
             **dict.fromkeys(("first_class", "second_class", "third_class"), classes),
             "preference_group": groups,
             "ruled_out_class": classes,
+            "subgroup_analytic": labels,
         },
+        "patient_attribute": {"race": RACES, "current_class": (*classes, OTHER_ADVANCED)},
         "treatment_line": {"drug_class": (*classes, OTHER_ADVANCED)},
         "index_treatment": {
             "index_rule": INDEX_RULES,

@@ -6,6 +6,8 @@ here; a test fails until it is named on one of the two sides.
 
 from collections.abc import Mapping
 
+from omop_scorer.disclosure import coded
+
 _SHARE = ("share", "ci_low", "ci_high")
 _NEXT = ("population", "index_rule", "index_class")
 
@@ -72,6 +74,10 @@ STAYING_COLUMNS: Mapping[str, tuple[str, ...]] = {
     # Only COMPLETE runs have a report; the time of that status is `completed_at`.
     "scoring_run_status": ("status", "recorded_at", "rows_written"),
 }
+
+#: Strata whose rows stay: their values are names of the site, or divide it so finely that hiding
+#: their small counts would cost figures that readers need more.
+STAYING_STRATA = (coded.FIRST_RECORD_YEAR, coded.CARE_SITE, coded.RACE_SEX_AGE)
 
 _MEASURED = (
     *("concept_ids", "measurement_concept_sets", "observation_concept_sets", "lookback_days"),

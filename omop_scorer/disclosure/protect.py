@@ -28,7 +28,7 @@ from omop_scorer.disclosure.identities import N_COHORT, N_SCORED, Tables
 from omop_scorer.disclosure.identities_change import known_before, link_change
 from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.linked import rounded_count
-from omop_scorer.disclosure.listed import listed_rows, listed_run
+from omop_scorer.disclosure.listed import listed_rows, listed_run, listed_strata
 from omop_scorer.disclosure.messages import without_counts
 from omop_scorer.disclosure.moments import profile_of_rounded, summary_of_rounded
 from omop_scorer.disclosure.profile import hide_profile
@@ -157,7 +157,11 @@ def _counted(run: RunTables) -> dict[str, pd.DataFrame]:
     Without a card the labels of a class are not known, so counts by class, group and label together
     cannot be linked and stay.
     """
-    frames = {n: rows for n, rows in run.frames.items() if n in COLUMNS and n != _CONCEPTS}
+    frames = {
+        name: listed_strata(rows)
+        for name, rows in run.frames.items()
+        if name in COLUMNS and name != _CONCEPTS
+    }
     if run.card is not None:
         return frames
     left = {name: rows for name, rows in frames.items() if name not in (GROUPS, PROFILE, NOW)}

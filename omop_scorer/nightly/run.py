@@ -45,7 +45,7 @@ _NO_RUN = 0
 #: Work tables that are copied to the results unchanged.
 _STAGED_RESULTS = (
     *("attrition", "patient_covariate", "covariate_input", "treatment_line", "index_treatment"),
-    *("concept_set_member", "run_cohort"),
+    *("concept_set_member", "run_cohort", "patient_attribute"),
 )
 
 

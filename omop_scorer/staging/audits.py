@@ -39,7 +39,7 @@ def stage_audits(night: Night) -> None:
     with night.step("audits") as step:
         for name in (
             *("audit_person", "audit_population", "run_cohort", "stratum_count"),
-            *("last_treatment", "treatment_now"),
+            *("last_treatment", "patient_attribute", "treatment_now"),
         ):
             night.stage(f"audit/{name}")
         step.rows = night.stage("audit/index_line")

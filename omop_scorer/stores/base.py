@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +11,18 @@ import pyarrow as pa
 from sqlglot import exp
 
 Parameters = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Description:
+    """Meaning of a results table, of a view, or of one of their columns."""
+
+    name: str
+    """Name of the table or view."""
+    is_view: bool
+    column: str
+    """Name of the column; empty for the table or view itself."""
+    text: str
 
 
 class Writer(ABC):
@@ -42,6 +55,9 @@ class Store(Writer):
     @abstractmethod
     def define(self, statement: exp.Expr) -> None:
         """Run a statement of a migration: it creates or alters a table, or creates a view."""
+
+    def describe(self, descriptions: Sequence[Description]) -> None:
+        """Keep descriptions as comments; a store that has no comments ignores them."""
 
     @abstractmethod
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:

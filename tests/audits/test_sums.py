@@ -149,7 +149,7 @@ def test_concordance_sums_to_the_next_treatments(ask):
 
 def test_every_stratum_sums_to_the_scored(outcome, ask):
     strata = ask("SELECT stratum, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
-    assert len(strata) == 11
+    assert len(strata) == 14
     assert set(strata.values()) == {outcome.summary.n_scored}
     values = ask("SELECT stratum, stratum_value, sum(n_persons) FROM subgroup_summary GROUP BY ALL")
     assert values == ask("SELECT DISTINCT stratum, stratum_value, n_stratum FROM subgroup_summary")
@@ -165,7 +165,7 @@ def test_groups_are_those_of_the_patients_and_of_the_labels(outcome, ask):
     patients = ask("SELECT preference_group, count(*) FROM latest_score GROUP BY ALL")
     assert len(patients) >= 3
     assert sum(patients.values()) == outcome.summary.n_scored
-    assert len(groups) == 5 * 10
+    assert len(groups) == 5 * 13
     assert all(n == patients.get(group, 0) for (_, group), n in groups.items())
     labels = ask(
         "SELECT stratum, stratum_value, CASE WHEN subgroup NOT LIKE '%>%' THEN 'no_preference' "
@@ -449,8 +449,8 @@ def test_coded_columns_hold_their_words_only(outcome):
         known = {*definitions.units.quantities, *definitions.concept_sets}
         return value.removeprefix("site_") in known
 
-    def is_year(value):
-        return re.fullmatch(r"(19|20)\d\d", value)
+    def is_year_or_care_site(value):
+        return re.fullmatch(r"(19|20)\d\d|.+ \(\d+\)|5", value)
 
     def is_together(value):
         parts = value.split(terms.TOGETHER)
@@ -459,8 +459,8 @@ def test_coded_columns_hold_their_words_only(outcome):
     exceptions = {
         ("covariate_quality", "measure"): is_site_column,
         ("covariate_quality", "covariate"): is_quantity_or_set,
-        ("subgroup_summary", "stratum_value"): is_year,
-        ("preference_summary", "stratum_value"): is_year,
+        ("subgroup_summary", "stratum_value"): is_year_or_care_site,
+        ("preference_summary", "stratum_value"): is_year_or_care_site,
         ("imputation_sensitivity", "covariate"): is_together,
     }
     for (table, column), known in words.items():

@@ -8,9 +8,9 @@ import pytest
 
 from omop_scorer import sql
 from omop_scorer.config.run_file import RunConfig
-from omop_scorer.data_model import data_model
 from omop_scorer.results import schema as results_schema
 from omop_scorer.stores import open_store
+from tests.functional.test_descriptions import assert_described
 from tests.support.command_line import Site, in_files_and_on_a_server
 
 OLD_RUN, OLD_NIGHT, PERSON = 2025070100000000, date(2025, 7, 1), 77
@@ -47,7 +47,7 @@ ROWS = {
 }
 
 #: How many columns later versions added to a table.
-ADDED = {"scoring_run": 2, "scoring_run_status": 1, "patient_subgroup": 2, "patient_covariate": 4}
+ADDED = {"scoring_run": 2, "scoring_run_status": 1, "patient_subgroup": 3, "patient_covariate": 4}
 
 VIEWS = (
     *("latest_run", "latest_attrition", "latest_patient_covariate", "latest_counterfactual"),
@@ -82,7 +82,9 @@ def is_of_first_version(statement: str) -> bool:
 
 def first_version(statement: str) -> str:
     """Return a statement without the columns that a later version added to a view."""
-    later = r"r\.(cdm_snapshot|cdm_last_date)|s\.(preference_group|ruled_out_class)"
+    later = (
+        r"r\.(cdm_snapshot|cdm_last_date)|s\.(preference_group|ruled_out_class|subgroup_analytic)"
+    )
     return re.sub(rf",\s*({later})", "", statement)
 
 
@@ -108,13 +110,17 @@ def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
     assert old.rows("SELECT person_id, subgroup, anti_tnf_effect FROM latest_score") == [
         (PERSON, "(TNF = IL = INT)", 30.0)
     ]
-    assert old.rows("FROM latest_score") == [(*row, None, None) for row in seen]
+    assert old.rows("FROM latest_score") == [(*row, None, None, None) for row in seen]
     for table, rows in ROWS.items():
         if table != "schema_version":
             added = (None,) * ADDED.get(table, 0)
             found = old.rows(f"FROM {table} WHERE run_id = {OLD_RUN}")
             assert found == [(*row, *added) for row in rows]
     assert old.rows("FROM latest_prevalence") == []
+    wide = old.rows("SELECT person_id, crp, effect_anti_tnf, race, is_exposed FROM latest_patient")
+    assert wide == [(PERSON, 4.0, 30.0, None, None)]
+    assert old.rows("FROM subgroup_change") == []
+    assert_described(old)
     assert old.rows("FROM cohort") == []
 
 
@@ -144,13 +150,16 @@ def test_every_older_version_is_migrated_and_keeps_its_rows(site: Site, version:
     for table, rows in kept.items():
         added = (None,) * ADDED.get(table, 0)
         assert older.rows(f"FROM {table}") == [(*row, *added) for row in rows]
-    for table, columns in data_model().items():
-        described = [(name, kind.lower()) for name, kind, *_ in older.rows(f"DESCRIBE {table}")]
-        assert described == [(each.column_name, each.data_type) for each in columns]
+    columns = (
+        "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
+        "WHERE schema_name = 'omop_scorer' ORDER BY ALL"
+    )
+    assert older.rows(columns) == site.rows(columns)
+    assert_described(older)
     assert older.rows("SELECT person_id, subgroup FROM latest_score") == [
         (PERSON, "(TNF = IL = INT)")
     ]
-    for table in ("index_treatment", "covariate_input"):
+    for table in ("index_treatment", "covariate_input", "patient_attribute"):
         assert older.rows(f"FROM latest_{table}") == []
 
 

@@ -60,6 +60,8 @@ COLUMNS = {
     + WITH_SHARE.format("n_population"),
     "treated_otherwise": "population, treatment, class_used, " + WITH_SHARE.format("n_population"),
     "prevalence_by_year": "event, calendar_year, measure, " + WITH_SHARE.format("n_population"),
+    "patient_attribute": "person_id, race, care_site_id, care_site_name, first_record_date, "
+    "current_drug, current_class, is_exposed",
 }
 CLASSES = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}
 GROUPS = (
@@ -126,6 +128,8 @@ class Patient:
     race: str
     is_dead: bool
     lines: list[Line]
+    care_site: tuple[int | None, str | None]
+    first_record: date
     covariates: dict[str, tuple[float, str]] | None = None
     said: Said | None = None
 
@@ -183,6 +187,7 @@ def audit(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> dict[str
         "current_treatment": current_treatment(scored),
         "treated_otherwise": treated_otherwise(scored),
         "prevalence_by_year": prevalence_by_year(cdm, settings, patients),
+        "patient_attribute": [attributes(patient) for patient in scored],
     }
     return {name: sorted(rows) for name, rows in tables.items()}
 
@@ -194,6 +199,7 @@ def find_patients(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> 
         for row in cdm.get("death", [])
         if happened_by(row["death_date"], settings.as_of_date)
     }
+    days = disease_days(cdm, settings)
     patients = {}
     for person_id, _, age in found.cohort:
         birth = persons.get(person_id)
@@ -206,6 +212,8 @@ def find_patients(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> 
             RACES.get(known.get("race_concept_id"), "unknown"),
             person_id in dead,
             [Line(*line[2:]) for line in found.treatment_line if line[0] == person_id],
+            care_site(cdm, known.get("care_site_id")),
+            min(days[person_id]),
         )
     for person_id in found.scored:
         rows = [row[1:4] for row in found.patient_covariate if row[0] == person_id]
@@ -213,6 +221,25 @@ def find_patients(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> 
         patient.covariates = {name: (value, status) for name, value, status in rows}
         patient.said = say({name: value for name, value, _ in rows})
     return list(patients.values())
+
+
+def care_site(cdm: Cdm, number: int | None) -> tuple[int | None, str | None]:
+    """The id of a care site and its name; 0 is no care site, and blanks are no name."""
+    if not number:
+        return (None, None)
+    rows = [row for row in cdm.get("care_site", []) if row["care_site_id"] == number]
+    names = [(row["care_site_name"] or "").strip(" ") for row in rows]
+    return (number, min((name for name in names if name), default=None))
+
+
+def attributes(patient: Patient) -> Counts:
+    """What patient_attribute says of a scored person."""
+    current = [line for line in patient.lines if line.is_current]
+    places = sorted(range(len(current)), key=lambda i: (current[i].last_start, i))
+    used = (current[places[-1]].drug, current[places[-1]].drug_class) if places else (None, None)
+    race = "race_unknown" if patient.race == "unknown" else patient.race
+    who = (patient.person_id, race, *patient.care_site, patient.first_record)
+    return (*who, *used, bool(patient.lines))
 
 
 def with_share(n: int, n_of: int) -> tuple[float | None, ...]:
@@ -419,6 +446,11 @@ def strata(patient: Patient) -> dict[str, str]:
     assert patient.said is not None
     first = patient.first_biologic()
     statuses = [patient.covariates[name][1] for name in COVARIATES]
+    number, name = patient.care_site
+    site = "unknown" if number is None else str(number) if name is None else f"{name} ({number})"
+    race = "race_unknown" if patient.race == "unknown" else patient.race
+    assert patient.age is not None
+    half = "50 and over" if patient.age >= 50 else "under 50"
 
     def yes_no(is_yes: bool) -> str:
         return "yes" if is_yes else "no"
@@ -431,6 +463,9 @@ def strata(patient: Patient) -> dict[str, str]:
         "race": patient.race,
         "prior_anti_tnf": yes_no(patient.covariates["prior_anti_tnf"][0] == 1),
         "first_biologic_year": "none" if first is None else str(first.year),
+        "first_record_year": str(patient.first_record.year),
+        "care_site": site,
+        "race_sex_age": f"{race}, {patient.sex}, {half}",
         "imputed": yes_no("imputed" in statuses),
         "within_trial_range": trial_range(patient),
         "preference_group": group_of(patient.said.label),

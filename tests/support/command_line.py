@@ -32,6 +32,7 @@ RUN_TABLES = (
     *("imputation_sensitivity", "covariate_summary", "histogram"),
     *("preference_summary", "preference_profile", "current_treatment", "prevalence_by_year"),
     "treated_otherwise",
+    "patient_attribute",
     *("run_cohort_definition", "run_cohort"),
 )
 #: Runs a test that asks for `site` on each engine.

@@ -10,6 +10,8 @@ from tests.conftest import shipped_definitions
 PARTS_OF_WORDS = {
     # The rest is a class key, which SQL reads from its work table of the model card's classes.
     terms.alone_on_top(""),
+    # Care sites, and the values of race_sex_age.
+    *(" (", ")", ", ", "50 and over", "under 50"),
 }
 
 

@@ -132,7 +132,8 @@ def test_every_older_version_is_migrated_and_keeps_its_rows(site: Site, version:
     for name in results_schema.migrations()[:version]:
         older.write(*sql.find(name).render("duckdb", where))
     older.write(
-        "CREATE TABLE schema_version (version INTEGER, tool_version VARCHAR, applied_at TIMESTAMP)",
+        "CREATE TABLE schema_version (version INTEGER NOT NULL, "
+        "tool_version VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)",
         *(
             f"INSERT INTO schema_version VALUES ({n}, '0', '2025-07-01')"
             for n in range(1, version + 1)

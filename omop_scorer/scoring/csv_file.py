@@ -6,7 +6,6 @@ import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -15,25 +14,26 @@ from typing import Any, TextIO, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from omop_scorer.cdm.csv_header import delimiter_note, delimiter_of
 from omop_scorer.errors import ScoringError
-from omop_scorer.model import kernel
 from omop_scorer.model.arrays import Floats
 from omop_scorer.model.card import Covariate
-from omop_scorer.model.contradictions import ends
 from omop_scorer.model.load import Model
 from omop_scorer.scoring.csv_blocks import Block, read_blocks, written
 from omop_scorer.scoring.float_text import float_text
 from omop_scorer.scoring.patient import (
     BATCH_ROWS,
-    MAXIMUM_LISTED,
     NOT_UTF8,
     Recorded,
     read_column,
     read_patient,
-    recommendation_words,
+)
+from omop_scorer.scoring.score_columns import (
+    BadRows,
+    CovariateColumn,
+    find_columns,
+    score_columns,
 )
 from omop_scorer.terms import Uncertainty
 
@@ -87,7 +87,7 @@ def score_csv(
             _opened(source) as lines,
             open(part, "x", encoding="utf-8", newline="", opener=_private) as output,
         ):
-            answers = partial(_answers, model, uncertainty, excluded)
+            answers = partial(_answer_texts, model, uncertainty, excluded)
             n_scored = _score_rows(source, lines, output, model.card.covariates, answers)
         if target.exists():  # the site may have given others the right to read it
             part.chmod(stat.S_IMODE(target.stat().st_mode))
@@ -166,10 +166,10 @@ def _valid(
     source: Path,
     delimiter: str,
     n_fields: int,
-    columns: Sequence["_Column"],
+    columns: Sequence[CovariateColumn],
 ) -> Iterator[tuple[Block, tuple[Floats, Recorded]]]:
     """Yield each block with its patients; raise ScoringError at the end if any row is invalid."""
-    bad_rows = _BadRows()
+    bad_rows = BadRows()
     for block in blocks:
         patients = _read_patients(block, columns)
         if patients is None:
@@ -177,14 +177,7 @@ def _valid(
         # After an invalid row nothing is yielded; the rest is read only to report every such row.
         elif not bad_rows.n:
             yield block, patients
-    if bad_rows.n:
-        more = bad_rows.n - len(bad_rows.listed)
-        raise ScoringError(
-            f"{source}: {bad_rows.n} invalid row(s); nothing was written"
-            f"{delimiter_note(delimiter)}",
-            *bad_rows.listed,
-            *([f"and {more} more"] if more else []),
-        )
+    bad_rows.refuse(source, f"nothing was written{delimiter_note(delimiter)}")
 
 
 def _scored_text(block: Block, answers: Mapping[str, pa.Array], delimiter: str) -> str:
@@ -196,7 +189,7 @@ def _scored_text(block: Block, answers: Mapping[str, pa.Array], delimiter: str) 
     return "".join([f"{text}{delimiter}{score}\n" for text, score in records])
 
 
-def _answers(
+def _answer_texts(
     model: Model,
     uncertainty: Uncertainty,
     excluded: Set[str],
@@ -205,62 +198,24 @@ def _answers(
     recorded: Recorded,
 ) -> dict[str, pa.Array]:
     """Return the text of the new columns, as the csv module writes it."""
-    scores = kernel.score(values, model.arrays, uncertainty, excluded)
-    within = kernel.within_trial_range(values, recorded, model.arrays)
-    columns = {"placebo_effect": float_text(scores.placebo_effect)}
-    for i, drug_class in enumerate(model.card.classes):
-        key, response = drug_class.key, scores.response_probability
-        columns[f"{key}_effect"] = float_text(scores.attributable_effect[:, i])
-        columns[f"{key}_standard_error"] = float_text(scores.standard_error[:, i])
-        columns[f"{key}_response_probability"] = float_text(response[:, i])
-    chosen = partial(_chosen, delimiter)
-    columns["subgroup"] = chosen([*scores.labels, None], scores.label)
-    keys = [*(c.key for c in model.card.classes), None]
-    nobody = np.full(len(values), len(keys) - 1)
-    for i, column in enumerate(("first_class", "second_class", "third_class")):
-        has_class = i < scores.ranking.shape[1]
-        columns[column] = chosen(keys, scores.ranking[:, i] if has_class else nobody)
-    yes_no = ["false", "true", None]
-    return columns | {
-        "p_first_second": float_text(scores.p_first_second),
-        "p_second_third": float_text(scores.p_second_third),
-        "p_first_third": float_text(scores.p_first_third),
-        "worst_class_ruled_out": chosen(yes_no, scores.worst_class_ruled_out),
-        "n_imputed": pa.array((~recorded).sum(axis=1)).cast(pa.string()),
-        "within_trial_range": chosen(yes_no, within),
-        "recommendation": chosen(recommendation_words(scores), scores.label),
-    }
+    columns = score_columns(model, uncertainty, excluded, values, recorded)
+    return {name: _text(column, delimiter) for name, column in columns.items()}
 
 
-def _chosen(delimiter: str, words: Sequence[str | None], index: NDArray[Any]) -> pa.Array:
-    """Return the word at each index, as the csv module writes it; index -1 is the last word."""
-    texts = pa.array(written(([word] for word in words), delimiter))
-    return texts.take(pa.array(np.mod(index, len(words), dtype=np.int64)))
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of the input that holds a covariate, and the limits of its values."""
-
-    covariate: Covariate
-    position: int
-    limits: tuple[float, float]
-
-
-@dataclass
-class _BadRows:
-    n: int = 0
-    listed: list[str] = field(default_factory=list)
-
-    def add(self, line: int, *reasons: str) -> None:
-        self.n += 1
-        if len(self.listed) < MAXIMUM_LISTED:
-            self.listed.append(f"line {line}: {'; '.join(reasons)}")
+def _text(column: pa.Array, delimiter: str) -> pa.Array:
+    """Return the text of each value, as the csv module writes it; a null stays a null."""
+    if pa.types.is_floating(column.type):
+        return float_text(column.to_numpy(zero_copy_only=False))
+    if pa.types.is_dictionary(column.type):
+        words = column.dictionary.cast(pa.string()).to_pylist()
+        texts = pa.array(written(([word] for word in words), delimiter))
+        return texts.take(column.indices)
+    return column.cast(pa.string())
 
 
 def _header(
     reader: Any, source: Path, covariates: Sequence[Covariate], new_columns: Sequence[str]
-) -> tuple[list[str], list[_Column]]:
+) -> tuple[list[str], list[CovariateColumn]]:
     """Return the names of the columns, and the columns of the covariates in the card's order."""
     try:
         names: list[str] = next(reader, [])
@@ -270,31 +225,12 @@ def _header(
         is_utf16 = names[0].startswith(("\udcff\udcfe", "\udcfe\udcff"))
         encoding = "UTF-16" if is_utf16 else "perhaps Latin-1 or Windows-1252"
         raise ScoringError(f"{source}: line 1: not UTF-8 text ({encoding}); convert the file")
-    found = [name.strip().lower() for name in names]
-    required = [covariate.csv_column for covariate in covariates]
-    missing = [column for column in required if column not in found]
-    repeated = [column for column in required if found.count(column) > 1]
-    clashing = [column for column in new_columns if column in found]
-    problems = []
-    if missing:
-        listed = ", ".join(required)
-        columns_are = "column {} is" if len(missing) == 1 else "columns {} are"
-        lacking = columns_are.format(", ".join(missing))
-        problems.append(f"{lacking} missing; the header needs {listed}")
-    if repeated:
-        problems.append(f"column {', '.join(repeated)} appears more than once; keep one of them")
-    if clashing:
-        listed = ", ".join(clashing)
-        problems.append(f"column {listed} has the name of an output column; rename or remove it")
-    if problems:
-        raise ScoringError(*(f"{source}: {problem}" for problem in problems))
-    return names, [
-        _Column(each, found.index(each.csv_column), ends(each.plausible_range))
-        for each in covariates
-    ]
+    return names, find_columns(source, names, covariates, new_columns)
 
 
-def _read_patients(block: Block, columns: Sequence[_Column]) -> tuple[Floats, Recorded] | None:
+def _read_patients(
+    block: Block, columns: Sequence[CovariateColumn]
+) -> tuple[Floats, Recorded] | None:
     """Return the values and recorded flags of a block, (n, k); None if a record is invalid."""
     if block.columns is None:
         return None
@@ -307,17 +243,17 @@ def _read_patients(block: Block, columns: Sequence[_Column]) -> tuple[Floats, Re
 
 
 def _add_bad_rows(
-    bad_rows: _BadRows, block: Block, n_fields: int, columns: Sequence[_Column]
+    bad_rows: BadRows, block: Block, n_fields: int, columns: Sequence[CovariateColumn]
 ) -> None:
     for line, record in block.records:
         if isinstance(record, csv.Error):
-            bad_rows.add(line, f"not CSV: {record}")
+            bad_rows.add(f"line {line}", f"not CSV: {record}")
         elif len(record) != n_fields:
-            bad_rows.add(line, f"{len(record)} fields, but the header has {n_fields}")
+            bad_rows.add(f"line {line}", f"{len(record)} fields, but the header has {n_fields}")
         elif NOT_UTF8.search("".join(record)):
-            bad_rows.add(line, "not UTF-8 text")
+            bad_rows.add(f"line {line}", "not UTF-8 text")
         else:
             given = ((c.covariate, record[c.position], c.limits) for c in columns)
             _, _, refusals = read_patient(given)
             if refusals:
-                bad_rows.add(line, *refusals)
+                bad_rows.add(f"line {line}", *refusals)

@@ -26,13 +26,13 @@ from omop_scorer.scoring.patient import (
     BATCH_ROWS,
     NOT_UTF8,
     Recorded,
-    read_column,
-    read_patient,
 )
 from omop_scorer.scoring.score_columns import (
     BadRows,
     CovariateColumn,
     find_columns,
+    read_columns,
+    refusals_of,
     score_columns,
 )
 from omop_scorer.terms import Uncertainty
@@ -234,12 +234,7 @@ def _read_patients(
     """Return the values and recorded flags of a block, (n, k); None if a record is invalid."""
     if block.columns is None:
         return None
-    try:
-        read = [read_column(c.covariate, block.columns[c.position], c.limits) for c in columns]
-    except ValueError:
-        return None
-    values, recorded = (np.array(arrays).T for arrays in zip(*read, strict=True))
-    return values, recorded
+    return read_columns(columns, [block.columns[column.position] for column in columns])
 
 
 def _add_bad_rows(
@@ -253,7 +248,6 @@ def _add_bad_rows(
         elif NOT_UTF8.search("".join(record)):
             bad_rows.add(f"line {line}", "not UTF-8 text")
         else:
-            given = ((c.covariate, record[c.position], c.limits) for c in columns)
-            _, _, refusals = read_patient(given)
+            refusals = refusals_of(columns, [record[column.position] for column in columns])
             if refusals:
                 bad_rows.add(f"line {line}", *refusals)

@@ -17,7 +17,13 @@ from omop_scorer.model.arrays import Floats
 from omop_scorer.model.card import Covariate
 from omop_scorer.model.contradictions import ends
 from omop_scorer.model.load import Model
-from omop_scorer.scoring.patient import MAXIMUM_LISTED, Recorded, recommendation_words
+from omop_scorer.scoring.patient import (
+    MAXIMUM_LISTED,
+    Recorded,
+    read_column,
+    read_patient,
+    recommendation_words,
+)
 from omop_scorer.terms import Uncertainty
 
 
@@ -76,6 +82,31 @@ def find_columns(
         CovariateColumn(each, found.index(each.csv_column), ends(each.plausible_range))
         for each in covariates
     ]
+
+
+def read_columns(
+    columns: Sequence[CovariateColumn], cells: Sequence[Sequence[str]]
+) -> tuple[Floats, Recorded] | None:
+    """Return the values and recorded flags of n patients, each (n, k); None if one is refused.
+
+    `cells` has the texts of each column.
+    """
+    try:
+        read = [
+            read_column(column.covariate, texts, column.limits)
+            for column, texts in zip(columns, cells, strict=True)
+        ]
+    except ValueError:
+        return None
+    values, recorded = (np.array(arrays).T for arrays in zip(*read, strict=True))
+    return values, recorded
+
+
+def refusals_of(columns: Sequence[CovariateColumn], texts: Sequence[str]) -> list[str]:
+    """Return the messages of the refused values of one patient, whose texts are given."""
+    given = zip(columns, texts, strict=True)
+    _, _, refusals = read_patient((each.covariate, text, each.limits) for each, text in given)
+    return refusals
 
 
 @dataclass

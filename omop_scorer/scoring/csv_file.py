@@ -8,7 +8,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -21,20 +21,18 @@ from omop_scorer.cdm.csv_header import delimiter_note, delimiter_of
 from omop_scorer.errors import ScoringError
 from omop_scorer.model.arrays import Floats
 from omop_scorer.model.card import Covariate
-from omop_scorer.model.contradictions import ends
 from omop_scorer.model.load import Model
 from omop_scorer.scoring.csv_blocks import Block, read_blocks, written
-from omop_scorer.scoring.patient import (
-    BATCH_ROWS,
-    MAXIMUM_LISTED,
-    NOT_UTF8,
-    Given,
-    Recorded,
-    read_column,
-    read_one,
-    read_patient,
+from omop_scorer.scoring.patient import BATCH_ROWS, NOT_UTF8, Given, Recorded, cell_text, read_one
+from omop_scorer.scoring.rows import CsvRows, JsonRows, RowFormat, RowText
+from omop_scorer.scoring.score_columns import (
+    BadRows,
+    CovariateColumn,
+    find_columns,
+    read_columns,
+    refusals_of,
+    score_columns,
 )
-from omop_scorer.scoring.rows import CsvRows, JsonRows, Quoted, RowFormat, RowText, score_columns
 from omop_scorer.terms import Uncertainty
 
 
@@ -145,10 +143,10 @@ def patient_row(
     covariates = model.card.covariates
     values, recorded = read_one(given, covariates)
     names = [each.csv_column for each in covariates]
-    cells = ["" if (value := given.get(name)) is None else str(value) for name in names]
+    cells = [cell_text(given.get(name)) for name in names]
     block = Block([], [[cell] for cell in cells], written([cells]))
     text: RowText = CsvRows(",") if form == "csv" else JsonRows(dict(enumerate(covariates)))
-    scores = score_columns(model, uncertainty, excluded, values, recorded, text.quoted)
+    scores = score_columns(model, uncertainty, excluded, values, recorded)
     begin, row = text.start(names, list(scores)), text.rows(block, scores)
     return begin + row if form == "csv" else row.lstrip() + "\n"
 
@@ -200,7 +198,7 @@ def _opened(source: Path) -> TextIO:
 def _score_rows(
     source: Path,
     covariates: Sequence[Covariate],
-    scored: Callable[[Floats, Recorded, Quoted], dict[str, pa.Array]],
+    scored: Callable[[Floats, Recorded], dict[str, pa.Array]],
     form: RowFormat,
     strict: bool,
     lines: TextIO,
@@ -210,7 +208,7 @@ def _score_rows(
     delimiter = delimiter_of(first_line)
     reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
     no_values = np.empty((0, len(covariates)))
-    new_columns = list(scored(no_values, no_values.astype(np.bool_), list))
+    new_columns = list(scored(no_values, no_values.astype(np.bool_)))
     names, columns = _header(reader, source, covariates, new_columns, form)
     positions = {column.position: column.covariate for column in columns}
     text: RowText = CsvRows(delimiter) if form == "csv" else JsonRows(positions)
@@ -218,7 +216,7 @@ def _score_rows(
     blocks = read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter)
     n_scored = n_out_of_range = 0
     for block, (values, recorded) in _valid(blocks, source, delimiter, len(names), columns, strict):
-        output.write(text.rows(block, scored(values, recorded, text.quoted)))
+        output.write(text.rows(block, scored(values, recorded)))
         n_out = int(np.isinf(values).any(axis=1).sum())
         n_scored, n_out_of_range = n_scored + len(values) - n_out, n_out_of_range + n_out
     output.write(text.end())
@@ -230,11 +228,11 @@ def _valid(
     source: Path,
     delimiter: str,
     n_fields: int,
-    columns: Sequence["_Column"],
+    columns: Sequence[CovariateColumn],
     strict: bool,
 ) -> Iterator[tuple[Block, tuple[Floats, Recorded]]]:
     """Yield each block with its patients; raise ScoringError at the end if any row is invalid."""
-    bad_rows = _BadRows()
+    bad_rows = BadRows()
     for block in blocks:
         patients = _read_patients(block, columns, strict)
         if patients is None:
@@ -242,34 +240,7 @@ def _valid(
         # After an invalid row nothing is yielded; the rest is read only to report every such row.
         elif not bad_rows.n:
             yield block, patients
-    if bad_rows.n:
-        more = bad_rows.n - len(bad_rows.listed)
-        raise ScoringError(
-            f"{source}: {bad_rows.n} invalid row(s); nothing was written"
-            f"{delimiter_note(delimiter)}",
-            *bad_rows.listed,
-            *([f"and {more} more"] if more else []),
-        )
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of the input that holds a covariate, and the limits of its values."""
-
-    covariate: Covariate
-    position: int
-    limits: tuple[float, float]
-
-
-@dataclass
-class _BadRows:
-    n: int = 0
-    listed: list[str] = field(default_factory=list)
-
-    def add(self, line: int, *reasons: str) -> None:
-        self.n += 1
-        if len(self.listed) < MAXIMUM_LISTED:
-            self.listed.append(f"line {line}: {'; '.join(reasons)}")
+    bad_rows.refuse(source, f"nothing was written{delimiter_note(delimiter)}")
 
 
 def _header(
@@ -278,7 +249,7 @@ def _header(
     covariates: Sequence[Covariate],
     new_columns: Sequence[str],
     form: RowFormat,
-) -> tuple[list[str], list[_Column]]:
+) -> tuple[list[str], list[CovariateColumn]]:
     """Return the names of the columns, and the columns of the covariates in the card's order."""
     try:
         names: list[str] = next(reader, [])
@@ -288,59 +259,35 @@ def _header(
         is_utf16 = names[0].startswith(("\udcff\udcfe", "\udcfe\udcff"))
         encoding = "UTF-16" if is_utf16 else "perhaps Latin-1 or Windows-1252"
         raise ScoringError(f"{source}: line 1: not UTF-8 text ({encoding}); convert the file")
-    found = [name.strip().lower() for name in names]
-    required = [covariate.csv_column for covariate in covariates]
-    missing = [column for column in required if column not in found]
     # A JSON object has each name once; in a CSV file other columns may have one name.
-    once = required if form == "csv" else list(dict.fromkeys(found))
-    repeated = [column for column in once if found.count(column) > 1]
-    clashing = [column for column in new_columns if column in found]
-    problems = []
-    if missing:
-        listed = ", ".join(required)
-        columns_are = "column {} is" if len(missing) == 1 else "columns {} are"
-        lacking = columns_are.format(", ".join(missing))
-        problems.append(f"{lacking} missing; the header needs {listed}")
-    if repeated:
-        problems.append(f"column {', '.join(repeated)} appears more than once; keep one of them")
-    if clashing:
-        listed = ", ".join(clashing)
-        problems.append(f"column {listed} has the name of an output column; rename or remove it")
-    if problems:
-        raise ScoringError(*(f"{source}: {problem}" for problem in problems))
-    return names, [
-        _Column(each, found.index(each.csv_column), ends(each.plausible_range))
-        for each in covariates
-    ]
+    return names, find_columns(source, names, covariates, new_columns, unique=form == "json")
 
 
 def _read_patients(
-    block: Block, columns: Sequence[_Column], strict: bool
+    block: Block, columns: Sequence[CovariateColumn], strict: bool
 ) -> tuple[Floats, Recorded] | None:
     """Return the values and recorded flags of a block, (n, k); None if a record is invalid."""
     if block.columns is None:
         return None
-    try:
-        read = [read_column(c.covariate, block.columns[c.position], c.limits) for c in columns]
-    except ValueError:
-        return None
-    values, recorded = (np.array(arrays).T for arrays in zip(*read, strict=True))
-    return None if strict and np.isinf(values).any() else (values, recorded)
+    cells = [block.columns[column.position] for column in columns]
+    return read_columns(columns, cells, strict=strict)
 
 
 def _add_bad_rows(
-    bad_rows: _BadRows, block: Block, n_fields: int, columns: Sequence[_Column], strict: bool
+    bad_rows: BadRows,
+    block: Block,
+    n_fields: int,
+    columns: Sequence[CovariateColumn],
+    strict: bool,
 ) -> None:
     for line, record in block.records:
         if isinstance(record, csv.Error):
-            bad_rows.add(line, f"not CSV: {record}")
+            bad_rows.add(f"line {line}", f"not CSV: {record}")
         elif len(record) != n_fields:
-            bad_rows.add(line, f"{len(record)} fields, but the header has {n_fields}")
+            bad_rows.add(f"line {line}", f"{len(record)} fields, but the header has {n_fields}")
         elif NOT_UTF8.search("".join(record)):
-            bad_rows.add(line, "not UTF-8 text")
+            bad_rows.add(f"line {line}", "not UTF-8 text")
         else:
-            given = [(c.covariate, record[c.position], c.limits) for c in columns]
-            *_, unreadable = read_patient(given, keep_outside=True)
-            *_, refusals = read_patient(given)
-            if refusals if strict else unreadable:
-                bad_rows.add(line, *refusals)
+            cells = [record[column.position] for column in columns]
+            if refusals := refusals_of(columns, cells, strict=strict):
+                bad_rows.add(f"line {line}", *refusals)

@@ -32,6 +32,9 @@ Given: TypeAlias = str | float | bool | None
 
 Recorded: TypeAlias = NDArray[np.bool_]
 
+# What Python, numpy, decimal and pandas print for a value that is missing.
+_MISSING = frozenset(("None", "nan", "NaN", "<NA>", "NaT"))
+
 _PLAIN = re.compile(r"[-+.\deE,]*", re.ASCII)
 
 # Surrogates that Python reads for bytes that are not UTF-8.
@@ -96,7 +99,7 @@ def score_patient(
     ----------
     given
         Value by column (`age`, `sex`, `bmi`, ...), as text or as a number in the card's unit. A
-        value that is absent, None or blank is missing.
+        value that is absent, None, NaN or blank is missing.
     model
         The model card.
     uncertainty
@@ -247,6 +250,18 @@ def _plain_numbers(cells: Sequence[str], low: float, high: float) -> Floats | No
     return values
 
 
+def cell_text(given: object) -> str:
+    """Return a value as the cell of a CSV file that says the same: blank if it is missing.
+
+    None, NaN and the NA of pandas are missing. A whole number has no decimals, so 1.0 is the word
+    `1` of a yes/no covariate. A text is returned unchanged.
+    """
+    if isinstance(given, str):
+        return given
+    text = str(given)
+    return "" if text in _MISSING else text.removesuffix(".0")
+
+
 def _read(covariate: Covariate, given: Given, low: float, high: float) -> tuple[float, bool]:
     """Return the value and True if it was recorded; a missing value is the card's constant.
 
@@ -255,20 +270,19 @@ def _read(covariate: Covariate, given: Given, low: float, high: float) -> tuple[
     ValueError
         The reason why the value is refused, without the value.
     """
-    text = given.strip() if isinstance(given, str) else given
-    if text is None or text == "":
+    text = cell_text(given).strip()
+    if not text:
         if covariate.imputed_value is None:
             raise ValueError("missing; it is never imputed")
         return covariate.imputed_value, False
     if covariate.kind == "yes_no":
         words = covariate.words
-        meaning = words.get(text.lower()) if isinstance(text, str) else float(text)
-        if meaning not in (0.0, 1.0):
+        if text.lower() not in words:
             raise ValueError(f"allowed: {', '.join(words)}")
-        return meaning, True
-    if isinstance(text, str) and DECIMAL_COMMA.fullmatch(text):
+        return words[text.lower()], True
+    if DECIMAL_COMMA.fullmatch(text):
         raise ValueError("has a comma; write a decimal point, and no separator of thousands")
-    if isinstance(text, str) and not NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         raise ValueError("not a number (leave blank if missing)")
     value = float(text)
     if not (math.isfinite(value) and low <= value <= high):

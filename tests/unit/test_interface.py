@@ -80,7 +80,7 @@ def test_one_patient_equals_one_row_of_a_frame(uncertainty) -> None:
         assert row[f"{each.key}_standard_error"] == each.standard_error
         assert row[f"{each.key}_response_probability"] == each.response_probability
     for name in (
-        *("subgroup", "recommendation", "p_first_second", "p_second_third", "p_first_third"),
+        *("subgroup", "on_top", "p_first_second", "p_second_third", "p_first_third"),
         *("worst_class_ruled_out", "within_trial_range"),
     ):
         assert row[name] == getattr(patient, name)
@@ -167,6 +167,19 @@ def test_frames_that_cannot_be_used() -> None:
         "frame: column age appears more than once; keep one of them",
         "frame: column subgroup has the name of an output column; rename or remove it",
     )
+
+
+def test_a_value_out_of_range_is_marked_or_refused() -> None:
+    good = pd.DataFrame([PATIENT]).reindex(columns=[*PATIENT, *REST])
+    frame = pd.concat([good, good.assign(bmi=9.0), good], keys=list("abc"))
+    scored = omop_scorer.score_frame(frame)
+    assert scored["out_of_range"].fillna("").tolist() == ["", "bmi", ""]
+    assert scored["subgroup"].isna().tolist() == [False, True, False]
+    assert scored["placebo_effect"].isna().tolist() == [False, True, False]
+    assert scored.iloc[[0]].reset_index(drop=True).equals(omop_scorer.score_frame(good))
+    with pytest.raises(ScoringError) as caught:
+        omop_scorer.score_frame(frame, strict=True)
+    assert caught.value.problems[1:] == ("row 1: bmi: outside 10 to 80 kg/m2",)
 
 
 def test_an_empty_frame_has_the_columns_and_types_of_a_full_one() -> None:

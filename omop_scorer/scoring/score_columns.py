@@ -191,7 +191,7 @@ def score_columns(
     names = np.array([each.csv_column for each in model.card.covariates])
     patterns, which = np.unique(is_outside, axis=0, return_inverse=True)
     words = [" ".join(names[pattern]) or None for pattern in patterns]
-    return columns | {"out_of_range": _chosen([*words, None], which.reshape(-1))}
+    return columns | {"out_of_range": _chosen([*words, None], which.reshape(-1), pa.string())}
 
 
 def _scored(
@@ -233,7 +233,9 @@ def _numbers(values: Floats) -> pa.Array:
     return pa.array(values, from_pandas=True)
 
 
-def _chosen(words: Sequence[str | bool | None], index: NDArray[Any]) -> pa.Array:
-    """Return the word at each index; index -1 is the last word."""
+def _chosen(
+    words: Sequence[str | bool | None], index: NDArray[Any], kind: pa.DataType | None = None
+) -> pa.Array:
+    """Return the word at each index; index -1 is the last word. All words may be null of a kind."""
     places = pa.array(np.mod(index, len(words), dtype=np.int64))
-    return pa.DictionaryArray.from_arrays(places, pa.array(words))
+    return pa.DictionaryArray.from_arrays(places, pa.array(words, kind))

@@ -41,7 +41,7 @@ def export(
     config: ConfigOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Write the answer of a run for R, pandas, BI tools or a study network.
+    """Write the results for R, pandas, BI tools or study networks.
 
     The formats duckdb and parquet hold persons: they stay in the warehouse, and only you can read
     them. In the other two, small counts are suppressed as in a report. Without --to and --format,

@@ -66,6 +66,8 @@ def summarised_result(data: ReportData) -> str:
     cdm_name = cell(data.run["cdm_source_name"] or "unnamed")
     for number, (settings, figures) in enumerate(results, start=1):
         for name, value in _settings(data, settings, figures).items():
+            if not value:  # no group, for example
+                continue
             texts = ("settings", _NONE, name, "character", value)
             writer.writerow((number, cdm_name, *_pair(()), *_pair(()), *texts, *_pair(())))
     for number, (_, figures) in enumerate(results, start=1):
@@ -103,7 +105,8 @@ def _results(data: ReportData) -> Iterator[tuple[dict[str, str], list[_Figures]]
     if (rows := data.tables.get("attrition")) is not None:
         yield {"result_type": "prevalence_attrition"}, list(map(_attrition, _rows(rows)))
     for name, rows in data.tables.items():
-        if _SHARE in rows and not name.startswith("prevalence"):
+        is_specified = name in data_model() and not name.startswith("prevalence")
+        if is_specified and _SHARE in rows:
             yield {"result_type": name}, [_of_table(name, row) for row in _rows(rows)]
 
 

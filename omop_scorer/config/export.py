@@ -63,4 +63,6 @@ def refuse_misplaced(exports: Sequence[Export], cdm: Sequence[Path], results: Pa
 
 def _overlap(export: Export, path: Path) -> bool:
     inside = "" if export.is_folder else None
-    return is_same(path, export.path) or is_nested(path, export.path, inside)
+    # A folder that a run has yet to create is compared by its name.
+    is_below = path.resolve() in export.path.resolve().parents
+    return is_below or is_same(path, export.path) or is_nested(path, export.path, inside)

@@ -1,4 +1,4 @@
-"""The rules of a summarised_result, as the documentation of omopgenerics gives them, and its tables.
+"""The rules of a summarised_result, from the documentation of omopgenerics, and its tables.
 
 Nothing of the package, and nothing of R: the file, and what its columns mean.
 https://darwin-eu.github.io/omopgenerics/articles/summarised_result.html (columns, settings)
@@ -168,10 +168,9 @@ def _of_suppression(figures: list[Row], minima: dict[str, int]) -> list[str]:
             elif 0 < float(row["estimate_value"]) < minima.get(row["result_id"], 0):
                 faults.append(f"a small count: {row}")
     for row in figures:
-        is_count = "count" in row["estimate_name"]
-        if (_grouping(row), row["variable_level"]) in hidden and not is_count:
-            if row["estimate_value"] != HIDDEN:
-                faults.append(f"a figure of a hidden count: {row}")
+        is_linked = (_grouping(row), row["variable_level"]) in hidden
+        if is_linked and "count" not in row["estimate_name"] and row["estimate_value"] != HIDDEN:
+            faults.append(f"a figure of a hidden count: {row}")
     return faults
 
 

@@ -1,4 +1,4 @@
-"""The summarised_result: the rules of omopgenerics, the figures of the CSV files, no small count."""
+"""The summarised_result: rules of omopgenerics, figures of the CSV files, no small count."""
 
 import csv
 import io
@@ -15,10 +15,11 @@ from tests.support.made_up_run import people, run_of, tables_of
 from tests.support.summarised_result import COLUMNS, HIDDEN, faults, read, tables
 from tests.support.thoroughness import cases
 
+MADE = [report_data.realistic, report_data.all_hidden, report_data.nobody]
 REALISTIC = read(summarised_result(report_data.realistic()))
 
 
-@pytest.mark.parametrize("make", [report_data.realistic, report_data.all_hidden, report_data.nobody])
+@pytest.mark.parametrize("make", MADE)
 def test_it_follows_the_rules(make) -> None:
     assert faults(read(summarised_result(make()))) == []
 
@@ -30,7 +31,8 @@ def test_what_a_result_is() -> None:
         if row["estimate_name"] == "result_type"
     ]
     assert kinds[:3] == [("1", "prevalence"), ("2", "prevalence"), ("3", "prevalence_attrition")]
-    assert {"subgroup_summary", "preference_summary", "next_treatment"} < {kind for _, kind in kinds}
+    others = {"subgroup_summary", "preference_summary", "next_treatment"}
+    assert others < {kind for _, kind in kinds}
     of_prevalence = {
         (row["variable_name"], row["estimate_name"], row["estimate_type"])
         for row in REALISTIC
@@ -50,7 +52,7 @@ def figures(text: str, keys: dict[str, str]) -> list[dict[str, str]]:
     return [row for row in rows if all(row[name] == value for name, value in keys.items())]
 
 
-@pytest.mark.parametrize("make", [report_data.realistic, report_data.all_hidden, report_data.nobody])
+@pytest.mark.parametrize("make", MADE)
 def test_it_says_what_the_csv_files_say(make) -> None:
     """Figure by figure, and every row of each table of shares."""
     data = make()

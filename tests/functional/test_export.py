@@ -7,7 +7,7 @@ import signal
 import stat
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,12 @@ import pytest
 import sqlglot
 
 from omop_scorer import data_model, sql
-from omop_scorer.config.run_file import load
-from omop_scorer.stores import open_results
+from omop_scorer.config.export import Export
+from omop_scorer.config.run_file import RunConfig, load
+from omop_scorer.export import write_export
+from omop_scorer.results.schema import migrate
+from omop_scorer.stores import open_results, open_store
+from tests.support import spark
 from tests.support.command_line import (
     Site,
     assert_refused,
@@ -116,6 +120,37 @@ def test_a_folder_gives_the_rows_of_its_views(site: Site) -> None:
         "SELECT run_id FROM latest_run"
     ).fetchall()  # fmt: skip
     assert differing(exported(to), seen(site, run_id, **where)) == []
+
+
+def test_a_catalog_of_spark_gives_the_rows_of_a_file(site: Site) -> None:
+    session, schema = spark.session(), "exported_results"
+    document = {
+        "engine": "spark",
+        "cdm": {"url": str(site.folder)},
+        "results": {"url": "spark", "schema": schema},
+    }
+    settings = RunConfig.model_validate(document)
+    assert export(site, place(site.folder, "duckdb"), "duckdb").returncode == 0
+    expected = exported(place(site.folder, "duckdb"))
+    try:
+        with closing(open_store(settings.connections)) as store:
+            migrate(store)
+            for name in data_model.data_model():
+                store.append(name, expected[name].to_batches())
+        with open_results(settings.connections) as reader:
+            for kind in FORMATS:
+                to = place(site.folder, kind).with_name(f"spark.{kind}")
+                write_export(reader, "latest", Export(to=str(to), format=kind), 5)
+    finally:
+        session.sql(f"DROP SCHEMA {schema} CASCADE")
+    as_rows = {name: rows_of(table) for name, table in expected.items()}
+    for kind in WITH_PERSONS:
+        found = exported(site.folder / f"spark.{kind}")
+        assert differing(found, as_rows) == []
+        assert all(found[name].schema.equals(table.schema) for name, table in expected.items())
+    assert export(site, place(site.folder, "csv"), "csv").returncode == 0
+    for each in place(site.folder, "csv").iterdir():
+        assert (site.folder / "spark.csv" / each.name).read_text() == each.read_text()
 
 
 @in_files_and_on_a_server

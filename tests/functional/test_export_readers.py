@@ -216,7 +216,8 @@ def test_the_query_of_a_dashboard_on_a_server(server_answered: ServerSite) -> No
     try:
         with engine.connect() as connection:
             rows = [tuple(row) for row in connection.execute(sqlalchemy.text(query))]
-            (n_scored,) = connection.execute(sqlalchemy.text("SELECT n_scored FROM latest_run")).one()
+            latest = sqlalchemy.text("SELECT n_scored FROM latest_run")
+            (n_scored,) = connection.execute(latest).one()
         assert counted(rows) == n_scored
     finally:
         engine.dispose()

@@ -15,6 +15,7 @@ from omop_scorer import __version__
 from omop_scorer.cli import signals
 from omop_scorer.cli.definitions import covariates, import_concept_set, render
 from omop_scorer.cli.explain import explain
+from omop_scorer.cli.export import export
 from omop_scorer.cli.init import init
 from omop_scorer.cli.load_cdm import load_cdm
 from omop_scorer.cli.nightly import check, run
@@ -44,6 +45,7 @@ app.command()(run)
 app.command()(check)
 app.command()(demo)
 app.command()(report)
+app.command()(export)
 app.command()(runs)
 app.command()(diff)
 app.command()(status)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from omop_scorer.cli import signals
+from omop_scorer.cli.export import refuse_unfit_exports, write_exports_of_night
 from omop_scorer.cli.options import (
     AllowFutureOption,
     AsOfOption,
@@ -20,7 +21,7 @@ from omop_scorer.cli.options import (
     read_config,
     settings_in_force,
 )
-from omop_scorer.errors import ConfigurationError
+from omop_scorer.errors import ConfigurationError, ResultsError
 from omop_scorer.texts.characters import lines
 from omop_scorer.texts.secret_values import hide
 
@@ -75,7 +76,9 @@ def score_warehouse(
     from omop_scorer.results.answer import other_answer  # noqa: PLC0415
 
     definitions = load_definitions(config)
-    journal = open_journal(log_format, n_steps(definitions), is_quiet=is_quiet)
+    n_exports = 0 if is_dry_run else len(config.export)
+    journal = open_journal(log_format, n_steps(definitions) + n_exports, is_quiet=is_quiet)
+    problems: list[str] = []
     try:
         if is_dry_run:
             summary = dry_run(definitions, journal, _echo, allow_future=allow_future)
@@ -88,12 +91,14 @@ def score_warehouse(
             )
             if summary.answer is not None:
                 journal.say("warning", other_answer(summary.answer))
+            problems = write_exports_of_night(config, journal)
     finally:
         journal.close()
-    if is_quiet:
-        return
-    names = [covariate.name for covariate in definitions.model.card.covariates]
-    print_summary(Console(stderr=is_dry_run), summary, journal.steps, names)
+    if not is_quiet:
+        names = [covariate.name for covariate in definitions.model.card.covariates]
+        print_summary(Console(stderr=is_dry_run), summary, journal.steps, names)
+    if problems:
+        raise ResultsError(*problems)
 
 
 def _echo(text: str) -> None:
@@ -125,9 +130,12 @@ def check(
         try:
             run_file = read_config(config, settings, as_of, log_format)
             preflight.check(run_file, journal, findings, allow_future=allow_future)
+            refuse_unfit_exports(run_file.export)
         except ConfigurationError as error:
             if log_format == "json":
                 raise
+            findings.fail(error)
+        except ResultsError as error:
             findings.fail(error)
         finally:
             journal.close()

@@ -108,7 +108,7 @@ KEYS = frozenset(
 #: Keys that stay: places, names and sizes of the site.
 STAYING_KEYS = frozenset(
     (
-        *("cdm", "results", "postgresql", "spark"),
+        *("cdm", "results", "postgresql", "spark", "export"),
         *("model", "concept_sets", "units", "treatment_lines"),
         *("batch_size", "threads", "memory_limit", "keep_person_level_runs"),
         *("cohort.minimum_persons", "cohort.maximum_rows"),

@@ -1,7 +1,7 @@
 """Interface to results. The rest of the program knows stores and readers only by these classes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -94,6 +94,15 @@ class ResultsReader(ABC):
         ------
         SqlError
         """
+
+    def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
+        """Yield all rows of a query, which may be more than memory holds.
+
+        Raises
+        ------
+        SqlError
+        """
+        yield from self.read(query, parameters).to_batches()
 
     @abstractmethod
     def tables(self) -> set[str]:

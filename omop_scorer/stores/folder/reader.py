@@ -1,7 +1,7 @@
 """Results in a folder of Parquet files, opened read-only. Reading them does not need Spark."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ from omop_scorer.connections.duckdb import confine, connected, errors_as
 from omop_scorer.errors import ConnectionFailedError, ResultsError
 from omop_scorer.stores.append_only import STATUS
 from omop_scorer.stores.base import Parameters, ResultsReader
-from omop_scorer.stores.duckdb.reader import read_arrow
+from omop_scorer.stores.duckdb.reader import read_arrow, stream_arrow
 from omop_scorer.stores.folder.files import ResultsFolder
 
 
@@ -86,6 +86,10 @@ class FolderResultsReader(ResultsReader):
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
         """Return all rows."""
         return read_arrow(self._connection, query, parameters, self.where)
+
+    def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
+        """Yield all rows."""
+        return stream_arrow(self._connection, query, parameters, self.where)
 
     def tables(self) -> set[str]:
         """Return the names of tables and views."""

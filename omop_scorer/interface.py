@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omop_scorer.errors import ConfigurationError, as_the_program_says
+from omop_scorer.errors import ConfigurationError, ResultsError, as_the_program_says
 from omop_scorer.terms import UNCERTAINTIES, Uncertainty
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ def run(
 ) -> RunResult:
     """Score every patient of a CDM and publish the results, as `omop-scorer run` does.
 
-    Readers of the results see the whole run once it is COMPLETE, and nothing of it before.
+    Readers of the results see the whole run once it is COMPLETE, and nothing of it before. The
+    exports of the run file follow.
 
     Parameters
     ----------
@@ -208,12 +209,14 @@ def run(
     ------
     omop_scorer.errors.OmopScorerError
         One class per cause, as the exit codes of the command. The run is then recorded as FAILED
-        wherever that is possible.
+        wherever that is possible. If only an export failed, the message says that the run is
+        COMPLETE.
     """
     import os  # noqa: PLC0415
 
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415
     from omop_scorer.config.run_file import load  # noqa: PLC0415
+    from omop_scorer.export.night import write_exports_of_night  # noqa: PLC0415
     from omop_scorer.journal import SilentJournal  # noqa: PLC0415
     from omop_scorer.nightly.run import run_night  # noqa: PLC0415
     from omop_scorer.results.answer import other_answer  # noqa: PLC0415
@@ -222,8 +225,11 @@ def run(
     if as_of is not None:
         given["as_of_date"] = as_of
     run_file = load(Path(config), _settings(given), os.environ)
-    summary = run_night(load_definitions(run_file), SilentJournal(), allow_future=allow_future)
+    journal = SilentJournal()
+    summary = run_night(load_definitions(run_file), journal, allow_future=allow_future)
     assert summary.run_id is not None
+    if problems := write_exports_of_night(run_file, journal):
+        raise ResultsError(*problems)
     other = [other_answer(summary.answer)] if summary.answer is not None else []
     return RunResult(
         run_id=summary.run_id,

@@ -1,7 +1,6 @@
-"""Command that writes the answer of a run for other programs, and the exports of a night."""
+"""Command that writes the answer of a run for other programs."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,12 +8,11 @@ import typer
 
 from omop_scorer.cli.options import ConfigOption, find_run_file, in_utf_8
 from omop_scorer.cli.results import SetOption
-from omop_scorer.errors import ConfigurationError, OmopScorerError, ResultsError
+from omop_scorer.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from omop_scorer.config.export import Export
     from omop_scorer.config.run_file import RunConfig
-    from omop_scorer.journal import Journal
 
 
 def export(
@@ -61,50 +59,6 @@ def export(
     with open_results(read.connections) as reader:
         for each in exports:
             typer.echo(write_export(reader, run, each, read.minimum_cell_count))
-
-
-def write_exports_of_night(config: "RunConfig", journal: "Journal") -> list[str]:
-    """Write the exports of the run file after a run; return a problem for each that failed.
-
-    The run is COMPLETE, and a failed export does not change that.
-    """
-    from omop_scorer.export import write_export  # noqa: PLC0415
-    from omop_scorer.stores import open_results  # noqa: PLC0415
-
-    problems = []
-    for each in config.export:
-        try:
-            with (
-                journal.step(f"export {each.format}"),
-                open_results(config.connections) as reader,
-            ):
-                write_export(reader, "latest", each, config.minimum_cell_count)
-        except OmopScorerError as error:
-            problems += [
-                f"the run is COMPLETE, but its export failed: {problem}; then write the exports "
-                "again, with: omop-scorer export"
-                for problem in error.problems
-            ]
-    return problems
-
-
-def refuse_unfit_exports(exports: Sequence["Export"]) -> None:
-    """Refuse exports whose places cannot take them, as a run would after it is COMPLETE.
-
-    Raises
-    ------
-    ResultsError
-    """
-    from omop_scorer.export import refuse_unfit  # noqa: PLC0415
-
-    problems: list[str] = []
-    for each in exports:
-        try:
-            refuse_unfit(each)
-        except ResultsError as error:
-            problems += error.problems
-    if problems:
-        raise ResultsError(*problems)
 
 
 def _read_config(path: Path | None, settings: list[str]) -> "RunConfig":

@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from omop_scorer.cli import signals
-from omop_scorer.cli.export import refuse_unfit_exports, write_exports_of_night
 from omop_scorer.cli.options import (
     AllowFutureOption,
     AsOfOption,
@@ -71,6 +70,7 @@ def score_warehouse(
     """Run the nightly job once and print its summary, unless `is_quiet` is True."""
     from omop_scorer.cli.run_summary import print_summary  # noqa: PLC0415
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415
+    from omop_scorer.export.night import write_exports_of_night  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415
     from omop_scorer.nightly.run import dry_run, n_steps, run_night  # noqa: PLC0415
     from omop_scorer.results.answer import other_answer  # noqa: PLC0415
@@ -120,6 +120,7 @@ def check(
     that it concerns and the next step. The last line is the verdict; the exit code is not 0 if a
     run would fail.
     """
+    from omop_scorer.export.night import refuse_unfit_exports  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415
     from omop_scorer.nightly import preflight  # noqa: PLC0415
     from omop_scorer.nightly.findings import Findings  # noqa: PLC0415

@@ -74,6 +74,18 @@ def test_a_run_is_that_of_the_command_and_says_nothing(
         done.run_id = 1
 
 
+def test_a_run_writes_its_exports_and_says_when_one_failed(site: Site) -> None:
+    place = site.folder / "exports" / "scores.duckdb"
+    run_file = site.run_file(export=[{"to": str(place), "format": "duckdb"}])
+    with pytest.raises(ResultsError, match="the run is COMPLETE, but its export failed"):
+        omop_scorer.run(run_file)
+    place.parent.mkdir()
+    done = omop_scorer.run(run_file)
+    with duckdb.connect(str(place), read_only=True) as connection:
+        assert connection.execute("SELECT run_id FROM latest_run").fetchone() == (done.run_id,)
+    assert site.rows("SELECT COUNT(*) FROM scoring_run_status WHERE status = 'COMPLETE'") == [(2,)]
+
+
 def test_a_date_may_be_text_and_an_older_answer_is_said(site: Site) -> None:
     done = omop_scorer.run(str(site.run_file()), "2025-01-31", cohort__age_minimum=30)
     assert done.as_of == date(2025, 1, 31)

@@ -97,7 +97,7 @@ def fewer_days(
     found = {CURVES: rows[kept].reset_index(drop=True)}
     if MEANS in frames:
         found[MEANS] = _means_of(_first_biologics(frames[MEANS]), found[CURVES])
-    return {name: each for name, each in found.items() if not each.empty}
+    return found
 
 
 def _first_biologics(rows: pd.DataFrame) -> pd.DataFrame:

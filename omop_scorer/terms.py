@@ -94,6 +94,13 @@ NONE = "none"
 #: The class used by patients with one class alone on top: that class, another one, or none.
 ON_TOP, ANOTHER, _ = CLASSES_USED = ("on_top", "another", NONE)
 
+#: Whether the models preferred the class given, as of the index date: it was among the classes on
+#: top, others were, all were equal, or the person could not be scored.
+PREFERENCES = ("preferred", "others_preferred", NO_PREFERENCE, NOT_SCORED)
+PREFERRED, OTHERS_PREFERRED = PREFERENCES[:2]
+#: Days of `persistence`: every 30 up to two years.
+PERSISTENCE_DAYS = tuple(range(0, 721, 30))
+
 YES_NO = ("yes", "no")
 #: Values of each stratum of the scored patients; `first_biologic_year` may also be a year,
 #: `first_record_year` is always one, `care_site` may also be the name and the id of a care site,
@@ -269,6 +276,11 @@ def coded_words(
         *(*COHORT_MEASURES, *MAPPING_MEASURES),
     )
     groups = preference_groups(classes)
+    persistence = {
+        **populations,
+        "drug_class": (ALL, *classes),
+        "preference": (ALL, *PREFERENCES),
+    }
     values = dict.fromkeys(value for each in STRATUM_VALUES.values() for value in each)
     values |= dict.fromkeys((*groups, *classes))
     tables: dict[str, dict[str, tuple[str, ...]]] = {
@@ -337,6 +349,8 @@ def coded_words(
             "class_used": CLASSES_USED,
         },
         "prevalence_by_year": {"event": YEARLY_EVENTS, "measure": YEARLY_MEASURES},
+        "persistence": persistence,
+        "persistence_mean": persistence,
         "uncertainty_comparison": dict.fromkeys(
             ("subgroup_bootstrap", "subgroup_analytic"), labels
         ),

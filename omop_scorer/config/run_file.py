@@ -51,7 +51,6 @@ _DATE: TypeAdapter[date] = TypeAdapter(Day)
 _LONGEST_NAME_BYTES = 63
 
 Days = Annotated[StrictInt, Field(ge=0, le=EVER_DAYS)]
-
 #: Largest whole number and largest limit of a value that a run file may give.
 _MOST = 1_000_000_000
 
@@ -177,6 +176,8 @@ class Audit(Frozen):
     since: Day = date(2016, 1, 1)
     age_at: Literal["as_of", "index"] = "as_of"
     continuing_days: Days = 180
+    gap_days: Days = 180
+    exposure_days: Days = 1
     active_cdai: Limit = 150
     active_crp: Limit = 10
 

@@ -49,6 +49,15 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "prevalence_by_year": (
         *("event", "calendar_year", "measure", "n_persons", "n_population", *_SHARE),
     ),
+    "persistence": (
+        *("population", "index_rule", "drug_class", "preference", "days"),
+        *("n_at_risk", "n_stopped", *_SHARE),
+    ),
+    "persistence_mean": (
+        *("population", "index_rule", "drug_class", "preference", "n_persons"),
+        *("mean_days", "ci_low", "ci_high"),
+        *("difference_days", "difference_ci_low", "difference_ci_high", "p_value"),
+    ),
     "uncertainty_comparison": ("subgroup_bootstrap", "subgroup_analytic", "n_persons"),
     "label_check": ("uncertainty", "measure", "n_persons", "n_population"),
     "imputation_sensitivity": (
@@ -100,7 +109,8 @@ KEYS = frozenset(
         ),
         *("covariates.steroid.maximum_days", "covariates.immunomodulator.maximum_days"),
         *("covariates.ileal.imputed_value", "audit.since", "audit.age_at", "audit.continuing_days"),
-        *("audit.active_cdai", "audit.active_crp", "disclosure.rounding"),
+        *("audit.gap_days", "audit.exposure_days", "audit.active_cdai", "audit.active_crp"),
+        "disclosure.rounding",
         *("report.title", "report.department", "report.contact", "report.language"),
     )
 )

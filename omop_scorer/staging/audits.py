@@ -22,6 +22,7 @@ from omop_scorer.staging.cohort import stage_patients
 from omop_scorer.staging.covariates import stage_values
 from omop_scorer.staging.matrix import matrix_query
 from omop_scorer.staging.night import Night
+from omop_scorer.staging.persistence import fetch_persistence, load_class_preferences
 from omop_scorer.terms import INDEX_RULES, Uncertainty
 
 _QUARTILES = {"first_quartile_days": 0.25, "median_days": 0.5, "third_quartile_days": 0.75}
@@ -36,6 +37,7 @@ def stage_audits(night: Night) -> None:
     Requires the staged cohort, the treatment lines and `work.patient_score`.
     """
     load_cells(night)
+    load_class_preferences(night, [each.key for each in night.model.card.classes])
     with night.step("audits") as step:
         for name in (
             *("audit_person", "audit_population", "run_cohort", "stratum_count"),
@@ -43,6 +45,8 @@ def stage_audits(night: Night) -> None:
         ):
             night.stage(f"audit/{name}")
         step.rows = night.stage("audit/index_line")
+        night.stage("audit/persistence_followed")
+        night.stage("audit/persistence_time")
     for index_rule in INDEX_RULES:
         _stage_preferences(night, index_rule)
     with night.step("index_treatment") as step:
@@ -81,7 +85,8 @@ def _prefer(
 def fetch_audits(night: Night) -> Audits:
     """Return the audits that `stage_audits` staged, shares with Wilson 95% intervals."""
     audits = {table: _counted(night, table) for table in AUDITS}
-    return {**audits, "next_treatment_time": _quartiles(night, audits["next_treatment"])}
+    times = _quartiles(night, audits["next_treatment"])
+    return {**audits, "next_treatment_time": times, **fetch_persistence(night)}
 
 
 def _counted(night: Night, table: str) -> pa.Table:

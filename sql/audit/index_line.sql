@@ -1,7 +1,7 @@
 -- Title: Index line of each person, and the line that followed it
 -- Returns: one row per person and index rule (first_biologic: the first line of a class of the model; first_anti_tnf):
---          drug, drug_class, index_date, index_age (years), next_class; next_drug, next_date, days_to_next (NULL
---          without a next line)
+--          line_number, drug, drug_class, index_date, is_male, age, index_age (years), next_class; next_drug,
+--          next_date, days_to_next (NULL without a next line)
 -- Tables: work.treatment_line, work.model_class, work.cohort_member
 -- Window: index line from since on, up to the as-of date; a treatment continues if its drug is in use, as in
 --         treatment_line
@@ -20,7 +20,7 @@ WITH index_line AS (
 )
 
 SELECT
-  i.person_id, i.index_rule, l.drug, l.drug_class, l.start_date AS index_date, m.is_male, m.age,
+  i.person_id, i.index_rule, i.line_number, l.drug, l.drug_class, l.start_date AS index_date, m.is_male, m.age,
   CAST(
     EXTRACT(YEAR FROM l.start_date) - m.year_of_birth - CASE
       WHEN :year_only = 1 THEN 0

@@ -81,6 +81,12 @@ SELECT t.* FROM results.treated_otherwise AS t INNER JOIN results.latest_run AS 
 CREATE OR REPLACE VIEW results.latest_prevalence_by_year AS
 SELECT t.* FROM results.prevalence_by_year AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_persistence AS
+SELECT t.* FROM results.persistence AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_persistence_mean AS
+SELECT t.* FROM results.persistence_mean AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_uncertainty_comparison AS
 SELECT t.* FROM results.uncertainty_comparison AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 

@@ -154,7 +154,8 @@ def test_nothing_leaks_of_a_run(
     counted = {
         name for name in COLUMNS if any(each.is_count for each in data_model().get(name, []))
     }
-    assert set(COUNTS) == counted - {"concept_set_member"}
+    curves = {"persistence", "persistence_mean"}
+    assert set(COUNTS) | curves == counted - {"concept_set_member"}
     assert set(run.frames) >= set(COUNTS)
     assert_protected(run, tables, MINIMUM)
 

@@ -52,6 +52,8 @@ def sections(rules: Settings) -> dict[str, Any]:
             "since": rules.since,
             "age_at": rules.age_at,
             "continuing_days": rules.continuing_days,
+            "gap_days": rules.gap_days,
+            "exposure_days": rules.exposure_days,
         },
     }
 

@@ -29,6 +29,7 @@ from tests.support.extractor import (
     leave_out,
     patient_covariates,
 )
+from tests.support.persistence_peer import OnDrug, persistence
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ COLUMNS = {
     "prevalence_by_year": "event, calendar_year, measure, " + WITH_SHARE.format("n_population"),
     "patient_attribute": "person_id, race, care_site_id, care_site_name, first_record_date, "
     "current_drug, current_class, is_exposed",
+    "persistence": "population, index_rule, drug_class, preference, days, n_at_risk, n_stopped, "
+    "share, ci_low, ci_high",
+    "persistence_mean": "population, index_rule, drug_class, preference, n_persons, mean_days, "
+    "ci_low, ci_high, difference_days, difference_ci_low, difference_ci_high, p_value",
 }
 CLASSES = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}
 GROUPS = (
@@ -188,6 +193,7 @@ def audit(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> dict[str
         "treated_otherwise": treated_otherwise(scored),
         "prevalence_by_year": prevalence_by_year(cdm, settings, patients),
         "patient_attribute": [attributes(patient) for patient in scored],
+        **persistence(persons_on_drugs(cdm, settings, indexed)),
     }
     return {name: sorted(rows) for name, rows in tables.items()}
 
@@ -429,6 +435,68 @@ def concordance(indexed: list[Indexed]) -> list[Counts]:
         for preferred in PREFERRED
         for next_class in NEXT_CLASSES
     ]
+
+
+def persons_on_drugs(
+    cdm: Cdm, settings: Settings, indexed: dict[str, list[Indexed]]
+) -> list[OnDrug]:
+    """Those followed on their index drug, by index rule."""
+    found = []
+    for rule, people in indexed.items():
+        for one in people:
+            days = days_on_drug(cdm, settings, one)
+            if days is not None:
+                given = one.line.drug_class
+                preferred = one.preferred
+                if preferred not in ("no_preference", "not_scored"):
+                    is_preferred = given in preferred.split(" = ")
+                    preferred = "preferred" if is_preferred else "others_preferred"
+                found.append(OnDrug(one.populations, rule, given, preferred, *days))
+    return found
+
+
+def days_on_drug(cdm: Cdm, settings: Settings, one: Indexed) -> tuple[int, bool] | None:
+    """Days to the end of the index drug, or followed without one; whether it is known to end.
+
+    None where an end on the index date itself could not be known yet.
+    """
+    last = last_day(cdm, settings)
+    deaths = [
+        row["death_date"]
+        for row in cdm.get("death", [])
+        if row["person_id"] == one.patient.person_id and happened_by(row["death_date"], last)
+    ]
+    start = one.line.start
+    followed = (min([last, *deaths]) - start).days - settings.gap_days - 1
+    if followed < 0:
+        return None
+    [ingredients] = [concepts for name, _, concepts in settings.line_drugs if name == one.line.drug]
+    covered = [
+        (day, day + max(days_covered(row), settings.exposure_days) - 1)
+        for row in exposures(cdm, settings, one.patient.person_id, descendants(cdm, ingredients))
+        for day in [(row["drug_exposure_start_date"] - start).days]
+    ]
+    end = 0
+    while further := [b for a, b in covered if a - end <= settings.gap_days and b > end]:
+        end = max(further)
+    lines = one.patient.lines
+    for line in lines[lines.index(one.line) + 1 :]:
+        if line.drug_class != one.line.drug_class:
+            end = min(end, (line.start - start).days)
+    return min(end, followed), end <= followed
+
+
+def last_day(cdm: Cdm, settings: Settings) -> date:
+    """The newest day of anybody's conditions, drugs and measurements up to the as-of date."""
+    columns = {
+        "condition_occurrence": "condition_start_date",
+        "drug_exposure": "drug_exposure_start_date",
+        "measurement": "measurement_date",
+    }
+    days = [row[column] for table, column in columns.items() for row in cdm.get(table, [])]
+    return max(
+        (day for day in days if happened_by(day, settings.as_of_date)), default=settings.as_of_date
+    )
 
 
 def trial_range(patient: Patient) -> str:

@@ -31,8 +31,7 @@ RUN_TABLES = (
     *("next_treatment_time", "preference_concordance", "uncertainty_comparison", "label_check"),
     *("imputation_sensitivity", "covariate_summary", "histogram"),
     *("preference_summary", "preference_profile", "current_treatment", "prevalence_by_year"),
-    "treated_otherwise",
-    "patient_attribute",
+    *("treated_otherwise", "persistence", "persistence_mean", "patient_attribute"),
     *("run_cohort_definition", "run_cohort"),
 )
 #: Runs a test that asks for `site` on each engine.

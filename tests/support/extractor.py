@@ -188,6 +188,8 @@ class Settings:
     since: date = date(2016, 1, 1)
     age_at: str = "as_of"
     continuing_days: int = 180
+    gap_days: int = 180
+    exposure_days: int = 1
 
     def __repr__(self) -> str:
         default = Settings()

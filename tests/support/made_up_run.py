@@ -210,7 +210,7 @@ def run_of(tables: dict[str, list[dict[str, Any]]], minimum: int = 5, **run: Any
 def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Return rows as a table, counts and numbers of the types that a report has."""
     whole = {"step", "n", "n_persons", "n_excluded", "n_population", "n_stratum", "n_records"}
-    whole |= {"n_imputed", "n_changed"}
+    whole |= {"n_imputed", "n_changed", "days", "n_at_risk", "n_stopped"}
     found = pd.DataFrame(rows)
     return found.astype(
         {

@@ -639,13 +639,15 @@ def settings_of_runs(draw: st.DrawFn) -> Settings:
         (None, None, 180, 400, 0, 1500),
         ("as_of", "as_of", "index"),
         (180, 180, 90, 0, 400),
+        (180, 30, 0),
+        (1, 1, 56),
     )
     trait = draw(st.integers(0, math.prod(map(len, options)) - 1))
     picked = []
     for values in options:
         trait, place = divmod(trait, len(values))
         picked.append(values[place])
-    mapping, age_rule, days, cdai, extra, as_of_date, since, age_at, continuing = picked
+    mapping, age_rule, days, cdai, extra, as_of_date, since, age_at, continuing, *on_drug = picked
     return Settings(
         as_of_date=as_of_date,
         concept_mapping=mapping,
@@ -656,6 +658,8 @@ def settings_of_runs(draw: st.DrawFn) -> Settings:
         since=date(2016, 1, 1) if since is None else as_of_date - timedelta(days=since),
         age_at=age_at,
         continuing_days=continuing,
+        gap_days=on_drug[0],
+        exposure_days=on_drug[1],
     )
 
 

@@ -59,12 +59,10 @@ def section(context: Context) -> Section:
     if _n_indexed(context) == 0:
         return Section("next", title, _lead(context), [], context.notes.new())
     blocks: list[Block] = [*next_chart(context, ALL, is_half=False)]
-    times = [*persistence_blocks(context), *time_blocks(context)]
     shares = [] if _class(context) is None else headline_table(context, ALL)
-    if all(isinstance(each, Image) for each in times):
-        blocks += [*shares, Beside(times)]
-    else:
-        blocks.append(Beside([Stack(shares), Stack(times)]) if shares else Stack(times))
+    times = time_blocks(context)
+    blocks += [Beside([Stack(shares), Stack(times)])] if shares else times
+    blocks += persistence_blocks(context)
     more = [*_table(context), *concordance_blocks(context)]
     blocks.append(Fold("Every population, and the class preferred at the index treatment", more))
     return Section("next", title, _lead(context), blocks, context.notes.new())

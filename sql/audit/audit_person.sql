@@ -2,7 +2,8 @@
 -- Returns: one row per person: age (completed years), is_male, sex, age_group and race (text, unknown included),
 --          first_biologic_date (first line of a class of the model), is_first_since (TRUE if on or after since),
 --          first_record_date (of the disease), care_site_id, care_site_name, care_site (the name and id as a text)
--- Tables: work.cohort_member, work.treatment_line, work.model_class, work.age_group, work.disease, work.person_care_site
+-- Tables: work.cohort_member, work.treatment_line, work.model_class, work.age_group, work.disease,
+--         work.person_care_site
 -- Window: the index date
 -- Missing: unknown age, sex, race or care site is a separate value; care_site_id and care_site_name are then NULL;
 --          first_biologic_date is NULL without such a line

@@ -2,7 +2,8 @@
 -- Returns: one row per person: age (completed years), is_male, sex, age_group and race (text, unknown included),
 --          first_biologic_date (first line of a class of the model), is_first_since (TRUE if on or after since),
 --          first_record_date (of the disease), care_site_id, care_site_name, care_site (the name and id as a text)
--- Tables: work.cohort_member, work.treatment_line, work.model_class, work.age_group, work.disease, work.care_site
+-- Tables: work.cohort_member, work.treatment_line, work.model_class, work.age_group, work.disease,
+--         work.person_care_site
 -- Window: the index date
 -- Missing: unknown age, sex, race or care site is a separate value; care_site_id and care_site_name are then NULL;
 --          first_biologic_date is NULL without such a line
@@ -35,4 +36,4 @@ FROM work.cohort_member AS m
 INNER JOIN work.disease AS d ON d.person_id = m.person_id
 LEFT JOIN work.age_group AS g ON m.age BETWEEN g.lowest_age AND g.highest_age
 LEFT JOIN first_biologic AS b ON b.person_id = m.person_id
-LEFT JOIN work.care_site AS s ON s.person_id = m.person_id
+LEFT JOIN work.person_care_site AS s ON s.person_id = m.person_id

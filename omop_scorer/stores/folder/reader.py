@@ -77,7 +77,8 @@ class FolderResultsReader(ResultsReader):
 
     def _add_views(self) -> None:
         for view in sql.find("results/views").statements():
-            named = {each.name for each in view.find_all(exp.Table)} - {view.this.name}
+            reads = sql.tables_of(view.expression)
+            named = {table for schema, table in reads if schema == "results"}
             # Results of an older release lack the tables of some views.
             if named <= self._tables:
                 self._connection.execute(view.sql(dialect="duckdb"))

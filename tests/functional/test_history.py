@@ -42,6 +42,7 @@ from tests.support.command_line import (
     Site,
     assert_refused,
     environment,
+    in_files_and_on_a_server,
     omop_scorer,
 )
 
@@ -726,6 +727,7 @@ def test_every_label_by_the_other_uncertainty_is_that_of_a_run_with_it(site: Sit
     assert sorted(wide) == [(person, a, b, a != b) for (person, a), (_, b) in both]
 
 
+@in_files_and_on_a_server
 def test_a_wide_row_has_each_covariate_and_effect_under_its_own_name(site: Site) -> None:
     wide = {row["person_id"]: row for row in records(site, "latest_patient")}
     covariates = records(site, "latest_patient_covariate")

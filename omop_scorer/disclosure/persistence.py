@@ -86,11 +86,7 @@ def fewer_days(
             whole = (shown, with_counts)
         if len(shown) < 2:
             continue
-        is_own = pd.Series(
-            [pair in family.curves for pair in zip(*(rows[k] for k in _CURVE), strict=True)],
-            rows.index,
-            dtype=bool,
-        )
+        is_own = _bools(rows, [curve in family.curves for curve in _names(rows)])
         kept |= is_own & rows["days"].isin([order[i] for i in shown])
         counted |= is_own & rows["days"].isin([order[i] for i in with_counts])
     rows[_COUNTS] = rows[_COUNTS].where(counted)
@@ -185,13 +181,22 @@ def _are_small(counts: Counts, minimum: int) -> bool:
     return bool(((counts > 0) & (counts < minimum)).any())
 
 
+def _names(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return class and preference of each row."""
+    return [(str(a), str(b)) for a, b in zip(*(rows[key] for key in _CURVE), strict=True)]
+
+
+def _bools(rows: pd.DataFrame, values: Sequence[bool]) -> "pd.Series[bool]":
+    return pd.Series(values, rows.index, dtype=bool)
+
+
 def _means_of(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Return the means of printed curves; with a number of persons only if it is printed there."""
-    first = curves[curves["days"] == 0].set_index(_CURVE)["n_at_risk"]
-    pairs = list(zip(*(rows[key] for key in _CURVE), strict=True))
-    rows = rows[[pair in first.index for pair in pairs]].reset_index(drop=True)
-    shown = [not pd.isna(first[pair]) for pair in pairs if pair in first.index]
-    return rows.assign(n_persons=rows["n_persons"].where(pd.Series(shown, rows.index, dtype=bool)))
+    first = curves[curves["days"] == 0]
+    shown = dict(zip(_names(first), first["n_at_risk"].notna(), strict=True))
+    rows = rows[_bools(rows, [curve in shown for curve in _names(rows)])].reset_index(drop=True)
+    has_number = _bools(rows, [bool(shown[curve]) for curve in _names(rows)])
+    return rows.assign(n_persons=rows["n_persons"].where(has_number))
 
 
 def without_revealing(
@@ -216,37 +221,31 @@ def without_revealing(
     rows = {name: shown[name].copy() for name in (CURVES, MEANS) if name in shown}
     if CURVES not in rows:
         return {}
-    n_persons = {
-        curve: int(n[0][0]) for curve, n in _curves(_first_biologics(true_rows[CURVES])).items()
-    }
-    is_broken = {
-        _family_of(str(given), str(preference))
+    whole = _curves(_first_biologics(true_rows[CURVES]))
+    broken = {
+        _family_of(curve)
         for column in _COUNTS
-        for given, preference, cell in zip(
-            *(rows[CURVES][key] for key in _CURVE),
-            cells_of(CURVES, column, rows[CURVES]),
-            strict=True,
+        for curve, cell in zip(
+            _names(rows[CURVES]), cells_of(CURVES, column, rows[CURVES]), strict=True
         )
         if cell in hidden
     }
     for name, frame in rows.items():
-        curves = [(str(a), str(b)) for a, b in zip(*(frame[key] for key in _CURVE), strict=True)]
-        is_left = pd.Series(
-            [_family_of(*curve) not in is_broken for curve in curves], frame.index, dtype=bool
-        )
-        steps = [_step(n_persons[curve], minimum, rounding) for curve in curves]
+        curves = _names(frame)
+        is_left = _bools(frame, [_family_of(curve) not in broken for curve in curves])
+        steps = [_step(int(whole[curve][0][0]), minimum, rounding) for curve in curves]
         if name == CURVES:
             frame[_COUNTS] = frame[_COUNTS].where(is_left)
             for column in _SHARES:
                 frame[column] = _rounded(frame[column].where(is_left), steps)
         else:
-            _round_means(
-                frame, is_left & pd.Series([step is not None for step in steps], frame.index)
-            )
+            frame["n_persons"] = frame["n_persons"].where(is_left)
+            _round_means(frame, is_left & _bools(frame, [step is not None for step in steps]))
     return rows
 
 
-def _family_of(given: str, preference: str) -> str:
+def _family_of(curve: tuple[str, str]) -> str:
+    given, preference = curve
     if preference != ALL:
         return "preference"
     return "everybody" if given == ALL else "class"

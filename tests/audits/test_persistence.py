@@ -1,8 +1,12 @@
 """Days on the index drug, what ends them, and how long a person is followed."""
 
+import math
+import random
+from datetime import date, timedelta
+
 import pytest
 
-from tests.support.answers import ANSWERERS, answer
+from tests.support.answers import A_RUN, ANSWERERS, answer
 from tests.support.spec import read_cdm
 
 # 42904205 tofacitinib. The data end on 2024-03-01, so an end is known up to 2023-09-02, which is
@@ -176,3 +180,27 @@ def test_the_data_end_with_the_newest_record_of_anybody(newest, is_stopped, answ
     """
     found = answer(answerer, tmp_path, read_cdm(drug_exposure=exposures))
     assert curve(found, *CURVE) == counted([(168, True) if is_stopped else (167, False)])
+
+
+def test_a_class_that_is_kept_twice_as_long_is_found(tmp_path):
+    # One exposure each, started over five years: who started late is followed for a short time, and
+    # whoever is on the drug in the last gap is not known to have stopped.
+    lot, lines = random.Random(3), ["case | id | concept | start | end"]
+    for i in range(500):
+        drug, mean = (("infliximab", 150), ("vedolizumab", 300))[i % 2]
+        start = date(2019, 3, 1) + timedelta(days=lot.randrange(1826))
+        end = start + timedelta(days=int(lot.expovariate(1 / mean)))
+        lines.append(f"{i} | {i} | {drug} | {start} | {end}")
+    found = answer(A_RUN, tmp_path, read_cdm(drug_exposure="\n".join(lines)))
+    ends = {}
+    for drug_class, mean in (("anti_tnf", 150), ("anti_integrin", 300)):
+        row = found.row("persistence_mean", "all", "first_biologic", drug_class, "all")
+        ends[drug_class] = row[2:4]
+        assert row[2] < sum(math.exp(-day / mean) for day in range(1, 721)) < row[3]
+        inside = [
+            low <= math.exp(-day / mean) <= high
+            for *key, day, _, _, _, low, high in found.tables["persistence"]
+            if key == ["all", "first_biologic", drug_class, "all"] and low is not None
+        ]
+        assert sum(inside) >= 0.8 * len(inside) > 10
+    assert ends["anti_tnf"][1] < ends["anti_integrin"][0]

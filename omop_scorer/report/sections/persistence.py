@@ -64,14 +64,10 @@ def persistence_blocks(context: Context) -> list[Block]:
         images.append(_image(pairs, "by whether the models preferred its class", title))
     parts = ("" if classes else "class", "" if pairs else "preference")
     left_out = [f"by {part}" for part in parts if part]
-    return [Beside(images), *_means(context, classes), Prose(_note(left_out), "note")]
-
-
-def _note(left_out: Sequence[str]) -> str:
-    text = _NO_PROOF
+    said = [*_means(context, classes), _NO_PROOF]
     if left_out:
-        text += f" Too few patients are followed to show the curves {' and '.join(left_out)}."
-    return text
+        said.append(f"Too few patients are followed to show the curves {' and '.join(left_out)}.")
+    return [Beside(images), Prose(" ".join(said))]
 
 
 def _of(frame: Rows, drug_class: str, preference: str) -> Rows:
@@ -101,12 +97,12 @@ def _image(
         if int(row["days"]) % _QUARTER == 0 or whole(row["n_at_risk"]) is not None
     ]
     return Image(
-        over_time(lines, "days since the index treatment", _NAMES),
+        over_time(lines, "days since the index treatment", _NAMES, 130),
         f"Share of patients still on the index drug: {told}.",
         title or _title(lines, day),
         f"Kaplan-Meier estimate of the share still on the drug of the index treatment, {of_what}; "
-        "the tint is the 95% interval. Days and numbers at risk are left out where few patients "
-        "stopped, or were censored, since the day before.",
+        "the tint is the 95% interval. Days and numbers at risk are left out where few stopped or "
+        "were censored.",
         Table(
             f"Patients still on the index drug, {of_what}",
             ("Patients and days", "At risk", "Stopped before", "Share (95% interval)"),
@@ -167,7 +163,7 @@ def _title_of_means(context: Context) -> str | None:
     return f"{days[0]} days on preferred classes, {days[1]} on others"
 
 
-def _means(context: Context, classes: Sequence[str]) -> list[Block]:
+def _means(context: Context, classes: Sequence[str]) -> list[str]:
     """Return the mean days within two years, and the difference between preferences, in words."""
     found = [
         f"{_days(row)} on {context.names.drug_class(key)}"
@@ -192,7 +188,7 @@ def _means(context: Context, classes: Sequence[str]) -> list[Block]:
                 f"That is a difference of {decimal(difference, 0)} days (95% interval "
                 f"{decimal(low, 0)} to {decimal(high, 0)}; p {chance})."
             )
-    return [Prose(" ".join(parts))] if parts else []
+    return parts
 
 
 def _days(row: Row) -> str:

@@ -5,16 +5,19 @@ import io
 import random
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from omop_scorer.disclosure.persistence import fewer_days
 from omop_scorer.disclosure.protect import protect_run
 from omop_scorer.report.csv_files import csv_files
-from tests.support.attacker import assert_nothing_leaks
+from tests.support.attacker import Attack, assert_nothing_leaks, true_counts
 from tests.support.audit_peer import COLUMNS, NEXT_CLASSES
-from tests.support.made_up_run import run_of
+from tests.support.made_up_run import frame, run_of
 from tests.support.persistence_peer import CLASSES, PREFERENCES, OnDrug, persistence
 from tests.support.thoroughness import cases
 
+COUNTED = ("n_at_risk", "n_stopped")
 Tables = dict[str, list[dict[str, Any]]]
 
 
@@ -89,3 +92,65 @@ def test_nothing_leaks_of_persons_on_a_drug(seed: int) -> None:
     n = tables["attrition"][0]["n_persons"]
     files = parsed(csv_files(data))
     assert_nothing_leaks(files, tables, n, n, minimum, rounding=rounding, bounds=data.bounds)
+
+
+def test_counts_of_each_day_would_leak() -> None:
+    # The attacker is worth its name: it subtracts one day from another.
+    key = ("anti_tnf", "preferred")
+    people = [OnDrug(["all"], "first_biologic", *key, 10 * i, True) for i in range(60)]
+    people += [OnDrug(["all"], "first_biologic", *key, 305, False)] * 3
+    tables = tables_of(people, [])
+    data = protect_run(run_of(tables), 5)
+    files, n = parsed(csv_files(data)), len(people)
+    assert_nothing_leaks(files, tables, n, n, 5)
+    counts = true_counts(tables, n, n, files)
+    assert Attack(files).betrayed(counts, 5) == []
+    for row in files["persistence"]:
+        curve = (row["drug_class"], row["preference"], row["days"])
+        row |= {name: str(counts["persistence", name, *curve]) for name in COUNTED}
+    assert ("?", "censored", "all", "all", "360") in Attack(files).betrayed(counts, 5)
+
+
+def rows_of(n_at_risk: list[int], n_stopped: list[int]) -> pd.DataFrame:
+    key = {"population": "all", "index_rule": "first_biologic", "drug_class": "all"}
+    return frame(
+        [
+            {**key, "preference": "all", "days": 30 * i, "n_at_risk": r, "n_stopped": s}
+            | dict.fromkeys(("share", "ci_low", "ci_high"), 1 - s / 100)
+            for i, (r, s) in enumerate(zip(n_at_risk, n_stopped, strict=True))
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_at_risk", "n_stopped", "days", "counted"),
+    [
+        # 10 stop and 5 are censored in each step.
+        ([100, 85, 70, 55], [0, 10, 20, 30], [0, 30, 60, 90], [0, 30, 60, 90]),
+        # 4 stop in the first step, and are printed with the 6 of the next.
+        ([100, 96, 90, 80], [0, 4, 10, 20], [0, 60, 90], [0, 60, 90]),
+        # 2 are censored in each step: the third has 6 of them since day 0.
+        ([100, 88, 76, 64], [0, 10, 20, 30], [0, 30, 60, 90], [0, 90]),
+        # 3 are left on the last day.
+        ([100, 60, 30, 3], [0, 40, 70, 97], [0, 30, 60], [0, 30, 60]),
+        # Nobody is left on the last day.
+        ([100, 60, 30, 0], [0, 40, 70, 100], [0, 30, 60, 90], [0, 30, 60, 90]),
+        # Fewer than the minimum on the first day.
+        ([4, 4, 4, 4], [0, 0, 0, 0], [], []),
+        ([0, 0, 0, 0], [0, 0, 0, 0], [0, 30, 60, 90], [0, 30, 60, 90]),
+    ],
+)
+def test_days_between_which_few_stopped_are_left_out(
+    n_at_risk: list[int], n_stopped: list[int], days: list[int], counted: list[int]
+) -> None:
+    treated = {
+        **{"population": "all", "index_rule": "first_biologic", "index_class": "all"},
+        **{"next_class": "none_stopped", "n_persons": n_at_risk[0], "n_population": n_at_risk[0]},
+    }
+    frames = {"persistence": rows_of(n_at_risk, n_stopped), "next_treatment": frame([treated])}
+    found = fewer_days(frames, [5])["persistence"]
+    assert list(found["days"]) == days
+    assert list(found["days"][found["n_at_risk"].notna()]) == counted
+    # 3 whose index date is too recent would follow from the number with an index treatment.
+    frames["next_treatment"]["n_population"] += 3
+    assert fewer_days(frames, [5])["persistence"]["n_at_risk"].isna().all()

@@ -106,7 +106,8 @@ def _results(data: ReportData) -> Iterator[tuple[dict[str, str], list[_Figures]]
         yield {"result_type": "prevalence_attrition"}, list(map(_attrition, _rows(rows)))
     for name, rows in data.tables.items():
         is_specified = name in data_model() and not name.startswith("prevalence")
-        if is_specified and _SHARE in rows:
+        # A curve is no share of counted persons: persistence is in the files of the report only.
+        if is_specified and {"n_persons", _SHARE} <= set(rows):
             yield {"result_type": name}, [_of_table(name, row) for row in _rows(rows)]
 
 

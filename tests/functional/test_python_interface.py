@@ -83,7 +83,7 @@ def test_a_run_writes_its_exports_and_says_when_one_failed(site: Site) -> None:
     done = omop_scorer.run(run_file)
     with duckdb.connect(str(place), read_only=True) as connection:
         assert connection.execute("SELECT run_id FROM latest_run").fetchone() == (done.run_id,)
-    assert site.rows("SELECT COUNT(*) FROM scoring_run_status WHERE status = 'COMPLETE'") == [(2,)]
+    assert site.rows("SELECT COUNT(*) FROM scoring_run_status WHERE status = 'COMPLETE'") == [(3,)]
 
 
 def test_a_date_may_be_text_and_an_older_answer_is_said(site: Site) -> None:

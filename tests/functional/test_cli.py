@@ -24,7 +24,7 @@ from tests import golden
 from tests.support.command_line import Site, assert_refused, omop_scorer
 
 COMMANDS = (
-    *("run", "check", "demo", "report", "runs", "diff", "score"),
+    *("run", "check", "demo", "report", "export", "runs", "diff", "score"),
     *("render", "covariates", "synth", "import-concept-set", "load-cdm", "status", "withdraw"),
     *("init", "explain", "trials"),
 )

@@ -55,7 +55,7 @@ class _Family:
     n_at_risk: Counts
     n_stopped: Counts
     n_indexed: Counts
-    """All with an index treatment, of each curve or of the sum of the curves."""
+    """All with an index treatment: of each curve, or of the sum of the curves and of the rest."""
 
 
 def fewer_days(
@@ -138,7 +138,8 @@ def _families(
         if curves and all(curve in own for curve in curves):
             at_risk, stopped = (np.array([own[curve][i] for curve in curves]) for i in (0, 1))
             indexed = [n_indexed.get(given, 0) for given, preference in curves if preference == ALL]
-            families.append(_Family(curves, at_risk, stopped, np.array(indexed or [n_preferred])))
+            indexed = indexed or [n_preferred, n_indexed.get(ALL, 0) - n_preferred]
+            families.append(_Family(curves, at_risk, stopped, np.array(indexed)))
     return families
 
 
@@ -153,10 +154,10 @@ def _days(
         np.vstack([own, n - own.sum(axis=0)])
         for own, n in zip((family.n_at_risk, family.n_stopped), everybody, strict=True)
     )
-    first = family.n_at_risk[:, 0]
-    too_recent = family.n_indexed - (
-        first if first.shape == family.n_indexed.shape else first.sum()
-    )
+    first, rest = at_risk[:-1, 0], at_risk[-1, 0]
+    is_by_preference = family.curves[0][1] != ALL
+    followed = np.array([first.sum(), rest]) if is_by_preference else first
+    too_recent = family.n_indexed - followed
     shown, counted = whole
     for minimum in minima:
         shown = _safe(shown, [stopped], minimum, at_risk)

@@ -42,7 +42,9 @@ def link_persistence(tables: Tables) -> None:
     known = ("with a preference",)
     figures.add_rest(known, ("~indexed", ALL, FIRST_BIOLOGIC, ALL), without)
     own = [_cell("n_at_risk", each, "0") for each in preferences]
-    figures.add_rest(("too recent, with a preference",), known, own)
+    recent = ("too recent, with a preference",)
+    figures.add_rest(recent, known, own)
+    figures.add_rest(("too recent, without one",), ("too recent", ALL), [recent])
 
 
 def _cell(column: str, curve: tuple[str, str], day: str) -> Cell:

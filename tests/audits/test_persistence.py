@@ -182,7 +182,7 @@ def test_the_data_end_with_the_newest_record_of_anybody(newest, is_stopped, answ
     assert curve(found, *CURVE) == counted([(168, True) if is_stopped else (167, False)])
 
 
-def test_a_class_that_is_kept_twice_as_long_is_found(tmp_path):
+def test_a_planted_class_that_is_kept_twice_as_long_is_found(tmp_path):
     # One exposure each, started over five years: who started late is followed for a short time, and
     # whoever is on the drug in the last gap is not known to have stopped.
     lot, lines = random.Random(3), ["case | id | concept | start | end"]

@@ -87,6 +87,7 @@ def _families(attack: "Attack", curves: Mapping[Curve, Mapping[int, Any]]) -> No
         attack.add_up(total, known)
         attack.derived.append(rest)
         attack.is_sum(total, [*(_of("n_at_risk", each, 0) for each in preferences), rest])
+        attack.derive(("?", "too recent", "no preference"), ("?", "too recent", "all", "all"), rest)
 
 
 def _learn_shares(attack: "Attack", curve: Curve, rows: Mapping[int, Mapping[str, str]]) -> None:

@@ -258,7 +258,10 @@ def cell_text(given: object) -> str:
     """
     if isinstance(given, str):
         return given
-    text = str(given)
+    try:
+        text = str(given)
+    except ValueError:  # an int of thousands of digits
+        return "too long"
     return "" if text in _MISSING else text.removesuffix(".0")
 
 

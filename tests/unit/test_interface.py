@@ -106,6 +106,7 @@ def test_what_is_missing_is_imputed(missing) -> None:
         ({"sex": True}, "sex: allowed: male, m, female, f"),
         ({"crp": True}, "crp: not a number (leave blank if missing)"),
         ({"crp": "nan"}, "crp: not a number (leave blank if missing)"),
+        ({"crp": 10**5000}, "crp: not a number (leave blank if missing)"),
         ({"crp": float("inf")}, "crp: not a number (leave blank if missing)"),
         ({"steroid": 2}, "steroid: allowed: yes, true, 1, no, false, 0"),
         ({"age": None}, "age: missing; it is never imputed"),

@@ -502,7 +502,12 @@ def _chunks(descriptor: int) -> Iterator[bytes]:
         yield chunk
 
 
-READERS = (("runs",), ("diff", "previous", "latest"), ("report", "--output", "report.html"))
+READERS = (
+    ("runs",),
+    ("diff", "previous", "latest"),
+    ("report", "--output", "report.html"),
+    ("export", "--to", "answer.duckdb", "--format", "duckdb"),
+)
 
 
 def refuse(site: Site, readers: Sequence[tuple[str, ...]], exit_code: int, *parts: object) -> None:

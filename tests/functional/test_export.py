@@ -26,6 +26,7 @@ from omop_scorer.results.schema import migrate
 from omop_scorer.stores import open_results, open_store
 from tests.support import spark
 from tests.support.command_line import (
+    AS_OF,
     Site,
     assert_refused,
     environment,
@@ -109,6 +110,20 @@ def test_every_table_and_view_has_the_rows_of_the_store(site: Site) -> None:
         assert table.schema.equals(found["parquet"][name].schema), name
         if name in data_model.data_model():
             assert table.schema.equals(data_model.arrow_schema(name)), name
+
+
+def test_a_file_says_what_its_tables_and_columns_hold(site: Site) -> None:
+    to = place(site.folder, "duckdb")
+    assert export(site, to, "duckdb").returncode == 0
+    with duckdb.connect(str(to), read_only=True) as connection:
+        tables = connection.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall()
+        columns = connection.execute(
+            "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
+        ).fetchall()
+    of_run = f"omop-scorer export of one run: {latest(site)}, as of {AS_OF}"
+    assert all(comment.endswith(of_run) and comment != of_run for _, comment in tables)
+    assert len(tables) == len(NAMES)
+    assert [column for column in columns if not column[2]] == []
 
 
 def test_a_folder_gives_the_rows_of_its_views(site: Site) -> None:

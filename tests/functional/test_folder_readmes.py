@@ -172,9 +172,9 @@ def test_the_questions_for_the_results_have_an_answer(
         assert connection.execute(query).fetchall()
 
 
-def test_there_are_ten_questions() -> None:
-    questions = section("sql", "Ten questions for the results")
-    assert [int(n) for n in re.findall(r"^-- (\d+)\.", questions, re.MULTILINE)] == [*range(1, 11)]
+def test_there_are_twelve_questions() -> None:
+    questions = section("sql", "Twelve questions for the results")
+    assert [int(n) for n in re.findall(r"^-- (\d+)\.", questions, re.MULTILINE)] == [*range(1, 13)]
 
 
 def test_the_results_are_read_as_shown(answered: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from omop_scorer.connections.duckdb import (
     lock_holder,
 )
 from omop_scorer.errors import ConnectionFailedError, LockHeldError, ResultsError, SqlError
-from omop_scorer.stores.base import Parameters, ResultsReader
+from omop_scorer.stores.base import IS_EXPORT, Parameters, ResultsReader
 from omop_scorer.stores.duckdb.code_in_file import refuse_stand_ins
 
 _ALIAS = "results_to_read"
@@ -113,11 +113,23 @@ class DuckDBResultsReader(ResultsReader):
         for name in names:
             if name.lower() == wanted.lower():
                 return name
+        if self._is_export():
+            raise ResultsError(f"{self.where}: {IS_EXPORT}")
         known = ", ".join(repr(name) for name in names if name != "main") or "none"
         raise ResultsError(
             f"{self.where}: no results.schema {wanted!r} in it; schemas: {known}; "
             f"choose one of them, or {_RUN_FIRST}"
         )
+
+    def _is_export(self) -> bool:
+        """Tell a file in which a view of the results is a table, outside a schema."""
+        with errors_as(ResultsError, self.where):
+            found = self._connection.execute(
+                "SELECT 1 FROM duckdb_tables() WHERE database_name = $alias "
+                "AND schema_name = 'main' AND table_name = 'latest_run'",
+                {"alias": _ALIAS},
+            ).fetchone()
+        return found is not None
 
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
         """Return all rows."""

@@ -35,6 +35,13 @@ _PREFERENCES = {
     OTHERS_PREFERRED: ("Given another class", "#878f9b"),
 }
 
+_LEFT_OUT = "Days and numbers at risk are left out where few stopped or were censored."
+
+_NO_COUNTS = (
+    "Days are left out where few stopped or were censored. Numbers at risk are not shown, because "
+    "together with other numbers they could tell of few patients."
+)
+
 _NO_PROOF = (
     "This is no proof of an effect: who was given which class was not decided by chance, and the "
     "patients may differ in other ways."
@@ -85,6 +92,7 @@ def _image(
     lines = [_curve(*group) for group in groups]
     day = next((day for day in _TOLD if any(_share(each, day) for each in lines)), _TOLD[0])
     told = "; ".join(f"{each.title} {about(_share(each, day))} after {day} days" for each in lines)
+    has_counts = any(whole(row["n_at_risk"]) is not None for _, _, rows in groups for row in rows)
     table = [
         (
             f"{name}, {row['days']:,} days",
@@ -101,8 +109,7 @@ def _image(
         f"Share of patients still on the index drug: {told}.",
         title or _title(lines, day),
         f"Kaplan-Meier estimate of the share still on the drug of the index treatment, {of_what}; "
-        "the tint is the 95% interval. Days and numbers at risk are left out where few stopped or "
-        "were censored.",
+        f"the tint is the 95% interval. {_LEFT_OUT if has_counts else _NO_COUNTS}",
         Table(
             f"Patients still on the index drug, {of_what}",
             ("Patients and days", "At risk", "Stopped before", "Share (95% interval)"),

@@ -3,13 +3,15 @@
 --          index date, on which an end would be known), next_day (start of another class; NULL without one),
 --          censored (died or end_of_data: what the knowledge ends with)
 -- Tables: work.index_line, work.treatment_line, work.cohort_member
--- Window: an end is known once the gap has passed, so last_day is gap_days + 1 before death or last_date
+-- Window: an end is known once the gap has passed, so last_day is gap_days + 1 before death or last_drug_date
 -- Missing: a person without a last_day from the index date on has no row
--- Parameters: last_date, gap_days
+-- Parameters: last_drug_date, gap_days
 WITH dated AS (
   SELECT
     i.person_id, i.index_rule, i.drug, i.drug_class, i.index_date, m.death_date,
-    CAST(LEAST(CAST(:last_date AS DATE), COALESCE(m.death_date, CAST(:last_date AS DATE))) AS DATE) AS end_date,
+    CAST(
+      LEAST(CAST(:last_drug_date AS DATE), COALESCE(m.death_date, CAST(:last_drug_date AS DATE))) AS DATE
+    ) AS end_date,
     MIN(DATE_DIFF('day', i.index_date, n.start_date)) AS next_day
   FROM work.index_line AS i
   INNER JOIN work.cohort_member AS m ON m.person_id = i.person_id
@@ -21,6 +23,6 @@ WITH dated AS (
 SELECT
   person_id, index_rule, drug, drug_class, index_date, next_day,
   DATE_DIFF('day', index_date, end_date) - :gap_days - 1 AS last_day,
-  CASE WHEN death_date <= CAST(:last_date AS DATE) THEN 'died' ELSE 'end_of_data' END AS censored
+  CASE WHEN death_date <= CAST(:last_drug_date AS DATE) THEN 'died' ELSE 'end_of_data' END AS censored
 FROM dated
 WHERE DATE_DIFF('day', index_date, end_date) > :gap_days

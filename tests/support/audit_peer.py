@@ -487,13 +487,8 @@ def days_on_drug(cdm: Cdm, settings: Settings, one: Indexed) -> tuple[int, bool]
 
 
 def last_day(cdm: Cdm, settings: Settings) -> date:
-    """The newest day of anybody's conditions, drugs and measurements up to the as-of date."""
-    columns = {
-        "condition_occurrence": "condition_start_date",
-        "drug_exposure": "drug_exposure_start_date",
-        "measurement": "measurement_date",
-    }
-    days = [row[column] for table, column in columns.items() for row in cdm.get(table, [])]
+    """The newest start of anybody's drug up to the as-of date."""
+    days = [row["drug_exposure_start_date"] for row in cdm.get("drug_exposure", [])]
     return max(
         (day for day in days if happened_by(day, settings.as_of_date)), default=settings.as_of_date
     )

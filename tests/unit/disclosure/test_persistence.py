@@ -100,7 +100,8 @@ def parsed(files: dict[str, str]) -> dict[str, list[dict[str, str]]]:
     }
 
 
-@pytest.mark.parametrize("seed", cases(range(6), range(6, 60)))
+# In 42 and 69, numbers at risk by preference would tell of few who are too recent.
+@pytest.mark.parametrize("seed", cases((*range(4), 42, 69), range(4, 42)))
 def test_nothing_leaks_of_persons_on_a_drug(seed: int) -> None:
     tables = draw(seed)
     own, minimum, rounding = ((5, 5, 1), (3, 10, 1), (5, 5, 5))[seed % 3]

@@ -3,8 +3,6 @@
 The last day is the newest date among the conditions, drugs and measurements of all persons and the
 release date of the CDM. Dates after the as-of date do not count, so a wrong future date changes
 nothing.
-
-Drugs may be loaded later than the rest. Persistence is followed to the newest start of a drug.
 """
 
 from dataclasses import replace
@@ -14,8 +12,6 @@ from omop_scorer.cdm.tables import LAST_DATE_TABLES
 from omop_scorer.config.run_file import LAST_DAY_OF_CDM, RunConfig
 from omop_scorer.errors import CdmError, ConfigurationError
 from omop_scorer.staging.night import Night
-
-_LAST_DRUG = "drug_exposure_last"
 
 
 def planned_as_of(config: RunConfig, *, allow_future: bool = False) -> date:
@@ -50,16 +46,9 @@ def with_last_day(night: Night) -> tuple[Night, date | None]:
         The as-of date is the last day of the CDM, and there is none.
     """
     is_last_day = night.config.as_of_date == LAST_DAY_OF_CDM
-    is_asked = night.config.cdm.maximum_age_days is not None or is_last_day
-    if not night.engine.reads_in_place:
-        for table in LAST_DATE_TABLES:
-            if is_asked or table.name == _LAST_DRUG:
-                night.engine.map_table(table, night.engine.find_table(table))
-                night.pull(table.name, as_of_date=night.as_of)
-    night = replace(night, last_drug_day=_newest(night, "last_drug_date"))
-    if not is_asked:
+    if night.config.cdm.maximum_age_days is None and not is_last_day:
         return night, None
-    last = _newest(night, "last_date")
+    last = _last_day(night)
     if not is_last_day:
         return night, last
     if last is None:
@@ -70,9 +59,14 @@ def with_last_day(night: Night) -> tuple[Night, date | None]:
     return replace(night, as_of=last), last
 
 
-def _newest(night: Night, file: str) -> date | None:
-    prefix = "" if night.engine.reads_in_place else "pulled_"
-    ((found,),) = night.fetch(f"cohort/{prefix}{file}")
+def _last_day(night: Night) -> date | None:
+    file = "cohort/last_date"
+    if not night.engine.reads_in_place:
+        file = "cohort/pulled_last_date"
+        for table in LAST_DATE_TABLES:
+            night.engine.map_table(table, night.engine.find_table(table))
+            night.pull(table.name, as_of_date=night.as_of)
+    ((found,),) = night.fetch(file)
     return found if isinstance(found, date) else None
 
 

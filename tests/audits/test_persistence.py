@@ -233,7 +233,7 @@ def test_the_data_end_with_the_newest_exposure_of_anybody(newest, is_stopped, an
 def test_a_planted_class_that_is_kept_twice_as_long_is_found(tmp_path):
     # One exposure each, started over five years: who started late is followed for a short time, and
     # whoever is on the drug in the last gap is not known to have stopped.
-    lot, lines = random.Random(3), ["case | id | concept | start | end"]
+    lot, lines = random.Random(1), ["case | id | concept | start | end"]
     for i in range(1000):
         drug, mean = (("infliximab", 250), ("vedolizumab", 500))[i % 2]
         start = date(2019, 3, 1) + timedelta(days=lot.randrange(1826))

@@ -13,7 +13,8 @@ All curves of a family have the same days, and these are days of the curve of ev
 differences are sums of such counts too.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,12 @@ _CURVE = ["drug_class", "preference"]
 
 _COUNTS = ["n_at_risk", "n_stopped"]
 
-_SHARES = ["share", "ci_low", "ci_high"]
+#: How shares become multiples of a step: the ends of an interval outward.
+_ROUNDING: Mapping[str, Callable[[float], int]] = {
+    "share": round,
+    "ci_low": math.floor,
+    "ci_high": math.ceil,
+}
 
 #: Steps of rounded shares, in percent, and the persons that a step holds at least.
 _STEPS, _PERSONS = (1, 2, 5, 10), 2
@@ -227,8 +233,8 @@ def without_revealing(
         steps = [_step(int(whole[curve][0][0]), minimum, rounding) for curve in curves]
         if name == CURVES:
             frame[_COUNTS] = frame[_COUNTS].where(is_left)
-            for column in _SHARES:
-                frame[column] = _rounded(frame[column].where(is_left), steps)
+            for column, to_step in _ROUNDING.items():
+                frame[column] = _rounded(frame[column].where(is_left), steps, to_step)
         else:
             frame["n_persons"] = frame["n_persons"].where(is_left)
             _round_means(frame, is_left & _bools(frame, [step is not None for step in steps]))
@@ -251,9 +257,11 @@ def _step(n_persons: int, minimum: int, rounding: int) -> int | None:
     )
 
 
-def _rounded(values: "pd.Series[float]", steps: Sequence[int | None]) -> "pd.Series[float]":
+def _rounded(
+    values: "pd.Series[float]", steps: Sequence[int | None], to_step: Callable[[float], int]
+) -> "pd.Series[float]":
     found = [
-        None if step is None or pd.isna(value) else round(100 * float(value) / step) * step / 100
+        None if step is None or pd.isna(value) else to_step(100 * float(value) / step) * step / 100
         for value, step in zip(values, steps, strict=True)
     ]
     return pd.Series(found, values.index, dtype="Float64")

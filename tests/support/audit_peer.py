@@ -457,9 +457,7 @@ def persons_on_drugs(
     return found
 
 
-def days_on_drug(
-    cdm: Cdm, settings: Settings, one: Indexed, last: date
-) -> tuple[int, bool] | None:
+def days_on_drug(cdm: Cdm, settings: Settings, one: Indexed, last: date) -> tuple[int, bool] | None:
     """Days to the end of the index drug, or followed without one; whether it is known to end.
 
     None where an end on the index date itself could not be known yet.

@@ -5,7 +5,7 @@ that depend on the model card (classes, labels, covariates), because this module
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Literal, TypeAlias, get_args
 
 RUN_STATUSES = ("RUNNING", "COMPLETE", "FAILED", "WITHDRAWN")
@@ -26,9 +26,12 @@ COVARIATE_STATUSES = ("observed", "computed", "absent", "imputed", "left_out")
 
 #: The statuses as numbers from 1.
 STATUS_CODES = {status: code for code, status in enumerate(COVARIATE_STATUSES, 1)}
-EVIDENCE_TABLES = (
-    *("person", "condition_occurrence", "drug_exposure", "measurement", "observation"),
-)
+MEASURED_TABLES = ("measurement", "observation")
+EVIDENCE_TABLES = ("person", "condition_occurrence", "drug_exposure", *MEASURED_TABLES)
+#: How the unit of a record was recognised: by its concept, by its text, or accepted without any.
+UNIT_SOURCES = ("concept", "text", "missing")
+#: Quantities from which a covariate is computed.
+INPUT_QUANTITIES = ("body_weight", "body_height")
 
 #: Names of the concept sets for person.race_concept_id.
 RACE_SETS = (
@@ -91,8 +94,16 @@ NONE = "none"
 #: The class used by patients with one class alone on top: that class, another one, or none.
 ON_TOP, ANOTHER, _ = CLASSES_USED = ("on_top", "another", NONE)
 
+#: Whether the models preferred the class given, as of the index date: it was among the classes on
+#: top, others were, all were equal, or the person could not be scored.
+PREFERENCES = ("preferred", "others_preferred", NO_PREFERENCE, NOT_SCORED)
+PREFERRED, OTHERS_PREFERRED = PREFERENCES[:2]
+#: Days of `persistence`: every 30 up to two years.
+PERSISTENCE_DAYS = tuple(range(0, 721, 30))
+
 YES_NO = ("yes", "no")
 #: Values of each stratum of the scored patients; `first_biologic_year` may also be a year,
+#: `first_record_year` is always one, `care_site` may also be the name and the id of a care site,
 #: `preference_group` the group of a class, and `ruled_out_class` a class.
 STRATUM_VALUES: Mapping[str, tuple[str, ...]] = {
     ALL: (ALL,),
@@ -102,6 +113,11 @@ STRATUM_VALUES: Mapping[str, tuple[str, ...]] = {
     "race": (*RACE_SETS, UNKNOWN),
     "prior_anti_tnf": YES_NO,
     "first_biologic_year": (NONE,),
+    "first_record_year": (),
+    "care_site": (UNKNOWN,),
+    "race_sex_age": tuple(
+        ", ".join(each) for each in product(RACES, SEXES[:2], ("50 and over", "under 50"))
+    ),
     "imputed": YES_NO,
     "within_trial_range": (*YES_NO, UNKNOWN),
     "preference_group": (SHARED_TOP, NO_PREFERENCE),
@@ -171,7 +187,7 @@ FREE_TEXT = frozenset(
         *("tool_version", "model_id", "model_sha256", "config_sha256", "concept_sets_sha256"),
         *("cdm_source_name", "cdm_version", "vocabulary_version", "config_json", "message"),
         *("cdm_snapshot", "rows_written"),
-        *("source_unit", "drug", "concept_set"),
+        *("source_unit", "drug", "next_drug", "current_drug", "care_site_name", "concept_set"),
         *("cohort_definition_name", "cohort_definition_description"),
     )
 )
@@ -249,8 +265,8 @@ def coded_words(
         `covariate_quality.measure` may be UNCASTABLE_PREFIX and the name of a column, or
         UNDATED_PREFIX and the name of a table,
         `covariate_quality.covariate` the name of a measured quantity or of a concept set,
-        `subgroup_summary.stratum_value` a year, and `imputation_sensitivity.covariate` several
-        covariates separated by TOGETHER.
+        `subgroup_summary.stratum_value` a year or a care site, and
+        `imputation_sensitivity.covariate` several covariates separated by TOGETHER.
     """
     classes, labels, covariates = tuple(classes), tuple(labels), tuple(covariates)
     populations = {"population": TREATED_POPULATIONS, "index_rule": INDEX_RULES}
@@ -260,6 +276,11 @@ def coded_words(
         *(*COHORT_MEASURES, *MAPPING_MEASURES),
     )
     groups = preference_groups(classes)
+    persistence = {
+        **populations,
+        "drug_class": (ALL, *classes),
+        "preference": (ALL, *PREFERENCES),
+    }
     values = dict.fromkeys(value for each in STRATUM_VALUES.values() for value in each)
     values |= dict.fromkeys((*groups, *classes))
     tables: dict[str, dict[str, tuple[str, ...]]] = {
@@ -270,6 +291,13 @@ def coded_words(
             "covariate": covariates,
             "status": COVARIATE_STATUSES,
             "source_table": EVIDENCE_TABLES,
+            "unit_source": UNIT_SOURCES,
+        },
+        "covariate_input": {
+            "covariate": covariates,
+            "quantity": INPUT_QUANTITIES,
+            "source_table": MEASURED_TABLES,
+            "unit_source": UNIT_SOURCES,
         },
         "counterfactual": {"drug_class": classes},
         "patient_subgroup": {
@@ -277,8 +305,17 @@ def coded_words(
             **dict.fromkeys(("first_class", "second_class", "third_class"), classes),
             "preference_group": groups,
             "ruled_out_class": classes,
+            "subgroup_analytic": labels,
         },
+        "patient_attribute": {"race": RACES, "current_class": (*classes, OTHER_ADVANCED)},
         "treatment_line": {"drug_class": (*classes, OTHER_ADVANCED)},
+        "index_treatment": {
+            "index_rule": INDEX_RULES,
+            "drug_class": classes,
+            "population": AGE_SEX_POPULATIONS,
+            "preferred": preferences(classes),
+            "next_class": next_classes(classes),
+        },
         "covariate_quality": {"covariate": (*covariates, COHORT, INPUT), "measure": measures},
         "subgroup_summary": {
             "stratum": tuple(STRATUM_VALUES),
@@ -312,6 +349,8 @@ def coded_words(
             "class_used": CLASSES_USED,
         },
         "prevalence_by_year": {"event": YEARLY_EVENTS, "measure": YEARLY_MEASURES},
+        "persistence": persistence,
+        "persistence_mean": persistence,
         "uncertainty_comparison": dict.fromkeys(
             ("subgroup_bootstrap", "subgroup_analytic"), labels
         ),

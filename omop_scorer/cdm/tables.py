@@ -49,9 +49,11 @@ class Table:
     is_required: bool
     columns: tuple[Column, ...]
     without_it: str = ""
+    """Effect of the missing table, for the warning."""
     counts: Counted | None = None
     """Set for a table of counts, which a source makes and no site has."""
-    """Effect of the missing table, for the warning."""
+    is_missed: bool = True
+    """False for a table that many sites leave out, and that only explains other values."""
 
 
 def _columns(text: str) -> tuple[Column, ...]:
@@ -72,7 +74,8 @@ TABLES: tuple[Table, ...] = (
         True,
         _columns(
             "person_id:integer gender_concept_id:integer year_of_birth:integer "
-            "?month_of_birth:integer ?day_of_birth:integer ?race_concept_id:integer"
+            "?month_of_birth:integer ?day_of_birth:integer ?race_concept_id:integer "
+            "??care_site_id:integer"
         ),
     ),
     Table(
@@ -123,6 +126,14 @@ TABLES: tuple[Table, ...] = (
         False,
         _columns("person_id:integer death_date:date"),
         "no person counts as deceased",
+    ),
+    Table(
+        "care_site",
+        "cdm",
+        False,
+        _columns("care_site_id:integer ?care_site_name:text"),
+        "care sites have no names",
+        is_missed=False,
     ),
     Table(
         "cdm_source",

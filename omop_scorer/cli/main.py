@@ -15,6 +15,7 @@ from omop_scorer import __version__
 from omop_scorer.cli import signals
 from omop_scorer.cli.definitions import covariates, import_concept_set, render
 from omop_scorer.cli.explain import explain
+from omop_scorer.cli.export import export
 from omop_scorer.cli.init import init
 from omop_scorer.cli.load_cdm import load_cdm
 from omop_scorer.cli.nightly import check, run
@@ -27,7 +28,7 @@ from omop_scorer.cli.trials_forest import forest
 from omop_scorer.cli.trials_power import power
 from omop_scorer.cli.trials_validate import validate
 from omop_scorer.cli.withdraw import withdraw
-from omop_scorer.errors import ConfigurationError, OmopScorerError
+from omop_scorer.errors import ConfigurationError, OmopScorerError, unexpected
 from omop_scorer.texts.characters import one_line
 from omop_scorer.texts.secret_values import hide, keep_environment
 
@@ -44,6 +45,7 @@ app.command()(run)
 app.command()(check)
 app.command()(demo)
 app.command()(report)
+app.command()(export)
 app.command()(runs)
 app.command()(diff)
 app.command()(status)
@@ -111,13 +113,6 @@ def _exit_code_of(command: Callable[..., Any]) -> int:
     except Exception as error:
         if signals.has_arrived():
             return 1
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        file = Path(trace.tb_frame.f_code.co_filename).name if trace else "unknown"
-        line = trace.tb_lineno if trace else 0
-        # The text of an unexpected error may quote a patient's value, so it is not printed.
-        origin = f"{type(error).__name__} at {file}:{line}"
-        typer.echo(f"error: unexpected error ({origin}); please report this line", err=True)
+        typer.echo(f"error: {unexpected(error)}", err=True)
         return 1
     return 0

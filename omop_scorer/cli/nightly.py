@@ -20,7 +20,7 @@ from omop_scorer.cli.options import (
     read_config,
     settings_in_force,
 )
-from omop_scorer.errors import ConfigurationError
+from omop_scorer.errors import ConfigurationError, ResultsError
 from omop_scorer.texts.characters import lines
 from omop_scorer.texts.secret_values import hide
 
@@ -68,13 +68,17 @@ def score_warehouse(
     allow_future: bool = False,
 ) -> None:
     """Run the nightly job once and print its summary, unless `is_quiet` is True."""
-    from omop_scorer.cli.run_summary import other_answer, print_summary  # noqa: PLC0415
+    from omop_scorer.cli.run_summary import print_summary  # noqa: PLC0415
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415
+    from omop_scorer.export.night import write_exports_of_night  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415
     from omop_scorer.nightly.run import dry_run, n_steps, run_night  # noqa: PLC0415
+    from omop_scorer.results.answer import other_answer  # noqa: PLC0415
 
     definitions = load_definitions(config)
-    journal = open_journal(log_format, n_steps(definitions), is_quiet=is_quiet)
+    n_exports = 0 if is_dry_run else len(config.export)
+    journal = open_journal(log_format, n_steps(definitions) + n_exports, is_quiet=is_quiet)
+    problems: list[str] = []
     try:
         if is_dry_run:
             summary = dry_run(definitions, journal, _echo, allow_future=allow_future)
@@ -87,12 +91,14 @@ def score_warehouse(
             )
             if summary.answer is not None:
                 journal.say("warning", other_answer(summary.answer))
+            problems = write_exports_of_night(config, journal)
     finally:
         journal.close()
-    if is_quiet:
-        return
-    names = [covariate.name for covariate in definitions.model.card.covariates]
-    print_summary(Console(stderr=is_dry_run), summary, journal.steps, names)
+    if not is_quiet:
+        names = [covariate.name for covariate in definitions.model.card.covariates]
+        print_summary(Console(stderr=is_dry_run), summary, journal.steps, names)
+    if problems:
+        raise ResultsError(*problems)
 
 
 def _echo(text: str) -> None:
@@ -114,6 +120,7 @@ def check(
     that it concerns and the next step. The last line is the verdict; the exit code is not 0 if a
     run would fail.
     """
+    from omop_scorer.export.night import refuse_unfit_exports  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415
     from omop_scorer.nightly import preflight  # noqa: PLC0415
     from omop_scorer.nightly.findings import Findings  # noqa: PLC0415
@@ -124,9 +131,12 @@ def check(
         try:
             run_file = read_config(config, settings, as_of, log_format)
             preflight.check(run_file, journal, findings, allow_future=allow_future)
+            refuse_unfit_exports(run_file.export)
         except ConfigurationError as error:
             if log_format == "json":
                 raise
+            findings.fail(error)
+        except ResultsError as error:
             findings.fail(error)
         finally:
             journal.close()

@@ -99,6 +99,12 @@ class Cdm(Location):
         return url
 
     @property
+    def paths(self) -> list[Path]:
+        """Files and folders of this machine that hold the CDM and its vocabulary."""
+        urls = [url for url in (self.url, self.vocabulary_url) if url and not is_server(url)]
+        return [Path(url.removeprefix(DELTA)) for url in urls if url != CATALOG]
+
+    @property
     def table_names(self) -> Mapping[str, str]:
         """Names of tables at the site, where they differ from those of the CDM."""
         return {table: name for table, name in self.tables.items() if name is not None}
@@ -191,6 +197,10 @@ class Results(Location):
             return "duckdb"
         is_folder = isdir(path) or self.url.endswith("/") or engine == "spark"  # noqa: PTH112
         return "folder" if is_folder else "duckdb"
+
+    def path(self, engine: EngineName) -> Path | None:
+        """Return the file or folder of the results; None on a server or in a catalog."""
+        return Path(self.url) if self.store(engine) in ("duckdb", "folder") else None
 
 
 class PostgreSQL(Frozen):

@@ -21,7 +21,6 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from omop_scorer.config.connections import (
-    DELTA,
     RESERVED_SCHEMAS,
     Cdm,
     Connections,
@@ -31,10 +30,10 @@ from omop_scorer.config.connections import (
     Spark,
     is_secret_setting,
 )
+from omop_scorer.config.export import Export, refuse_misplaced
 from omop_scorer.config.nesting import is_nested, is_same
 from omop_scorer.config.overrides import GivenRunFile
 from omop_scorer.config.report import Disclosure, Report
-from omop_scorer.config.server_url import is_server
 from omop_scorer.documents import ConceptId, Day, Frozen, Place
 from omop_scorer.resources import shipped
 from omop_scorer.terms import EngineName, Uncertainty
@@ -52,7 +51,6 @@ _DATE: TypeAdapter[date] = TypeAdapter(Day)
 _LONGEST_NAME_BYTES = 63
 
 Days = Annotated[StrictInt, Field(ge=0, le=EVER_DAYS)]
-
 #: Largest whole number and largest limit of a value that a run file may give.
 _MOST = 1_000_000_000
 
@@ -178,6 +176,8 @@ class Audit(Frozen):
     since: Day = date(2016, 1, 1)
     age_at: Literal["as_of", "index"] = "as_of"
     continuing_days: Days = 180
+    gap_days: Days = 180
+    exposure_days: Days = 1
     active_cdai: Limit = 150
     active_crp: Limit = 10
 
@@ -202,6 +202,7 @@ class RunConfig(Frozen):
     memory_limit: MemoryLimit | None = None
     minimum_cell_count: StrictInt = Field(default=5, ge=1, le=_MOST)
     keep_person_level_runs: StrictInt | None = Field(default=None, ge=1, le=_MOST)
+    export: tuple[Export, ...] = ()
     postgresql: PostgreSQL = PostgreSQL()
     spark: Spark = Spark()
     cohort: Cohort = Cohort()
@@ -265,7 +266,8 @@ class RunConfig(Frozen):
             )
 
     @model_validator(mode="after")
-    def _results_apart(self) -> "RunConfig":
+    def _places_apart(self) -> "RunConfig":
+        refuse_misplaced(self.export, self.cdm.paths, self.results.path(self.engine))
         store, name = self.results.store(self.engine), self.results.schema_
         if store == "postgresql" and (
             len(name.encode()) > _LONGEST_NAME_BYTES or name.startswith("pg_")
@@ -279,9 +281,9 @@ class RunConfig(Frozen):
             "/" in name or not all(part.strip() for part in name.split("."))
         ):
             raise ValueError("results.schema: allowed: schema, or catalog.schema")
-        results = Path(self.results.url)
         if store == "duckdb" and name.lower() in RESERVED_SCHEMAS:
             raise ValueError(f"results.schema: DuckDB keeps the name {name} for itself")
+        results = Path(self.results.url)
         if store == "duckdb" and results.stem == name:
             raise ValueError(
                 "results.url: the file must not have the name of results.schema, "
@@ -295,10 +297,7 @@ class RunConfig(Frozen):
                     "name another"
                 )
             return self
-        for url in (self.cdm.url, self.cdm.vocabulary_url):
-            if url is None or is_server(url):
-                continue
-            cdm = Path(url.removeprefix(DELTA))
+        for cdm in self.cdm.paths:
             if is_same(cdm, results):
                 raise ValueError(
                     "results.url is the CDM, which a run never writes to; name another location"

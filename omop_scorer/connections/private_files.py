@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _OTHERS = 0o077
@@ -24,3 +24,17 @@ def private_files(path: Path) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def keep_rights(old: Path, new: Path) -> None:
+    """Give a new file or folder the mode and the group of the one that it replaces.
+
+    Where the group cannot be given, no group gets rights.
+    """
+    before = old.stat()
+    mode = stat.S_IMODE(before.st_mode)
+    with suppress(OSError):
+        os.chown(new, -1, before.st_gid)
+    if new.stat().st_gid != before.st_gid:
+        mode &= ~(stat.S_IRWXG | stat.S_ISGID)
+    new.chmod(mode)

@@ -95,9 +95,9 @@ def rounded_rows(table: str, rows: pd.DataFrame, rounding: int) -> pd.DataFrame:
         is_known = rows[column].notna()
         values = rows[column][is_known].to_numpy("int64")
         rows.loc[is_known, column] = rounded(values, rounding)
-    if "share" in rows:
+    total = next((name for name in _WHOLES if name in rows), None)
+    if "share" in rows and total is not None:
         is_known = rows["share"].notna()
-        total = next(name for name in _WHOLES if name in rows)
         new = with_shares(rows, total)
         shares = ("share", "ci_low", "ci_high")
         return rows.assign(**{name: new[name].where(is_known) for name in shares})

@@ -6,6 +6,9 @@ here; a test fails until it is named on one of the two sides.
 
 from collections.abc import Mapping
 
+from omop_scorer import terms
+from omop_scorer.disclosure import coded
+
 _SHARE = ("share", "ci_low", "ci_high")
 _NEXT = ("population", "index_rule", "index_class")
 
@@ -46,6 +49,15 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "prevalence_by_year": (
         *("event", "calendar_year", "measure", "n_persons", "n_population", *_SHARE),
     ),
+    "persistence": (
+        *("population", "index_rule", "drug_class", "preference", "days"),
+        *("n_at_risk", "n_stopped", *_SHARE),
+    ),
+    "persistence_mean": (
+        *("population", "index_rule", "drug_class", "preference", "n_persons"),
+        *("mean_days", "ci_low", "ci_high"),
+        *("difference_days", "difference_ci_low", "difference_ci_high", "p_value"),
+    ),
     "uncertainty_comparison": ("subgroup_bootstrap", "subgroup_analytic", "n_persons"),
     "label_check": ("uncertainty", "measure", "n_persons", "n_population"),
     "imputation_sensitivity": (
@@ -73,11 +85,15 @@ STAYING_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "scoring_run_status": ("status", "recorded_at", "rows_written"),
 }
 
+#: Strata whose rows stay: their values are names of the site, or divide it so finely that hiding
+#: their small counts would cost figures that readers need more.
+STAYING_STRATA = (coded.FIRST_RECORD_YEAR, coded.CARE_SITE, coded.RACE_SEX_AGE)
+
 _MEASURED = (
     *("concept_ids", "measurement_concept_sets", "observation_concept_sets", "lookback_days"),
     *("minimum", "maximum", "minimum_age", "imputed_value"),
 )
-_QUANTITIES = ("crp", "cdai", "bmi", "body_weight", "body_height")
+_QUANTITIES = ("crp", "cdai", "bmi", *terms.INPUT_QUANTITIES)
 
 #: Keys of the run file that may leave: the rules by which persons and values were chosen.
 KEYS = frozenset(
@@ -93,7 +109,8 @@ KEYS = frozenset(
         ),
         *("covariates.steroid.maximum_days", "covariates.immunomodulator.maximum_days"),
         *("covariates.ileal.imputed_value", "audit.since", "audit.age_at", "audit.continuing_days"),
-        *("audit.active_cdai", "audit.active_crp", "disclosure.rounding"),
+        *("audit.gap_days", "audit.exposure_days", "audit.active_cdai", "audit.active_crp"),
+        "disclosure.rounding",
         *("report.title", "report.department", "report.contact", "report.language"),
     )
 )
@@ -101,7 +118,7 @@ KEYS = frozenset(
 #: Keys that stay: places, names and sizes of the site.
 STAYING_KEYS = frozenset(
     (
-        *("cdm", "results", "postgresql", "spark"),
+        *("cdm", "results", "postgresql", "spark", "export"),
         *("model", "concept_sets", "units", "treatment_lines"),
         *("batch_size", "threads", "memory_limit", "keep_person_level_runs"),
         *("cohort.minimum_persons", "cohort.maximum_rows"),

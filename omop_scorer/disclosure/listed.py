@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from omop_scorer.disclosure.leaving import COLUMNS, KEYS
+from omop_scorer.disclosure.leaving import COLUMNS, KEYS, STAYING_STRATA
 from omop_scorer.disclosure.site_texts import SiteTexts
 from omop_scorer.texts.characters import one_line
 
@@ -21,6 +21,13 @@ def listed_run(run: Mapping[str, Any], texts: SiteTexts) -> dict[str, Any]:
     """Return the row of a run with the columns that may leave, and `config` with its keys."""
     found = {name: _left(name, run.get(name), texts) for name in COLUMNS[RUN]}
     return {**found, "config": listed_config(run.get("config"), texts)}
+
+
+def listed_strata(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a results table without the strata that stay."""
+    if "stratum" not in rows:
+        return rows
+    return rows[~rows["stratum"].isin(STAYING_STRATA)].reset_index(drop=True)
 
 
 def listed_rows(table: str, rows: pd.DataFrame, texts: SiteTexts) -> pd.DataFrame:

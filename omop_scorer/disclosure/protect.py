@@ -28,9 +28,10 @@ from omop_scorer.disclosure.identities import N_COHORT, N_SCORED, Tables
 from omop_scorer.disclosure.identities_change import known_before, link_change
 from omop_scorer.disclosure.leaving import COLUMNS
 from omop_scorer.disclosure.linked import rounded_count
-from omop_scorer.disclosure.listed import listed_rows, listed_run
+from omop_scorer.disclosure.listed import listed_rows, listed_run, listed_strata
 from omop_scorer.disclosure.messages import without_counts
 from omop_scorer.disclosure.moments import profile_of_rounded, summary_of_rounded
+from omop_scorer.disclosure.persistence import CURVES, MEANS, fewer_days, without_revealing
 from omop_scorer.disclosure.profile import hide_profile
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.disclosure.rules import link_by_rules
@@ -101,8 +102,11 @@ def protect_run(run: RunTables, minimum: int, rounding: int | None = None) -> Re
 
 
 def _with_bins(run: RunTables, merged: Coarser, *minima: int) -> dict[str, pd.DataFrame]:
-    """Return merged tables with bins joined by one minimum after the other."""
+    """Return merged tables with bins and days joined by one minimum after the other."""
     frames = dict(merged.frames)
+    for name in (CURVES, MEANS):
+        frames.pop(name, None)
+    frames |= fewer_days(_counted(run), minima)
     for minimum in dict.fromkeys(minima) if _BINS in frames else ():
         frames[_BINS] = _bins(frames[_BINS], minimum, run, has_decades=merged.has_decades)
     return frames
@@ -136,6 +140,7 @@ def _shown(
         shown[_TIMES] = without_few_quartiles(shown[_TIMES], minimum)
     if _CONCEPTS in run.frames:
         shown[_CONCEPTS] = without_few(run.frames[_CONCEPTS], "n_records", minimum)
+    shown |= without_revealing(shown, run.frames, hidden, minimum, rounding)
     shown = {name: rounded_rows(name, rows, rounding) for name, rows in shown.items()}
     for name, of_rounded in ((_SUMMARY, summary_of_rounded), (PROFILE, profile_of_rounded)):
         if name in shown and rounding > 1:
@@ -157,7 +162,11 @@ def _counted(run: RunTables) -> dict[str, pd.DataFrame]:
     Without a card the labels of a class are not known, so counts by class, group and label together
     cannot be linked and stay.
     """
-    frames = {n: rows for n, rows in run.frames.items() if n in COLUMNS and n != _CONCEPTS}
+    frames = {
+        name: listed_strata(rows)
+        for name, rows in run.frames.items()
+        if name in COLUMNS and name != _CONCEPTS
+    }
     if run.card is not None:
         return frames
     left = {name: rows for name, rows in frames.items() if name not in (GROUPS, PROFILE, NOW)}

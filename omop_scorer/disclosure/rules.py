@@ -7,6 +7,7 @@ from omop_scorer.disclosure import (
     rules_covariates,
     rules_labels,
     rules_otherwise,
+    rules_persistence,
     rules_profile,
     rules_treatment,
 )
@@ -29,6 +30,7 @@ RULES: Mapping[str, Callable[[Tables], None]] = {
     "earlier treatment": rules_treatment.link_prior_anti_tnf,
     "women by year": rules_treatment.link_women_by_year,
     "first biologics by year": rules_treatment.link_first_biologics_by_year,
+    "persistence": rules_persistence.link_persistence,
     "treated otherwise": rules_otherwise.link_treated_otherwise,
     "changes by quartiles": rules_profile.link_changes_by_quartiles,
 }

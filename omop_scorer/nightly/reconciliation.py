@@ -22,6 +22,10 @@ from omop_scorer.terms import (
 #: The columns of `current_treatment` that name a population and a preference.
 _NOW_KEYS = AUDITS["current_treatment"][0][:-1]
 
+#: The columns of `persistence_mean` that name its curves, without the preference or the class.
+_ON_DRUG = ("population", "index_rule", "drug_class")
+_ON_CLASS = ("population", "index_rule", "preference")
+
 
 def reconcile(
     definitions: Definitions,
@@ -101,6 +105,12 @@ def audit_contradictions(audits: Audits, n_cohort: int, n_scored: int) -> list[s
             f"next_treatment: {n_indexed[ALL]} persons have an index treatment, but the population "
             f"{FIRST_BIOLOGIC_SINCE} has {n_of[FIRST_BIOLOGIC_SINCE]}"
         )
+    curves = audits["persistence_mean"].to_pylist()
+    for column, keys in (("preference", _ON_DRUG), ("drug_class", _ON_CLASS)):
+        whole = {tuple(row[key] for key in keys): row["n_persons"] for row in curves
+                 if row[column] == ALL}  # fmt: skip
+        parts = _sums([row for row in curves if row[column] != ALL], *keys)
+        compare(f"persistence_mean by {column}", parts, {key: whole[key] for key in parts})
     preferred = _sums(audits["preference_concordance"].to_pylist(), "population")
     compare("preference_concordance", preferred, n_indexed)
     return problems

@@ -2,15 +2,18 @@
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from omop_scorer.errors import ResultsError
 from omop_scorer.report.html_file import refuse_unfit, write_html
 from omop_scorer.report.whole_folder import whole_folder
 from omop_scorer.results.history import list_runs, run_of
-from omop_scorer.results.row_counts import lost_rows
+from omop_scorer.results.row_counts import refuse_changed_rows
 from omop_scorer.stores.base import ResultsReader
 
-__all__ = ["write_report"]
+if TYPE_CHECKING:
+    from omop_scorer.disclosure.protected_run import ReportData
+
+__all__ = ["protected_run", "write_report"]
 
 
 def write_report(
@@ -47,21 +50,9 @@ def write_report(
     if output is not None:
         refuse_unfit(output)
     # The modules of the page are slow to import, and the CSV files do not need them.
-    from omop_scorer.disclosure.protect import protect_run  # noqa: PLC0415
-    from omop_scorer.disclosure.true_run import read_run  # noqa: PLC0415
     from omop_scorer.report.csv_files import FILE_NAMES, csv_files  # noqa: PLC0415
 
-    runs = list_runs(reader)
-    found = run_of(runs, run)
-    if lost := lost_rows(reader, found, runs):
-        raise ResultsError(
-            *(
-                f"{reader.where}: run {found.run_id} has changed since it was published: {each}; "
-                "restore the results, or start another run"
-                for each in lost
-            )
-        )
-    data = protect_run(read_run(reader, found, runs), minimum_cell_count)
+    data = protected_run(reader, run, minimum_cell_count)
     files = {} if csv_folder is None else csv_files(data)
     with ExitStack() as stack:
         if csv_folder is not None:
@@ -72,3 +63,20 @@ def write_report(
             write_html(output, render(data))
     page = [] if output is None else [output]
     return page if csv_folder is None else [*page, *(csv_folder / name for name in files)]
+
+
+def protected_run(reader: ResultsReader, run: str | int, minimum_cell_count: int) -> "ReportData":
+    """Return the figures of a run that may leave the warehouse, as for a report.
+
+    Raises
+    ------
+    ConfigurationError, ResultsError
+        As for `write_report`.
+    """
+    from omop_scorer.disclosure.protect import protect_run  # noqa: PLC0415
+    from omop_scorer.disclosure.true_run import read_run  # noqa: PLC0415
+
+    runs = list_runs(reader)
+    found = run_of(runs, run)
+    refuse_changed_rows(reader, found, runs)
+    return protect_run(read_run(reader, found, runs), minimum_cell_count)

@@ -23,7 +23,8 @@ DEFINITIONS = {
     ),
     "hidden": (
         "“Not shown” replaces each count from 1 to {highest_hidden}, and each figure from which "
-        "such a count could be calculated. It never replaces a zero: zeros are printed."
+        "such a count could be calculated. It replaces no zero, except among the numbers at risk "
+        "of section 5."
     ),
     "imputed": (
         "Imputed: no usable record was found in the time window of the covariate, so a fixed value "
@@ -63,6 +64,14 @@ DEFINITIONS = {
         "class. Continuing: no next drug, and the index drug was in use within {continuing} days "
         "of the as-of date. Not in use: no next drug, the index drug was not in use within that "
         "time, and the patient is alive."
+    ),
+    "persistence": (
+        "Still on the drug: up to the last day recorded before a gap of more than {gap} days, or "
+        "up to the first start of a drug of another class. Another drug of the same class does not "
+        "prolong it. An exposure counts for at least {exposure}. Patients whose data do not reach "
+        "{followed} days after the index treatment are left out. Ended means ended, or no longer "
+        "recorded here, and drugs are recorded in different ways. Shares are rounded to steps of "
+        "at least two patients, and the ends of their intervals outward."
     ),
     "preferred": (
         "Scored as of the day of the index treatment: measurements, drugs and conditions after "
@@ -124,7 +133,11 @@ class Context:
             else f"{each['label']} is {each['title']}"
             for each in self.data.classes
         )
+        gap, exposure = audit.get("gap_days", 180), audit.get("exposure_days", 1)
         settings = {
+            "gap": gap,
+            "followed": gap + 1,
+            "exposure": f"{exposure} day{'' if exposure == 1 else 's'}",
             "highest_hidden": self.data.minimum_cell_count - 1,
             "labels": f"{titles}." if titles else "",
             "women_at_index": _AT_INDEX if audit.get("age_at") == "index" else "",

@@ -3,6 +3,7 @@
 The set is written to a folder beside, on the same disk, which then takes the place of the old one.
 """
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -11,7 +12,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from omop_scorer.connections.private_files import keep_rights
 from omop_scorer.errors import ResultsError
+
+#: Arguments of renameat2(2): paths of the current folder, and a swap of two names in one step.
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 #: A folder beside that is older was left by a program that was killed.
 _ABANDONED_SECONDS = 3600
@@ -35,25 +40,56 @@ def whole_folder(folder: Path, files: Mapping[str, str], ours: frozenset[str]) -
     ResultsError
         The folder cannot be replaced, or a file cannot be written; the folder is then as before.
     """
+    with replaced_folder(folder, ours) as beside:
+        with _errors_of(folder):
+            for name, text in files.items():
+                _write(beside / name, text)
+        yield
+
+
+@contextmanager
+def replaced_folder(
+    folder: Path, ours: frozenset[str], *, is_private: bool = False
+) -> Iterator[Path]:
+    """Yield an empty folder that only this user can read; it replaces `folder` when the block ends.
+
+    Parameters
+    ----------
+    folder
+        Created if it does not exist. Files in it that are not of a set stay.
+    ours
+        Names that a file of a set may have; such a file of an older set goes.
+    is_private
+        True if a folder that is created remains readable by this user alone.
+
+    Raises
+    ------
+    ResultsError
+        The folder cannot be replaced; it is then as before.
+    """
     place = folder.resolve()
-    _refuse_unfit(folder, place)
+    refuse_unfit_folder(folder)
     with _errors_of(folder):
         place.parent.mkdir(parents=True, exist_ok=True)
         _restore(place)
         beside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".new", dir=place.parent))
     try:
+        yield beside
         with _errors_of(folder):
-            for name, text in files.items():
-                _write(beside / name, text)
-        yield
-        with _errors_of(folder):
-            _take_over(place, beside, ours | files.keys())
+            _take_over(place, beside, ours, is_private=is_private)
             _replace(place, beside)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _refuse_unfit(folder: Path, place: Path) -> None:
+def refuse_unfit_folder(folder: Path) -> None:
+    """Refuse a folder that a set of files cannot replace as a whole.
+
+    Raises
+    ------
+    ResultsError
+    """
+    place = folder.resolve()
     if place.exists() and not place.is_dir():
         raise ResultsError(
             f"{folder}: cannot create the folder: File exists; choose another folder"
@@ -94,16 +130,16 @@ def _write(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _take_over(place: Path, beside: Path, ours: frozenset[str]) -> None:
+def _take_over(place: Path, beside: Path, ours: frozenset[str], *, is_private: bool) -> None:
     """Give the new folder the mode of the old one, and every file that is not of a set."""
     if not place.exists():
         umask = os.umask(0)
         os.umask(umask)
-        beside.chmod(0o777 & ~umask)
+        beside.chmod(0o700 if is_private else 0o777 & ~umask)
         return
-    beside.chmod(place.stat().st_mode & 0o7777)
+    keep_rights(place, beside)
     for path in place.iterdir():
-        if path.name not in ours:
+        if path.name not in ours and not (beside / path.name).exists():
             try:
                 os.link(path, beside / path.name, follow_symlinks=False)
             except OSError:  # some file systems have no second names
@@ -120,6 +156,8 @@ def _replace(place: Path, beside: Path) -> None:
     if not place.exists():
         beside.rename(place)
         return
+    if _exchange(place, beside):
+        return
     place.rename(old)
     try:
         beside.rename(place)
@@ -127,6 +165,16 @@ def _replace(place: Path, beside: Path) -> None:
         old.rename(place)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(place: Path, beside: Path) -> bool:
+    """Swap two folders in one step, so that a kill leaves no gap; return False if that fails."""
+    try:
+        swap = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError, TypeError):  # not Linux, or an older C library
+        return False
+    names = [os.fsencode(each) for each in (place, beside)]
+    return bool(swap(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0)
 
 
 def _restore(place: Path) -> None:

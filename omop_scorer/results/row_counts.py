@@ -63,6 +63,23 @@ def refuse_unpublished(store: Store, run_id: int) -> None:
         )
 
 
+def refuse_changed_rows(reader: ResultsReader, run: Run, runs: Iterable[Run]) -> None:
+    """Fail if a table no longer holds the rows that a COMPLETE run wrote; see `lost_rows`.
+
+    Raises
+    ------
+    ResultsError
+    """
+    if lost := lost_rows(reader, run, runs):
+        raise ResultsError(
+            *(
+                f"{reader.where}: run {run.run_id} has changed since it was published: {each}; "
+                "restore the results, or start another run"
+                for each in lost
+            )
+        )
+
+
 def lost_rows(reader: ResultsReader, run: Run, runs: Iterable[Run]) -> list[str]:
     """Return a problem for each table that no longer holds the rows that a run wrote.
 

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from omop_scorer import __version__, sql
 from omop_scorer.errors import ResultsError
+from omop_scorer.results.descriptions import descriptions
 from omop_scorer.results.runs import utc_now
 from omop_scorer.stores.base import Store
 
@@ -44,6 +45,8 @@ def migrate(store: Store) -> None:
         if version < len(names):
             for statement in sql.find("results/views").statements():
                 store.define(statement)
+            # A view that is replaced loses its comments in DuckDB.
+            store.describe(descriptions())
 
 
 def refuse_newer(version: int) -> None:

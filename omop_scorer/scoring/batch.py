@@ -85,10 +85,13 @@ def score_batch(
     patients = read_patients(batch, model)
     scores = score_patterns(patients.values, model, uncertainty)
     within = kernel.within_trial_range(patients.values, patients.recorded, model.arrays)
-    tally.add(patients, scores, within, uncertainty)
+    analytic = tally.add(patients, scores, within, uncertainty)
     yield "counterfactual", _counterfactual_rows(batch, scores, model, run_id)
     n_imputed = patients.imputed.sum(axis=1)
-    yield "patient_subgroup", _subgroup_rows(batch, n_imputed, scores, within, model, run_id)
+    rows = _subgroup_rows(batch, n_imputed, scores, within, model, run_id)
+    labels = pa.array(tally.labels, pa.string()).take(pa.array(analytic))
+    schema = data_model.arrow_schema("patient_subgroup")
+    yield "patient_subgroup", rows.append_column("subgroup_analytic", labels).cast(schema)
 
 
 def score_and_count(
@@ -173,4 +176,4 @@ def _subgroup_rows(
             "preference_group": groups.take(pa.array(scores.label)),
             "ruled_out_class": ruled_out(),
         }
-    ).cast(data_model.arrow_schema("patient_subgroup"))
+    )

@@ -97,8 +97,8 @@ class Sensitivity:
         imputed: NDArray[np.bool_],
         scores: Scores,
         uncertainty: Uncertainty,
-    ) -> None:
-        """Add a batch of n patients.
+    ) -> NDArray[np.int64]:
+        """Add a batch of n patients; return their labels with the analytic uncertainty.
 
         Parameters
         ----------
@@ -110,6 +110,11 @@ class Sensitivity:
             Scores of these patients with the uncertainty of the run.
         uncertainty
             Uncertainty of the run.
+
+        Returns
+        -------
+        ndarray
+            (n,): index of the label in `label_set`.
         """
         labels = {}
         for each in UNCERTAINTIES:
@@ -138,6 +143,7 @@ class Sensitivity:
                 by_quartile[scenario.covariates] = before | is_changed
             scenario.n_imputed += int(np.count_nonzero(is_imputed))
             scenario.n_changed += int(np.count_nonzero(is_changed))
+        return labels["analytic"]
 
     def _changed(
         self,

@@ -46,9 +46,9 @@ class Tally:
         scores: kernel.Scores,
         within: NDArray[np.int8],
         uncertainty: Uncertainty,
-    ) -> None:
-        """Add a batch that was scored with `uncertainty`."""
-        self.sensitivity.add(patients.values, patients.imputed, scores, uncertainty)
+    ) -> NDArray[np.int64]:
+        """Add a batch scored with `uncertainty`; return the indices of its labels with analytic."""
+        analytic = self.sensitivity.add(patients.values, patients.imputed, scores, uncertainty)
         self.applicability.add(patients.values, patients.imputed, scores)
         self.n += len(scores.label)
         self._by_label += np.bincount(scores.label, minlength=len(self.labels))
@@ -59,6 +59,7 @@ class Tally:
             ("unknown", kernel.UNKNOWN),
         ):
             self.trial_range[name] += int((within == state).sum())
+        return analytic
 
     def update(self, other: "Tally") -> None:
         """Add the counts of another tally for the same model."""

@@ -120,7 +120,7 @@ def inspect_tables(engine: Engine) -> tuple[list[str], list[str], dict[str, Site
                     f"{engine.site}: table {table.name} is missing{_mapped_name(engine, table)}; a "
                     "run needs it. If your site uses another name for it, set it under cdm.tables"
                 )
-            else:
+            elif table.is_missed:
                 warnings.append(f"table {table.name} is missing: {table.without_it}")
             continue
         if site.is_filtered:

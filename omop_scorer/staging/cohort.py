@@ -49,6 +49,7 @@ def stage_cohort(night: Night) -> list[AttritionStep]:
             f"person: {duplicates[0]} person(s) of the cohort have more than one row, and nothing "
             "says which one is right; remove the duplicate rows"
         )
+    night.stage("cohort/person_care_site")
     with night.step("attrition") as step:
         step.rows = stage_patients(night)
         night.stage("cohort/attrition")

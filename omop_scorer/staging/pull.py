@@ -121,6 +121,12 @@ def pull_persons(night: Night) -> None:
         patients = _patients(night)
         step.rows += night.pull("person", "person", **patients)
         step.rows += night.pull("death", "death", **patients)
+        step.rows += night.pull("care_site", care_site_ids=_care_sites(night))
+
+
+def _care_sites(night: Night) -> list[int]:
+    query = "SELECT DISTINCT care_site_id FROM cdm.person WHERE care_site_id IS NOT NULL"
+    return sorted(int(str(row[0])) for row in night.engine.fetch(sql.parse(query), {}))
 
 
 def pull_records(night: Night) -> None:

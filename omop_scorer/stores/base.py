@@ -1,8 +1,9 @@
 """Interface to results. The rest of the program knows stores and readers only by these classes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +11,21 @@ import pyarrow as pa
 from sqlglot import exp
 
 Parameters = Mapping[str, object]
+
+#: Said where results are expected and an export is found.
+IS_EXPORT = "is an export of omop-scorer; read it with DuckDB or pandas, or name the results"
+
+
+@dataclass(frozen=True)
+class Description:
+    """Meaning of a results table, of a view, or of one of their columns."""
+
+    name: str
+    """Name of the table or view."""
+    is_view: bool
+    column: str
+    """Name of the column; empty for the table or view itself."""
+    text: str
 
 
 class Writer(ABC):
@@ -42,6 +58,9 @@ class Store(Writer):
     @abstractmethod
     def define(self, statement: exp.Expr) -> None:
         """Run a statement of a migration: it creates or alters a table, or creates a view."""
+
+    def describe(self, descriptions: Sequence[Description]) -> None:
+        """Keep descriptions as comments; a store that has no comments ignores them."""
 
     @abstractmethod
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
@@ -78,6 +97,15 @@ class ResultsReader(ABC):
         ------
         SqlError
         """
+
+    def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
+        """Yield all rows of a query, which may be more than memory holds.
+
+        Raises
+        ------
+        SqlError
+        """
+        yield from self.read(query, parameters).to_batches()
 
     @abstractmethod
     def tables(self) -> set[str]:

@@ -1,5 +1,6 @@
 """Synthetic persons: age and sex, true covariates, and the correct results for them."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import ndtr
 
-from omop_scorer.cdm.ddl import NULL, Array
+from omop_scorer.cdm.ddl import NULL, Array, Column, arrow_schema
 from omop_scorer.synthetic.drugs import add_courses, add_other_drugs, add_treatments
 from omop_scorer.synthetic.records import EPOCH, Charts, days_since_1970
 from omop_scorer.synthetic.rows import NOTHING, Rows
@@ -21,6 +22,27 @@ COVARIATES = (
 _CDAI, _AGE, _BMI, _CRP, _PRIOR, _MALE, _STEROID, _IMMUNO, _ILEAL = range(9)
 
 _ADULT_YEARS = 18
+
+
+def care_sites(population: Mapping[str, Any], columns: Sequence[Column]) -> Any:
+    """Return the table care_site as an Arrow table."""
+    sites = population["care_site"]
+    pairs = zip(sites["id"], sites["name"], strict=True)
+    rows = [{"care_site_id": number, "care_site_name": name} for number, name in pairs]
+    names = [column.name for column in columns]
+    return pa.Table.from_pylist(
+        [{name: row.get(name) for name in names} for row in rows], arrow_schema(list(columns))
+    )
+
+
+def _care_site_of(person_id: Array, sites: Mapping[str, Any]) -> Array:
+    """Return the care site of each person, NULL for some.
+
+    It follows from the id, by multiples of the golden ratio, so that it takes no random number.
+    """
+    level = person_id * 2_654_435_761 % 2**32 / 2**32
+    found: Array = np.searchsorted(np.cumsum(sites["share"]), level, "right")
+    return np.array([*sites["id"], NULL])[found]
 
 
 class Batch:
@@ -117,6 +139,7 @@ class Batch:
             "birth_datetime": np.where(is_complete, self.born * 86_400_000_000, NULL),
             "race_concept_id": g.choice(race["concept_id"], n, p=race["share"]),
             "ethnicity_concept_id": g.choice(members("ethnicity"), n),
+            "care_site_id": _care_site_of(self.person_id, self.world.population["care_site"]),
         }
         self.rows.add("person", len(here), **{name: of[here] for name, of in columns.items()})
         everyone = np.full(n, True)

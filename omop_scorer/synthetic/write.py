@@ -21,7 +21,7 @@ from omop_scorer.errors import ConfigurationError
 from omop_scorer.synthetic.duckdb_file import DuckDBWriter
 from omop_scorer.synthetic.events import LEAST_PER_PERSON, MOST_EVENTS, MOST_PER_PERSON, Events
 from omop_scorer.synthetic.files import CdmWriter, ParquetWriter, TruthFile, os_errors_named
-from omop_scorer.synthetic.population import COVARIATES, Batch
+from omop_scorer.synthetic.population import COVARIATES, Batch, care_sites
 from omop_scorer.synthetic.rows import Rows
 from omop_scorer.synthetic.vocabulary import Vocabulary, World
 from omop_scorer.synthetic.warehouse import WarehouseFile, WarehouseFolder, WarehouseWriter
@@ -172,6 +172,8 @@ def write(
         lines_file = stack.enter_context(TruthFile(lines))
         for table, rows in vocabulary.tables(columns, cdm_version, as_of).items():
             n_rows[table] += writer.append(table, rows)
+        sites = care_sites(world.population, columns["care_site"])
+        n_rows["care_site"] += writer.append("care_site", sites)
         for number, first in enumerate(range(0, persons, size)):
             person_id = first + 1 + np.arange(min(size, persons - first))
             generator = np.random.default_rng([seed, number])

@@ -1,5 +1,5 @@
 -- Title: The drug that each person was last on, and whether it is in use
--- Returns: one row per person with a line: drug_class, is_current
+-- Returns: one row per person with a line: drug, drug_class, is_current
 -- Tables: work.treatment_line, work.model_class
 -- Window: up to the as-of date; in use as in treatment_line
 -- Missing: a person without a line has no row; a class outside the model is other_advanced. Of several drugs, those in
@@ -7,7 +7,7 @@
 -- Parameters: none
 WITH ranked AS (
   SELECT
-    person_id, drug_class, is_current,
+    person_id, drug, drug_class, is_current,
     ROW_NUMBER() OVER (
       PARTITION BY person_id
       ORDER BY
@@ -18,7 +18,7 @@ WITH ranked AS (
   FROM work.treatment_line
 )
 
-SELECT r.person_id, COALESCE(c.drug_class, 'other_advanced') AS drug_class, r.is_current
+SELECT r.person_id, r.drug, COALESCE(c.drug_class, 'other_advanced') AS drug_class, r.is_current
 FROM ranked AS r
 LEFT JOIN work.model_class AS c ON c.drug_class = r.drug_class
 WHERE r.recency = 1

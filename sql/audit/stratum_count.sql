@@ -1,7 +1,7 @@
 -- Title: Scored patients by stratum and subgroup
 -- Returns: one row per stratum, value and subgroup that occur together: preference_group, n_persons
 -- Tables: work.patient_score, work.audit_person, work.patient_covariate
--- Window: age on the index date; first biologic at any time up to it
+-- Window: age on the index date; first record of the disease and first biologic at any time up to it
 -- Missing: unknown race and unknown trial range are separate values; the year is none without a first biologic, and the
 --          class ruled out is none where the label has a preference
 -- Parameters: none
@@ -24,6 +24,18 @@ WITH stratum AS (
   SELECT
     person_id, 'first_biologic_year' AS stratum,
     COALESCE(CAST(CAST(EXTRACT(YEAR FROM first_biologic_date) AS BIGINT) AS VARCHAR), 'none') AS stratum_value
+  FROM work.audit_person
+  UNION ALL
+  SELECT
+    person_id, 'first_record_year' AS stratum,
+    CAST(CAST(EXTRACT(YEAR FROM first_record_date) AS BIGINT) AS VARCHAR) AS stratum_value
+  FROM work.audit_person
+  UNION ALL
+  SELECT person_id, 'care_site' AS stratum, care_site AS stratum_value FROM work.audit_person
+  UNION ALL
+  SELECT
+    person_id, 'race_sex_age' AS stratum,
+    race || ', ' || sex || ', ' || CASE WHEN age >= 50 THEN '50 and over' ELSE 'under 50' END AS stratum_value
   FROM work.audit_person
   UNION ALL
   SELECT person_id, covariate AS stratum, CASE WHEN covariate_value = 1 THEN 'yes' ELSE 'no' END AS stratum_value

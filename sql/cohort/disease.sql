@@ -1,5 +1,5 @@
 -- Title: Persons with enough records of the disease, and whether they also have an excluding condition
--- Returns: one row per person: is_excluded
+-- Returns: one row per person: is_excluded, first_record_date (of the disease)
 -- Tables: work.condition_record, work.excluded_set
 -- Window: any condition record up to the as-of date
 -- Missing: a person without an excluding record is not excluded
@@ -12,7 +12,7 @@ WITH excluded AS (
 ),
 
 disease AS (
-  SELECT person_id
+  SELECT person_id, MIN(condition_start_date) AS first_record_date
   FROM work.condition_record
   WHERE
     concept_set = 'crohns_disease' AND is_used
@@ -23,6 +23,7 @@ disease AS (
 
 SELECT
   d.person_id,
+  d.first_record_date,
   CASE WHEN e.person_id IS NULL THEN FALSE ELSE TRUE END AS is_excluded
 FROM disease AS d
 LEFT JOIN excluded AS e ON e.person_id = d.person_id

@@ -30,11 +30,20 @@ SELECT t.* FROM results.attrition AS t INNER JOIN results.latest_run AS r ON r.r
 CREATE OR REPLACE VIEW results.latest_patient_covariate AS
 SELECT t.* FROM results.patient_covariate AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_covariate_input AS
+SELECT t.* FROM results.covariate_input AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_patient_attribute AS
+SELECT t.* FROM results.patient_attribute AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_counterfactual AS
 SELECT t.* FROM results.counterfactual AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
 CREATE OR REPLACE VIEW results.latest_treatment_line AS
 SELECT t.* FROM results.treatment_line AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_index_treatment AS
+SELECT t.* FROM results.index_treatment AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
 CREATE OR REPLACE VIEW results.latest_concept_set_member AS
 SELECT t.* FROM results.concept_set_member AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
@@ -71,6 +80,12 @@ SELECT t.* FROM results.treated_otherwise AS t INNER JOIN results.latest_run AS 
 
 CREATE OR REPLACE VIEW results.latest_prevalence_by_year AS
 SELECT t.* FROM results.prevalence_by_year AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_persistence AS
+SELECT t.* FROM results.persistence AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_persistence_mean AS
+SELECT t.* FROM results.persistence_mean AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
 CREATE OR REPLACE VIEW results.latest_uncertainty_comparison AS
 SELECT t.* FROM results.uncertainty_comparison AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
@@ -144,7 +159,7 @@ SELECT
   c.anti_tnf_effect, c.anti_tnf_standard_error, c.anti_tnf_response_probability,
   c.anti_il12_23_effect, c.anti_il12_23_standard_error, c.anti_il12_23_response_probability,
   c.anti_integrin_effect, c.anti_integrin_standard_error, c.anti_integrin_response_probability,
-  s.preference_group, s.ruled_out_class
+  s.preference_group, s.ruled_out_class, s.subgroup_analytic
 FROM results.patient_subgroup AS s
 INNER JOIN (
   SELECT
@@ -197,3 +212,110 @@ INNER JOIN (
     MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 1
     AND MAX(CASE WHEN status = 'WITHDRAWN' THEN 1 ELSE 0 END) = 0
 ) AS p ON p.run_id = r.run_id;
+
+CREATE OR REPLACE VIEW results.previous_run AS
+SELECT r.run_id, r.as_of_date, r.started_at
+FROM results.scoring_run AS r
+INNER JOIN (
+  SELECT run_id
+  FROM results.scoring_run_status
+  GROUP BY run_id
+  HAVING
+    MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 1
+    AND MAX(CASE WHEN status = 'WITHDRAWN' THEN 1 ELSE 0 END) = 0
+) AS p ON p.run_id = r.run_id
+ORDER BY r.as_of_date DESC, r.run_id DESC
+LIMIT 1 OFFSET 1;
+
+CREATE OR REPLACE VIEW results.latest_patient AS
+SELECT
+  s.run_id, r.as_of_date, s.person_id, s.age, CASE WHEN s.is_male THEN 'male' ELSE 'female' END AS sex, a.race,
+  a.care_site_id, a.care_site_name, a.first_record_date, v.cdai, v.cdai_status, v.age_status, v.bmi, v.bmi_status,
+  v.crp, v.crp_status, v.prior_anti_tnf, v.prior_anti_tnf_status, v.male, v.male_status, v.steroid, v.steroid_status,
+  v.immunomodulator, v.immunomodulator_status, v.ileal, v.ileal_status, s.n_imputed,
+  c.anti_tnf_effect, c.anti_il12_23_effect, c.anti_integrin_effect,
+  s.subgroup, s.subgroup_analytic, s.preference_group, s.ruled_out_class, a.current_drug, a.current_class,
+  a.is_exposed, s.within_trial_range, b.subgroup AS previous_subgroup,
+  CASE WHEN b.subgroup <> s.subgroup THEN TRUE WHEN b.subgroup = s.subgroup THEN FALSE END AS is_changed
+FROM results.patient_subgroup AS s
+INNER JOIN results.latest_run AS r ON r.run_id = s.run_id
+INNER JOIN (
+  SELECT
+    person_id,
+    MAX(CASE WHEN drug_class = 'anti_tnf' THEN attributable_effect END) AS anti_tnf_effect,
+    MAX(CASE WHEN drug_class = 'anti_il12_23' THEN attributable_effect END) AS anti_il12_23_effect,
+    MAX(CASE WHEN drug_class = 'anti_integrin' THEN attributable_effect END) AS anti_integrin_effect
+  FROM results.latest_counterfactual
+  GROUP BY person_id
+) AS c ON c.person_id = s.person_id
+LEFT JOIN (
+  SELECT
+    person_id,
+    MAX(CASE WHEN covariate = 'cdai' THEN covariate_value END) AS cdai,
+    MAX(CASE WHEN covariate = 'cdai' THEN status END) AS cdai_status,
+    MAX(CASE WHEN covariate = 'age' THEN status END) AS age_status,
+    MAX(CASE WHEN covariate = 'bmi' THEN covariate_value END) AS bmi,
+    MAX(CASE WHEN covariate = 'bmi' THEN status END) AS bmi_status,
+    MAX(CASE WHEN covariate = 'crp' THEN covariate_value END) AS crp,
+    MAX(CASE WHEN covariate = 'crp' THEN status END) AS crp_status,
+    MAX(CASE WHEN covariate = 'prior_anti_tnf' THEN covariate_value END) AS prior_anti_tnf,
+    MAX(CASE WHEN covariate = 'prior_anti_tnf' THEN status END) AS prior_anti_tnf_status,
+    MAX(CASE WHEN covariate = 'male' THEN covariate_value END) AS male,
+    MAX(CASE WHEN covariate = 'male' THEN status END) AS male_status,
+    MAX(CASE WHEN covariate = 'steroid' THEN covariate_value END) AS steroid,
+    MAX(CASE WHEN covariate = 'steroid' THEN status END) AS steroid_status,
+    MAX(CASE WHEN covariate = 'immunomodulator' THEN covariate_value END) AS immunomodulator,
+    MAX(CASE WHEN covariate = 'immunomodulator' THEN status END) AS immunomodulator_status,
+    MAX(CASE WHEN covariate = 'ileal' THEN covariate_value END) AS ileal,
+    MAX(CASE WHEN covariate = 'ileal' THEN status END) AS ileal_status
+  FROM results.latest_patient_covariate
+  GROUP BY person_id
+) AS v ON v.person_id = s.person_id
+LEFT JOIN results.latest_patient_attribute AS a ON a.person_id = s.person_id
+LEFT JOIN (
+  SELECT t.person_id, t.subgroup
+  FROM results.patient_subgroup AS t
+  INNER JOIN results.previous_run AS p ON p.run_id = t.run_id
+) AS b ON b.person_id = s.person_id;
+
+CREATE OR REPLACE VIEW results.subgroup_change AS
+WITH changed AS (
+  SELECT
+    e.run_id AS earlier_run_id, l.run_id AS later_run_id, l.person_id,
+    e.subgroup AS earlier_subgroup, l.subgroup AS later_subgroup
+  FROM results.previous_run AS p
+  INNER JOIN results.patient_subgroup AS e ON e.run_id = p.run_id
+  INNER JOIN results.patient_subgroup AS l ON l.person_id = e.person_id AND l.subgroup <> e.subgroup
+  INNER JOIN results.latest_run AS r ON r.run_id = l.run_id
+),
+
+earlier AS (
+  SELECT v.person_id, v.covariate, v.covariate_value, v.status
+  FROM results.patient_covariate AS v
+  INNER JOIN changed AS c ON c.earlier_run_id = v.run_id AND c.person_id = v.person_id
+),
+
+later AS (
+  SELECT v.person_id, v.covariate, v.covariate_value, v.status
+  FROM results.patient_covariate AS v
+  INNER JOIN changed AS c ON c.later_run_id = v.run_id AND c.person_id = v.person_id
+),
+
+differing AS (
+  SELECT
+    COALESCE(e.person_id, l.person_id) AS person_id, COALESCE(e.covariate, l.covariate) AS covariate,
+    e.covariate_value AS earlier_value, e.status AS earlier_status,
+    l.covariate_value AS later_value, l.status AS later_status
+  FROM earlier AS e
+  FULL OUTER JOIN later AS l ON l.person_id = e.person_id AND l.covariate = e.covariate
+  WHERE
+    e.person_id IS NULL
+    OR l.person_id IS NULL
+    OR l.covariate_value IS DISTINCT FROM e.covariate_value
+)
+
+SELECT
+  c.earlier_run_id, c.later_run_id, c.person_id, c.earlier_subgroup, c.later_subgroup,
+  d.covariate, d.earlier_value, d.later_value, d.earlier_status, d.later_status
+FROM changed AS c
+LEFT JOIN differing AS d ON d.person_id = c.person_id;

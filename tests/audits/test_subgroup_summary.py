@@ -11,16 +11,24 @@ from tests.support.spec import read_cdm
 # 30 and 34 and of a man of 43, no preference at 50 and of a man of 60, IL > (TNF = INT) at 80 after
 # an anti-TNF, (TNF = IL) > INT at 30 with a CRP of 500.
 PERSON = """
-case          | gender | year | month | day | race
-plain         |   8532 | 1994 |     3 |   1 | 8527
-severe        |   8532 | 1994 |     3 |   1 | 8527
-man           |   8507 | 1981 |     1 |   1 | 8516
-fifty         |   8532 | 1974 |     3 |   1 |    0
-elder         |   8532 | 1944 |     1 |   1 | 8522
-complete      |   8532 | 1990 |     1 |   1 |
-older man     |   8507 | 1964 |     1 |   1 | 8515
-child         |   8532 | 2014 |     1 |   1 | 8515
-no sex        |      0 | 1950 |     1 |   1 | 8515
+case          | gender | year | month | day | race | site
+plain         |   8532 | 1994 |     3 |   1 | 8527 |    7
+severe        |   8532 | 1994 |     3 |   1 | 8527 |    7
+man           |   8507 | 1981 |     1 |   1 | 8516 |    8
+fifty         |   8532 | 1974 |     3 |   1 |    0 |    0
+elder         |   8532 | 1944 |     1 |   1 | 8522 |    9
+complete      |   8532 | 1990 |     1 |   1 |      |
+older man     |   8507 | 1964 |     1 |   1 | 8515 |   10
+child         |   8532 | 2014 |     1 |   1 | 8515 |   11
+no sex        |      0 | 1950 |     1 |   1 | 8515 |    7
+"""
+# Two of one name, one without a row, one with blanks for a name, and one of nobody who is scored.
+CARE_SITE = """
+id | name
+ 7 | Clinic
+ 8 | " Clinic"
+10 | "  "
+11 | Children
 """
 DRUG_EXPOSURE = """
 case     | id | concept     |      start
@@ -44,6 +52,8 @@ CONDITION_OCCURRENCE = """
 case      | id | concept |       date
 complete  |  1 |  194684 | 2020-01-01
 older man |  2 |  194684 | 2020-01-01
+man       |  3 |  crohns | 2016-12-31
+severe    |  4 |  crohns | 2024-03-02
 """
 TNF, IL, EQUAL, BOTH = (
     "TNF > (IL = INT)",
@@ -74,6 +84,20 @@ EXPECTED = {
     ("first_biologic_year", "2021"): [IL],
     ("first_biologic_year", "2024"): [TNF],
     ("first_biologic_year", "none"): [TNF, BOTH, EQUAL, EQUAL],
+    # The record of the day after the as-of date is not the first, nor is another condition.
+    ("first_record_year", "2016"): [TNF],
+    ("first_record_year", "2020"): [TNF, BOTH, EQUAL, IL, TNF, EQUAL],
+    ("care_site", "Clinic (7)"): [TNF, BOTH],
+    ("care_site", "Clinic (8)"): [TNF],
+    ("care_site", "9"): [IL],
+    ("care_site", "10"): [EQUAL],
+    ("care_site", "unknown"): [EQUAL, TNF],
+    ("race_sex_age", "race_white, female, under 50"): [TNF, BOTH],
+    ("race_sex_age", "race_black_or_african_american, male, under 50"): [TNF],
+    ("race_sex_age", "race_unknown, female, 50 and over"): [EQUAL],
+    ("race_sex_age", "race_unknown, female, under 50"): [TNF],
+    ("race_sex_age", "race_other, female, 50 and over"): [IL],
+    ("race_sex_age", "race_asian, male, 50 and over"): [EQUAL],
     ("imputed", "no"): [TNF],
     # The CDAI alone, of the older man.
     ("imputed", "yes"): [TNF, BOTH, TNF, EQUAL, IL, EQUAL],
@@ -95,6 +119,7 @@ def found_by(answerer, folder):
         drug_exposure=DRUG_EXPOSURE,
         measurement=MEASUREMENT,
         condition_occurrence=CONDITION_OCCURRENCE,
+        care_site=CARE_SITE,
     )
     return answer(answerer, folder, cdm, cdai_concept_ids=(2000099,))
 

@@ -65,6 +65,9 @@ def schemas() -> dict[KeyPath, dict[str, Any]]:
             else:
                 is_required = name in schema.get("required", ())
                 found[*path, name] = {**member, "is_required": is_required}
+                if "$ref" in (items := member.get("items", {})):
+                    section = document["$defs"][items["$ref"].rpartition("/")[2]]
+                    found[*path, name]["items"] = section
 
     walk(document, ())
     return found
@@ -77,7 +80,7 @@ def allowed(schema: dict[str, Any]) -> str:
     if "enum" in schema or "const" in schema:
         return ", ".join(map(code, schema.get("enum") or [schema["const"]]))
     if schema["type"] == "array":
-        return f"list of {_WORDS[schema['items']['type']]}s"
+        return f"list of {_items(schema['items'])}"
     if schema["type"] == "object":
         values = schema["additionalProperties"]
         words = [_WORDS[each["type"]] for each in values.get("anyOf", [values])]
@@ -85,6 +88,11 @@ def allowed(schema: dict[str, Any]) -> str:
     if schema.get("format") in _FORMATS:
         return _FORMATS[schema["format"]]
     return _WORDS[schema["type"]] + _range(schema.get("minimum"), schema.get("maximum"))
+
+
+def _items(schema: dict[str, Any]) -> str:
+    names = ", ".join(schema.get("properties", ()))
+    return code(f"{{{names}}}") if names else f"{_WORDS[schema['type']]}s"
 
 
 def _range(low: float | None, high: float | None) -> str:

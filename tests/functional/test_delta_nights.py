@@ -15,6 +15,7 @@ from tests.support.delta import column, with_features, write_log
 
 #: Tables of the made-up CDM that a run reads, by name.
 READ = (
+    "care_site",
     *("cdm_source", "concept", "concept_ancestor", "concept_relationship", "condition_occurrence"),
     *("death", "drug_exposure", "measurement", "observation", "person", "vocabulary"),
 )

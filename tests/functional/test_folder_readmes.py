@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -44,6 +45,12 @@ def written_by_hand(folder: str) -> str:
 
 def blocks(folder: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", readme(folder), flags=re.DOTALL)
+
+
+def own_blocks(language: str) -> list[str]:
+    """Return the blocks on reading the results, without those on exports, which have a test."""
+    of_exports = section("sql", "Into R, pandas, Superset and Power BI")
+    return [each for each in blocks("sql", language) if each not in of_exports]
 
 
 def section(folder: str, heading: str) -> str:
@@ -156,20 +163,41 @@ def test_every_count_is_explained(measure: str) -> None:
     assert f"`{measure}`" in section("sql", "Counts in covariate_quality")
 
 
-@pytest.mark.parametrize("query", blocks("sql", "sql"))
-def test_the_questions_for_the_results_have_an_answer(answered: Path, query: str) -> None:
+@pytest.mark.parametrize("query", own_blocks("sql"))
+def test_the_questions_for_the_results_have_an_answer(
+    answered: Path, made_up: Callable[[], Path], query: str
+) -> None:
     with duckdb.connect(str(answered), read_only=True) as connection:
+        connection.execute(f"ATTACH '{made_up()}' AS site (READ_ONLY)")
         assert connection.execute(query).fetchall()
 
 
-def test_there_are_ten_questions() -> None:
-    questions = section("sql", "Ten questions for the results")
-    assert [int(n) for n in re.findall(r"^-- (\d+)\.", questions, re.MULTILINE)] == [*range(1, 11)]
+def test_there_are_twelve_questions() -> None:
+    questions = section("sql", "Twelve questions for the results")
+    assert [int(n) for n in re.findall(r"^-- (\d+)\.", questions, re.MULTILINE)] == [*range(1, 13)]
+
+
+def test_question_7_counts_the_preferred_classes(answered: Path) -> None:
+    (query,) = (each for each in own_blocks("sql") if each.startswith("-- 7."))
+    expected: dict[str, tuple[int, int]] = {}
+    with duckdb.connect(str(answered), read_only=True) as connection:
+        for preferred, given, n_persons in connection.execute(
+            "SELECT preferred, next_class, n_persons "
+            "FROM omop_scorer.latest_preference_concordance WHERE population = 'all'"
+        ).fetchall():
+            classes = preferred.split(" = ")
+            if classes[0].startswith("anti_") and given.startswith("anti_"):
+                n_preferred, n_all = expected.get(preferred, (0, 0))
+                n_preferred += n_persons if given in classes else 0
+                expected[preferred] = (n_preferred, n_all + n_persons)
+        found = {row[0]: row[1:] for row in connection.execute(query).fetchall()}
+    assert found == {key: counts for key, counts in expected.items() if counts[1]}
+    assert any(0 < n_preferred < n_all for n_preferred, n_all in found.values())
 
 
 def test_the_results_are_read_as_shown(answered: Path, tmp_path: Path) -> None:
     shutil.copy(answered, tmp_path / "results.duckdb")
-    (script,) = blocks("sql", "python")
+    (script,) = own_blocks("python")
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )

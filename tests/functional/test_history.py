@@ -22,6 +22,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from omop_scorer import sql
 from omop_scorer.config.run_file import load, shipped_run_file
 from omop_scorer.results import history
 from omop_scorer.results import schema as results_schema
@@ -41,6 +42,7 @@ from tests.support.command_line import (
     Site,
     assert_refused,
     environment,
+    in_files_and_on_a_server,
     omop_scorer,
 )
 
@@ -500,7 +502,12 @@ def _chunks(descriptor: int) -> Iterator[bytes]:
         yield chunk
 
 
-READERS = (("runs",), ("diff", "previous", "latest"), ("report", "--output", "report.html"))
+READERS = (
+    ("runs",),
+    ("diff", "previous", "latest"),
+    ("report", "--output", "report.html"),
+    ("export", "--to", "answer.duckdb", "--format", "duckdb"),
+)
 
 
 def refuse(site: Site, readers: Sequence[tuple[str, ...]], exit_code: int, *parts: object) -> None:
@@ -706,6 +713,100 @@ def test_other_settings_move_patients_without_a_covariate(site: Site) -> None:
     assert f"{moved:,} of them with another subgroup; 0 newly scored, 0 no longer" in said
     assert f"model or settings {moved:,}" in said
     assert "Covariates that differ" not in said
+
+
+def test_every_label_by_the_other_uncertainty_is_that_of_a_run_with_it(site: Site) -> None:
+    assert site.run("--set", "uncertainty=analytic").returncode == 0
+    query = "SELECT {} FROM patient_subgroup AS s JOIN scoring_run AS r USING (run_id) "
+    query += "WHERE uncertainty = '{}' ORDER BY person_id"
+    analytic = site.rows(query.format("person_id, subgroup", "analytic"))
+    assert site.rows(query.format("person_id, subgroup_analytic", "analytic")) == analytic
+    assert site.rows(query.format("person_id, subgroup_analytic", "bootstrap")) == analytic
+    before = site.rows(query.format("person_id, subgroup", "bootstrap"))
+    assert before != analytic
+    # The wide rows say who has another label than in the run before, and which it was.
+    wide = site.rows(
+        "SELECT person_id, previous_subgroup, subgroup, is_changed FROM latest_patient"
+    )
+    both = zip(before, analytic, strict=True)
+    assert sorted(wide) == [(person, a, b, a != b) for (person, a), (_, b) in both]
+
+
+@in_files_and_on_a_server
+def test_a_wide_row_has_each_covariate_and_effect_under_its_own_name(site: Site) -> None:
+    wide = {row["person_id"]: row for row in records(site, "latest_patient")}
+    covariates = records(site, "latest_patient_covariate")
+    for row in covariates:
+        patient, name = wide[row["person_id"]], row["covariate"]
+        assert patient[name] == row["covariate_value"]
+        assert patient[f"{name}_status"] == row["status"]
+    effects = records(site, "latest_counterfactual")
+    for row in effects:
+        found = wide[row["person_id"]][f"effect_{row['drug_class']}"]
+        assert found == row["attributable_effect"]
+    assert (len(covariates), len(effects)) == (9 * len(wide), 3 * len(wide))
+    for row in records(site, "latest_score"):
+        patient = wide.pop(row["person_id"])
+        same = ("run_id", "age", "subgroup", "subgroup_analytic", "preference_group", "n_imputed")
+        same += ("ruled_out_class", "within_trial_range")
+        assert {name: patient[name] for name in same} == {name: row[name] for name in same}
+        assert patient["sex"] == ("male" if row["is_male"] else "female")
+        assert patient["is_changed"] is patient["previous_subgroup"] is None
+    assert not wide
+
+
+def records(site: Site, view: str) -> list[dict[str, Any]]:
+    """Return the rows of a view, by column."""
+    with reader_of(site) as reader:
+        rows: list[dict[str, Any]] = reader.read(
+            sql.parse(f"SELECT * FROM results.{view}"), {}
+        ).to_pylist()
+    return rows
+
+
+#: Person, labels, and the covariates that differ with their values, worked out by hand.
+CHANGES = [
+    (2, A, B, "crp", 5, 50),
+    (3, A, B, "age", 40, 41),
+    (3, A, B, "crp", 5, 50),
+    (4, B, A, None, None, None),
+    (7, B, C, "crp", None, 7),
+    (8, B, C, "ileal", None, 1),
+    (9, C, A, "age", 30, 31),
+    (10, A, B, "crp", 5, 5.000000000000001),
+]
+
+
+def changes(site: Site) -> list[tuple[Any, ...]]:
+    rows = site.rows(
+        "SELECT person_id, earlier_subgroup, later_subgroup, covariate, earlier_value, later_value "
+        "FROM subgroup_change ORDER BY person_id, covariate"
+    )
+    return [(person - PERSON, *rest) for person, *rest in rows]
+
+
+def test_the_persons_with_another_label_and_the_covariates_that_differ(two_runs: Site) -> None:
+    assert changes(two_runs) == CHANGES
+    runs = "SELECT DISTINCT earlier_run_id, later_run_id FROM subgroup_change"
+    assert two_runs.rows(runs) == [(FIRST, SECOND)]
+    statuses = "SELECT earlier_status, later_status FROM subgroup_change WHERE person_id = {}"
+    assert two_runs.rows(statuses.format(PERSON + 7)) == [("left_out", "observed")]
+    assert two_runs.rows(statuses.format(PERSON + 8)) == [(None, "observed")]
+    # Neither a run of an older night nor one that failed is one of the last two.
+    write_runs(
+        two_runs,
+        MadeUpRun(SECOND + 1, "2025-06-14", "COMPLETE", 12, 1),
+        MadeUpRun(SECOND + 2, "2025-06-17", "FAILED"),
+    )
+    write_patients(two_runs, SECOND + 1, {2: (C, {"age": 40, "crp": 5})})
+    write_patients(two_runs, SECOND + 2, {2: (C, {"age": 40, "crp": 5})})
+    assert changes(two_runs) == CHANGES
+    # Once the latest run is withdrawn, the two before it are the last two.
+    two_runs.write(
+        "INSERT INTO scoring_run_status (run_id, status, recorded_at) "
+        f"VALUES ({SECOND}, 'WITHDRAWN', TIMESTAMP '2025-06-18 00:00:00')"
+    )
+    assert changes(two_runs) == [(2, C, A, None, None, None)]
 
 
 class TestReport:

@@ -133,7 +133,10 @@ def test_an_optional_table_with_values_is_refused_with_the_way_out(tmp_path, col
         mapped(path)
 
 
-OPTIONAL = ("observation", "death", "cdm_source", "concept", "concept_ancestor", "vocabulary")
+OPTIONAL = (
+    *("observation", "death", "cdm_source", "concept", "concept_ancestor", "vocabulary"),
+    "care_site",
+)
 
 
 @pytest.mark.parametrize("table", [*OPTIONAL, "concept_relationship"])

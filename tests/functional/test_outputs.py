@@ -21,6 +21,7 @@ COMMANDS = {
     "dry run": ("run", "--dry-run", "--log-format", "json"),
     "check": ("check",),
     "report": ("report", "--output", "report.html"),
+    "export": ("export", "--to", "answer.duckdb", "--format", "duckdb"),
     "runs": ("runs",),
     "status": ("status",),
 }

@@ -81,6 +81,10 @@ def reported(tmp_path_factory: pytest.TempPathFactory, answered: Path) -> Path:
     return folder
 
 
+#: Tables that the attacker knows by their days.
+CURVES = ("persistence", "persistence_mean")
+
+
 def run_small(folder: Path, persons: int, seed: int, **settings: Any) -> Path:
     """Make up a CDM and run the job on it; return the results."""
     cdm, results = folder / "cdm.duckdb", folder / "results.duckdb"
@@ -154,7 +158,7 @@ def test_nothing_leaks_of_a_run(
     counted = {
         name for name in COLUMNS if any(each.is_count for each in data_model().get(name, []))
     }
-    assert set(COUNTS) == counted - {"concept_set_member"}
+    assert {*COUNTS, *CURVES} == counted - {"concept_set_member"}
     assert set(run.frames) >= set(COUNTS)
     assert_protected(run, tables, MINIMUM)
 
@@ -357,6 +361,8 @@ def test_no_person_is_in_the_files(tmp_path: Path, answered: Path) -> None:
             ("patient_covariate", "person_id"),
             ("counterfactual", "person_id"),
             ("treatment_line", "person_id"),
+            ("covariate_input", "person_id"),
+            ("index_treatment", "person_id"),
             ("run_cohort", "subject_id"),
         ):
             connection.execute(f"UPDATE {table} SET {column} = {column} + 770000000000")
@@ -407,7 +413,7 @@ def test_a_run_without_the_tables_of_the_audits(tmp_path: Path, answered: Path) 
     kept = {"attrition", "covariate_quality", "concept_set_member"}
     with duckdb.connect(str(results)) as connection:
         connection.execute("USE omop_scorer")
-        for table in {*COUNTS, "run_cohort", "run_cohort_definition"} - kept:
+        for table in {*COUNTS, *CURVES, "run_cohort", "run_cohort_definition"} - kept:
             connection.execute(f"DROP TABLE {table} CASCADE")
         connection.execute("UPDATE scoring_run_status SET rows_written = NULL")
     text, files = report(results, tmp_path)
@@ -420,7 +426,7 @@ def test_a_run_of_an_older_release(tmp_path: Path, answered: Path) -> None:
     shutil.copy(answered, results)
     with duckdb.connect(str(results)) as connection:
         connection.execute("USE omop_scorer")
-        for table in set(COUNTS) - {"attrition", "covariate_quality"}:
+        for table in {*COUNTS, *CURVES} - {"attrition", "covariate_quality"}:
             connection.execute(f"DELETE FROM {table}")
         connection.execute("UPDATE scoring_run_status SET rows_written = NULL")
         connection.execute('UPDATE scoring_run SET config_json = \'{"cdm": 1, "gone": true}\'')

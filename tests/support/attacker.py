@@ -20,7 +20,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from tests.support import attacker_groups
+from tests.support import attacker_groups, attacker_persistence
 
 Name = tuple[str, ...]
 Rows = list[dict[str, str]]
@@ -146,6 +146,7 @@ class Attack:
                 self.hidden.add(("run", column))
         self._learn(run)
         attacker_groups.learn(self)
+        attacker_persistence.learn(self)
 
     def _strata_of_groups(self) -> None:
         """Take the size of a stratum from the groups where the labels are not printed."""
@@ -1059,7 +1060,7 @@ def true_counts(
             for row in tables["histogram"]
             if (row["measure"], row["category"]) == name[:2] and low <= row["bin_low"] < high
         )
-    return counts
+    return counts | attacker_persistence.true_counts(tables)
 
 
 OTHER_RACES = (
@@ -1102,7 +1103,7 @@ def rows_of_run(results: Path, run_id: str) -> dict[str, list[dict[str, Any]]]:
     tables = {}
     with duckdb.connect(str(results), read_only=True) as connection:
         connection.execute("USE omop_scorer")
-        for table in COUNTS:
+        for table in (*COUNTS, attacker_persistence.CURVES):
             relation = connection.execute(f"FROM {table} WHERE run_id = {run_id}")
             columns = [each[0] for each in relation.description]
             tables[table] = [dict(zip(columns, row, strict=True)) for row in relation.fetchall()]

@@ -23,12 +23,14 @@ from tests.support.extractor import (
     counting,
     days_covered,
     descendants,
+    drugs_read,
     empty_quality,
     exposures,
     happened_by,
     leave_out,
     patient_covariates,
 )
+from tests.support.persistence_peer import OnDrug, persistence
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ COLUMNS = {
     "age_sex_pyramid": "population, age_group, sex, n_persons",
     "next_treatment": "population, index_rule, index_class, next_class, "
     + WITH_SHARE.format("n_population"),
+    "index_treatment": "person_id, index_rule, drug, drug_class, index_date, population, "
+    "preferred, next_drug, next_class, next_date, days_to_next",
     "next_treatment_time": "population, index_rule, index_class, n_persons, "
     "first_quartile_days, median_days, third_quartile_days",
     "preference_concordance": "population, preferred, next_class, n_persons",
@@ -58,6 +62,12 @@ COLUMNS = {
     + WITH_SHARE.format("n_population"),
     "treated_otherwise": "population, treatment, class_used, " + WITH_SHARE.format("n_population"),
     "prevalence_by_year": "event, calendar_year, measure, " + WITH_SHARE.format("n_population"),
+    "patient_attribute": "person_id, race, care_site_id, care_site_name, first_record_date, "
+    "current_drug, current_class, is_exposed",
+    "persistence": "population, index_rule, drug_class, preference, days, n_at_risk, n_stopped, "
+    "share, ci_low, ci_high",
+    "persistence_mean": "population, index_rule, drug_class, preference, n_persons, mean_days, "
+    "ci_low, ci_high, difference_days, difference_ci_low, difference_ci_high, p_value",
 }
 CLASSES = {"TNF": "anti_tnf", "IL": "anti_il12_23", "INT": "anti_integrin"}
 GROUPS = (
@@ -124,6 +134,8 @@ class Patient:
     race: str
     is_dead: bool
     lines: list[Line]
+    care_site: tuple[int | None, str | None]
+    first_record: date
     covariates: dict[str, tuple[float, str]] | None = None
     said: Said | None = None
 
@@ -144,31 +156,45 @@ class Patient:
 
 @dataclass
 class Indexed:
-    """An index line: of whom, in which populations, what came next and after how many days."""
+    """An index line: of whom, in which populations, what came next, what the models preferred."""
 
     patient: Patient
     populations: list[str]
     line: Line
     next_class: str
-    days: int | None
+    after: Line | None
+    preferred: str = ""
+
+    @property
+    def days(self) -> int | None:
+        return None if self.after is None else (self.after.start - self.line.start).days
 
 
 def audit(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> dict[str, list[Counts]]:
     """The rows of each audit's table, the columns as in `COLUMNS`, in order."""
     patients = find_patients(cdm, settings, found, say)
     indexed = {rule: index(cdm, settings, patients, rule) for rule in INDEX_RULES}
+    preferred: dict[tuple[int, date], str] = {}
+    for one in (each for found in indexed.values() for each in found):
+        key = (one.patient.person_id, one.line.start)
+        if key not in preferred:
+            preferred[key] = preferred_on(cdm, settings, one.patient, one.line.start, say)
+        one.preferred = preferred[key]
     scored = [patient for patient in patients if patient.label is not None]
     tables = {
         "prevalence": prevalence(settings, patients),
         "age_sex_pyramid": pyramid(settings, patients),
         "next_treatment": next_treatment(indexed),
+        "index_treatment": index_treatment(indexed),
         "next_treatment_time": next_treatment_time(indexed),
-        "preference_concordance": concordance(cdm, settings, indexed["first_biologic"], say),
+        "preference_concordance": concordance(indexed["first_biologic"]),
         "subgroup_summary": subgroup_summary(scored),
         "preference_summary": preference_summary(scored),
         "current_treatment": current_treatment(scored),
         "treated_otherwise": treated_otherwise(scored),
         "prevalence_by_year": prevalence_by_year(cdm, settings, patients),
+        "patient_attribute": [attributes(patient) for patient in scored],
+        **persistence(persons_on_drugs(cdm, settings, patients, indexed)),
     }
     return {name: sorted(rows) for name, rows in tables.items()}
 
@@ -180,6 +206,7 @@ def find_patients(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> 
         for row in cdm.get("death", [])
         if happened_by(row["death_date"], settings.as_of_date)
     }
+    days = disease_days(cdm, settings)
     patients = {}
     for person_id, _, age in found.cohort:
         birth = persons.get(person_id)
@@ -192,6 +219,8 @@ def find_patients(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> 
             RACES.get(known.get("race_concept_id"), "unknown"),
             person_id in dead,
             [Line(*line[2:]) for line in found.treatment_line if line[0] == person_id],
+            care_site(cdm, known.get("care_site_id")),
+            min(days[person_id]),
         )
     for person_id in found.scored:
         rows = [row[1:4] for row in found.patient_covariate if row[0] == person_id]
@@ -199,6 +228,25 @@ def find_patients(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> 
         patient.covariates = {name: (value, status) for name, value, status in rows}
         patient.said = say({name: value for name, value, _ in rows})
     return list(patients.values())
+
+
+def care_site(cdm: Cdm, number: int | None) -> tuple[int | None, str | None]:
+    """The id of a care site and its name; 0 is no care site, and blanks are no name."""
+    if not number:
+        return (None, None)
+    rows = [row for row in cdm.get("care_site", []) if row["care_site_id"] == number]
+    names = [(row["care_site_name"] or "").strip(" ") for row in rows]
+    return (number, min((name for name in names if name), default=None))
+
+
+def attributes(patient: Patient) -> Counts:
+    """What patient_attribute says of a scored person."""
+    current = [line for line in patient.lines if line.is_current]
+    places = sorted(range(len(current)), key=lambda i: (current[i].last_start, i))
+    used = (current[places[-1]].drug, current[places[-1]].drug_class) if places else (None, None)
+    race = "race_unknown" if patient.race == "unknown" else patient.race
+    who = (patient.person_id, race, *patient.care_site, patient.first_record)
+    return (*who, *used, bool(patient.lines))
 
 
 def with_share(n: int, n_of: int) -> tuple[float | None, ...]:
@@ -281,17 +329,17 @@ def index(cdm: Cdm, settings: Settings, patients: list[Patient], rule: str) -> l
         if age is not None and patient.sex != "unknown":
             who = {"female": "women", "male": "men"}[patient.sex]
             populations.append(f"{who}_{'50_and_over' if age >= 50 else 'under_50'}")
-        days = None
+        after = None
         if place + 1 < len(patient.lines):
             after = patient.lines[place + 1]
-            next_class, days = after.drug_class, (after.start - line.start).days
+            next_class = after.drug_class
         elif patient.is_dead:
             next_class = "none_died"
         elif continues(cdm, settings, patient.person_id, line.drug):
             next_class = "none_continuing"
         else:
             next_class = "none_stopped"
-        found.append(Indexed(patient, populations, line, next_class, days))
+        found.append(Indexed(patient, populations, line, next_class, after))
     return found
 
 
@@ -330,6 +378,20 @@ def next_treatment(indexed: dict[str, list[Indexed]]) -> list[Counts]:
     return rows
 
 
+def index_treatment(indexed: dict[str, list[Indexed]]) -> list[Counts]:
+    rows = []
+    for rule, everybody in indexed.items():
+        for one in everybody:
+            line, after = one.line, one.after
+            population = one.populations[1] if len(one.populations) == 2 else None
+            index = (one.patient.person_id, rule, line.drug, line.drug_class, line.start)
+            following = (None, one.next_class, None, None)
+            if after is not None:
+                following = (after.drug, one.next_class, after.start, one.days)
+            rows.append((*index, population, one.preferred, *following))
+    return rows
+
+
 def quantile(ordered: list[int], share: float) -> float | None:
     """Linear between the two neighbours of place share * (n - 1)."""
     if not ordered:
@@ -362,17 +424,81 @@ def preferred_on(cdm: Cdm, settings: Settings, patient: Patient, day: date, say:
     return "no_preference" if len(first) == len(CLASSES) else " = ".join(first)
 
 
-def concordance(cdm: Cdm, settings: Settings, indexed: list[Indexed], say: Say) -> list[Counts]:
-    pairs = []
-    for one in indexed:
-        preferred = preferred_on(cdm, settings, one.patient, one.line.start, say)
-        pairs += [(population, preferred, one.next_class) for population in one.populations]
+def concordance(indexed: list[Indexed]) -> list[Counts]:
+    pairs = [
+        (population, one.preferred, one.next_class)
+        for one in indexed
+        for population in one.populations
+    ]
     return [
         (population, preferred, next_class, pairs.count((population, preferred, next_class)))
         for population in TREATED
         for preferred in PREFERRED
         for next_class in NEXT_CLASSES
     ]
+
+
+def persons_on_drugs(
+    cdm: Cdm, settings: Settings, patients: list[Patient], indexed: dict[str, list[Indexed]]
+) -> list[OnDrug]:
+    """Those followed on their index drug, by index rule."""
+    last = last_day(cdm, settings, patients)
+    found = []
+    for rule, people in indexed.items():
+        for one in people:
+            days = days_on_drug(cdm, settings, one, last)
+            if days is not None:
+                given = one.line.drug_class
+                preferred = one.preferred
+                if preferred not in ("no_preference", "not_scored"):
+                    is_preferred = given in preferred.split(" = ")
+                    preferred = "preferred" if is_preferred else "others_preferred"
+                found.append(OnDrug(one.populations, rule, given, preferred, *days))
+    return found
+
+
+def days_on_drug(cdm: Cdm, settings: Settings, one: Indexed, last: date) -> tuple[int, bool] | None:
+    """Days to the end of the index drug, or followed without one; whether it is known to end.
+
+    None where an end on the index date itself could not be known yet.
+    """
+    deaths = [
+        row["death_date"]
+        for row in cdm.get("death", [])
+        if row["person_id"] == one.patient.person_id and happened_by(row["death_date"], last)
+    ]
+    start = one.line.start
+    followed = (min([last, *deaths]) - start).days - settings.gap_days - 1
+    if followed < 0:
+        return None
+    [ingredients] = [concepts for name, _, concepts in settings.line_drugs if name == one.line.drug]
+    covered = [
+        (day, day + max(days_covered(row), settings.exposure_days) - 1)
+        for row in exposures(cdm, settings, one.patient.person_id, descendants(cdm, ingredients))
+        for day in [(row["drug_exposure_start_date"] - start).days]
+    ]
+    end = 0
+    while further := [b for a, b in covered if a - end <= settings.gap_days and b > end]:
+        end = max(further)
+    lines = one.patient.lines
+    for line in lines[lines.index(one.line) + 1 :]:
+        if line.drug_class != one.line.drug_class:
+            end = min(end, (line.start - start).days)
+    return min(end, followed), end <= followed
+
+
+def last_day(cdm: Cdm, settings: Settings, patients: list[Patient]) -> date:
+    """The newest start, up to the as-of date, of a drug of the cohort that the rules ask for."""
+    cohort = {patient.person_id for patient in patients}
+    return max(
+        (
+            row["drug_exposure_start_date"]
+            for row in counting(cdm, settings, "drug_exposure", drugs_read(cdm, settings))
+            if row["person_id"] in cohort
+            and happened_by(row["drug_exposure_start_date"], settings.as_of_date)
+        ),
+        default=settings.as_of_date,
+    )
 
 
 def trial_range(patient: Patient) -> str:
@@ -390,6 +516,11 @@ def strata(patient: Patient) -> dict[str, str]:
     assert patient.said is not None
     first = patient.first_biologic()
     statuses = [patient.covariates[name][1] for name in COVARIATES]
+    number, name = patient.care_site
+    site = "unknown" if number is None else str(number) if name is None else f"{name} ({number})"
+    race = "race_unknown" if patient.race == "unknown" else patient.race
+    assert patient.age is not None
+    half = "50 and over" if patient.age >= 50 else "under 50"
 
     def yes_no(is_yes: bool) -> str:
         return "yes" if is_yes else "no"
@@ -402,6 +533,9 @@ def strata(patient: Patient) -> dict[str, str]:
         "race": patient.race,
         "prior_anti_tnf": yes_no(patient.covariates["prior_anti_tnf"][0] == 1),
         "first_biologic_year": "none" if first is None else str(first.year),
+        "first_record_year": str(patient.first_record.year),
+        "care_site": site,
+        "race_sex_age": f"{race}, {patient.sex}, {half}",
         "imputed": yes_no("imputed" in statuses),
         "within_trial_range": trial_range(patient),
         "preference_group": group_of(patient.said.label),

@@ -27,7 +27,7 @@ IDS = {
     "methotrexate": 1305058,
 }
 
-_BIRTH = {"gender": "gender_concept_id", "race": "race_concept_id"} | {
+_BIRTH = {"gender": "gender_concept_id", "race": "race_concept_id", "site": "care_site_id"} | {
     u: f"{u}_of_birth" for u in ("year", "month", "day")
 }
 _VALUE = {"value": "value_as_number", "unit": "unit_concept_id", "text": "unit_source_value"}
@@ -50,6 +50,7 @@ SHORT: dict[str, dict[str, str]] = {
         "route": "route_concept_id",
     },
     "death": {"date": "death_date"},
+    "care_site": {"id": "care_site_id", "name": "care_site_name"},
     "concept_ancestor": {"above": "ancestor_concept_id", "below": "descendant_concept_id"},
     "concept_relationship": {
         "one": "concept_id_1",

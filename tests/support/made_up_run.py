@@ -113,6 +113,13 @@ def _subgroups(scored: list[Person]) -> list[dict[str, Any]]:
         "women_50_and_over": lambda person: "yes" if is_woman_from_50(person) else "no",
         "race": lambda person: str(person["race"]).replace("race_unknown", "unknown"),
         "first_biologic_year": lambda person: str(person["year"] or "none"),
+        # These stay in the warehouse, and what leaves must not tell their counts either.
+        "first_record_year": lambda person: str(2010 + (person["age"] or 0) % 7),
+        "care_site": lambda person: f"Clinic ({(person['age'] or 0) % 5})",
+        "race_sex_age": lambda person: (
+            f"{person['race']}, {person['sex']}, "
+            + ("50 and over" if (person["age"] or 0) >= 50 else "under 50")
+        ),
     }
     rows = []
     for stratum, value_of in strata.items():
@@ -203,7 +210,7 @@ def run_of(tables: dict[str, list[dict[str, Any]]], minimum: int = 5, **run: Any
 def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Return rows as a table, counts and numbers of the types that a report has."""
     whole = {"step", "n", "n_persons", "n_excluded", "n_population", "n_stratum", "n_records"}
-    whole |= {"n_imputed", "n_changed"}
+    whole |= {"n_imputed", "n_changed", "days", "n_at_risk", "n_stopped"}
     found = pd.DataFrame(rows)
     return found.astype(
         {

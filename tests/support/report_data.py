@@ -332,20 +332,34 @@ def years() -> pd.DataFrame:
 
 
 def persistence() -> pd.DataFrame:
-    """Return the share still on the index drug, by class and days since the index."""
+    """Return the share still on the index drug, by class, preference and days since the index."""
     rows = []
-    for j, key in enumerate(KEYS):
-        at_risk, stopped = (612, 176, 139)[j], 0
+    curves = [(key, "all") for key in ("all", *KEYS)]
+    curves += [("all", "preferred"), ("all", "others_preferred")]
+    sizes = dict(zip(curves, (927, 612, 176, 139, 402, 204), strict=True))
+    for j, curve in enumerate(curves):
         for days in range(0, 721, 30):
-            share = math.exp(-days / (900 - 150 * j))
-            stopped = round((612, 176, 139)[j] * (1 - share) * 0.8)
-            left = max(at_risk - stopped - days // 10, 0)
-            rows.append(
-                ("all", "first_biologic", key, days, left, stopped, share, share * 0.93,
-                 min(share * 1.05, 1.0))
-            )  # fmt: skip
-    columns = ["population", "index_rule", "drug_class", "days", "n_at_risk", "n_stopped", "share"]
-    return pd.DataFrame(rows, columns=[*columns, "ci_low", "ci_high"])
+            share = math.exp(-days / (900 - 80 * j))
+            stopped = round(sizes[curve] * (1 - share) * 0.8)
+            left = max(sizes[curve] - stopped - days // 10, 0)
+            ends = (share * 0.93, min(share * 1.05, 1.0)) if days else (None, None)
+            rows.append(("all", "first_biologic", *curve, days, left, stopped, share, *ends))
+    columns = ["population", "index_rule", "drug_class", "preference", "days", "n_at_risk"]
+    return pd.DataFrame(rows, columns=[*columns, "n_stopped", "share", "ci_low", "ci_high"])
+
+
+def persistence_mean() -> pd.DataFrame:
+    """Return the mean days of the curves."""
+    first = persistence().query("days == 0")
+    rows = []
+    for j, row in enumerate(first.itertuples()):
+        days = float(470 - 20 * j)
+        apart = (20.0, -9.0, 49.0, 0.177) if row.preference == "preferred" else (None,) * 4
+        key = (row.population, row.index_rule, row.drug_class, row.preference, row.n_at_risk)
+        rows.append((*key, days, days - 21, days + 21, *apart))
+    columns = ["population", "index_rule", "drug_class", "preference", "n_persons", "mean_days"]
+    columns += ["ci_low", "ci_high", "difference_days", "difference_ci_low", "difference_ci_high"]
+    return pd.DataFrame(rows, columns=[*columns, "p_value"])
 
 
 def prevalence() -> pd.DataFrame:
@@ -635,6 +649,7 @@ def tables() -> dict[str, pd.DataFrame]:
         "treated_otherwise": otherwise(current()),
         "prevalence_by_year": years(),
         "persistence": persistence(),
+        "persistence_mean": persistence_mean(),
         "prevalence": prevalence(),
         "age_sex_pyramid": pyramid(),
         "next_treatment": next_treatment(),

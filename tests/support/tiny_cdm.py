@@ -25,7 +25,7 @@ NBSP = "\u00a0"
 
 TABLES = (
     *("person", "condition_occurrence", "drug_exposure", "measurement", "observation", "death"),
-    *("concept", "concept_ancestor", "concept_relationship"),
+    *("concept", "concept_ancestor", "concept_relationship", "care_site"),
 )
 
 #: Settings of the tests that draw CDMs.
@@ -437,6 +437,10 @@ def add_drug(builder: Builder, person_id: int, event: bytes, birth: Row) -> None
     )
 
 
+#: Care sites of persons. Of two the names are alike but for blanks, one has a name that means
+#: another thing here, one has blanks for a name, and one has no row.
+CARE_SITES = (None, 1, 2, 0, NOT_A_DOUBLE, 3, 4)
+CARE_SITE_NAMES = {1: "Clinic", 2: " Clinic ", NOT_A_DOUBLE: "unknown", 3: " ", 5: "Nobody's"}
 ADD_EVENT = (
     *(add_measurement, add_drug, add_measurement, add_drug, add_condition, add_measurement),
     *(add_drug, add_measurement),
@@ -480,6 +484,7 @@ def add_person(builder: Builder, number: int, traits: bytes, events: list[bytes]
         "month_of_birth": pick(months, traits[2]),
         "day_of_birth": pick(days, day_trait),
         "race_concept_id": pick(RACES, traits[9]),
+        "care_site_id": pick(CARE_SITES, traits[9] // 16),
         "ethnicity_concept_id": 0,
     }
     if traits[5] < 244:
@@ -634,13 +639,15 @@ def settings_of_runs(draw: st.DrawFn) -> Settings:
         (None, None, 180, 400, 0, 1500),
         ("as_of", "as_of", "index"),
         (180, 180, 90, 0, 400),
+        (180, 30, 0),
+        (1, 1, 56),
     )
     trait = draw(st.integers(0, math.prod(map(len, options)) - 1))
     picked = []
     for values in options:
         trait, place = divmod(trait, len(values))
         picked.append(values[place])
-    mapping, age_rule, days, cdai, extra, as_of_date, since, age_at, continuing = picked
+    mapping, age_rule, days, cdai, extra, as_of_date, since, age_at, continuing, *on_drug = picked
     return Settings(
         as_of_date=as_of_date,
         concept_mapping=mapping,
@@ -651,6 +658,8 @@ def settings_of_runs(draw: st.DrawFn) -> Settings:
         since=date(2016, 1, 1) if since is None else as_of_date - timedelta(days=since),
         age_at=age_at,
         continuing_days=continuing,
+        gap_days=on_drug[0],
+        exposure_days=on_drug[1],
     )
 
 
@@ -671,6 +680,9 @@ def tiny_cdms(draw: st.DrawFn, settings: Settings, max_persons: int = 40) -> Cdm
     old = [traits[start : start + 4] for start in range(first, last, 4)]
     missing = {number for number, trait in enumerate(traits[last:]) if trait >= 216}
     add_vocabulary(builder, missing, products, old)
+    builder.cdm["care_site"] = [
+        {"care_site_id": number, "care_site_name": name} for number, name in CARE_SITE_NAMES.items()
+    ]
     return builder.cdm
 
 

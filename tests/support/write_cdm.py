@@ -43,6 +43,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "ethnicity_source_value": TEXT,
         "ethnicity_source_concept_id": ID,
     },
+    "care_site": {
+        "care_site_id": ID,
+        "care_site_name": TEXT,
+        "place_of_service_concept_id": ID,
+        "location_id": ID,
+        "care_site_source_value": TEXT,
+        "place_of_service_source_value": TEXT,
+    },
     "condition_occurrence": {
         "condition_occurrence_id": ID,
         "person_id": ID,

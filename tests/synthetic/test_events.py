@@ -193,7 +193,7 @@ def test_one_form_replaces_the_other(tmp_path: Path) -> None:
     for per_person in (0, 20, 0):
         synthetic.write(path, 20, 1, events_per_person=per_person, overwrite=True)
         names = {p.name for p in path.iterdir()}
-        assert len(names) == 13
+        assert len(names) == 14
         assert ("measurement" in names) == (per_person > 0)
         assert "concept.parquet" in names
 

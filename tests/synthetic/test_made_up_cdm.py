@@ -19,7 +19,7 @@ from omop_scorer.synthetic import write as synthetic
 PERSONS, SEED, AS_OF = 3000, 20, date(2025, 6, 15)
 TABLES = {
     *("person", "observation_period", "visit_occurrence", "condition_occurrence", "drug_exposure"),
-    *("measurement", "observation", "death", "cdm_source"),
+    *("measurement", "observation", "death", "cdm_source", "care_site"),
     *("concept", "concept_ancestor", "concept_relationship", "vocabulary"),
 }
 YES_NO = ("prior_anti_tnf", "male", "steroid", "immunomodulator", "ileal")
@@ -88,6 +88,24 @@ def test_columns_are_typed_as_in_the_ddl(cdm: duckdb.DuckDBPyConnection) -> None
     assert types["drug_exposure", "days_supply"] == ("INTEGER", "YES")
     assert types["person", "gender_concept_id"] == ("INTEGER", "NO")
     assert types["person", "year_of_birth"] == ("INTEGER", "YES")  # on purpose, unlike the DDL
+
+
+def test_persons_have_care_sites_and_some_have_none(cdm: duckdb.DuckDBPyConnection) -> None:
+    rows = cdm.sql(
+        "SELECT care_site_id, care_site_name, count(*) FROM person "
+        "LEFT JOIN care_site USING (care_site_id) GROUP BY ALL ORDER BY care_site_id NULLS LAST"
+    ).fetchall()
+    assert [(number, name is None) for number, name, _ in rows] == [
+        *((1, False), (2, False), (3, False), (4, False), (5, True), (None, True))
+    ]
+    shares = [n / sum(row[2] for row in rows) for *_, n in rows]
+    assert shares == pytest.approx([0.42, 0.27, 0.17, 0.07, 0.02, 0.05], abs=0.005)
+    # The care site says nothing of age and sex.
+    (found,) = cdm.sql(
+        "SELECT corr(care_site_id, year_of_birth), corr(care_site_id, gender_concept_id) "
+        "FROM person"
+    ).fetchall()
+    assert found == pytest.approx((0, 0), abs=0.06)
 
 
 def test_counts_are_those_of_the_tables(

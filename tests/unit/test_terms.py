@@ -6,10 +6,13 @@ from omop_scorer import data_model, sql, terms
 from omop_scorer.model.subgroups import label_set
 from tests.conftest import shipped_definitions
 
-#: Text of the audits' SQL that is part of a word.
+#: Text of the audits' SQL that is part of a word, or a word of work tables only.
 PARTS_OF_WORDS = {
     # The rest is a class key, which SQL reads from its work table of the model card's classes.
     terms.alone_on_top(""),
+    # Care sites, and the values of race_sex_age.
+    *(" (", ")", ", ", "50 and over", "under 50"),
+    *("drug_ended", "another_class", "died", "end_of_data"),
 }
 
 

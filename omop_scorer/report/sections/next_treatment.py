@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from omop_scorer.disclosure import coded
-from omop_scorer.report.blocks import Beside, Block, Cell, Fold, Image, Prose, Section, Stack, Table
+from omop_scorer.report.blocks import Block, Cell, Fold, Image, Prose, Section, Table
 from omop_scorer.report.charts.bars import Whole, stacked
 from omop_scorer.report.charts.canvas import Look
 from omop_scorer.report.charts.rows import Entry
@@ -59,13 +59,9 @@ def section(context: Context) -> Section:
     if _n_indexed(context) == 0:
         return Section("next", title, _lead(context), [], context.notes.new())
     blocks: list[Block] = [*next_chart(context, ALL, is_half=False)]
-    times = [*persistence_blocks(context), *time_blocks(context)]
     shares = [] if _class(context) is None else headline_table(context, ALL)
-    if all(isinstance(each, Image) for each in times):
-        blocks += [*shares, Beside(times)]
-    else:
-        blocks.append(Beside([Stack(shares), Stack(times)]) if shares else Stack(times))
-    more = [*_table(context), *concordance_blocks(context)]
+    blocks += [*shares, *persistence_blocks(context)]
+    more = [*time_blocks(context), *_table(context), *concordance_blocks(context)]
     blocks.append(Fold("Every population, and the class preferred at the index treatment", more))
     return Section("next", title, _lead(context), blocks, context.notes.new())
 

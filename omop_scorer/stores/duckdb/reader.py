@@ -1,5 +1,6 @@
 """Results in a DuckDB file, opened read-only for commands that show them."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sqlglot import exp
 from omop_scorer import sql
 from omop_scorer.config.connections import Connections
 from omop_scorer.connections.duckdb import (
+    arrow_batches,
     attach,
     confine,
     connected,
@@ -19,10 +21,13 @@ from omop_scorer.connections.duckdb import (
     lock_holder,
 )
 from omop_scorer.errors import ConnectionFailedError, LockHeldError, ResultsError, SqlError
-from omop_scorer.stores.base import Parameters, ResultsReader
+from omop_scorer.stores.base import IS_EXPORT, Parameters, ResultsReader
 from omop_scorer.stores.duckdb.code_in_file import refuse_stand_ins
 
 _ALIAS = "results_to_read"
+
+#: Rows of a batch of a stream.
+_BATCH = 100_000
 
 _RUN_FIRST = "start a run first, with: omop-scorer run"
 
@@ -38,6 +43,20 @@ def read_arrow(
     """
     with errors_as(SqlError, where):
         return connection.sql(query.sql(dialect="duckdb"), params=dict(parameters)).to_arrow_table()
+
+
+def stream_arrow(
+    connection: duckdb.DuckDBPyConnection, query: exp.Expr, parameters: Parameters, where: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield all rows of a query whose schemas are real ones.
+
+    Raises
+    ------
+    SqlError
+    """
+    with errors_as(SqlError, where):
+        rows = connection.sql(query.sql(dialect="duckdb"), params=dict(parameters))
+        yield from arrow_batches(rows, _BATCH)
 
 
 class DuckDBResultsReader(ResultsReader):
@@ -94,17 +113,36 @@ class DuckDBResultsReader(ResultsReader):
         for name in names:
             if name.lower() == wanted.lower():
                 return name
+        if self._is_export():
+            raise ResultsError(f"{self.where}: {IS_EXPORT}")
         known = ", ".join(repr(name) for name in names if name != "main") or "none"
         raise ResultsError(
             f"{self.where}: no results.schema {wanted!r} in it; schemas: {known}; "
             f"choose one of them, or {_RUN_FIRST}"
         )
 
+    def _is_export(self) -> bool:
+        """Tell a file in which a view of the results is a table, outside a schema."""
+        with errors_as(ResultsError, self.where):
+            found = self._connection.execute(
+                "SELECT 1 FROM duckdb_tables() WHERE database_name = $alias "
+                "AND schema_name = 'main' AND table_name = 'latest_run'",
+                {"alias": _ALIAS},
+            ).fetchone()
+        return found is not None
+
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
         """Return all rows."""
+        return read_arrow(self._connection, self._located(query), parameters, self.where)
+
+    def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
+        """Yield all rows."""
+        return stream_arrow(self._connection, self._located(query), parameters, self.where)
+
+    def _located(self, query: exp.Expr) -> exp.Expr:
         tree = query.copy()
         sql.qualify(tree, {"results": (_ALIAS, self._schema)})
-        return read_arrow(self._connection, tree, parameters, self.where)
+        return tree
 
     def tables(self) -> set[str]:
         """Return the names of tables and views."""

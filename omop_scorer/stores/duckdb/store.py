@@ -26,7 +26,8 @@ from omop_scorer.connections.duckdb import (
 from omop_scorer.connections.private_files import private_files
 from omop_scorer.errors import LockHeldError, ResultsError
 from omop_scorer.stores.append_only import STATUS
-from omop_scorer.stores.base import Parameters, Store
+from omop_scorer.stores.base import Description, Parameters, Store
+from omop_scorer.stores.comments import comment_statements
 from omop_scorer.stores.duckdb.code_in_file import refuse_stand_ins, refuse_triggers
 from omop_scorer.stores.identity import Identity
 
@@ -75,6 +76,10 @@ class DuckDBStore(Store):
     def define(self, statement: exp.Expr) -> None:
         """Create or alter a table, or create a view."""
         self._rows(self._rendered(statement), {})
+
+    def describe(self, descriptions: Sequence[Description]) -> None:
+        """Write the comments."""
+        self._rows(comment_statements(self._schema, descriptions), {})
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         """Return all rows."""

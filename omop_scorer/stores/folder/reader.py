@@ -1,7 +1,7 @@
 """Results in a folder of Parquet files, opened read-only. Reading them does not need Spark."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
 import pyarrow as pa
@@ -12,8 +12,8 @@ from omop_scorer.config.connections import Connections
 from omop_scorer.connections.duckdb import confine, connected, errors_as
 from omop_scorer.errors import ConnectionFailedError, ResultsError
 from omop_scorer.stores.append_only import STATUS
-from omop_scorer.stores.base import Parameters, ResultsReader
-from omop_scorer.stores.duckdb.reader import read_arrow
+from omop_scorer.stores.base import IS_EXPORT, Parameters, ResultsReader
+from omop_scorer.stores.duckdb.reader import read_arrow, stream_arrow
 from omop_scorer.stores.folder.files import ResultsFolder
 
 
@@ -35,6 +35,8 @@ class FolderResultsReader(ResultsReader):
             )
         tables = folder.tables()
         if not tables:
+            if (folder.home.parent / "latest_run.parquet").is_file():
+                raise ResultsError(f"{self.where}: {IS_EXPORT}")
             known = [path.parent.name for path in folder.home.parent.glob("*/_tables.json")]
             raise ResultsError(
                 f"{self.where}: no results.schema {settings.results.schema_!r} in it; schemas: "
@@ -77,7 +79,8 @@ class FolderResultsReader(ResultsReader):
 
     def _add_views(self) -> None:
         for view in sql.find("results/views").statements():
-            named = {each.name for each in view.find_all(exp.Table)} - {view.this.name}
+            reads = sql.tables_of(view.expression)
+            named = {table for schema, table in reads if schema == "results"}
             # Results of an older release lack the tables of some views.
             if named <= self._tables:
                 self._connection.execute(view.sql(dialect="duckdb"))
@@ -86,6 +89,10 @@ class FolderResultsReader(ResultsReader):
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
         """Return all rows."""
         return read_arrow(self._connection, query, parameters, self.where)
+
+    def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
+        """Yield all rows."""
+        return stream_arrow(self._connection, query, parameters, self.where)
 
     def tables(self) -> set[str]:
         """Return the names of tables and views."""

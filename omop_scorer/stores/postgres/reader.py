@@ -1,5 +1,7 @@
 """Results in a PostgreSQL database, opened read-only for commands that show them."""
 
+from collections.abc import Iterator
+
 import psycopg
 import pyarrow as pa
 from sqlglot import exp
@@ -11,6 +13,9 @@ from omop_scorer.errors import ResultsError, SqlError
 from omop_scorer.stores.base import Parameters, ResultsReader
 from omop_scorer.stores.postgres.copy import as_arrow
 from omop_scorer.stores.postgres.rights import lock_holder
+
+#: Rows that a stream asks the server for at a time.
+_BATCH = 20_000
 
 
 class PostgresResultsReader(ResultsReader):
@@ -56,6 +61,19 @@ class PostgresResultsReader(ResultsReader):
         with self._connection.errors_as(SqlError):
             cursor = self._connection.execute(rendered(tree, is_bound=bool(parameters)), parameters)
             return as_arrow(cursor, cursor.fetchall())
+
+    def stream(self, query: exp.Expr, parameters: Parameters) -> Iterator[pa.RecordBatch]:
+        """Yield all rows, through a cursor of the server."""
+        tree = query.copy()
+        sql.qualify(tree, {"results": (None, self._schema)})
+        text = rendered(tree, is_bound=bool(parameters)).encode()
+        with (
+            self._connection.errors_as(SqlError),
+            self._connection.driver.cursor(name="omop_scorer_rows") as cursor,
+        ):
+            cursor.execute(text, parameters or None)
+            while rows := cursor.fetchmany(_BATCH):
+                yield from as_arrow(cursor, rows).to_batches()
 
     def tables(self) -> set[str]:
         """Return the names of tables and views."""

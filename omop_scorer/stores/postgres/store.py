@@ -11,7 +11,8 @@ from omop_scorer import sql
 from omop_scorer.config.connections import Connections
 from omop_scorer.connections.postgres import Connection, quoted, rendered
 from omop_scorer.errors import ResultsError
-from omop_scorer.stores.base import Parameters, Store
+from omop_scorer.stores.base import Description, Parameters, Store
+from omop_scorer.stores.comments import comment_statements
 from omop_scorer.stores.postgres.copy import copy_in
 from omop_scorer.stores.postgres.foreign_code import (
     lock_against_new_triggers,
@@ -66,6 +67,11 @@ class PostgresStore(Store):
             if _is_table_of_runs(statement):
                 table = self._named(statement.this.this.name)
                 self._connection.execute(f'CREATE INDEX ON {table} ("run_id")')
+
+    def describe(self, descriptions: Sequence[Description]) -> None:
+        """Write the comments with one message."""
+        with self._connection.errors_as(ResultsError):
+            self._connection.execute(comment_statements(self._schema, descriptions))
 
     def fetch(self, query: exp.Expr, parameters: Parameters) -> list[tuple[object, ...]]:
         """Return all rows."""

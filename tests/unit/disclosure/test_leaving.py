@@ -8,9 +8,16 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel
 
+from omop_scorer import terms
 from omop_scorer.config.run_file import RunConfig
 from omop_scorer.data_model import data_model
-from omop_scorer.disclosure.leaving import COLUMNS, KEYS, STAYING_COLUMNS, STAYING_KEYS
+from omop_scorer.disclosure.leaving import (
+    COLUMNS,
+    KEYS,
+    STAYING_COLUMNS,
+    STAYING_KEYS,
+    STAYING_STRATA,
+)
 from omop_scorer.disclosure.protect import protect_run
 from omop_scorer.disclosure.site_texts import LEFT_OUT, SiteTexts
 from omop_scorer.report.csv_files import FILE_NAMES, csv_files
@@ -34,6 +41,27 @@ def test_every_column_is_declared() -> None:
         assert not undeclared, f"say in disclosure/leaving.py whether {table}.{undeclared} leaves"
         if not table.startswith("scoring_run"):
             assert leaving <= names, (table, leaving - names)
+
+
+def test_every_stratum_leaves_or_stays() -> None:
+    leaving = set(terms.STRATUM_VALUES) - set(STAYING_STRATA)
+    assert leaving == {
+        *("all", "sex", "age_group", "women_50_and_over", "race", "prior_anti_tnf", "imputed"),
+        *("first_biologic_year", "within_trial_range", "preference_group", "ruled_out_class"),
+    }
+
+
+def test_the_strata_that_stay_change_no_file() -> None:
+    persons = people(400, 3)
+    tables = tables_of(persons)
+    more = {name: [*rows] for name, rows in tables.items()}
+    for name in ("subgroup_summary", "preference_summary"):
+        for stratum in STAYING_STRATA:
+            renamed = {"stratum": stratum, "stratum_value": "LEAK"}
+            more[name] += [{**row, **renamed} for row in tables[name] if row["stratum"] == "all"]
+    files = everything(run_of(more))
+    assert files == everything(run_of(tables))
+    assert "LEAK" not in "".join(files.values())
 
 
 def leaves_of(model: type[BaseModel], prefix: str = "") -> list[str]:

@@ -2,13 +2,14 @@
 
 import os
 import stat
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from omop_scorer.errors import ResultsError
-from omop_scorer.report.whole_folder import whole_folder
+from omop_scorer.report.whole_folder import replaced_folder, whole_folder
 
 OURS = frozenset(("a.csv", "b.csv", "c.csv", "README.txt"))
 OLD = {"a.csv": "old", "c.csv": "old", "README.txt": "old"}
@@ -121,3 +122,45 @@ def test_what_a_killed_program_left_is_put_right(folder: Path) -> None:
         write(folder, UNWRITABLE)
     assert found(folder) == {**OLD, "notes.txt": "mine"}
     assert hidden(folder) == []
+
+
+def refuse(*_: object) -> None:
+    raise OSError(1, "no rename")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it takes two renames")
+def test_a_set_takes_the_place_of_another_in_one_step(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, OLD)
+    monkeypatch.setattr(Path, "rename", refuse)
+    write(folder, NEW)
+    assert found(folder) == NEW
+    assert hidden(folder) == []
+
+
+def test_two_renames_do_where_one_step_is_not_to_be_had(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, OLD)
+    monkeypatch.setattr("ctypes.CDLL", refuse)
+    write(folder, NEW)
+    assert found(folder) == NEW
+    assert hidden(folder) == []
+    rename = Path.rename
+
+    def fail_at_the_second(one: Path, other: Path) -> object:
+        return refuse() if one.suffix == ".new" else rename(one, other)
+
+    monkeypatch.setattr(Path, "rename", fail_at_the_second)
+    with pytest.raises(ResultsError, match="no rename"):
+        write(folder, OLD)
+    assert found(folder) == NEW
+    assert hidden(folder) == []
+
+
+def test_a_private_folder_stays_private(folder: Path) -> None:
+    for _ in range(2):
+        with replaced_folder(folder, OURS, is_private=True) as beside:
+            (beside / "a.csv").write_text("person")
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -7,6 +7,7 @@ import pytest
 
 from omop_scorer import terms
 from omop_scorer.config.run_file import RunConfig
+from omop_scorer.disclosure.leaving import STAYING_STRATA
 from omop_scorer.report import words
 
 DOMAINS = {
@@ -19,7 +20,7 @@ DOMAINS = {
     "STATES": terms.COVARIATE_STATUSES,
     # All patients, and women of 50 and over, have sections of their own. Groups divide no labels.
     "STRATA": set(terms.STRATUM_VALUES)
-    - {terms.ALL, terms.WOMEN_50_AND_OVER, "preference_group", "ruled_out_class"},
+    - {terms.ALL, terms.WOMEN_50_AND_OVER, "preference_group", "ruled_out_class", *STAYING_STRATA},
     "WITHIN_RANGE": terms.STRATUM_VALUES["within_trial_range"],
     "REASONS": terms.ATTRITION_REASONS,
     "ASSUMPTIONS": terms.ASSUMPTIONS,

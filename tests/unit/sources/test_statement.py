@@ -67,7 +67,8 @@ def test_names_are_quoted_and_missing_columns_left_out() -> None:
     )
     assert tree.sql("postgres", comments=False) == (
         'SELECT "PERSON_ID", "GENDER_CONCEPT_ID", "YEAR_OF_BIRTH", "MONTH_OF_BIRTH", '
-        '"DAY_OF_BIRTH" FROM "Site"."PERSON" WHERE "PERSON_ID" IN (SELECT "PERSON_ID" FROM '
+        '"DAY_OF_BIRTH", "CARE_SITE_ID" FROM "Site"."PERSON" '
+        'WHERE "PERSON_ID" IN (SELECT "PERSON_ID" FROM '
         '"Site"."CONDITION_OCCURRENCE" WHERE "CONDITION_CONCEPT_ID" IN '
         "(%(cohort_concept_ids_0)s, %(cohort_concept_ids_1)s))"
     )

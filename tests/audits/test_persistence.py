@@ -188,7 +188,7 @@ def test_the_mean_of_twenty_who_stopped(n_persons, answerer, tmp_path):
         assert mean == pytest.approx((20, 20 - distance, 20 + distance))
 
 
-def test_a_difference_of_classes_is_none_of_preferences():
+def test_a_plain_difference_of_classes_is_none_of_preferences():
     # Anti-TNF is always preferred and kept longer, so both groups differ, and no class has both.
     key = ("all", "first_biologic")
     means = {

@@ -22,7 +22,7 @@ older man     |   8507 | 1964 |     1 |   1 | 8515 |   10
 child         |   8532 | 2014 |     1 |   1 | 8515 |   11
 no sex        |      0 | 1950 |     1 |   1 | 8515 |    7
 """
-# Two of one name, one without a row, one with blanks for a name, and one of nobody who is scored.
+# Two care sites share a name, one has no row, one a blank name, and one no scored patient.
 CARE_SITE = """
 id | name
  7 | Clinic

@@ -742,7 +742,7 @@ def test_a_wide_row_has_each_covariate_and_effect_under_its_own_name(site: Site)
         assert patient[f"{name}_status"] == row["status"]
     effects = records(site, "latest_counterfactual")
     for row in effects:
-        found = wide[row["person_id"]][f"effect_{row['drug_class']}"]
+        found = wide[row["person_id"]][f"{row['drug_class']}_effect"]
         assert found == row["attributable_effect"]
     assert (len(covariates), len(effects)) == (9 * len(wide), 3 * len(wide))
     for row in records(site, "latest_score"):

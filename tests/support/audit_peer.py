@@ -240,7 +240,7 @@ def care_site(cdm: Cdm, number: int | None) -> tuple[int | None, str | None]:
 
 
 def attributes(patient: Patient) -> Counts:
-    """What patient_attribute says of a scored person."""
+    """Return the row of `patient_attribute` of a scored person."""
     current = [line for line in patient.lines if line.is_current]
     places = sorted(range(len(current)), key=lambda i: (current[i].last_start, i))
     used = (current[places[-1]].drug, current[places[-1]].drug_class) if places else (None, None)

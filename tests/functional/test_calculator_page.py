@@ -328,9 +328,9 @@ _STATE = """() => [document.body.innerText,
 
 
 class TestAnswer:
-    @pytest.mark.parametrize(
-        ("effects", "sentence"),
-        [
+    def test_the_first_line(self, open_page: OpenIt) -> None:
+        calculator = open_page("three classes")
+        for effects, sentence in (
             # Two differ when they are more than 2.77 apart.
             ((9, 0, 0), "First is better than both others"),
             ((0, 9, 4), "Second is better than both others"),
@@ -339,13 +339,9 @@ class TestAnswer:
             ((0, 2, 4), "Not told apart, but first is ruled out"),
             ((4, 2, 0), "Not told apart, but third is ruled out"),
             ((2, 2, 2), "The models cannot tell these apart"),
-        ],
-    )
-    def test_the_first_line(
-        self, open_page: OpenIt, effects: tuple[float, ...], sentence: str
-    ) -> None:
-        calculator = open_page("three classes").fill(tiny(3, *effects))
-        assert calculator.headline == f"{sentence}."
+        ):
+            calculator.fill(tiny(3, *effects))
+            assert calculator.headline == f"{sentence}."
 
     def test_the_first_line_with_classes_left_out(self, open_page: OpenIt) -> None:
         calculator = open_page("three classes").fill(tiny(3, 9, 4, 0))
@@ -514,7 +510,7 @@ class TestAnswer:
         text = calculator.text("#what-if")
         assert "Systemic corticosteroid is locked. It describes the patient." in text
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", range(2))
     def test_no_result_is_ever_stale(self, open_page: OpenIt, seed: int) -> None:
         """After each of many edits the page shows the answer of its inputs, or none."""
         calculator = open_page().fill()
@@ -532,7 +528,7 @@ class TestAnswer:
         }
         bad = {"", "x", "9999", "0.2"}
         n_shown = 0
-        for _ in range(60):
+        for _ in range(50):
             name = generator.choice(list(choices))
             # Most answers are good ones, so that there is a result to look at.
             good = [value for value in choices[name] if value not in bad]
@@ -562,7 +558,7 @@ class TestAnswer:
             )
             shown = page.locator("#result table").first.locator("tbody tr td:nth-child(2)")
             assert shown.all_text_contents()[:3] == total
-        assert 20 < n_shown < 60
+        assert 20 < n_shown < 50
 
     def test_copy_as_text(self, browser: Browser, pages: dict[str, Path]) -> None:
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
@@ -634,17 +630,30 @@ class TestReaders:
         assert page.locator("[data-tick]:checked").count() == 5
 
     @pytest.mark.parametrize("card", ["shipped", "five classes", "hostile"])
-    @pytest.mark.parametrize("width", [1440, 768, 390, 360])
-    def test_nothing_scrolls_sideways(self, open_page: OpenIt, card: str, width: int) -> None:
-        calculator = open_page(card, width)
-        page = calculator.page
+    def test_nothing_scrolls_sideways(self, open_page: OpenIt, card: str) -> None:
+        page = open_page(card).page
+        widths = (1440, 768, 390, 360)
+
+        def overflow() -> list[int]:
+            found = []
+            for width in widths:
+                page.set_viewport_size({"width": width, "height": 900})
+                found.append(page.evaluate(_OVERFLOW))
+            return found
+
         page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
-        assert page.evaluate(_OVERFLOW) <= 0
-        calculator.fill(_answers(card))
+        assert max(overflow()) <= 0
+        calculator = open_page(card).fill(_answers(card))
         page.select_option("#w-covariate", index=1)
         page.fill("#w-input", "3")
         assert calculator.has_result
-        assert page.evaluate(_OVERFLOW) <= 0
+        assert max(overflow()) <= 0
+        # The table of the result is whole on a phone too, without a frame that scrolls.
+        if card == "shipped":
+            frames = page.locator(".table").evaluate_all(
+                "all => all.map(each => each.scrollWidth - each.clientWidth)"
+            )
+            assert max(frames) <= 0
 
     @pytest.mark.parametrize("card", ["shipped", "two classes", "five classes"])
     def test_it_prints_on_one_page(self, open_page: OpenIt, card: str, tmp_path: Path) -> None:
@@ -660,29 +669,29 @@ class TestReaders:
         for part in (".entry", "#what-if", "button", ".skip"):
             assert not calculator.page.locator(part).first.is_visible(), part
 
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    @pytest.mark.parametrize("card", ["shipped", "five classes", "hostile"])
+    @pytest.mark.parametrize(
+        ("card", "scheme"),
+        [("shipped", "light"), ("shipped", "dark"), ("five classes", "dark"), ("hostile", "light")],
+    )
     def test_axe_has_no_complaint(self, open_page: OpenIt, card: str, scheme: str) -> None:
         axe = pytest.importorskip("axe_playwright_python.base", reason="axe is not installed")
         calculator = open_page(card, scheme=scheme)
         page = calculator.page
-        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert dark == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 31)"}[scheme]
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 31)"}[scheme]
         page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
         page.evaluate(axe.AXE_FILE_PATH.read_text(encoding="utf-8"))
-        assert _violations(calculator) == []
+        if card == "shipped":
+            assert _violations(calculator) == []
         calculator.fill(_answers(card), ticks=False)
         page.select_option(f"#x-{_first_class(card)}", "contraindicated")
         page.select_option("#w-covariate", index=1)
         page.fill("#w-input", "3")
         assert _violations(calculator) == []
-        for tick in page.locator("[data-tick]").all():
-            tick.check()
-        assert _violations(calculator) == []
         if card == "shipped":
-            calculator.give("crp", "0.8")
-            calculator.give("age", "7")
-            calculator.give("cdai", "480")
+            calculator.fill()
+            assert _violations(calculator) == []
+            calculator.fill({"crp": "0.8", "age": "7", "cdai": "480"})
             assert page.locator(".fault button").count() == 2
             assert page.locator(".message.outside:not(:empty)").count() == 1
             assert _violations(calculator) == []

@@ -12,6 +12,23 @@ PATIENT = {
     **{"steroid": "1", "immunomodulator": "0", "ileal": "1"},
 }
 
+_FILL = """([answers, ticks]) => {
+  const change = (element, key, value) => {
+    element[key] = value;
+    element.dispatchEvent(new Event('input', { bubbles: true }));
+  };
+  for (const each of document.querySelectorAll('[data-tick]')) {
+    if (ticks && !each.checked) change(each, 'checked', true);
+  }
+  for (const [name, value] of Object.entries(answers)) {
+    const radio = document.querySelector(`input[name="c-${name}"][value="${value}"]`);
+    const unknown = document.getElementById(`c-${name}-unknown`);
+    if (radio) change(radio, 'checked', true);
+    else if (value === 'unknown') change(unknown, 'checked', true);
+    else change(document.getElementById(`c-${name}`), 'value', value);
+  }
+}"""
+
 
 @dataclass
 class Calculator:
@@ -47,11 +64,8 @@ class Calculator:
             self.page.fill(f"#c-{name}", value)
 
     def fill(self, answers: Mapping[str, str] = PATIENT, ticks: bool = True) -> "Calculator":
-        """Answer all questions."""
-        for tick in self.page.locator("[data-tick]").all() if ticks else ():
-            tick.check()
-        for name, value in answers.items():
-            self.give(name, value)
+        """Answer all questions at once, with the events of a user but faster than one."""
+        self.page.evaluate(_FILL, [dict(answers), ticks])
         return self
 
     def text(self, selector: str) -> str:

@@ -134,8 +134,11 @@ def patients(model: Model, n: int, seed: int) -> list[dict[str, float | None]]:
 def compare(found: list[dict[str, Any]], rows: list[dict[str, str]], model: Model) -> None:
     """Compare the page's answers with rows of the `score` command."""
     keys = [each.key for each in model.card.classes]
-    ours = [name for name in rows[0] if name in found[0]]
-    assert len(ours) == 1 + 3 * len(keys) + len(TEXTS) + len(P_VALUES) + 3
+    # The columns of the command, up to those on the limits of a value.
+    inputs = {each.csv_column for each in model.card.covariates}
+    columns = [name for name in rows[0] if name not in inputs]
+    n_columns = 1 + 3 * len(keys) + len(TEXTS) + len(P_VALUES) + 3
+    assert list(found[0])[:n_columns] == columns[:n_columns]
     for answer, row in zip(found, rows, strict=True):
         for name in (
             "placebo_effect",

@@ -34,7 +34,8 @@ function table(caption, head, rows) {
 
 const minus = (text) => text.replace("-", "−");
 const points = (value) => minus(String(Math.round(value) || 0));
-const between = (low, high) => `${points(low)} to ${points(high)}`;
+const between = (low, high) =>
+  (points(low) === points(high) ? points(low) : `${points(low)} to ${points(high)}`);
 const upper = (text) => text[0].toUpperCase() + text.slice(1);
 
 function ofHundred(probability) {
@@ -273,8 +274,11 @@ function extrapolation(covariate, value) {
   const texts = [];
   if (scorer.isOutsideTrials(covariate, value)) {
     const [low, high] = covariate.within_trial_range ?? [];
-    const range = low == null ? `up to ${high}` : high == null ? `from ${low}` : `${low} to ${high}`;
-    texts.push(`${name}: extrapolation. 98 of 100 trial participants had ${range} ${unit(covariate)}.`);
+    // The ends are the 1st and the 99th percentile.
+    const range = low == null ? `99 of 100 trial participants had up to ${high}`
+      : high == null ? `99 of 100 trial participants had ${low} or more`
+        : `98 of 100 trial participants had ${low} to ${high}`;
+    texts.push(`${name}: extrapolation. ${range} ${unit(covariate)}.`);
   }
   if (enrolled && (value < enrolled[0] || value > enrolled[1])) {
     texts.push(`${name}: the trials enrolled ${enrolled[0]} to ${enrolled[1]}.`);

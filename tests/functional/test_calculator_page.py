@@ -661,6 +661,7 @@ class TestReaders:
         answers = dict.fromkeys(_answers(card), "unknown") | {"age": "70", "male": "1"}
         calculator.fill({name: answers[name] for name in _answers(card)}, ticks=False)
         assert calculator.has_result
+        assert _pages(calculator, tmp_path) == 1
         calculator.page.select_option(f"#x-{_first_class(card)}", "contraindicated")
         assert _pages(calculator, tmp_path) == 1
         calculator.page.emulate_media(media="print")

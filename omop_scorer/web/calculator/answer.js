@@ -149,17 +149,19 @@ const byRank = (found) => [...found.order, ...found.classes.filter((each) => !ea
 function resultParts(found, excluded) {
   const rows = byRank(found);
   const threshold = `${model.response_threshold} ${UNIT} or more`;
+  const dots = element("ul", { class: "hundreds" },
+    rows.map((each) => element("li", { class: each.key in excluded ? "out" : "" },
+      hundred(each.probability, colour(each), each.title),
+      element("span", {}, element("b", {}, ofHundred(each.probability)), " ",
+        each.key in excluded ? element("s", {}, each.title) : each.title))),
+    element("li", {}, hundred(found.placeboProbability, "placebo", "placebo alone"),
+      element("span", {}, element("b", {}, ofHundred(found.placeboProbability)), " placebo alone")));
+  const note = (text) => element("p", { class: "note" }, text);
   return [
-    element("p", { class: "note" }, `Effect of the drug beyond placebo, ${UNIT}, with its ${INTERVAL}:`),
-    strip(found.order),
-    element("p", { class: "note" }, `Of 100 such patients, how many respond (fall of ${threshold}):`),
-    element("ul", { class: "hundreds" },
-      rows.map((each) => element("li", { class: each.key in excluded ? "out" : "" },
-        hundred(each.probability, colour(each), each.title),
-        element("span", {}, element("b", {}, ofHundred(each.probability)), " ",
-          each.key in excluded ? element("s", {}, each.title) : each.title))),
-      element("li", {}, hundred(found.placeboProbability, "placebo", "placebo alone"),
-        element("span", {}, element("b", {}, ofHundred(found.placeboProbability)), " placebo alone"))),
+    element("div", { class: "pictures" },
+      element("div", {}, note(`Effect of the drug beyond placebo, ${UNIT}, with its ${INTERVAL}:`),
+        strip(found.order)),
+      element("div", {}, note(`Of 100 such patients, how many respond (fall of ${threshold}):`), dots)),
     table(`${model.outcome.title}, ${UNIT}`,
       ["Class", "Expected", "Placebo", `Drug (${INTERVAL})`, "Of 100 respond"],
       [...rows.map((each) => [element("span", {}, named(each, excluded)), points(each.total),

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from omop_scorer import __version__
 from omop_scorer.cli import signals
+from omop_scorer.cli.calculator import calculator
 from omop_scorer.cli.definitions import covariates, import_concept_set, render
 from omop_scorer.cli.explain import explain
 from omop_scorer.cli.export import export
@@ -51,6 +52,7 @@ app.command()(diff)
 app.command()(status)
 app.command()(withdraw)
 app.command()(score)
+app.command()(calculator)
 app.add_typer(trials, name="trials")
 trials.command()(validate)
 trials.command()(forest)

@@ -26,9 +26,12 @@ COVARIATE_STATUSES = ("observed", "computed", "absent", "imputed", "left_out")
 
 #: The statuses as numbers from 1.
 STATUS_CODES = {status: code for code, status in enumerate(COVARIATE_STATUSES, 1)}
-EVIDENCE_TABLES = (
-    *("person", "condition_occurrence", "drug_exposure", "measurement", "observation"),
-)
+MEASURED_TABLES = ("measurement", "observation")
+EVIDENCE_TABLES = ("person", "condition_occurrence", "drug_exposure", *MEASURED_TABLES)
+#: How the unit of a record was recognised: by its concept, by its text, or accepted without any.
+UNIT_SOURCES = ("concept", "text", "missing")
+#: Quantities from which a covariate is computed.
+INPUT_QUANTITIES = ("body_weight", "body_height")
 
 #: Names of the concept sets for person.race_concept_id.
 RACE_SETS = (
@@ -171,7 +174,7 @@ FREE_TEXT = frozenset(
         *("tool_version", "model_id", "model_sha256", "config_sha256", "concept_sets_sha256"),
         *("cdm_source_name", "cdm_version", "vocabulary_version", "config_json", "message"),
         *("cdm_snapshot", "rows_written"),
-        *("source_unit", "drug", "concept_set"),
+        *("source_unit", "drug", "next_drug", "concept_set"),
         *("cohort_definition_name", "cohort_definition_description"),
     )
 )
@@ -270,6 +273,13 @@ def coded_words(
             "covariate": covariates,
             "status": COVARIATE_STATUSES,
             "source_table": EVIDENCE_TABLES,
+            "unit_source": UNIT_SOURCES,
+        },
+        "covariate_input": {
+            "covariate": covariates,
+            "quantity": INPUT_QUANTITIES,
+            "source_table": MEASURED_TABLES,
+            "unit_source": UNIT_SOURCES,
         },
         "counterfactual": {"drug_class": classes},
         "patient_subgroup": {
@@ -279,6 +289,13 @@ def coded_words(
             "ruled_out_class": classes,
         },
         "treatment_line": {"drug_class": (*classes, OTHER_ADVANCED)},
+        "index_treatment": {
+            "index_rule": INDEX_RULES,
+            "drug_class": classes,
+            "population": AGE_SEX_POPULATIONS,
+            "preferred": preferences(classes),
+            "next_class": next_classes(classes),
+        },
         "covariate_quality": {"covariate": (*covariates, COHORT, INPUT), "measure": measures},
         "subgroup_summary": {
             "stratum": tuple(STRATUM_VALUES),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from omop_scorer.nightly.explanation import ExplainedCovariate, Explanation
 
 #: Approximate number of steps of `explain`, for the progress bar.
-_N_STEPS = 35
+_N_STEPS = 36
 
 
 def explain(

@@ -44,7 +44,8 @@ from omop_scorer.terms import INPUT, UNCASTABLE_PREFIX
 _NO_RUN = 0
 #: Work tables that are copied to the results unchanged.
 _STAGED_RESULTS = (
-    *("attrition", "patient_covariate", "treatment_line", "concept_set_member", "run_cohort"),
+    *("attrition", "patient_covariate", "covariate_input", "treatment_line", "index_treatment"),
+    *("concept_set_member", "run_cohort"),
 )
 
 
@@ -81,7 +82,7 @@ class RunSummary:
 def n_steps(definitions: Definitions) -> int:
     """Return the number of steps of a run, for a progress bar."""
     is_limited = definitions.config.keep_person_level_runs is not None
-    return 31 + is_limited + 2 * len(definitions.model.card.covariates)
+    return 33 + is_limited + 2 * len(definitions.model.card.covariates)
 
 
 def run_night(

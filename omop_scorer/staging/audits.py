@@ -39,10 +39,10 @@ def stage_audits(night: Night) -> None:
     with night.step("audits") as step:
         for name in (
             *("audit_person", "audit_population", "run_cohort", "stratum_count"),
-            *("last_treatment", "treatment_now", "index_treatment"),
+            *("last_treatment", "treatment_now"),
         ):
             night.stage(f"audit/{name}")
-        step.rows = night.stage("audit/index_member")
+        step.rows = night.stage("audit/index_line")
     night.load("index_preference", no_patient_preference())
     at_index = night.at_index_treatment()
     with at_index.step("cohort") as step:
@@ -54,6 +54,9 @@ def stage_audits(night: Night) -> None:
             prefer = partial(_prefer, model=night.model, uncertainty=night.config.uncertainty)
             query = matrix_query(night.model, at_index.prefix)
             step.rows = sum(night.engine.map_batches(query, prefer))
+    with night.step("index_treatment") as step:
+        step.rows = night.stage("audit/index_treatment")
+        night.stage("audit/index_member")
 
 
 def _prefer(

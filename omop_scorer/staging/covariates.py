@@ -30,6 +30,8 @@ def stage_covariates(night: Night) -> None:
     with night.step("exposure") as step:
         step.rows = night.stage("covariates/exposure")
     stage_values(night)
+    with night.step("covariate_input") as step:
+        step.rows = night.stage("covariates/covariate_input")
     with night.step("treatment_line") as step:
         step.rows = night.stage("covariates/treatment_line")
 

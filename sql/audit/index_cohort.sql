@@ -1,7 +1,7 @@
 -- Title: Persons with a first biologic, as of the day on which it started
 -- Returns: one row per person: the columns of work.cohort, with the date and age (years) of the index treatment
--- Tables: work.index_treatment, work.cohort_member
--- Window: as in index_treatment
+-- Tables: work.index_line, work.cohort_member
+-- Window: as in index_line
 -- Missing: unknown age or sex stays unknown
 -- Parameters: none
 SELECT
@@ -15,6 +15,6 @@ SELECT
   m.day_of_birth,
   i.index_age AS age,
   m.death_date
-FROM work.index_treatment AS i
+FROM work.index_line AS i
 INNER JOIN work.cohort_member AS m ON m.person_id = i.person_id
 WHERE i.index_rule = 'first_biologic'

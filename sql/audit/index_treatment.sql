@@ -1,44 +1,29 @@
--- Title: Index treatment of each person, and the treatment that followed it
--- Returns: one row per person and index rule (first_biologic: the first line of a class of the model; first_anti_tnf):
---          index_class, index_date, index_age (years), next_class, days_to_next (NULL without a next line)
--- Tables: work.treatment_line, work.model_class, work.cohort_member
--- Window: index line from since on, up to the as-of date; a treatment continues if its drug is in use, as in
---         treatment_line
--- Missing: without a next line: none_died, otherwise none_continuing, otherwise none_stopped
--- Parameters: since, year_only (1: age = year - year of birth)
-WITH index_line AS (
-  SELECT l.person_id, 'first_biologic' AS index_rule, MIN(l.line_number) AS line_number
-  FROM work.treatment_line AS l
-  INNER JOIN work.model_class AS c ON c.drug_class = l.drug_class
-  GROUP BY l.person_id
-  UNION ALL
-  SELECT l.person_id, 'first_anti_tnf' AS index_rule, MIN(l.line_number) AS line_number
-  FROM work.treatment_line AS l
-  WHERE l.drug_class = 'anti_tnf'
-  GROUP BY l.person_id
+-- Title: Index treatment of each person, what the models preferred on that day, and the treatment that followed it
+-- Returns: one row per person and index rule: drug, drug_class, index_date, population (of age and sex), preferred
+--          (as in preference_concordance), next_drug, next_class, next_date, days_to_next
+-- Tables: work.index_line, work.index_preference
+-- Window: as in index_line; age on the as-of date or, with age_at_index 1, on the index date
+-- Missing: unknown age or sex = no population; not_scored = could not be scored as of that day; preferred is NULL if
+--          the first biologic began on another day, because the models are asked on that day
+-- Parameters: age_at_index
+WITH aged AS (
+  SELECT
+    person_id, index_rule, drug, drug_class, index_date, next_drug, next_class, next_date, days_to_next, is_male,
+    CASE WHEN :age_at_index = 1 THEN index_age ELSE age END AS age
+  FROM work.index_line
 )
 
 SELECT
-  i.person_id, i.index_rule, l.drug_class AS index_class, l.start_date AS index_date, m.is_male, m.age,
-  CAST(
-    EXTRACT(YEAR FROM l.start_date) - m.year_of_birth - CASE
-      WHEN :year_only = 1 THEN 0
-      WHEN
-        EXTRACT(MONTH FROM l.start_date) * 100 + EXTRACT(DAY FROM l.start_date)
-        < m.month_of_birth * 100 + m.day_of_birth THEN 1
-      ELSE 0
-    END AS BIGINT
-  ) AS index_age,
+  a.person_id, a.index_rule, a.drug, a.drug_class, a.index_date,
   CASE
-    WHEN n.person_id IS NOT NULL THEN COALESCE(k.drug_class, 'other_advanced')
-    WHEN m.death_date <= m.index_date THEN 'none_died'
-    WHEN l.is_current THEN 'none_continuing'
-    ELSE 'none_stopped'
-  END AS next_class,
-  DATE_DIFF('day', l.start_date, n.start_date) AS days_to_next
-FROM index_line AS i
-INNER JOIN work.treatment_line AS l ON l.person_id = i.person_id AND l.line_number = i.line_number
-INNER JOIN work.cohort_member AS m ON m.person_id = i.person_id
-LEFT JOIN work.treatment_line AS n ON n.person_id = i.person_id AND n.line_number = i.line_number + 1
-LEFT JOIN work.model_class AS k ON k.drug_class = n.drug_class
-WHERE l.start_date >= :since
+    WHEN a.is_male AND a.age >= 50 THEN 'men_50_and_over'
+    WHEN a.is_male AND a.age < 50 THEN 'men_under_50'
+    WHEN NOT a.is_male AND a.age >= 50 THEN 'women_50_and_over'
+    WHEN NOT a.is_male AND a.age < 50 THEN 'women_under_50'
+  END AS population,
+  CASE WHEN b.person_id IS NOT NULL THEN COALESCE(p.preferred, 'not_scored') END AS preferred,
+  a.next_drug, a.next_class, a.next_date, a.days_to_next
+FROM aged AS a
+LEFT JOIN work.index_line AS b
+  ON b.person_id = a.person_id AND b.index_rule = 'first_biologic' AND b.index_date = a.index_date
+LEFT JOIN work.index_preference AS p ON p.person_id = b.person_id

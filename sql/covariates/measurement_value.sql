@@ -1,7 +1,8 @@
 -- Title: Verdict on every candidate record: usable after conversion, or the reason for its rejection
--- Returns: one row per record and quantity: covariate_value (in the quantity's unit), verdict (usable,
---          rejected_value, rejected_unit, rejected_limit), unit_source (concept, text, missing), factor, is_censored,
---          has_text (1: no number, but a text), is_ambiguous (1: a height in feet that may be in feet and inches)
+-- Returns: one row per record and quantity: covariate_value (source_value x factor, in the quantity's unit), verdict
+--          (usable, rejected_value, rejected_unit, rejected_limit), unit_source (concept, text, missing), factor,
+--          is_censored (the operator makes the number a bound), has_text (1: no number, but a text), is_ambiguous (1: a
+--          height in feet that may be in feet and inches)
 -- Tables: work.measurement_record, work.measurement_doubt, work.quantity, work.unit_concept, work.unit_text,
 --         work.concept_set
 -- Window: as in measurement_record
@@ -20,7 +21,7 @@ WITH spelled AS (
 recognised AS (
   SELECT
     r.person_id, r.quantity, r.source_table, r.source_id, r.source_concept_id, r.source_date, r.source_datetime,
-    r.source_value, r.source_unit, q.minimum, q.maximum, COALESCE(x.has_text, 0) AS has_text,
+    r.source_value, r.unit_concept_id, r.source_unit, q.minimum, q.maximum, COALESCE(x.has_text, 0) AS has_text,
     CASE
       WHEN r.quantity <> 'body_height' OR x.may_be_inches IS NULL THEN 0
       -- The international foot, and the US foot.
@@ -47,7 +48,7 @@ recognised AS (
 
 SELECT
   person_id, quantity, source_table, source_id, source_concept_id, source_date, source_datetime,
-  source_value, source_unit, unit_source, factor, is_censored, has_text, is_ambiguous,
+  source_value, unit_concept_id, source_unit, unit_source, factor, is_censored, has_text, is_ambiguous,
   CASE WHEN source_value BETWEEN -1e15 AND 1e15 THEN number * factor END AS covariate_value,
   CASE
     WHEN source_value IS NULL THEN 'rejected_value'

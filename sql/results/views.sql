@@ -30,11 +30,17 @@ SELECT t.* FROM results.attrition AS t INNER JOIN results.latest_run AS r ON r.r
 CREATE OR REPLACE VIEW results.latest_patient_covariate AS
 SELECT t.* FROM results.patient_covariate AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
+CREATE OR REPLACE VIEW results.latest_covariate_input AS
+SELECT t.* FROM results.covariate_input AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_counterfactual AS
 SELECT t.* FROM results.counterfactual AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
 CREATE OR REPLACE VIEW results.latest_treatment_line AS
 SELECT t.* FROM results.treatment_line AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
+
+CREATE OR REPLACE VIEW results.latest_index_treatment AS
+SELECT t.* FROM results.index_treatment AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;
 
 CREATE OR REPLACE VIEW results.latest_concept_set_member AS
 SELECT t.* FROM results.concept_set_member AS t INNER JOIN results.latest_run AS r ON r.run_id = t.run_id;

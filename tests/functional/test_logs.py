@@ -23,7 +23,8 @@ STEPS = [
         "prior_anti_tnf",
         "male",
     ),
-    *("steroid", "immunomodulator", "ileal", "patient_covariate", "treatment_line", "quality"),
+    *("steroid", "immunomodulator", "ileal", "patient_covariate", "covariate_input"),
+    *("treatment_line", "quality"),
     *("score", "audits", "index_cohort", "index_measurement_record", "index_measurement_doubt"),
     *(
         "index_measurement_value",
@@ -33,7 +34,8 @@ STEPS = [
     ),
     *("index_steroid_record", "index_cdai", "index_age", "index_bmi", "index_crp"),
     *("index_prior_anti_tnf", "index_male", "index_steroid", "index_immunomodulator"),
-    *("index_ileal", "index_patient_covariate", "index_score", "write", "publish"),
+    *("index_ileal", "index_patient_covariate", "index_score", "index_treatment"),
+    *("write", "publish"),
 ]
 
 

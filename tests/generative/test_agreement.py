@@ -25,7 +25,11 @@ from tests.support.write_cdm import (
 TABLES = {
     "attrition": "step, reason, n_persons, n_excluded",
     "patient_covariate": "person_id, covariate, covariate_value, status, source_table, source_id, "
-    "source_concept_id, source_date, source_value, source_unit",
+    "source_concept_id, source_date, source_value, source_unit, unit_concept_id, unit_source, "
+    "factor, is_censored",
+    "covariate_input": "person_id, quantity, covariate, quantity_value, source_table, source_id, "
+    "source_concept_id, source_date, source_value, source_unit, unit_concept_id, unit_source, "
+    "factor, is_censored",
     "treatment_line": "person_id, line_number, drug, drug_class, start_date, last_start_date, "
     "last_exposure_date, is_current",
     "covariate_quality": "covariate, measure, n",

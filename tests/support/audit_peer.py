@@ -48,6 +48,8 @@ COLUMNS = {
     "age_sex_pyramid": "population, age_group, sex, n_persons",
     "next_treatment": "population, index_rule, index_class, next_class, "
     + WITH_SHARE.format("n_population"),
+    "index_treatment": "person_id, index_rule, drug, drug_class, index_date, population, "
+    "preferred, next_drug, next_class, next_date, days_to_next",
     "next_treatment_time": "population, index_rule, index_class, n_persons, "
     "first_quartile_days, median_days, third_quartile_days",
     "preference_concordance": "population, preferred, next_class, n_persons",
@@ -144,26 +146,38 @@ class Patient:
 
 @dataclass
 class Indexed:
-    """An index line: of whom, in which populations, what came next and after how many days."""
+    """An index line: of whom, in which populations, what came next and after how many days.
+
+    `preferred` is None if the first biologic of the person began on another day.
+    """
 
     patient: Patient
     populations: list[str]
     line: Line
     next_class: str
-    days: int | None
+    after: Line | None
+    preferred: str | None = None
+
+    @property
+    def days(self) -> int | None:
+        return None if self.after is None else (self.after.start - self.line.start).days
 
 
 def audit(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> dict[str, list[Counts]]:
     """The rows of each audit's table, the columns as in `COLUMNS`, in order."""
     patients = find_patients(cdm, settings, found, say)
     indexed = {rule: index(cdm, settings, patients, rule) for rule in INDEX_RULES}
+    for one in (each for found in indexed.values() for each in found):
+        if one.line.start == one.patient.first_biologic():
+            one.preferred = preferred_on(cdm, settings, one.patient, one.line.start, say)
     scored = [patient for patient in patients if patient.label is not None]
     tables = {
         "prevalence": prevalence(settings, patients),
         "age_sex_pyramid": pyramid(settings, patients),
         "next_treatment": next_treatment(indexed),
+        "index_treatment": index_treatment(indexed),
         "next_treatment_time": next_treatment_time(indexed),
-        "preference_concordance": concordance(cdm, settings, indexed["first_biologic"], say),
+        "preference_concordance": concordance(indexed["first_biologic"]),
         "subgroup_summary": subgroup_summary(scored),
         "preference_summary": preference_summary(scored),
         "current_treatment": current_treatment(scored),
@@ -281,17 +295,17 @@ def index(cdm: Cdm, settings: Settings, patients: list[Patient], rule: str) -> l
         if age is not None and patient.sex != "unknown":
             who = {"female": "women", "male": "men"}[patient.sex]
             populations.append(f"{who}_{'50_and_over' if age >= 50 else 'under_50'}")
-        days = None
+        after = None
         if place + 1 < len(patient.lines):
             after = patient.lines[place + 1]
-            next_class, days = after.drug_class, (after.start - line.start).days
+            next_class = after.drug_class
         elif patient.is_dead:
             next_class = "none_died"
         elif continues(cdm, settings, patient.person_id, line.drug):
             next_class = "none_continuing"
         else:
             next_class = "none_stopped"
-        found.append(Indexed(patient, populations, line, next_class, days))
+        found.append(Indexed(patient, populations, line, next_class, after))
     return found
 
 
@@ -330,6 +344,20 @@ def next_treatment(indexed: dict[str, list[Indexed]]) -> list[Counts]:
     return rows
 
 
+def index_treatment(indexed: dict[str, list[Indexed]]) -> list[Counts]:
+    rows = []
+    for rule, everybody in indexed.items():
+        for one in everybody:
+            line, after = one.line, one.after
+            population = one.populations[1] if len(one.populations) == 2 else None
+            index = (one.patient.person_id, rule, line.drug, line.drug_class, line.start)
+            following = (None, one.next_class, None, None)
+            if after is not None:
+                following = (after.drug, one.next_class, after.start, one.days)
+            rows.append((*index, population, one.preferred, *following))
+    return rows
+
+
 def quantile(ordered: list[int], share: float) -> float | None:
     """Linear between the two neighbours of place share * (n - 1)."""
     if not ordered:
@@ -362,11 +390,12 @@ def preferred_on(cdm: Cdm, settings: Settings, patient: Patient, day: date, say:
     return "no_preference" if len(first) == len(CLASSES) else " = ".join(first)
 
 
-def concordance(cdm: Cdm, settings: Settings, indexed: list[Indexed], say: Say) -> list[Counts]:
-    pairs = []
-    for one in indexed:
-        preferred = preferred_on(cdm, settings, one.patient, one.line.start, say)
-        pairs += [(population, preferred, one.next_class) for population in one.populations]
+def concordance(indexed: list[Indexed]) -> list[Counts]:
+    pairs = [
+        (population, one.preferred, one.next_class)
+        for one in indexed
+        for population in one.populations
+    ]
     return [
         (population, preferred, next_class, pairs.count((population, preferred, next_class)))
         for population in TREATED

@@ -25,6 +25,7 @@ AS_OF = date(2025, 6, 15)
 CDAI = {"cdai": {"concept_ids": [2000000001, 2000000002]}}
 RUN_TABLES = (
     *("attrition", "patient_covariate", "counterfactual", "patient_subgroup"),
+    *("covariate_input", "index_treatment"),
     *("treatment_line", "concept_set_member", "covariate_quality"),
     *("prevalence", "age_sex_pyramid", "subgroup_summary", "next_treatment"),
     *("next_treatment_time", "preference_concordance", "uncertainty_comparison", "label_check"),

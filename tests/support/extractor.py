@@ -203,7 +203,10 @@ class Extraction:
     cohort: person_id, index_date, age (None without a year of birth).
     attrition: step, reason, n_persons, n_excluded.
     patient_covariate: person_id, covariate, covariate_value, status, source_table, source_id,
-        source_concept_id, source_date, source_value, source_unit.
+        source_concept_id, source_date, source_value, source_unit, unit_concept_id, unit_source,
+        factor (of an observed value), is_censored.
+    covariate_input: person_id, quantity, covariate, quantity_value, then source_table and what
+        follows in patient_covariate.
     treatment_line: person_id, line_number, drug, drug_class, start_date, last_start_date,
         last_exposure_date, is_current.
     covariate_quality: covariate, measure, n.
@@ -213,6 +216,7 @@ class Extraction:
     cohort: list[tuple[Any, ...]]
     attrition: list[tuple[Any, ...]]
     patient_covariate: list[tuple[Any, ...]]
+    covariate_input: list[tuple[Any, ...]]
     treatment_line: list[tuple[Any, ...]]
     covariate_quality: list[tuple[Any, ...]]
     scored: list[int]
@@ -252,7 +256,11 @@ class Reading:
         moment = self.column("datetime") or datetime.combine(day, time())
         return (day, moment, self.column("id"), self.table == "measurement")
 
-    def evidence(self) -> tuple[Any, ...]:
+    def is_censored(self, settings: Settings) -> bool:
+        return self.row.get("operator_concept_id") in settings.censoring_operators
+
+    def evidence(self, settings: Settings, *, is_value: bool = True) -> tuple[Any, ...]:
+        """The ten columns; the factor only where the converted number is the value itself."""
         return (
             self.table,
             self.column("id"),
@@ -260,10 +268,15 @@ class Reading:
             self.column("date"),
             float(self.row["value_as_number"]),
             self.row.get("unit_source_value"),
+            self.row.get("unit_concept_id"),
+            self.verdict.unit_from,
+            self.verdict.factor if is_value else None,
+            self.is_censored(settings),
         )
 
 
-NO_EVIDENCE = (None,) * 6
+NO_UNIT = (None,) * 5
+NO_EVIDENCE = (None,) * 10
 
 
 def extract(cdm: Cdm, settings: Settings) -> Extraction:
@@ -274,17 +287,21 @@ def extract(cdm: Cdm, settings: Settings) -> Extraction:
     attrition, scored = leave_out(cdm, settings, crohns, persons, ages)
 
     covariates: list[tuple[Any, ...]] = []
+    inputs: list[tuple[Any, ...]] = []
     quality: dict[tuple[str, str], int] = empty_quality()
     quality |= mapped_records(cdm, settings, crohns)
     for person_id in scored:
         for found in patient_covariates(cdm, settings, persons[person_id], quality):
             covariates.append((person_id, *found))
             quality[found[0], f"n_{found[2]}"] += 1
+            if found[2] == "computed":
+                inputs += weight_and_height(cdm, settings, persons[person_id])
 
     return Extraction(
         cohort=[(p, settings.as_of_date, ages[p]) for p in crohns],
         attrition=attrition,
         patient_covariate=covariates,
+        covariate_input=inputs,
         treatment_line=[line for p in crohns for line in treatment_lines(cdm, settings, p)],
         covariate_quality=[(*name, n) for name, n in quality.items()],
         scored=scored,
@@ -575,7 +592,7 @@ def empty_quality() -> dict[tuple[str, str], int]:
 def patient_covariates(
     cdm: Cdm, settings: Settings, person: Row, quality: dict[tuple[str, str], int]
 ) -> list[tuple[Any, ...]]:
-    """One row per covariate of the card: covariate, value, status, then the six of the evidence."""
+    """One row per covariate of the card: covariate, value, status, then the ten of the evidence."""
     person_id, gender = person["person_id"], person["gender_concept_id"]
     latest = {q: latest_reading(cdm, settings, person, q, quality) for q in QUANTITIES}
     age = age_on(person, settings.as_of_date, settings)
@@ -583,8 +600,8 @@ def patient_covariates(
     year = float(person["year_of_birth"])
     as_person = ("person", person_id)
     found: dict[str, tuple[Any, ...]] = {
-        "age": (float(age), "observed", *as_person, None, None, year, None),
-        "male": (float(gender == MALE), "observed", *as_person, gender, None, None, None),
+        "age": (float(age), "observed", *as_person, None, None, year, *NO_UNIT),
+        "male": (float(gender == MALE), "observed", *as_person, gender, None, None, *NO_UNIT),
         "bmi": body_mass_index(settings, latest),
         "prior_anti_tnf": yes_or_absent(prior_anti_tnf(cdm, settings, person_id)),
         "steroid": yes_or_absent(steroids(cdm, settings, person_id, quality)),
@@ -596,7 +613,7 @@ def patient_covariates(
         found[name] = (
             imputed(settings, name)
             if reading is None
-            else (reading.verdict.value, "observed", *reading.evidence())
+            else (reading.verdict.value, "observed", *reading.evidence(settings))
         )
     return [(covariate, *found[covariate]) for covariate in COVARIATES]
 
@@ -696,9 +713,8 @@ def latest_reading(
             name = (quantity, "n_rejected_unit:feet_and_inches")
             quality[name] = quality.get(name, 0) + 1
     for reading in usable:
-        censored = reading.row.get("operator_concept_id") in settings.censoring_operators
         quality[quantity, "n_converted"] += reading.verdict.factor != 1
-        quality[quantity, "n_censored"] += censored
+        quality[quantity, "n_censored"] += reading.is_censored(settings)
         quality[quantity, "n_unit_from_text"] += reading.verdict.unit_from == "text"
         quality[quantity, "n_unit_missing"] += reading.verdict.unit_from == "missing"
     return max(usable, key=Reading.order, default=None)
@@ -707,13 +723,24 @@ def latest_reading(
 def body_mass_index(settings: Settings, latest: dict[str, Reading | None]) -> tuple[Any, ...]:
     recorded, weight, height = latest["bmi"], latest["body_weight"], latest["body_height"]
     if recorded is not None:
-        return (recorded.verdict.value, "observed", *recorded.evidence())
+        return (recorded.verdict.value, "observed", *recorded.evidence(settings))
     if weight is not None and height is not None:
         low, high = settings.limits["bmi"]
         value = weight.verdict.value / (height.verdict.value / 100) ** 2
         if low <= value <= high:
-            return (value, "computed", *weight.evidence())
+            return (value, "computed", *weight.evidence(settings, is_value=False))
     return imputed(settings, "bmi")
+
+
+def weight_and_height(cdm: Cdm, settings: Settings, person: Row) -> list[tuple[Any, ...]]:
+    """The two records of a computed body mass index."""
+    rows = []
+    for quantity in ("body_weight", "body_height"):
+        reading = latest_reading(cdm, settings, person, quantity, empty_quality())
+        assert reading is not None
+        used = (person["person_id"], quantity, "bmi", reading.verdict.value)
+        rows.append((*used, *reading.evidence(settings)))
+    return rows
 
 
 def exposures(cdm: Cdm, settings: Settings, person_id: int, concepts: set[int]) -> list[Row]:
@@ -749,7 +776,7 @@ def latest_row(rows: list[Row], table: str, start: str) -> tuple[Any, ...]:
     """The evidence of a yes: the latest row by date, then id."""
     row = max(rows, key=lambda r: (r[start], r[f"{table}_id"]))
     concept = "drug_concept_id" if table == "drug_exposure" else "condition_concept_id"
-    return (table, row[f"{table}_id"], row[concept], row[start], None, None)
+    return (table, row[f"{table}_id"], row[concept], row[start], None, *NO_UNIT)
 
 
 def yes_or_absent(rows: list[Row]) -> tuple[Any, ...]:

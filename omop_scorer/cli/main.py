@@ -19,6 +19,7 @@ from omop_scorer.cli.explain import explain
 from omop_scorer.cli.init import init
 from omop_scorer.cli.load_cdm import load_cdm
 from omop_scorer.cli.nightly import check, run
+from omop_scorer.cli.patient_page import patient
 from omop_scorer.cli.results import diff, report, runs, status
 from omop_scorer.cli.score import score, with_yes_no_words
 from omop_scorer.cli.streams import lost_output, tolerate_lost_output
@@ -51,6 +52,7 @@ app.command()(status)
 app.command()(withdraw)
 app.command()(score)
 app.command()(calculator)
+app.command()(patient)
 app.add_typer(trials, name="trials")
 trials.command()(validate)
 trials.command()(forest)

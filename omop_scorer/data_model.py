@@ -3,10 +3,14 @@
 import csv
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from omop_scorer.resources import shipped
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _ARROW = {
     "bigint": pa.int64(),
@@ -63,6 +67,28 @@ def data_model() -> dict[str, list[ResultsColumn]]:
 def arrow_schema(table: str) -> pa.Schema:
     """Return the Arrow schema of a results table."""
     return pa.schema([(c.column_name, _ARROW[c.data_type]) for c in data_model()[table]])
+
+
+def data_frame(table: pa.Table) -> "DataFrame":
+    """Return a table as a pandas DataFrame whose types do not depend on missing values.
+
+    Whole numbers are Int64 or Int32, booleans are boolean and texts string, all with NA where there
+    is no value; other numbers are float64 with NaN; dates and times are datetime64 with NaT.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    types = {
+        pa.int64(): pd.Int64Dtype(),
+        pa.int32(): pd.Int32Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+        pa.string(): pd.StringDtype(),
+    }
+    for index, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            words = table.column(index).cast(field.type.value_type)
+            table = table.set_column(index, field.name, words)
+    frame: DataFrame = table.to_pandas(types_mapper=types.get, date_as_object=False)
+    return frame
 
 
 def run_tables() -> list[str]:

@@ -4,7 +4,18 @@ A message says what is wrong, where, and what to do next. It never contains a va
 because messages end up in logs, mails and tickets.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from omop_scorer.texts.characters import one_line
+from omop_scorer.texts.secret_values import hide, keep_environment
+
+_Parameters = ParamSpec("_Parameters")
+
+_Result = TypeVar("_Result")
 
 
 class OmopScorerError(Exception):
@@ -66,3 +77,39 @@ class UnhealthyError(OmopScorerError):
     """The last run failed or was killed, or what readers see is empty, changed or too old."""
 
     exit_code = 17
+
+
+def unexpected(error: Exception) -> str:
+    """Return the message of an error that is not ours: its kind and where it was raised.
+
+    Its text may quote a patient's value, so it is left out.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    file = Path(trace.tb_frame.f_code.co_filename).name if trace else "unknown"
+    line = trace.tb_lineno if trace else 0
+    return f"unexpected error ({type(error).__name__} at {file}:{line}); please report this line"
+
+
+def as_the_program_says(
+    function: Callable[_Parameters, _Result],
+) -> Callable[_Parameters, _Result]:
+    """Make a function raise the errors of the package only, with the texts of the command line.
+
+    Texts are without secrets. The error that was raised first is not kept as a cause or context,
+    because it may hold a secret or a patient's value.
+    """
+
+    @wraps(function)
+    def called(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Result:
+        keep_environment(os.environ)
+        try:
+            return function(*arguments, **named)
+        except OmopScorerError as error:
+            said = type(error)(*(one_line(hide(problem)) for problem in error.problems))
+        except Exception as error:
+            said = OmopScorerError(unexpected(error))
+        raise said
+
+    return called

@@ -91,6 +91,13 @@ class Journal(ABC):
         """Restore the terminal."""
 
 
+class SilentJournal(Journal):
+    """Log that is not shown: it only keeps the steps and warnings for its caller."""
+
+    def say(self, level: str, message: str) -> None:
+        """Show nothing."""
+
+
 class JsonJournal(Journal):
     """Log with one JSON object per line, for schedulers."""
 

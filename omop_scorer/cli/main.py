@@ -29,7 +29,7 @@ from omop_scorer.cli.trials_forest import forest
 from omop_scorer.cli.trials_power import power
 from omop_scorer.cli.trials_validate import validate
 from omop_scorer.cli.withdraw import withdraw
-from omop_scorer.errors import ConfigurationError, OmopScorerError
+from omop_scorer.errors import ConfigurationError, OmopScorerError, unexpected
 from omop_scorer.texts.characters import one_line
 from omop_scorer.texts.secret_values import hide, keep_environment
 
@@ -115,13 +115,6 @@ def _exit_code_of(command: Callable[..., Any]) -> int:
     except Exception as error:
         if signals.has_arrived():
             return 1
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        file = Path(trace.tb_frame.f_code.co_filename).name if trace else "unknown"
-        line = trace.tb_lineno if trace else 0
-        # The text of an unexpected error may quote a patient's value, so it is not printed.
-        origin = f"{type(error).__name__} at {file}:{line}"
-        typer.echo(f"error: unexpected error ({origin}); please report this line", err=True)
+        typer.echo(f"error: {unexpected(error)}", err=True)
         return 1
     return 0

@@ -68,10 +68,11 @@ def score_warehouse(
     allow_future: bool = False,
 ) -> None:
     """Run the nightly job once and print its summary, unless `is_quiet` is True."""
-    from omop_scorer.cli.run_summary import other_answer, print_summary  # noqa: PLC0415
+    from omop_scorer.cli.run_summary import print_summary  # noqa: PLC0415
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415
     from omop_scorer.nightly.run import dry_run, n_steps, run_night  # noqa: PLC0415
+    from omop_scorer.results.answer import other_answer  # noqa: PLC0415
 
     definitions = load_definitions(config)
     journal = open_journal(log_format, n_steps(definitions), is_quiet=is_quiet)

@@ -37,7 +37,7 @@ def render_patient(patient: PatientScore, model: Model, console: Console) -> Non
             f"{each.attributable_effect:.1f}",
             f"{each.standard_error:.1f}",
             f"{each.expected_reduction:.1f}",
-            Text(full * width, style="green" if each.is_recommended else "dim"),
+            Text(full * width, style="green" if each.is_on_top else "dim"),
             f"{each.response_probability:.0%}",
         )
     facts = Table(box=None, padding=(0, 1), pad_edge=False, show_header=False)
@@ -56,11 +56,13 @@ def _facts(patient: PatientScore, model: Model) -> Iterator[tuple[str, str]]:
     yield "total", f"effect of the class + effect of placebo, {patient.placebo_effect:.1f} {unit}"
     yield "response", f"probability of a total of {card.response_threshold:g} {unit} or more"
     if patient.subgroup is None:
-        yield "recommendation", f"{NO_CLASS_LEFT}: every class is excluded"
+        yield "on top", f"{NO_CLASS_LEFT}: every class is excluded"
     else:
         yield "subgroup", patient.subgroup
-        rate = patient.recommended_response_probability
-        yield "recommendation", f"{patient.recommendation}, response {rate:.0%}"
+        ranked = sum(each.preference_rank is not None for each in patient.classes)
+        n_on_top = sum(each.is_on_top for each in patient.classes)
+        name = "not told apart" if n_on_top == ranked > 1 else "on top"
+        yield name, f"{patient.on_top}, response {patient.on_top_response_probability:.0%}"
     p_values = {
         "first-second": patient.p_first_second,
         "second-third": patient.p_second_third,

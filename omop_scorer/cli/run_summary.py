@@ -8,7 +8,7 @@ from rich.text import Text
 
 from omop_scorer.journal import Step
 from omop_scorer.nightly.run import RunSummary
-from omop_scorer.results.answer import Answer
+from omop_scorer.results.answer import other_answer
 from omop_scorer.terms import COVARIATE_STATUSES, MAPPING_MEASURES
 from omop_scorer.texts.characters import one_line
 
@@ -47,15 +47,6 @@ def render_summary(summary: RunSummary, steps: list[Step], covariates: list[str]
         is_table_adjacent = isinstance(previous, Table) or isinstance(part, Table)
         spaced += [Text(), part] if is_table_adjacent else [part]
     return Group(*spaced)
-
-
-def other_answer(answer: Answer) -> str:
-    """Return a warning that readers see another run than the one that has just ended."""
-    return (
-        f"readers do not see this run: the latest_ views show run {answer.run_id}, as of "
-        f"{answer.as_of}, because its as-of date is later; if it is wrong, take it back with: "
-        f"omop-scorer withdraw {answer.run_id}"
-    )
 
 
 def _outcome(summary: RunSummary) -> str:

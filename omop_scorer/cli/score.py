@@ -1,13 +1,19 @@
 """Command that scores one patient, or a CSV file of patients, without a database."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from omop_scorer.cli.streams import lost_output
+from omop_scorer.errors import ScoringError
 from omop_scorer.terms import Uncertainty
+
+if TYPE_CHECKING:
+    from omop_scorer.scoring.csv_file import Counts
 
 DEFAULT_MODEL = "crohns_srs_2025"
 
@@ -24,7 +30,10 @@ def score(
     ] = None,
     output_file: Annotated[
         Path | None,
-        typer.Argument(metavar="OUTPUT", help="CSV file to write; one that exists is replaced."),
+        typer.Argument(
+            metavar="OUTPUT",
+            help="File to write; one that exists is replaced. Without it, the scores are printed.",
+        ),
     ] = None,
     given_input: Annotated[
         Path | None, typer.Option("--input", "-i", metavar="FILE", help="Same as INPUT.")
@@ -67,6 +76,20 @@ def score(
         list[str] | None,
         typer.Option(metavar="KEY", help="Drug class to exclude, by key; may be repeated."),
     ] = None,
+    output_format: Annotated[
+        Literal["table", "csv", "json"] | None,
+        typer.Option(
+            "--format",
+            help="table, of one patient only; csv; json. Default: csv for a file, else table.",
+            show_default=False,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Refuse a file with values out of range; else their rows are marked."
+        ),
+    ] = False,
     model: Annotated[
         str, typer.Option(metavar="CARD", help="Name of a shipped model card, or path of a card.")
     ] = DEFAULT_MODEL,
@@ -78,7 +101,7 @@ def score(
     """
     from omop_scorer.cli.patient import render_patient  # noqa: PLC0415
     from omop_scorer.model.load import load_model  # noqa: PLC0415
-    from omop_scorer.scoring.csv_file import score_csv  # noqa: PLC0415
+    from omop_scorer.scoring.csv_file import patient_row, score_csv  # noqa: PLC0415
     from omop_scorer.scoring.patient import score_patient  # noqa: PLC0415
 
     card = load_model(model)
@@ -109,15 +132,38 @@ def score(
         if others := [column for column in columns if column not in answers]:
             raise typer.BadParameter(
                 f"this model has covariates without an option: {', '.join(others)}; give a CSV "
-                f"file with the columns {', '.join(columns)} as INPUT, and OUTPUT"
+                f"file with the columns {', '.join(columns)} as INPUT"
             )
-        scored = score_patient(patient, card, uncertainty, excluded)
-        render_patient(scored, card, Console())
-    elif source is None or target is None or patient:
-        raise typer.BadParameter("a CSV file needs INPUT and OUTPUT, and no option of one patient")
+        if output_format is None or output_format == "table":
+            scored = score_patient(patient, card, uncertainty, excluded)
+            render_patient(scored, card, Console())
+        else:
+            typer.echo(patient_row(patient, card, uncertainty, excluded, output_format), nl=False)
+    elif source is None or patient or output_format == "table":
+        raise typer.BadParameter(
+            "a CSV file needs INPUT, no option of one patient, and --format csv or json"
+        )
     else:
-        n_scored = score_csv(source, target, card, uncertainty, excluded)
-        typer.echo(f"{n_scored:,} patients scored to {target}")
+        counts = score_csv(
+            *(source, target or sys.stdout, card, uncertainty, excluded),
+            form=output_format or "csv",
+            strict=strict,
+        )
+        if target is None and (cause := lost_output()):
+            raise ScoringError(f"standard output: part of the scores is lost ({cause})")
+        _say(counts, target)
+
+
+def _say(counts: "Counts", target: Path | None) -> None:
+    """Print the numbers of patients; on standard error where the scores are printed."""
+    to = f" to {target}" if target else ""
+    typer.echo(f"{counts.n_scored:,} patients scored{to}", err=target is None)
+    if counts.n_out_of_range:
+        typer.echo(
+            f"not scored, with a value out of range: {counts.n_out_of_range:,} (the column "
+            "out_of_range says which)",
+            err=target is None,
+        )
 
 
 def with_yes_no_words(arguments: Sequence[str]) -> list[str]:

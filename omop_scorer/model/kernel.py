@@ -61,10 +61,10 @@ class Scores:
     worst_class_ruled_out: NDArray[np.bool_]
     label: NDArray[np.int16]
     """Index into `labels`; -1 = no class left."""
-    recommended: NDArray[np.bool_]
+    on_top: NDArray[np.bool_]
     """(n, c): True for the first class of the ranking and those that its label joins by `=`."""
-    recommended_response_probability: Floats
-    """Mean response probability of the recommended classes; NaN = no class left."""
+    on_top_response_probability: Floats
+    """Mean response probability of the classes on top; NaN = no class left."""
     labels: tuple[str, ...]
     """`label_set` of the classes that were not excluded."""
 
@@ -199,8 +199,8 @@ def _empty_scores(n: int, model: ModelArrays, ranked: list[int]) -> Scores:
         p_first_third=np.full(n, np.nan),
         worst_class_ruled_out=np.zeros(n, np.bool_),
         label=np.full(n, -1, np.int16),
-        recommended=np.zeros((c, n), np.bool_),
-        recommended_response_probability=np.full(n, np.nan),
+        on_top=np.zeros((c, n), np.bool_),
+        on_top_response_probability=np.full(n, np.nan),
         labels=label_set([model.classes[i].label for i in ranked]),
     )
 
@@ -287,7 +287,7 @@ def _quadratic(factor: Floats, design: Floats, out: Floats, column: Floats, term
 
 
 def _rank(out: Scores, model: ModelArrays, ranked: list[int]) -> None:
-    """Fill ranking, contrasts, labels and recommendations of the ranked classes."""
+    """Fill ranking, contrasts, labels and classes on top of the ranked classes."""
     r, n = len(ranked), out.placebo_effect.shape[0]
     patients = np.arange(n)
     all_pairs = list(combinations(range(len(model.classes)), 2))
@@ -321,9 +321,9 @@ def _rank(out: Scores, model: ModelArrays, ranked: list[int]) -> None:
     out.label[:] = label_numbers(group)
     out.ranking[:r] = np.array(ranked).take(order)
     out.preference_rank[ranked] = rank + 1
-    out.recommended[ranked] = is_first
+    out.on_top[ranked] = is_first
     chosen = np.where(is_first, out.response_probability[ranked], 0.0)
-    np.divide(sum(chosen), is_first.sum(axis=0), out=out.recommended_response_probability)
+    np.divide(sum(chosen), is_first.sum(axis=0), out=out.on_top_response_probability)
 
 
 def _contrast(out: Scores, model: ModelArrays, a: int, b: int, p_value: Floats) -> None:

@@ -19,6 +19,15 @@ class Answer:
     as_of: date
 
 
+def other_answer(answer: Answer) -> str:
+    """Return a warning that readers see another run than the one that has just ended."""
+    return (
+        f"readers do not see this run: the latest_ views show run {answer.run_id}, as of "
+        f"{answer.as_of}, because its as-of date is later; if it is wrong, take it back with: "
+        f"omop-scorer withdraw {answer.run_id}"
+    )
+
+
 def answer_of(store: Store) -> Answer | None:
     """Return the run that readers see now; None if the `latest_` views are empty."""
     rows = store.fetch(sql.parse("SELECT run_id, as_of_date FROM results.latest_run"), {})

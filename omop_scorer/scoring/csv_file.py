@@ -1,58 +1,64 @@
-"""Scoring of a CSV file of patients into another CSV file, in constant memory."""
+"""Scoring of a CSV file of patients into CSV or JSON, in constant memory."""
 
 import csv
 import os
 import secrets
+import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO, TypeAlias
+from typing import Any, TextIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from omop_scorer.cdm.csv_header import delimiter_note, delimiter_of
 from omop_scorer.errors import ScoringError
-from omop_scorer.model import kernel
 from omop_scorer.model.arrays import Floats
 from omop_scorer.model.card import Covariate
-from omop_scorer.model.contradictions import ends
 from omop_scorer.model.load import Model
 from omop_scorer.scoring.csv_blocks import Block, read_blocks, written
-from omop_scorer.scoring.float_text import float_text
-from omop_scorer.scoring.patient import (
-    BATCH_ROWS,
-    MAXIMUM_LISTED,
-    NOT_UTF8,
-    Recorded,
-    read_column,
-    read_patient,
-    recommendation_words,
+from omop_scorer.scoring.patient import BATCH_ROWS, NOT_UTF8, Given, Recorded, cell_text, read_one
+from omop_scorer.scoring.rows import CsvRows, JsonRows, RowFormat, RowText
+from omop_scorer.scoring.score_columns import (
+    BadRows,
+    CovariateColumn,
+    find_columns,
+    read_columns,
+    refusals_of,
+    score_columns,
 )
 from omop_scorer.terms import Uncertainty
 
-_Answers: TypeAlias = Callable[[str, Floats, Recorded], dict[str, pa.Array]]
 
-"""Function from the delimiter, the covariates of a block and their recorded flags to columns."""
+@dataclass(frozen=True)
+class Counts:
+    """Number of patients of a file: scored, and marked because a value is outside its limits."""
+
+    n_scored: int
+    n_out_of_range: int
 
 
 def score_csv(
     source: Path,
-    target: Path,
+    target: Path | TextIO,
     model: Model,
     uncertainty: Uncertainty = "bootstrap",
     excluded: Set[str] = frozenset(),
-) -> int:
-    """Score a CSV file of patients into another one and return the number of patients scored.
+    *,
+    form: RowFormat = "csv",
+    strict: bool = False,
+) -> Counts:
+    """Score a CSV file of patients into another file and count the patients.
 
-    The output has the columns of the input, unchanged, followed by the scores. The target file is
-    written completely or not at all.
+    The output has the columns of the input, followed by the scores. A patient with a value that is
+    clinically impossible has no scores, and `out_of_range` names the columns. The output is written
+    completely or not at all.
 
     Parameters
     ----------
@@ -61,14 +67,18 @@ def score_csv(
         bar. It has the columns of the card in any order and letter case; other columns are kept.
         A blank value is missing, and numbers have a decimal point.
     target
-        Output file with the same delimiter, in UTF-8 with LF line ends. Only this user can read
-        it; an existing file is replaced and keeps its mode.
+        Output file, in UTF-8 with LF line ends, or an open text stream. Only this user can read the
+        file; an existing file is replaced and keeps its mode.
     model
         The model card.
     uncertainty
         `bootstrap` or `analytic`.
     excluded
         Keys of the drug classes to exclude from the ranking.
+    form
+        `csv`: the records of the input, unchanged, with its delimiter; `json`: an array of objects.
+    strict
+        A value outside its limits makes its row invalid.
 
     Raises
     ------
@@ -76,6 +86,10 @@ def score_csv(
         A file cannot be read or written, a column is missing, or rows are invalid. The message
         names each invalid row by its line and the reason, and never contains a value.
     """
+    scored = partial(score_columns, model, uncertainty, excluded)
+    work = partial(_score_rows, source, model.card.covariates, scored, form, strict)
+    if not isinstance(target, Path):
+        return _to_stream(source, target, work)
     target = target.resolve()
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -87,8 +101,7 @@ def score_csv(
             _opened(source) as lines,
             open(part, "x", encoding="utf-8", newline="", opener=_private) as output,
         ):
-            answers = partial(_answers, model, uncertainty, excluded)
-            n_scored = _score_rows(source, lines, output, model.card.covariates, answers)
+            counts = work(lines, output)
         if target.exists():  # the site may have given others the right to read it
             part.chmod(stat.S_IMODE(target.stat().st_mode))
         part.replace(target)
@@ -97,7 +110,45 @@ def score_csv(
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-    return n_scored
+    return counts
+
+
+def _to_stream(source: Path, stream: TextIO, work: Callable[[TextIO, TextIO], Counts]) -> Counts:
+    """Write to a stream what is complete: the rows wait in a file without a name."""
+    try:
+        with (
+            _opened(source) as lines,
+            tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as waiting,
+        ):
+            counts = work(lines, waiting)
+            waiting.seek(0)
+            shutil.copyfileobj(waiting, stream)
+    except OSError as error:
+        raise ScoringError(f"{error.filename or source}: {error.strerror}") from None
+    return counts
+
+
+def patient_row(
+    given: Mapping[str, Given],
+    model: Model,
+    uncertainty: Uncertainty = "bootstrap",
+    excluded: Set[str] = frozenset(),
+    form: RowFormat = "json",
+) -> str:
+    """Return one patient as a JSON object, or as CSV with a header and one row.
+
+    The columns are those of `score_csv`; parameters and errors are those of `score_patient` in
+    `omop_scorer.scoring.patient`.
+    """
+    covariates = model.card.covariates
+    values, recorded = read_one(given, covariates)
+    names = [each.csv_column for each in covariates]
+    cells = [cell_text(given.get(name)) for name in names]
+    block = Block([], [[cell] for cell in cells], written([cells]))
+    text: RowText = CsvRows(",") if form == "csv" else JsonRows(dict(enumerate(covariates)))
+    scores = score_columns(model, uncertainty, excluded, values, recorded)
+    begin, row = text.start(names, list(scores)), text.rows(block, scores)
+    return begin + row if form == "csv" else row.lstrip() + "\n"
 
 
 def _private(name: str, flags: int) -> int:
@@ -127,10 +178,11 @@ def read_csv(source: Path, covariates: Sequence[Covariate]) -> tuple[Floats, Rec
             first_line = lines.readline()
             delimiter = delimiter_of(first_line)
             reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
-            names, columns = _header(reader, source, covariates, [])
+            names, columns = _header(reader, source, covariates, [], "csv")
             given = read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter)
             blocks += [
-                patients for _, patients in _valid(given, source, delimiter, len(names), columns)
+                patients
+                for _, patients in _valid(given, source, delimiter, len(names), columns, True)
             ]
     except OSError as error:
         raise ScoringError(f"{error.filename or source}: {error.strerror}") from None
@@ -144,21 +196,31 @@ def _opened(source: Path) -> TextIO:
 
 
 def _score_rows(
-    source: Path, lines: TextIO, output: TextIO, covariates: Sequence[Covariate], answers: _Answers
-) -> int:
+    source: Path,
+    covariates: Sequence[Covariate],
+    scored: Callable[[Floats, Recorded], dict[str, pa.Array]],
+    form: RowFormat,
+    strict: bool,
+    lines: TextIO,
+    output: TextIO,
+) -> Counts:
     first_line = lines.readline()
     delimiter = delimiter_of(first_line)
     reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
     no_values = np.empty((0, len(covariates)))
-    new_columns = list(answers(delimiter, no_values, no_values.astype(np.bool_)))
-    names, columns = _header(reader, source, covariates, new_columns)
-    output.write(f"{written([[*names, *new_columns]], delimiter)[0]}\n")
+    new_columns = list(scored(no_values, no_values.astype(np.bool_)))
+    names, columns = _header(reader, source, covariates, new_columns, form)
+    positions = {column.position: column.covariate for column in columns}
+    text: RowText = CsvRows(delimiter) if form == "csv" else JsonRows(positions)
+    output.write(text.start(names, new_columns))
     blocks = read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter)
-    n_scored = 0
-    for block, patients in _valid(blocks, source, delimiter, len(names), columns):
-        output.write(_scored_text(block, answers(delimiter, *patients), delimiter))
-        n_scored += len(block.texts)
-    return n_scored
+    n_scored = n_out_of_range = 0
+    for block, (values, recorded) in _valid(blocks, source, delimiter, len(names), columns, strict):
+        output.write(text.rows(block, scored(values, recorded)))
+        n_out = int(np.isinf(values).any(axis=1).sum())
+        n_scored, n_out_of_range = n_scored + len(values) - n_out, n_out_of_range + n_out
+    output.write(text.end())
+    return Counts(n_scored, n_out_of_range)
 
 
 def _valid(
@@ -166,101 +228,28 @@ def _valid(
     source: Path,
     delimiter: str,
     n_fields: int,
-    columns: Sequence["_Column"],
+    columns: Sequence[CovariateColumn],
+    strict: bool,
 ) -> Iterator[tuple[Block, tuple[Floats, Recorded]]]:
     """Yield each block with its patients; raise ScoringError at the end if any row is invalid."""
-    bad_rows = _BadRows()
+    bad_rows = BadRows()
     for block in blocks:
-        patients = _read_patients(block, columns)
+        patients = _read_patients(block, columns, strict)
         if patients is None:
-            _add_bad_rows(bad_rows, block, n_fields, columns)
+            _add_bad_rows(bad_rows, block, n_fields, columns, strict)
         # After an invalid row nothing is yielded; the rest is read only to report every such row.
         elif not bad_rows.n:
             yield block, patients
-    if bad_rows.n:
-        more = bad_rows.n - len(bad_rows.listed)
-        raise ScoringError(
-            f"{source}: {bad_rows.n} invalid row(s); nothing was written"
-            f"{delimiter_note(delimiter)}",
-            *bad_rows.listed,
-            *([f"and {more} more"] if more else []),
-        )
-
-
-def _scored_text(block: Block, answers: Mapping[str, pa.Array], delimiter: str) -> str:
-    """Return the records, unchanged, each with its scores. A null is a blank."""
-    scores = pc.binary_join_element_wise(
-        *answers.values(), delimiter, null_handling="replace", null_replacement=""
-    )
-    records = zip(block.texts, scores.to_pylist(), strict=True)
-    return "".join([f"{text}{delimiter}{score}\n" for text, score in records])
-
-
-def _answers(
-    model: Model,
-    uncertainty: Uncertainty,
-    excluded: Set[str],
-    delimiter: str,
-    values: Floats,
-    recorded: Recorded,
-) -> dict[str, pa.Array]:
-    """Return the text of the new columns, as the csv module writes it."""
-    scores = kernel.score(values, model.arrays, uncertainty, excluded)
-    within = kernel.within_trial_range(values, recorded, model.arrays)
-    columns = {"placebo_effect": float_text(scores.placebo_effect)}
-    for i, drug_class in enumerate(model.card.classes):
-        key, response = drug_class.key, scores.response_probability
-        columns[f"{key}_effect"] = float_text(scores.attributable_effect[:, i])
-        columns[f"{key}_standard_error"] = float_text(scores.standard_error[:, i])
-        columns[f"{key}_response_probability"] = float_text(response[:, i])
-    chosen = partial(_chosen, delimiter)
-    columns["subgroup"] = chosen([*scores.labels, None], scores.label)
-    keys = [*(c.key for c in model.card.classes), None]
-    nobody = np.full(len(values), len(keys) - 1)
-    for i, column in enumerate(("first_class", "second_class", "third_class")):
-        has_class = i < scores.ranking.shape[1]
-        columns[column] = chosen(keys, scores.ranking[:, i] if has_class else nobody)
-    yes_no = ["false", "true", None]
-    return columns | {
-        "p_first_second": float_text(scores.p_first_second),
-        "p_second_third": float_text(scores.p_second_third),
-        "p_first_third": float_text(scores.p_first_third),
-        "worst_class_ruled_out": chosen(yes_no, scores.worst_class_ruled_out),
-        "n_imputed": pa.array((~recorded).sum(axis=1)).cast(pa.string()),
-        "within_trial_range": chosen(yes_no, within),
-        "recommendation": chosen(recommendation_words(scores), scores.label),
-    }
-
-
-def _chosen(delimiter: str, words: Sequence[str | None], index: NDArray[Any]) -> pa.Array:
-    """Return the word at each index, as the csv module writes it; index -1 is the last word."""
-    texts = pa.array(written(([word] for word in words), delimiter))
-    return texts.take(pa.array(np.mod(index, len(words), dtype=np.int64)))
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of the input that holds a covariate, and the limits of its values."""
-
-    covariate: Covariate
-    position: int
-    limits: tuple[float, float]
-
-
-@dataclass
-class _BadRows:
-    n: int = 0
-    listed: list[str] = field(default_factory=list)
-
-    def add(self, line: int, *reasons: str) -> None:
-        self.n += 1
-        if len(self.listed) < MAXIMUM_LISTED:
-            self.listed.append(f"line {line}: {'; '.join(reasons)}")
+    bad_rows.refuse(source, f"nothing was written{delimiter_note(delimiter)}")
 
 
 def _header(
-    reader: Any, source: Path, covariates: Sequence[Covariate], new_columns: Sequence[str]
-) -> tuple[list[str], list[_Column]]:
+    reader: Any,
+    source: Path,
+    covariates: Sequence[Covariate],
+    new_columns: Sequence[str],
+    form: RowFormat,
+) -> tuple[list[str], list[CovariateColumn]]:
     """Return the names of the columns, and the columns of the covariates in the card's order."""
     try:
         names: list[str] = next(reader, [])
@@ -270,54 +259,35 @@ def _header(
         is_utf16 = names[0].startswith(("\udcff\udcfe", "\udcfe\udcff"))
         encoding = "UTF-16" if is_utf16 else "perhaps Latin-1 or Windows-1252"
         raise ScoringError(f"{source}: line 1: not UTF-8 text ({encoding}); convert the file")
-    found = [name.strip().lower() for name in names]
-    required = [covariate.csv_column for covariate in covariates]
-    missing = [column for column in required if column not in found]
-    repeated = [column for column in required if found.count(column) > 1]
-    clashing = [column for column in new_columns if column in found]
-    problems = []
-    if missing:
-        listed = ", ".join(required)
-        columns_are = "column {} is" if len(missing) == 1 else "columns {} are"
-        lacking = columns_are.format(", ".join(missing))
-        problems.append(f"{lacking} missing; the header needs {listed}")
-    if repeated:
-        problems.append(f"column {', '.join(repeated)} appears more than once; keep one of them")
-    if clashing:
-        listed = ", ".join(clashing)
-        problems.append(f"column {listed} has the name of an output column; rename or remove it")
-    if problems:
-        raise ScoringError(*(f"{source}: {problem}" for problem in problems))
-    return names, [
-        _Column(each, found.index(each.csv_column), ends(each.plausible_range))
-        for each in covariates
-    ]
+    # A JSON object has each name once; in a CSV file other columns may have one name.
+    return names, find_columns(source, names, covariates, new_columns, unique=form == "json")
 
 
-def _read_patients(block: Block, columns: Sequence[_Column]) -> tuple[Floats, Recorded] | None:
+def _read_patients(
+    block: Block, columns: Sequence[CovariateColumn], strict: bool
+) -> tuple[Floats, Recorded] | None:
     """Return the values and recorded flags of a block, (n, k); None if a record is invalid."""
     if block.columns is None:
         return None
-    try:
-        read = [read_column(c.covariate, block.columns[c.position], c.limits) for c in columns]
-    except ValueError:
-        return None
-    values, recorded = (np.array(arrays).T for arrays in zip(*read, strict=True))
-    return values, recorded
+    cells = [block.columns[column.position] for column in columns]
+    return read_columns(columns, cells, strict=strict)
 
 
 def _add_bad_rows(
-    bad_rows: _BadRows, block: Block, n_fields: int, columns: Sequence[_Column]
+    bad_rows: BadRows,
+    block: Block,
+    n_fields: int,
+    columns: Sequence[CovariateColumn],
+    strict: bool,
 ) -> None:
     for line, record in block.records:
         if isinstance(record, csv.Error):
-            bad_rows.add(line, f"not CSV: {record}")
+            bad_rows.add(f"line {line}", f"not CSV: {record}")
         elif len(record) != n_fields:
-            bad_rows.add(line, f"{len(record)} fields, but the header has {n_fields}")
+            bad_rows.add(f"line {line}", f"{len(record)} fields, but the header has {n_fields}")
         elif NOT_UTF8.search("".join(record)):
-            bad_rows.add(line, "not UTF-8 text")
+            bad_rows.add(f"line {line}", "not UTF-8 text")
         else:
-            given = ((c.covariate, record[c.position], c.limits) for c in columns)
-            _, _, refusals = read_patient(given)
-            if refusals:
-                bad_rows.add(line, *refusals)
+            cells = [record[column.position] for column in columns]
+            if refusals := refusals_of(columns, cells, strict=strict):
+                bad_rows.add(f"line {line}", *refusals)

@@ -38,7 +38,7 @@ SCORE_COLUMNS = [
     ),
     *("subgroup", "first_class", "second_class", "third_class"),
     *("p_first_second", "p_second_third", "p_first_third", "worst_class_ruled_out"),
-    *("n_imputed", "within_trial_range", "recommendation"),
+    *("n_imputed", "within_trial_range", "on_top", "out_of_range"),
 ]
 PATIENTS = """\
 person_id,age,sex,bmi,crp,cdai,prior_anti_tnf,steroid,immunomodulator,ileal
@@ -108,6 +108,8 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
         ("render", "history/runs", "--dialect", "tsql"),
         ("score",),
         ("score", "patients.csv", "scores.csv", "--age", "50"),
+        ("score", "patients.csv", "--format", "table"),
+        ("score", "--age", "50", "--sex", "male", "--output", "scores.csv"),
         ("score", "--age", "50", "--sex", "male", "--exclude-class", "homeopathy"),
     ],
     ids=" ".join,
@@ -186,7 +188,7 @@ class TestScore:
         excluded = ("--exclude-class", "anti_tnf", "--exclude-class", "anti_integrin")
         for row in self.score(tmp_path, PATIENTS, *excluded):
             assert (row["first_class"], row["second_class"]) == ("anti_il12_23", "")
-            assert row["recommendation"] == "IL"
+            assert row["on_top"] == "IL"
 
     def test_bad_rows_are_all_named_by_line_and_nothing_is_written(self, tmp_path: Path) -> None:
         source, target = tmp_path / "patients.csv", tmp_path / "scores.csv"
@@ -203,6 +205,54 @@ class TestScore:
             "line 8: 3 fields, but the header has 10",
         )
         assert sorted(path.name for path in tmp_path.iterdir()) == ["patients.csv"]
+
+    def test_values_out_of_range_are_marked_counted_or_refused(self, tmp_path: Path) -> None:
+        text = PATIENTS + "4,40,male,90,20,320,0,1,0,1\n"
+        *good, marked = self.score(tmp_path, text)
+        assert (marked["out_of_range"], marked["subgroup"]) == ("bmi", "")
+        assert all(row["subgroup"] and not row["out_of_range"] for row in good)
+        source, target = tmp_path / "patients.csv", tmp_path / "strict.csv"
+        finished = omop_scorer("score", source, target)
+        assert "3 patients scored" in finished.stdout
+        assert "with a value out of range: 1 (" in finished.stdout
+        refused = omop_scorer("score", source, tmp_path / "none.csv", "--strict")
+        assert_refused(refused, 14, "line 5: bmi: outside 10 to 80")
+        assert not (tmp_path / "none.csv").exists()
+
+    def test_without_an_output_the_scores_are_printed(self, tmp_path: Path) -> None:
+        rows = self.score(tmp_path, PATIENTS)
+        printed = omop_scorer("score", tmp_path / "patients.csv")
+        assert printed.returncode == 0
+        assert printed.stdout == (tmp_path / "scores.csv").read_text(encoding="utf-8")
+        assert printed.stderr == "3 patients scored\n"
+        as_json = omop_scorer("score", tmp_path / "patients.csv", "--format", "json")
+        found = json.loads(as_json.stdout)
+        assert [each["subgroup"] for each in found] == [row["subgroup"] for row in rows]
+        (tmp_path / "patients.csv").write_text(PATIENTS + "4,x\n", encoding="utf-8")
+        refused = omop_scorer("score", tmp_path / "patients.csv")
+        assert_refused(refused, 14, "line 5: 2 fields")
+        assert refused.stdout == ""
+
+    def test_scores_that_are_lost_end_the_command(self, tmp_path: Path) -> None:
+        source = tmp_path / "patients.csv"
+        source.write_text(PATIENTS, encoding="utf-8")
+        program = "from omop_scorer.cli.main import main; main()"
+        with Path("/dev/full").open("w") as full:
+            finished = subprocess.run(
+                [sys.executable, "-c", program, "score", source],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert finished.returncode == 14
+        assert "part of the scores is lost" in finished.stderr
+
+    def test_one_patient_as_json(self) -> None:
+        printed = omop_scorer("score", "--age", 50, "--sex", "male", "--format", "json").stdout
+        patient = json.loads(printed)
+        assert (patient["age"], patient["sex"], patient["cdai"]) == (50.0, "male", None)
+        assert patient["on_top"] in patient["subgroup"]
 
     def test_a_bad_row_leaves_earlier_scores_alone(self, tmp_path: Path) -> None:
         self.score(tmp_path, PATIENTS)

@@ -105,10 +105,10 @@ def test_score_csv_agrees(tmp_path, golden, model):
     """Through the file of the `score` command: the golden rows in, their answers out."""
     text = GOLDEN.read_text().replace('"hx_tnfi"', '"prior_anti_tnf"', 1)
     (tmp_path / "in.csv").write_text(text)
-    n_scored = score_csv(tmp_path / "in.csv", tmp_path / "out.csv", model, "analytic")
+    counts = score_csv(tmp_path / "in.csv", tmp_path / "out.csv", model, "analytic")
     with (tmp_path / "out.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
-    assert n_scored == len(rows) == 400
+    assert counts.n_scored == len(rows) == 400
 
     def column(name):
         return np.array([float(row[name]) for row in rows])

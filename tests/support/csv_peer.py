@@ -36,9 +36,10 @@ def score(content, model, batch_rows, delimiter=","):
                 (each, record[names.index(each.csv_column)], ends(each.plausible_range))
                 for each in model.card.covariates
             )
-            if refusals:
+            outside = [text.split(":")[0] for text in refusals if ": outside " in text]
+            if len(refusals) > len(outside):
                 bad.append(f"line {line}: {'; '.join(refusals)}")
-            good.append((record, values, recorded))
+            good.append((record, values, recorded, " ".join(outside)))
     if bad:
         more = [f"and {len(bad) - 50} more"] if len(bad) > 50 else []
         names = {"\t": "tab", ";": "semicolon", "|": "vertical bar"}
@@ -77,20 +78,27 @@ def new_names(model):
         *(f"{each.key}_{kind}" for each in model.card.classes for kind in kinds),
         *("subgroup", "first_class", "second_class", "third_class"),
         *("p_first_second", "p_second_third", "p_first_third", "worst_class_ruled_out"),
-        *("n_imputed", "within_trial_range", "recommendation"),
+        *("n_imputed", "within_trial_range", "on_top", "out_of_range"),
     ]
 
 
 def scored(batch, model):
     """Yield the cells of each row. The csv module writes all digits of a float, None as a blank."""
-    values = np.array([values for _, values, _ in batch])
-    recorded = np.array([recorded for _, _, recorded in batch])
+    inside = [row for row in batch if not row[3]]
+    shape = (len(inside), len(model.card.covariates))
+    values = np.array([values for _, values, *_ in inside], np.float64).reshape(shape)
+    recorded = np.array([recorded for _, _, recorded, _ in inside], np.bool_).reshape(shape)
     scores = kernel.score(values, model.arrays)
     within = kernel.within_trial_range(values, recorded, model.arrays)
     by_class = (scores.attributable_effect, scores.standard_error, scores.response_probability)
     p_values = (scores.p_first_second, scores.p_second_third, scores.p_first_third)
     keys = [*(each.key for each in model.card.classes), None]
-    for i, (record, _, is_recorded) in enumerate(batch):
+    n_scored = 0
+    for record, _, is_recorded, outside in batch:
+        if outside:
+            yield [*record, *[None] * (len(new_names(model)) - 1), outside]
+            continue
+        i, n_scored = n_scored, n_scored + 1
         label = scores.subgroups()[i]
         yield [
             *record,
@@ -103,4 +111,5 @@ def scored(batch, model):
             is_recorded.count(False),
             {kernel.WITHIN: "true", kernel.OUTSIDE: "false", kernel.UNKNOWN: None}[within[i]],
             first_group(label),
+            None,
         ]

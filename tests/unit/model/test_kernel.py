@@ -135,14 +135,14 @@ def test_preference_rank_is_the_place_in_the_ranking():
     assert scores.preference_rank[0].tolist() == [2, 3, 1]
 
 
-def test_recommendation_is_the_first_group_and_its_mean_response():
+def test_on_top_is_the_first_group_with_its_mean_response():
     strict, tied, whole = (score_one(effects) for effects in ((9, 5, 0), (9, 8, 0), (2, 1, 0)))
-    assert strict.recommended[0].tolist() == [True, False, False]
-    assert tied.recommended[0].tolist() == [True, True, False]
-    assert whole.recommended[0].tolist() == [True, True, True]
+    assert strict.on_top[0].tolist() == [True, False, False]
+    assert tied.on_top[0].tolist() == [True, True, False]
+    assert whole.on_top[0].tolist() == [True, True, True]
     for scores in (strict, tied, whole):
-        mean = scores.response_probability[0][scores.recommended[0]].mean()
-        assert scores.recommended_response_probability[0] == pytest.approx(mean, abs=1e-15)
+        mean = scores.response_probability[0][scores.on_top[0]].mean()
+        assert scores.on_top_response_probability[0] == pytest.approx(mean, abs=1e-15)
 
 
 def test_response_probability_is_of_the_total_reduction():
@@ -181,8 +181,8 @@ def test_no_class_left_says_so():
     assert scores.subgroups().tolist() == [None]
     assert scores.label.tolist() == [-1]
     assert scores.ranking[0].tolist() == [-1, -1, -1]
-    assert not scores.recommended.any()
-    assert np.isnan(scores.recommended_response_probability).all()
+    assert not scores.on_top.any()
+    assert np.isnan(scores.on_top_response_probability).all()
     assert np.isnan(scores.p_first_second).all()
     assert scores.attributable_effect[0].tolist() == [5, 4, 0]
 
@@ -440,7 +440,7 @@ def test_estimates_of_another_method_are_ranked_as_the_model_ranks_its_own():
     )
     own = score(values, model, "bootstrap")
     found = kernel.rank_estimates(own.attributable_effect, own.standard_error, model)
-    for name in ("label", "ranking", "preference_rank", "contrast_p_value", "recommended"):
+    for name in ("label", "ranking", "preference_rank", "contrast_p_value", "on_top"):
         assert np.array_equal(getattr(found, name), getattr(own, name)), name
     assert np.isnan(found.response_probability).all()
     assert len(set(found.label.tolist())) > 3

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from omop_scorer.errors import ScoringError
 from omop_scorer.model import kernel
 from omop_scorer.model.load import load_model
 from omop_scorer.scoring import csv_file
-from omop_scorer.scoring.csv_file import score_csv
+from omop_scorer.scoring.csv_file import patient_row, score_csv
 from omop_scorer.scoring.patient import score_patient
 
 COLUMNS = "age,sex,bmi,crp,cdai,prior_anti_tnf,steroid,immunomodulator,ileal"
@@ -28,7 +29,7 @@ NEW_COLUMNS = [
     ),
     *("subgroup", "first_class", "second_class", "third_class"),
     *("p_first_second", "p_second_third", "p_first_third", "worst_class_ruled_out"),
-    *("n_imputed", "within_trial_range", "recommendation"),
+    *("n_imputed", "within_trial_range", "on_top", "out_of_range"),
 ]
 
 
@@ -44,10 +45,11 @@ def run(tmp_path, model):
     def score_text(text, model=model, **options):
         source, target = tmp_path / "in.csv", tmp_path / "out.csv"
         source.write_bytes(text if isinstance(text, bytes) else text.encode())
-        n_scored = score_csv(source, target, model, **options)
+        counts = score_csv(source, target, model, **options)
         with target.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
-        assert n_scored == len(rows)
+        assert counts.n_scored + counts.n_out_of_range == len(rows)
+        assert counts.n_out_of_range == sum(row["out_of_range"] != "" for row in rows)
         return rows
 
     return score_text
@@ -89,7 +91,7 @@ def test_columns_and_every_digit(run, model):
     assert row["subgroup"] == scores.subgroups()[0] == "(TNF = IL = INT)"
     ranking = [row[f"{place}_class"] for place in ("first", "second", "third")]
     assert ranking == [model.card.classes[i].key for i in scores.ranking[0]]
-    assert row["recommendation"] == "TNF = IL = INT"
+    assert row["on_top"] == "TNF = IL = INT"
     assert row["worst_class_ruled_out"] in {"true", "false"}
     assert row["n_imputed"] == "0"
     assert row["within_trial_range"] == "true"
@@ -160,14 +162,14 @@ def test_excluded_classes(run):
     (whole,) = run(text)
     assert row["anti_tnf_effect"] == whole["anti_tnf_effect"]
     assert row["subgroup"] == "(IL = INT)"
-    assert row["recommendation"] == "IL = INT"
+    assert row["on_top"] == "IL = INT"
     assert {row["first_class"], row["second_class"]} == {"anti_il12_23", "anti_integrin"}
     assert row["third_class"] == row["p_second_third"] == row["p_first_third"] == ""
     (alone,) = run(text, excluded=frozenset({"anti_tnf", "anti_il12_23"}))
-    assert (alone["subgroup"], alone["recommendation"]) == ("INT", "INT")
+    assert (alone["subgroup"], alone["on_top"]) == ("INT", "INT")
     assert alone["second_class"] == alone["p_first_second"] == ""
     (nothing,) = run(text, excluded=frozenset({"anti_tnf", "anti_il12_23", "anti_integrin"}))
-    assert nothing["recommendation"] == "no class left"
+    assert nothing["on_top"] == "no class left"
     assert nothing["subgroup"] == nothing["first_class"] == ""
     assert nothing["anti_tnf_effect"] == whole["anti_tnf_effect"]
     assert nothing["worst_class_ruled_out"] == "false"
@@ -234,9 +236,39 @@ BAD_FIELDS = [
 def test_each_bad_field(refused, position, value, reason):
     fields = PATIENT.split(",")
     fields[position] = value
-    assert refused(f"{COLUMNS}\n{PATIENT}\n{','.join(fields)}\n") == [
+    text = f"{COLUMNS}\n{PATIENT}\n{','.join(fields)}\n"
+    assert refused(text, strict=True) == [
         "in.csv: 1 invalid row(s); nothing was written",
         f"line 3: {reason}",
+    ]
+    if "outside" not in reason:
+        assert refused(text)[1] == f"line 3: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("position", "value"), [(p, value) for p, value, reason in BAD_FIELDS if "outside" in reason]
+)
+def test_a_value_out_of_range_is_marked_and_the_others_are_scored(run, position, value):
+    fields = PATIENT.split(",")
+    fields[position] = value
+    first, marked, last = run(f"{COLUMNS}\n{PATIENT}\n{','.join(fields)}\n{PATIENT}\n")
+    assert [marked[name] for name in COLUMNS.split(",")] == fields
+    assert marked["out_of_range"] == COLUMNS.split(",")[position]
+    assert {marked[name] for name in NEW_COLUMNS} == {"", marked["out_of_range"]}
+    assert first == last == run(f"{COLUMNS}\n{PATIENT}\n")[0]
+
+
+def test_several_values_out_of_range_and_nobody_to_score(run):
+    rows = run(f"{COLUMNS}\n17,F,25,501,320,,,,\n45,F,9,20,751,,,,\n")
+    # In the order of the card, whatever the order of the file.
+    assert [row["out_of_range"] for row in rows] == ["age crp", "cdai bmi"]
+    assert {row["subgroup"] for row in rows} == {""}
+
+
+def test_a_row_that_cannot_be_read_is_named_with_all_its_reasons(refused):
+    text = f"{COLUMNS}\n45,F,9,20,320,,,,\n45,F,9,{SENTINEL}mg,320,,,,\n"
+    assert refused(text)[1:] == [
+        "line 3: bmi: outside 10 to 80 kg/m2; crp: not a number (leave blank if missing)"
     ]
 
 
@@ -264,7 +296,7 @@ def test_all_bad_rows_are_named_by_their_line_in_the_file(refused):
 
 
 def test_the_list_of_bad_rows_is_capped(refused):
-    problems = refused(f"{COLUMNS}\n" + f"{SENTINEL},male,,,,,,,\n" * 73)
+    problems = refused(f"{COLUMNS}\n" + f"{SENTINEL},male,,,,,,,\n" * 73, strict=True)
     assert problems[0] == "in.csv: 73 invalid row(s); nothing was written"
     assert len(problems) == 52
     assert problems[50] == "line 51: age: outside 18 to 99 years"
@@ -322,10 +354,64 @@ def test_one_patient_equals_a_csv_of_one(run, model):
         float(row[f"{each.key}_effect"]) for each in patient.classes
     ]
     assert patient.subgroup == row["subgroup"]
-    assert patient.recommendation == row["recommendation"]
+    assert patient.on_top == row["on_top"]
     assert patient.p_first_third == float(row["p_first_third"])
     assert patient.within_trial_range is True
     assert patient.imputed == {}
+
+
+def test_json_has_the_names_and_values_of_the_csv(run, tmp_path, model):
+    text = (
+        f"note,{COLUMNS.upper()},free\n"
+        f'"a ""b"" ü",{PATIENT},\n' + ",45,f,,,,,,, ,x\n" + ",45,f,9,1e999,,,,,,\n"
+    )
+    rows = run(text)
+    counts = score_csv(tmp_path / "in.csv", tmp_path / "out.json", model, form="json")
+    assert (counts.n_scored, counts.n_out_of_range) == (2, 1)
+    found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    numbers = {"age", "bmi", "crp", "cdai"}
+    for row, given in zip(rows, found, strict=True):
+        lower = {name if name in ("note", "free") else name.lower(): row[name] for name in row}
+        assert list(given) == list(lower)
+        for name, value in given.items():
+            text = lower[name]
+            if value is None:
+                assert text.strip() == ""
+            elif isinstance(value, bool):
+                assert text == str(value).lower()
+            elif isinstance(value, str):
+                assert value == text
+            else:
+                assert value == float(text)
+                assert name in numbers or name == "n_imputed" or "_" in name
+    assert (found[0]["note"], found[0]["age"], found[0]["ileal"]) == ('a "b" ü', 45.0, "1")
+    assert (found[1]["bmi"], found[1]["ileal"], found[1]["n_imputed"]) == (None, None, 7)
+    # Too large for a float: the text as it is given.
+    assert (found[2]["bmi"], found[2]["crp"], found[2]["out_of_range"]) == (9.0, "1e999", "bmi crp")
+
+
+def test_json_in_many_batches_and_a_name_twice(refused, tmp_path, model, small_batches):
+    source, target = tmp_path / "in.csv", tmp_path / "out.json"
+    for n in (0, 1, 100, 201):
+        source.write_text(f"{COLUMNS},row\n" + "".join(f"{PATIENT},{i}\n" for i in range(n)))
+        score_csv(source, target, model, form="json")
+        assert [row["row"] for row in json.loads(target.read_text())] == [str(i) for i in range(n)]
+    target.unlink()
+    assert refused(f"{COLUMNS},note,note\n", form="json") == [
+        "in.csv: column note appears more than once; keep one of them"
+    ]
+
+
+def test_one_patient_as_text_is_the_row_of_a_csv(run, model):
+    (row,) = run(f"{COLUMNS}\n{PATIENT}\n")
+    given = dict(zip(COLUMNS.split(","), PATIENT.split(","), strict=True))
+    (again,) = csv.DictReader(io.StringIO(patient_row(given, model, form="csv")))
+    assert again == row
+    one = json.loads(patient_row(given, model))
+    assert one["subgroup"] == row["subgroup"]
+    assert one["placebo_effect"] == float(row["placebo_effect"])
+    with pytest.raises(ScoringError, match="bmi: outside 12 to 45"):
+        patient_row(given | {"bmi": 60}, model)
 
 
 def test_one_patient_by_numbers_and_what_is_missing(model):
@@ -336,9 +422,9 @@ def test_one_patient_by_numbers_and_what_is_missing(model):
     }
     assert patient.within_trial_range is None
     assert sorted(each.preference_rank for each in patient.classes) == [1, 2, 3]
-    recommended = [each for each in patient.classes if each.is_recommended]
-    mean = sum(each.response_probability for each in recommended) / len(recommended)
-    assert patient.recommended_response_probability == pytest.approx(mean, abs=1e-15)
+    on_top = [each for each in patient.classes if each.is_on_top]
+    mean = sum(each.response_probability for each in on_top) / len(on_top)
+    assert patient.on_top_response_probability == pytest.approx(mean, abs=1e-15)
     total = patient.placebo_effect + patient.classes[0].attributable_effect
     assert patient.classes[0].expected_reduction == total
     assert score_patient({"age": 52, "sex": "F", "cdai": 100}, model).within_trial_range is False
@@ -379,7 +465,7 @@ def test_the_table_fits_eighty_columns_and_says_the_limits(model, excluded):
     text = rendered(patient, model)
     assert max(map(len, text.splitlines())) <= 80
     for part in ("TNF", "IL", "INT", "█", "response", "cdai 300 points", "steroid no"):
-        assert part in text
+        assert part in " ".join(text.split())
     assert model.card.limits.line in text
     assert ("no class left" in text) == (len(excluded) == 3)
     if patient.subgroup:

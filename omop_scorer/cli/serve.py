@@ -45,7 +45,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Name by which browsers call the server; may be repeated. Other names are refused.",
+            help="Name by which browsers call the server; may be repeated. Others are refused.",
             show_default=False,
         ),
     ] = None,

@@ -82,7 +82,7 @@ class AccessLog:
     def _follow_rotation(self) -> None:
         own = os.fstat(self._file)
         try:
-            there = os.stat(self._path, follow_symlinks=False)
+            there = self._path.lstat()
         except FileNotFoundError:
             there = None
         if there is None or (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino):

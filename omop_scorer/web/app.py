@@ -22,10 +22,11 @@ from omop_scorer.results.patient_record import PAGE_ROWS
 from omop_scorer.texts.characters import one_line
 from omop_scorer.texts.secret_values import hide
 from omop_scorer.web.access_log import AccessLog
-from omop_scorer.web.api import description, patient_document, score_document
-from omop_scorer.web.frame import policy_of, own_file
+from omop_scorer.web.api import patient_document, score_document
+from omop_scorer.web.frame import own_file, policy_of
 from omop_scorer.web.guard import App, report
 from omop_scorer.web.lookup import Lookup
+from omop_scorer.web.openapi import description
 from omop_scorer.web.patient_page import SCRIPTS, render_patient
 from omop_scorer.web.start_page import filters_of, groups_of, render_message, render_start
 
@@ -159,6 +160,7 @@ def application(lookup: Lookup, log: AccessLog) -> App:
         Route("/api/patients/{person_id}", _safe(pages.api_patient)),
         Route("/api/score", pages.api_score, methods=["POST"]),
     ]
+
     def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         headers = getattr(error, "headers", None)
@@ -182,7 +184,9 @@ def _safe(page: _Page) -> _Page:
         except OmopScorerError as error:
             for problem in error.problems:
                 sys.stderr.write(f"error: {one_line(hide(problem))}\n")
-            text = "The results cannot be read now, perhaps because a run is writing them. Try again."
+            text = (
+                "The results cannot be read now, perhaps because a run is writing them. Try again."
+            )
             wait = {"retry-after": _RETRY_SECONDS}
             return _message(request, 503, "Try again later", text, wait)
         except Exception as error:
@@ -193,9 +197,7 @@ def _safe(page: _Page) -> _Page:
     return safe
 
 
-def _message(
-    request: Request, status: int, title: str, text: str, headers: Any = None
-) -> Response:
+def _message(request: Request, status: int, title: str, text: str, headers: Any = None) -> Response:
     if request.url.path.startswith(("/api/", "/health", "/openapi.json")):
         return JSONResponse({"problems": [text]}, status, headers=headers)
     response = _html(render_message(title, text))

@@ -95,7 +95,7 @@ class Guard:
         await self._app(scope, receive_body, send)
 
     async def _refuse(self, refusal: Refusal, send: Send) -> None:
-        """Refuse in the same words whatever was asked for, so that no page is known by its reply."""
+        """Refuse in the same words whatever was asked for: a reply tells nothing of a page."""
         if refusal.seconds is not None:
             wait = [(b"retry-after", str(refusal.seconds).encode())]
             await reply(send, 429, "Too many failed attempts. Wait and try again.", wait)
@@ -152,7 +152,7 @@ async def _bounded_body(headers: Sequence[tuple[bytes, bytes]], receive: Receive
         message = await receive()
         if message["type"] != "http.request":
             return body
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if len(body) > LONGEST_BODY:
             return None
         if not message.get("more_body", False):

@@ -8,15 +8,18 @@ import re
 import stat
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.texts import secret_values
 
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+
 _SHORTEST_TOKEN = 32
 _LONGEST_FILE = 1_000_000
 _OTHERS = 0o077
@@ -34,37 +37,40 @@ class Refusal:
     seconds: int | None = None
 
 
-class Identity(Protocol):
+class Identity(ABC):
     """How a request gets its user."""
 
-    asks_for_token: bool
+    asks_for_token = False
 
-    def user_of(self, headers: Sequence[tuple[bytes, bytes]], client: str) -> str | Refusal:
+    @abstractmethod
+    def user_of(self, headers: Headers, client: str) -> str | Refusal:
         """Return the name of the user, or a refusal. Names of headers are in lower case."""
 
 
-class Local:
+class Local(Identity):
     """Everybody who reaches the port, which is open on this machine alone."""
 
-    asks_for_token = False
-
-    def user_of(self, headers: Sequence[tuple[bytes, bytes]], client: str) -> str | Refusal:
+    def user_of(self, headers: Headers, client: str) -> str | Refusal:
         """Return the same name for every request."""
+        del headers, client
         return "local"
 
 
-class TrustedHeader:
+class TrustedHeader(Identity):
     """The header in which the reverse proxy of the hospital writes the name of the user."""
-
-    asks_for_token = False
 
     def __init__(self, name: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9-]{1,100}", name):
             raise ConfigurationError("--trusted-header: letters, digits and - are allowed")
         self._name = name.lower().encode()
 
-    def user_of(self, headers: Sequence[tuple[bytes, bytes]], client: str) -> str | Refusal:
-        """Return the only value of the header; several values are refused."""
+    def user_of(self, headers: Headers, client: str) -> str | Refusal:
+        """Return the only value of the header.
+
+        Several values are refused: a proxy that adds the header instead of replacing it would let a
+        browser choose the user.
+        """
+        del client
         found = [value for name, value in headers if name.lower() == self._name]
         if len(found) != 1:
             return Refusal()
@@ -72,7 +78,7 @@ class TrustedHeader:
         return name if _NAME.fullmatch(name) else Refusal()
 
 
-class Tokens:
+class Tokens(Identity):
     """Tokens of a file with a line `NAME TOKEN` per user."""
 
     asks_for_token = True
@@ -88,8 +94,8 @@ class Tokens:
         self._failures = Failures()
         self._names: Mapping[bytes, str] = _read_tokens(path)
 
-    def user_of(self, headers: Sequence[tuple[bytes, bytes]], client: str) -> str | Refusal:
-        """Return the user of the token, sent as a bearer token or as the password of Basic."""
+    def user_of(self, headers: Headers, client: str) -> str | Refusal:
+        """Return the user of a bearer token or, as browsers ask for it, of a password of Basic."""
         if wait := self._failures.wait(client):
             return Refusal(wait)
         given = [value for name, value in headers if name.lower() == b"authorization"]

@@ -65,7 +65,7 @@ class Lookup:
             return run_of(runs, "latest")
 
     def record(self, person_id: int) -> tuple[Run, PatientRecord | None]:
-        """Return the latest run, and the patient in it; None if the run did not score the person."""
+        """Return the latest run, and the patient in it; None if it did not score the person."""
         with self._opened() as (reader, runs):
             run = run_of(runs, "latest")
             return run, read_record(reader, run, runs, person_id)
@@ -113,14 +113,14 @@ class Lookup:
             if self._health is None or now - self._health[0] > timedelta(seconds=_HEALTH_SECONDS):
                 with self._turns, open_results(self._config.connections) as reader:
                     found = look(reader, now, self._maximum_age)
-                answer = found.answer
+                seen = found.answer
                 self._health = (
                     now,
                     {
                         "is_healthy": found.is_healthy,
                         "n_problems": len(found.problems),
-                        "as_of_date": str(answer.as_of_date) if answer else None,
-                        "completed_at": f"{answer.recorded_at:%Y-%m-%dT%H:%M:%SZ}" if answer else None,
+                        "as_of_date": str(seen.as_of_date) if seen else None,
+                        "completed_at": seen and f"{seen.recorded_at:%Y-%m-%dT%H:%M:%SZ}",
                     },
                 )
             return self._health[1]

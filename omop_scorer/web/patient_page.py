@@ -43,7 +43,7 @@ def render_patient(
         words=words,
         day=day,
         age_of_data=(today - run.as_of_date).days,
-        age_of_records=None if run.cdm_last_date is None else (run.as_of_date - run.cdm_last_date).days,
+        age_of_records=run.cdm_last_date and (run.as_of_date - run.cdm_last_date).days,
         within=within_words(record.score["within_trial_range"]),
         classes=ranked,
         evidence=evidence_of(record, words),
@@ -60,14 +60,16 @@ def stored_scores(record: PatientRecord) -> dict[str, Any]:
     names = ("subgroup", "first_class", "second_class", "third_class", "placebo_effect")
     tests = ("p_first_second", "p_second_third", "p_first_third")
     flags = ("worst_class_ruled_out", "within_trial_range")
-    per_class = ("attributable_effect", "standard_error", "expected_reduction")
+    per_class = (
+        *("attributable_effect", "standard_error", "expected_reduction"),
+        *("response_probability", "preference_rank"),
+    )
     return {
         "uncertainty": record.run.uncertainty,
         "values": {name: row["covariate_value"] for name, row in record.covariates.items()},
         "status": {name: row["status"] for name, row in record.covariates.items()},
         **{name: score[name] for name in (*names, *tests, *flags)},
         "classes": {
-            key: {name: row[name] for name in (*per_class, "response_probability", "preference_rank")}
-            for key, row in record.classes.items()
+            key: {name: row[name] for name in per_class} for key, row in record.classes.items()
         },
     }

@@ -17,12 +17,14 @@ from omop_scorer.results.patient_record import Change, PastLabel, PatientRecord,
 STATES = {
     "observed": "recorded",
     "computed": "computed from other records",
-    "absent": "no record, counted as No",
-    "imputed": "not known",
-    "left_out": "not known",
+    "absent": "no record, which counts as No",
+    "imputed": "not known: no usable record",
+    "left_out": "not known: no usable record",
 }
 
 _QUANTITIES = {"body_weight": "weight", "body_height": "height"}
+
+_UNITS = {"body_weight": "kg", "body_height": "cm"}
 
 _CONSTANTS = {
     "calculator": "the constant of the model card",
@@ -117,6 +119,10 @@ class Words:
         titles = [self.drug_class(key) for key in preferred.split(terms.EQUALLY)]
         return f"{listed(titles)} on top"
 
+    def known(self, name: str) -> Covariate | None:
+        """Return a covariate of the card."""
+        return self._covariates.get(name)
+
     def covariate(self, name: str) -> str:
         """Return the label of a covariate."""
         own = self._texts.covariates.get(name)
@@ -134,10 +140,9 @@ class Words:
             return "–"
         known = self._covariates.get(name)
         if known is not None and known.kind == "yes_no":
-            return dict((number, word) for word, number in choices_of(known)).get(
-                int(value), _number(value)
-            )
-        return f"{_number(value)} {self.unit(name)}".strip()
+            by_value = {number: word for word, number in choices_of(known)}
+            return by_value.get(int(value), _number(value))
+        return f"{_number(round(value, 2))} {self.unit(name)}".strip()
 
     def window(self, name: str) -> str:
         """Return the window of a covariate: how old a record may be; empty without a window."""
@@ -146,7 +151,7 @@ class Words:
         if not isinstance(rule, dict) or "lookback_days" not in rule:
             return ""
         days = rule["lookback_days"]
-        return "any time before" if days is None else f"the {days:,} days before"
+        return "any time before" if days is None else f"{days:,} days before"
 
     def constant(self) -> str:
         """Return which number replaces what is not known."""
@@ -172,27 +177,28 @@ def evidence_of(record: PatientRecord, words: Words) -> list[Evidence]:
         row = record.covariates.get(name)
         if row is None:
             continue
-        known = next((e for e in words.card.covariates if e.name == name), None) if words.card else None
-        low, high = (known.accepted_range or known.plausible_range or (None, None)) if known else (None, None)
+        known = words.known(name)
         status = str(row["status"])
+        value = words.value(name, row["covariate_value"])
         found.append(
             Evidence(
                 name=name,
                 label=words.covariate(name),
                 unit=words.unit(name),
-                value=words.value(name, row["covariate_value"]),
+                value=f"taken as {value}" if status == "imputed" else value,
                 state=STATES.get(status, plain(status)),
                 is_known=status not in ("imputed", "left_out"),
                 details=list(_details(record, row, words)),
                 choices=choices_of(known) if known else [],
-                allowed=_allowed(low, high),
+                allowed=_allowed(known) if known else "",
             )
         )
     return found
 
 
-def _allowed(low: float | None, high: float | None) -> str:
-    if low is None and high is None:
+def _allowed(covariate: Covariate) -> str:
+    low, high = covariate.accepted_range or covariate.plausible_range or (None, None)
+    if covariate.kind == "yes_no" or (low is None and high is None):
         return ""
     if low is None:
         return f"up to {high:g}"
@@ -202,47 +208,45 @@ def _allowed(low: float | None, high: float | None) -> str:
 def _details(record: PatientRecord, row: Row, words: Words) -> Iterator[str]:
     name, as_of = str(row["covariate"]), record.run.as_of_date
     window = words.window(name)
-    if row["status"] == "imputed":
-        yield f"no usable record{f' in {window}' if window else ''}; taken as {words.constant()}"
-    elif row["status"] == "left_out":
-        yield f"no usable record{f' in {window}' if window else ''}; scored by the model without it"
-    elif row["status"] == "absent":
-        yield f"no record{f' in {window}' if window else ''}"
+    if row["status"] in ("imputed", "left_out", "absent"):
+        if row["status"] == "imputed":
+            yield f"the score takes {words.constant()}"
+        elif row["status"] == "left_out":
+            yield "scored by the model without it"
+        if window:
+            yield f"window: {window}"
     elif inputs := record.inputs.get(name):
         for each in inputs:
-            quantity = _QUANTITIES.get(str(each["quantity"]), plain(str(each["quantity"])))
-            unit = {"body_weight": " kg", "body_height": " cm"}.get(str(each["quantity"]), "")
-            own = words.window(str(each["quantity"]))
-            yield (
-                f"{quantity} {_number(each['quantity_value'])}{unit}: "
-                f"{_from_record(each, as_of, unit.strip())}{f'; window: {own}' if own else ''}"
-            )
+            quantity = str(each["quantity"])
+            unit, own = _UNITS.get(quantity, ""), words.window(quantity)
+            name = _QUANTITIES.get(quantity, plain(quantity))
+            parts = [*_from_record(each, as_of, unit), *([f"window: {own}"] if own else [])]
+            yield f"{name} {_number(each['quantity_value'])} {unit}: {', '.join(parts)}"
     elif row["source_table"] is not None:
-        unit = words.unit(name)
-        yield _from_record(row, as_of, unit) + (f"; window: {window}" if window else "")
+        yield from _from_record(row, as_of, words.unit(name))
+        if window:
+            yield f"window: {window}"
 
 
-def _from_record(row: Row, as_of: date, unit: str) -> str:
-    parts = []
+def _from_record(row: Row, as_of: date, unit: str) -> Iterator[str]:
+    """Yield the value as recorded with its factor, its date and age, and the record."""
     source, factor = row["source_value"], row.get("factor")
-    if factor is not None and source is not None:
+    if source is not None and factor is not None:
         own = str(row["source_unit"] or "") or "without a unit"
+        how = {"text": " (unit known by its text)", "missing": f" (taken as {unit})"}
         converted = "" if factor == 1 else f" × {_number(factor)}"
-        parts.append(f"{_number(source)} {own}{converted}")
-        how = {"text": "unit known by its text", "missing": f"taken as {unit}"}
-        if row.get("unit_source") in how:
-            parts[-1] += f" ({how[str(row['unit_source'])]})"
+        yield f"{_number(source)} {own}{converted}{how.get(str(row.get('unit_source')), '')}"
     elif source is not None and row["source_table"] == "person":
-        parts.append(f"born {source:g}")
+        yield f"born {source:.0f}"
     if row.get("is_censored"):
-        parts.append("recorded with < or >, so the number is a bound")
+        yield "recorded with < or >, so the number is a bound"
     if row["source_date"] is not None:
-        age = (as_of - row["source_date"]).days
-        parts.append(f"{day(row['source_date'])}, {_days(age)} before")
-    record = f"{row['source_table']} {'' if row['source_id'] is None else row['source_id']}".strip()
+        yield f"{day(row['source_date'])}, {_days((as_of - row['source_date']).days)} before"
     concept = row["source_concept_id"]
-    parts.append(record + (f", concept {concept}" if concept is not None else ""))
-    return "; ".join(parts)
+    yield (
+        f"{plain(str(row['source_table']))} {'–' if row['source_id'] is None else row['source_id']}"
+        + (f" (concept {concept})" if concept is not None else "")
+    )
 
 
 def _days(n: int) -> str:
@@ -329,7 +333,7 @@ def _change(change: Change, words: Words) -> str:
         if given is None:
             return "–"
         value, status = given
-        state = "" if status in ("observed", "computed") else f" ({STATES.get(status, status)})"
+        state = {"absent": " (no record)", "imputed": " (not known)"}.get(status, "")
         return f"{words.value(change.covariate, value)}{state}"
 
     return f"{words.covariate(change.covariate)}: {one(change.before)} → {one(change.after)}"

@@ -241,7 +241,9 @@ def _from_record(row: Row, as_of: date, unit: str) -> Iterator[str]:
     if row.get("is_censored"):
         yield "recorded with < or >, so the number is a bound"
     if row["source_date"] is not None:
-        yield f"{day(row['source_date'])}, {_days((as_of - row['source_date']).days)} before"
+        started = "started " if row["source_table"] == "drug_exposure" else ""
+        n_days = (as_of - row["source_date"]).days
+        yield f"{started}{day(row['source_date'])}, {_days(n_days)} before"
     concept = row["source_concept_id"]
     yield (
         f"{plain(str(row['source_table']))} {'–' if row['source_id'] is None else row['source_id']}"

@@ -155,6 +155,8 @@ function update() {
   const without = leftOut.filter((name) => !known[name]);
   document.body.classList.toggle("has-override", given.length > 0);
   $("overridden").hidden = given.length === 0;
+  // That the run's own score was computed again says nothing of this one.
+  $("check").hidden = given.length > 0 && document.body.dataset.check === "equal";
   // A value that cannot be read gives no result, so that none stands beside it.
   if (faults.length) {
     say(`No result: check ${faults.map((each) => scorer.covariateLabel(each.covariate)).join("; ")}.`);
@@ -165,10 +167,13 @@ function update() {
   const found = given.length ? assess(inputs, without) : base;
   say(`${scorer.headline(found)}${given.length ? " (with overridden inputs)" : ""}.`);
   $("overridden").textContent = given.length ? overriddenSentence(given) : "";
-  $("result").replaceChildren(
-    ...(given.length ? [element("p", { class: "note" }, "Filled: with the override. Hollow: the score of the run."),
-      scorer.strip(found.order, base.order)] : []),
-    ...scorer.resultParts(found, {}));
+  const parts = scorer.resultParts(found, {});
+  if (given.length) {
+    const own = parts.findIndex((each) => each.classList.contains("strip"));
+    parts.splice(own, 1, scorer.strip(found.order, base.order),
+      element("p", { class: "note" }, "Filled: with the override. Hollow: the score of the run."));
+  }
+  $("result").replaceChildren(...parts);
   $("certainty").replaceChildren(...certainty(inputs, known, without));
   $("certainty-section").hidden = false;
 }

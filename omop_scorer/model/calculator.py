@@ -88,6 +88,13 @@ class CovariateTexts(Frozen):
     locked: Text | None = None
     """Why `what if` does not change this covariate."""
 
+    @model_validator(mode="after")
+    def _enrolled_in_a_range(self) -> "CovariateTexts":
+        if self.enrolled is not None and self.enrolled[0] >= self.enrolled[1]:
+            low, high = self.enrolled
+            raise ValueError(f"enrolled: found {low:g} to {high:g}; allowed: low < high")
+        return self
+
 
 class Example(Frozen):
     """An example of a reason against a drug class, and the label or guideline that gives it."""
@@ -116,16 +123,15 @@ class Calculator(Frozen):
 
 def calculator_contradictions(document: object) -> Iterator[str]:
     """Check the texts of a card against its covariates and classes, as raw YAML."""
-    covariates = {each.get("name"): each for each in _mappings(document, "covariates")}
-    keys = [each.get("key") for each in _mappings(document, "classes")]
+    covariates = _by_text(_mappings(document, "covariates"), "name")
+    keys = list(_by_text(_mappings(document, "classes"), "key"))
     section = document.get("calculator") if isinstance(document, dict) else None
     given = section if isinstance(section, dict) else {}
     for where, known in (("covariates", list(covariates)), ("classes", keys)):
         texts = given.get(where)
         for name in texts if isinstance(texts, dict) else ():
             if name not in known:
-                allowed = ", ".join(str(each) for each in known)
-                yield f"calculator.{where}: found {shown(name)}; allowed: {allowed}"
+                yield f"calculator.{where}: found {shown(name)}; allowed: {', '.join(known)}"
     texts = given.get("covariates")
     for name, each in texts.items() if isinstance(texts, dict) else ():
         if isinstance(each, dict) and name in covariates:
@@ -134,24 +140,25 @@ def calculator_contradictions(document: object) -> Iterator[str]:
 
 
 def _covariate_contradictions(
-    texts: dict[str, Any], covariate: dict[str, Any], covariates: dict[Any, dict[str, Any]]
+    texts: dict[str, Any], covariate: dict[str, Any], covariates: dict[str, dict[str, Any]]
 ) -> Iterator[str]:
     if covariate.get("kind") == "yes_no":
         for key in ("enrolled", "other_unit", "from_height_and_weight", "items"):
             if texts.get(key):
                 yield f"{key}: found for a yes/no covariate; allowed: none"
-    enrolled = texts.get("enrolled")
-    if isinstance(enrolled, list) and len(enrolled) == 2 and enrolled[0] >= enrolled[1]:
-        yield f"enrolled: found {enrolled[0]} to {enrolled[1]}; allowed: low < high"
     if texts.get("from_height_and_weight") and covariate.get("unit") != _BMI_UNIT:
         found = shown(covariate.get("unit"))
         yield f"from_height_and_weight: found the unit {found}; allowed: {_BMI_UNIT!r}"
     for i, item in enumerate(_mappings(texts, "items")):
         reference = item.get("subtract_from")
         name = reference.get("covariate") if isinstance(reference, dict) else None
-        if name is not None and covariates.get(name, {}).get("kind") != "yes_no":
+        if isinstance(name, str) and covariates.get(name, {}).get("kind") != "yes_no":
             found = f"items.{i}.subtract_from.covariate: found {shown(name)}"
             yield f"{found}; allowed: a yes/no covariate"
+
+
+def _by_text(mappings: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
+    return {each[key]: each for each in mappings if isinstance(each.get(key), str)}
 
 
 def _mappings(document: object, key: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ const UNCERTAINTIES = {
   bootstrap: "Trials as they were (bootstrap)",
   analytic: "Trials could differ (analytic)",
 };
+const MOST_ANSWERS = 4;
 const colour = (each) => `c${model.classes.findIndex((known) => known.key === each.key)}`;
 
 // Elements ---------------------------------------------------------------------------------------
@@ -159,13 +160,13 @@ function resultParts(found, excluded) {
       element("li", {}, hundred(found.placeboProbability, "placebo", "placebo alone"),
         element("span", {}, element("b", {}, ofHundred(found.placeboProbability)), " placebo alone"))),
     table(`${model.outcome.title}, ${UNIT}`,
-      ["", "Expected", "Placebo part", `Drug part (${INTERVAL})`, "Of 100 respond"],
+      ["Class", "Expected", "Placebo", `Drug (${INTERVAL})`, "Of 100 respond"],
       [...rows.map((each) => [element("span", {}, named(each, excluded)), points(each.total),
         points(found.placebo), `${points(each.effect)} (${between(each.low, each.high)})`,
         ofHundred(each.probability)]),
       ["Placebo alone", points(found.placebo), points(found.placebo), "–",
         ofHundred(found.placeboProbability)]]),
-    found.contrasts.length ? table(`Differences, ${UNIT}`, ["", `Difference (${INTERVAL})`, "Test"],
+    found.contrasts.length ? table(`Differences, ${UNIT}`, ["Classes", `Difference (${INTERVAL})`, "Test"],
       found.contrasts.map((each) => [`${upper(each.first.title)} minus ${each.second.title}`,
         `${points(each.difference)} (${between(each.low, each.high)})`, pValue(each.p)])) : [],
   ].flat();
@@ -180,7 +181,7 @@ function certaintyParts(values, isKnown, exclude) {
     return `${points(same.effect)} (${between(same.low, same.high)})`;
   })]);
   return [
-    table(`Drug part under both uncertainties, ${UNIT}`, ["", ...Object.values(UNCERTAINTIES)],
+    table(`Drug part under both uncertainties, ${UNIT}`, ["Uncertainty", ...Object.values(UNCERTAINTIES)],
       [["Answer", ...both.map(headline)], ...rows]),
     element("p", { class: "note" }, "No interval includes the error of the placebo part."),
     ...unknownParts(values, isKnown, exclude), ...nearnessParts(values, isKnown),
@@ -220,7 +221,7 @@ function unknownParts(values, isKnown, exclude) {
   if (!unknown.length) return [element("p", {}, "No input is unknown.")];
   const texts = new Set(answers.map((each) => each.text));
   if (reduced) texts.add(headline(reduced));
-  const used = unknown.map((each) => `${covariateLabel(each)} ${shown(each, values[each.name])}`);
+  const used = unknown.map((each) => `${covariateLabel(each)}: ${shown(each, values[each.name])}`);
   const assumed = `Unknown, so the result takes: ${used.join("; ")}.`;
   const ranges = model.classes.filter((each) => !exclude.includes(each.key)).map((each) => {
     const all = [...answers.map((a) => a.found), ...(reduced ? [reduced] : [])].map((found) =>
@@ -234,8 +235,14 @@ function unknownParts(values, isKnown, exclude) {
     parts.push(element("p", { class: "finding" }, "None of these values changes the answer."));
     return parts;
   }
+  // The most frequent ones first, and no more than can be read.
+  const count = (text) => answers.filter((each) => each.text === text).length;
+  const others = [...texts].filter((text) => text !== headline(scorer.assess(values, { exclude })))
+    .sort((a, b) => count(b) - count(a));
+  const shownOnes = others.slice(0, MOST_ANSWERS), more = others.length - shownOnes.length;
   parts.push(element("p", { class: "finding" }, "The answer may also be:"),
-    element("ul", {}, [...texts].map((text) => element("li", {}, text))));
+    element("ul", {}, [...shownOnes, ...(more ? [`${more} more`] : [])].map((text) =>
+      element("li", {}, text))));
   const names = settles.map(covariateLabel);
   parts.push(element("p", { class: "finding" }, names.length
     ? `Knowing ${list(names, "or")} would settle it.` : "No single input would settle it."));

@@ -197,7 +197,7 @@ function update() {
   say(`${greyed ? "Does not apply to this patient as ticked. " : ""}${scorer.headline(found)}.`);
   $("result").replaceChildren(
     ...(greyed ? [element("ul", { class: "unmet" }, last.unmet.map((text) => element("li", {}, text)))] : []),
-    ...scorer.resultParts(found, state.excluded), inputsUsed(last));
+    ...scorer.resultParts(found, state.excluded), ...inputsUsed(last));
   $("certainty").replaceChildren(...(found.order.length
     ? scorer.certaintyParts(state.values, state.isKnown, state.exclude) : []));
   whatIf();
@@ -213,8 +213,9 @@ function inputLines(state) {
 }
 
 function inputsUsed(state) {
-  return element("dl", { class: "inputs", "aria-label": "Inputs used" }, inputLines(state).map(([name, how]) =>
-    element("div", {}, element("dt", {}, name), element("dd", {}, how))));
+  const lines = inputLines(state).map(([name, how]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, how)));
+  return [element("p", { class: "inputs-title" }, "Inputs"), element("dl", { class: "inputs" }, lines)];
 }
 
 // What if ----------------------------------------------------------------------------------------
@@ -248,7 +249,7 @@ function whatIf() {
   $("w-result").replaceChildren(
     element("p", { class: "note" }, "Filled: this other patient. Hollow: the entered patient. Effect beyond placebo:"),
     scorer.strip(found.order, last.found.order),
-    scorer.table("Entered and other patient", ["", "Entered", "Other"], found.order.map((each) => {
+    scorer.table("Entered and other patient", ["Class", "Entered", "Other"], found.order.map((each) => {
       const entered = last.found.classes.find((other) => other.key === each.key);
       const cell = (one) => `${scorer.points(one.effect)} (${scorer.between(one.low, one.high)})`;
       return [scorer.upper(each.title), cell(entered), cell(each)];

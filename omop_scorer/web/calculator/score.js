@@ -317,6 +317,7 @@ function makeScorer(model) {
       n_imputed: names.filter((name) => !isKnown[name]).length,
       within_trial_range: withinTrialRange(values, isKnown),
       on_top: top.map((each) => each.label).join(" = ") || "no class left",
+      out_of_range: null,
     };
   }
 

@@ -152,8 +152,9 @@ class Candidates:
             )
         }
         found = []
-        for quantity, verdict, factor, converted, *row in self._fetch(
-            "SELECT quantity, verdict, factor, covariate_value, source_table, source_id, "
+        for quantity, verdict, factor, converted, is_bound, *row in self._fetch(
+            "SELECT quantity, verdict, factor, covariate_value, is_censored, "
+            "source_table, source_id, "
             "source_concept_id, source_date, source_value, source_unit "
             "FROM work.explained_measurement_value"
         ):
@@ -165,7 +166,7 @@ class Candidates:
             if words == _CHOSEN and quantity != covariate:
                 words = _part(str(quantity), status)
             shown = self._number(str(quantity), row, factor, converted)
-            found.append(_candidate(row, words, shown))
+            found.append(_candidate(row, words, f"{shown}, a bound" if is_bound else shown))
         return found + self._measured_outside(quantities)
 
     def _measured_outside(self, quantities: Sequence[str]) -> list[Candidate]:

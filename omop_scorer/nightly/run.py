@@ -82,7 +82,7 @@ class RunSummary:
 def n_steps(definitions: Definitions) -> int:
     """Return the number of steps of a run, for a progress bar."""
     is_limited = definitions.config.keep_person_level_runs is not None
-    return 33 + is_limited + 2 * len(definitions.model.card.covariates)
+    return 43 + is_limited + 3 * len(definitions.model.card.covariates)
 
 
 def run_night(

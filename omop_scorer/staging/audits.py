@@ -22,7 +22,7 @@ from omop_scorer.staging.cohort import stage_patients
 from omop_scorer.staging.covariates import stage_values
 from omop_scorer.staging.matrix import matrix_query
 from omop_scorer.staging.night import Night
-from omop_scorer.terms import Uncertainty
+from omop_scorer.terms import INDEX_RULES, Uncertainty
 
 _QUARTILES = {"first_quartile_days": 0.25, "median_days": 0.5, "third_quartile_days": 0.75}
 
@@ -31,7 +31,7 @@ Audits = Mapping[str, pa.Table]
 
 
 def stage_audits(night: Night) -> None:
-    """Stage the members of each audit population, and score patients as of their first biologic.
+    """Stage the members of each audit population, and score patients as of their index treatments.
 
     Requires the staged cohort, the treatment lines and `work.patient_score`.
     """
@@ -43,27 +43,39 @@ def stage_audits(night: Night) -> None:
         ):
             night.stage(f"audit/{name}")
         step.rows = night.stage("audit/index_line")
-    night.load("index_preference", no_patient_preference())
-    at_index = night.at_index_treatment()
-    with at_index.step("cohort") as step:
-        step.rows = night.stage("audit/index_cohort")
-    if step.rows:
-        stage_patients(at_index)
-        stage_values(at_index)
-        with at_index.step("score") as step:
-            prefer = partial(_prefer, model=night.model, uncertainty=night.config.uncertainty)
-            query = matrix_query(night.model, at_index.prefix)
-            step.rows = sum(night.engine.map_batches(query, prefer))
+    for index_rule in INDEX_RULES:
+        _stage_preferences(night, index_rule)
     with night.step("index_treatment") as step:
         step.rows = night.stage("audit/index_treatment")
         night.stage("audit/index_member")
 
 
+def _stage_preferences(night: Night, index_rule: str) -> None:
+    """Score the persons with an index treatment by a rule as of the day on which it started."""
+    at_index = night.at_index_treatment(index_rule)
+    at_index.load("preference", no_patient_preference())
+    with at_index.step("cohort") as step:
+        cohort = f"{at_index.prefix}cohort"
+        step.rows = night.stage("audit/index_cohort", cohort, index_rule=index_rule)
+    if step.rows:
+        stage_patients(at_index)
+        stage_values(at_index)
+        with at_index.step("score") as step:
+            prefer = partial(
+                _prefer,
+                table=f"work.{at_index.prefix}preference",
+                model=night.model,
+                uncertainty=night.config.uncertainty,
+            )
+            query = matrix_query(night.model, at_index.prefix)
+            step.rows = sum(night.engine.map_batches(query, prefer))
+
+
 def _prefer(
-    batch: pa.RecordBatch, model: Model, uncertainty: Uncertainty
+    batch: pa.RecordBatch, table: str, model: Model, uncertainty: Uncertainty
 ) -> tuple[dict[str, pa.Table], int]:
     rows = patient_preference(batch, model, uncertainty)
-    return {"work.index_preference": rows}, rows.num_rows
+    return {table: rows}, rows.num_rows
 
 
 def fetch_audits(night: Night) -> Audits:

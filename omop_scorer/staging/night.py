@@ -13,9 +13,10 @@ from omop_scorer.config.run_file import RunConfig
 from omop_scorer.engines.base import Engine
 from omop_scorer.journal import Journal, Step
 from omop_scorer.model.load import Model
+from omop_scorer.terms import FIRST_ANTI_TNF, FIRST_BIOLOGIC
 
-#: Prefix of the work tables that describe each person as of the index treatment.
-_INDEX = "index_"
+#: Prefix of the work tables that describe each person as of the index treatment, by index rule.
+_PREFIXES = {FIRST_BIOLOGIC: "index_", FIRST_ANTI_TNF: "anti_tnf_"}
 
 #: Work tables whose rows depend on each person's index date. The others are the same for all.
 PER_INDEX_DATE = frozenset(
@@ -51,8 +52,8 @@ class Night:
         """The model that scores the patients."""
         return self.definitions.model
 
-    def at_index_treatment(self) -> "Night":
-        """Return the same night with work tables as of each person's index treatment.
+    def at_index_treatment(self, index_rule: str) -> "Night":
+        """Return the same night with work tables as of each person's index treatment by a rule.
 
         A cohort median would use records after the index date, so the constants of the model card
         are imputed instead.
@@ -60,7 +61,8 @@ class Night:
         config = self.config
         if config.impute == "cohort_median":
             config = config.model_copy(update={"impute": "calculator"})
-        return replace(self, definitions=replace(self.definitions, config=config), prefix=_INDEX)
+        prefix = _PREFIXES[index_rule]
+        return replace(self, definitions=replace(self.definitions, config=config), prefix=prefix)
 
     def step(self, name: str) -> AbstractContextManager[Step]:
         """Time a step of this night; set `rows` on what the context yields."""

@@ -1,10 +1,10 @@
 -- Title: Index treatment of each person, what the models preferred on that day, and the treatment that followed it
 -- Returns: one row per person and index rule: drug, drug_class, index_date, population (of age and sex), preferred
---          (as in preference_concordance), next_drug, next_class, next_date, days_to_next
--- Tables: work.index_line, work.index_preference
+--          (classes on top as of the index date), next_drug, next_class, next_date, days_to_next
+-- Tables: work.index_line, work.index_preference, work.anti_tnf_preference
 -- Window: as in index_line; age on the as-of date or, with age_at_index 1, on the index date
--- Missing: unknown age or sex = no population; not_scored = could not be scored as of that day; preferred is NULL if
---          the first biologic began on another day, because the models are asked on that day
+-- Missing: unknown age or sex = no population; a person who could not be scored as of the index date has preferred
+--          not_scored
 -- Parameters: age_at_index
 WITH aged AS (
   SELECT
@@ -21,9 +21,11 @@ SELECT
     WHEN NOT a.is_male AND a.age >= 50 THEN 'women_50_and_over'
     WHEN NOT a.is_male AND a.age < 50 THEN 'women_under_50'
   END AS population,
-  CASE WHEN b.person_id IS NOT NULL THEN COALESCE(p.preferred, 'not_scored') END AS preferred,
+  COALESCE(p.preferred, t.preferred, 'not_scored') AS preferred,
   a.next_drug, a.next_class, a.next_date, a.days_to_next
 FROM aged AS a
+-- The first biologic, if it started on the same day.
 LEFT JOIN work.index_line AS b
   ON b.person_id = a.person_id AND b.index_rule = 'first_biologic' AND b.index_date = a.index_date
 LEFT JOIN work.index_preference AS p ON p.person_id = b.person_id
+LEFT JOIN work.anti_tnf_preference AS t ON t.person_id = a.person_id AND a.index_rule = 'first_anti_tnf'

@@ -1,6 +1,7 @@
 """The line right after the index line, and what became of those without one."""
 
 from collections import Counter
+from datetime import date
 
 import pytest
 
@@ -98,6 +99,10 @@ above  |   below
 937368 | 2000011
 """
 TNF, IL, INT, OTHER = "anti_tnf", "anti_il12_23", "anti_integrin", "other_advanced"
+BIOLOGIC, ANTI_TNF, YOUNG = "first_biologic", "first_anti_tnf", "women_under_50"
+#: What the models say of a woman of 38 or 39 of whom nothing is recorded; up to 37 they prefer an
+#: anti-TNF.
+NO_PREFERENCE = "no_preference"
 DIED, CONTINUING, STOPPED = "none_died", "none_continuing", "none_stopped"
 #: Index class and next class by the first biologic, and by the first anti-TNF where it differs.
 EXPECTED = {
@@ -174,6 +179,68 @@ def test_next_treatment(answerer, tmp_path):
         women = Counter(found.counts("next_treatment", "women_under_50", rule))
         assert Counter(counts) - women == {(TNF, IL): 1, ("all", IL): 1}
     assert found.counts("next_treatment", "men_under_50") == {}
+
+
+INDEXED = {
+    # Index rule, drug, class, day, population, preferred, next drug, class, day and days.
+    "three on one day": [
+        (
+            *(BIOLOGIC, "infliximab", TNF, date(2020, 1, 1), YOUNG, NO_PREFERENCE),
+            *("ustekinumab", IL, date(2020, 1, 1), 0),
+        ),
+        (
+            *(ANTI_TNF, "infliximab", TNF, date(2020, 1, 1), YOUNG, NO_PREFERENCE),
+            *("ustekinumab", IL, date(2020, 1, 1), 0),
+        ),
+    ],
+    "other advanced next": [
+        (
+            *(rule, "infliximab", TNF, date(2020, 1, 1), YOUNG, NO_PREFERENCE),
+            *("etanercept", OTHER, date(2020, 1, 2), 1),
+        )
+        for rule in (BIOLOGIC, ANTI_TNF)
+    ],
+    # The models are asked on each of the two days: at 37, and at 38.
+    "anti-TNF after another class": [
+        (
+            *(BIOLOGIC, "vedolizumab", INT, date(2018, 1, 1), YOUNG, TNF),
+            *("infliximab", TNF, date(2019, 1, 1), 365),
+        ),
+        (
+            *(ANTI_TNF, "infliximab", TNF, date(2019, 1, 1), YOUNG, NO_PREFERENCE),
+            *("ustekinumab", IL, date(2020, 1, 1), 365),
+        ),
+    ],
+    "anti-TNF alone since": [
+        (
+            *(ANTI_TNF, "infliximab", TNF, date(2016, 1, 1), YOUNG, TNF),
+            *("ustekinumab", IL, date(2016, 1, 2), 1),
+        )
+    ],
+    "dead before the index": [
+        (*(rule, "infliximab", TNF, date(2020, 1, 1), YOUNG, "not_scored"), None, DIED, None, None)
+        for rule in (BIOLOGIC, ANTI_TNF)
+    ],
+    "nobody knows the person": [
+        (
+            *(rule, "infliximab", TNF, date(2020, 1, 1), None, "not_scored"),
+            *("ustekinumab", IL, date(2020, 1, 2), 1),
+        )
+        for rule in (BIOLOGIC, ANTI_TNF)
+    ],
+    "never treated": [],
+    "the day before since": [],
+}
+
+
+@pytest.mark.parametrize("answerer", ANSWERERS)
+def test_index_treatment(answerer, tmp_path):
+    found = answer(answerer, tmp_path, cdm())
+    rows = sorted(found.tables["index_treatment"], key=lambda row: row[:2])
+    for case, lines in INDEXED.items():
+        number = cdm().persons[case]
+        of_case = [row[1:] for row in rows if row[0] == number]
+        assert of_case == sorted(lines, key=lambda row: row[0]), case
 
 
 @pytest.mark.parametrize("answerer", ANSWERERS)

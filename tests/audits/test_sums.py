@@ -227,6 +227,65 @@ def test_the_treatment_in_use_is_that_of_the_lines(outcome, ask):
     assert n_wrong == 0
 
 
+def test_index_treatments_are_the_persons_of_the_treatment_audits(outcome, ask):
+    """The counts of three tables are counts of rows of this one, and nothing else is needed."""
+    persons = (
+        "(SELECT 'all' AS in_population, * FROM omop_scorer.index_treatment UNION ALL "
+        "SELECT population, * FROM omop_scorer.index_treatment WHERE population IS NOT NULL)"
+    )
+    key = "in_population, index_rule, coalesce(drug_class, 'all')"
+    by_class = (
+        "GROUPING SETS ((in_population, index_rule{0}), (in_population, index_rule{0}, drug_class))"
+    )
+
+    def counted(query):
+        return {row[:-1]: row[-1] for row in outcome.rows(query)}
+
+    assert counted(
+        f"SELECT {key}, next_class, count(*) FROM {persons} "
+        f"GROUP BY {by_class.format(', next_class')}"
+    ) == ask(
+        "SELECT population, index_rule, index_class, next_class, n_persons FROM next_treatment "
+        "WHERE n_persons > 0"
+    )
+    n_population = ask(
+        "SELECT DISTINCT population, index_rule, index_class, n_population FROM next_treatment "
+        "WHERE n_population > 0"
+    )
+    assert n_population == counted(
+        f"SELECT {key}, count(*) FROM {persons} GROUP BY {by_class.format('')}"
+    )
+    assert len({(population, rule) for population, rule, _ in n_population}) == 5 * 2
+    median = ask(
+        "SELECT population, index_rule, index_class, median_days FROM next_treatment_time "
+        "WHERE n_persons > 0"
+    )
+    assert median == counted(
+        f"SELECT {key}, quantile_cont(days_to_next, 0.5) FROM {persons} "
+        f"WHERE next_date IS NOT NULL GROUP BY {by_class.format('')}"
+    )
+    assert ask(
+        "SELECT population, preferred, next_class, n_persons FROM preference_concordance "
+        "WHERE n_persons > 0"
+    ) == counted(
+        f"SELECT in_population, preferred, next_class, count(*) FROM {persons} "
+        "WHERE index_rule = 'first_biologic' GROUP BY ALL"
+    )
+    # Both drugs and both days are those of two lines, one right after the other.
+    ((n, n_of_lines, n_next),) = outcome.rows(
+        "SELECT count(*), count(a.drug), count(b.drug) FROM omop_scorer.index_treatment AS i "
+        "LEFT JOIN omop_scorer.treatment_line AS a ON a.person_id = i.person_id "
+        "AND (a.drug, a.drug_class, a.start_date) = (i.drug, i.drug_class, i.index_date) "
+        "LEFT JOIN omop_scorer.treatment_line AS b ON b.person_id = i.person_id "
+        "AND b.line_number = a.line_number + 1 AND (b.drug, b.drug_class, b.start_date, "
+        "b.start_date - a.start_date) = (i.next_drug, i.next_class, i.next_date, i.days_to_next)"
+    )
+    ((n_with_next,),) = outcome.rows(
+        "SELECT count(*) FROM omop_scorer.index_treatment WHERE next_drug IS NOT NULL"
+    )
+    assert n == n_of_lines > n_next == n_with_next > 100
+
+
 def test_years_sum_to_the_first_biologics(ask):
     first = ask(
         "SELECT DISTINCT calendar_year, n_population FROM prevalence_by_year "

@@ -1,5 +1,7 @@
 """Units: the concept where it is accepted, else the text, else nothing; shown with CRP, in mg/L."""
 
+from tests.conftest import shipped_definitions
+from tests.support.extractor import UNIT_CONCEPTS, UNIT_TEXTS, without_blanks
 from tests.support.spec import Record, imputed, read_cdm, run
 
 # \u00b5 is the micro sign, \u03bc the Greek letter, \u039c its capital.
@@ -92,3 +94,55 @@ def test_units(tmp_path):
             for case, value in IN_MG_PER_L.items()
         }
     )
+
+
+# A value of each quantity, in its own unit, whose digits no factor leaves as they are.
+VALUES = {
+    "crp": ("crp", 12.3456789),
+    "cdai": ("2000001", 222.22),
+    "bmi": ("bmi", 23.456789),
+    "body_weight": ("weight", 71.2345678),
+    "body_height": ("height", 171.2345678),
+}
+HEADER = "case | id | concept | date | value | unit | text"
+
+
+def test_every_value_is_its_number_times_the_factor_of_its_unit(tmp_path):
+    units = shipped_definitions().units
+    texts = {q: {without_blanks(t): f for t, f in UNIT_TEXTS[q].items()} for q in VALUES}
+    cases = [
+        (row["quantity"], row["unit_concept_id"], "", UNIT_CONCEPTS[row["quantity"]])
+        for row in units.concept_rows()
+    ]
+    cases += [
+        (row["quantity"], 0, row["unit_text"], texts[row["quantity"]]) for row in units.text_rows()
+    ]
+    cases += [("bmi", 0, "", {0: 1.0}), ("cdai", 0, "", {0: 1.0})]
+    lines, expected = [HEADER], {}
+    for number, (quantity, unit, text, factors) in enumerate(cases, start=1):
+        concept, value = VALUES[quantity]
+        factor = factors[text or unit]
+        case, recorded = f"{quantity} {unit} {text}".strip(), value / factor
+        lines.append(
+            f"{case} | {number} | {concept} | 2024-01-10 | {recorded!r} | {unit} | {text!r}"
+        )
+        source = "text" if text else "concept" if unit else "missing"
+        expected[case] = (quantity, recorded * factor, recorded, text, unit, source, factor, False)
+        if quantity.startswith("body"):
+            other = "height | 2024-01-10 | 180 | cm" if "weight" in quantity else None
+            lines.append(f" | {1000 + number} | {other or 'weight | 2024-01-10 | 80 | kg'} | ")
+    cdm = read_cdm(measurement="\n".join(lines))
+    done = run(tmp_path, cdm, {"covariates": {"cdai": {"concept_ids": [2000001]}}})
+    evidence = "source_value, source_unit, unit_concept_id, unit_source, factor, is_censored"
+    found = {
+        row
+        for table, names in (
+            ("patient_covariate", "covariate, covariate_value"),
+            ("covariate_input", "quantity, quantity_value"),
+        )
+        for rows in done.by_case(f"SELECT person_id, {names}, {evidence} FROM {table}").values()
+        for row in rows
+    }
+    for case, row in expected.items():
+        assert row in found, case
+    assert len(expected) == len(cases) > 60

@@ -19,6 +19,8 @@ RECORDS = (
     (900006, 3020460, "2025-06-10", "8", "mg/L", "older than the chosen"),
     (900007, 3020460, "2024-12-16", "9", "mg/L", "outside the window: 181 days before"),
 )
+#: One of the records says that the value is less than its number.
+BOUND, LESS_THAN = 900006, 4171756
 
 
 def person_with_records(site: Site) -> int:
@@ -29,8 +31,10 @@ def person_with_records(site: Site) -> int:
         f"DELETE FROM measurement WHERE person_id = {person_id}",
         *(
             "INSERT INTO measurement (measurement_id, person_id, measurement_concept_id, "
-            "measurement_date, value_as_number, unit_source_value, measurement_type_concept_id) "
-            f"VALUES ({i}, {person_id}, {concept}, '{day}', {number}, '{unit}', 0)"
+            "measurement_date, value_as_number, unit_source_value, measurement_type_concept_id, "
+            "operator_concept_id) "
+            f"VALUES ({i}, {person_id}, {concept}, '{day}', {number}, '{unit}', 0, "
+            f"{LESS_THAN if i == BOUND else 'NULL'})"
             for i, concept, day, number, unit, _ in RECORDS
         ),
     )
@@ -61,7 +65,8 @@ def test_each_record_has_its_verdict(site: Site, monkeypatch: pytest.MonkeyPatch
     for i, concept, day, _, _, verdict in RECORDS:
         assert rows[i].startswith(f"{day} measurement {i} {concept} "), rows[i]
         assert rows[i].endswith(verdict), rows[i]
-    assert "0.71 mg/dL = 7.1 mg/L" in rows[900005]
+    assert "0.71 mg/dL = 7.1 mg/L chosen" in rows[900005]
+    assert "8 mg/L, a bound older" in rows[BOUND]
     # The log has counts only.
     assert str(person_id) not in re.sub(r"[\d,.]+ (rows|s)\b", "", finished.stderr)
     for i, *_ in RECORDS:

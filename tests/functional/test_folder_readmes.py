@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -157,8 +158,11 @@ def test_every_count_is_explained(measure: str) -> None:
 
 
 @pytest.mark.parametrize("query", blocks("sql", "sql"))
-def test_the_questions_for_the_results_have_an_answer(answered: Path, query: str) -> None:
+def test_the_questions_for_the_results_have_an_answer(
+    answered: Path, made_up: Callable[[], Path], query: str
+) -> None:
     with duckdb.connect(str(answered), read_only=True) as connection:
+        connection.execute(f"ATTACH '{made_up()}' AS site (READ_ONLY)")
         assert connection.execute(query).fetchall()
 
 

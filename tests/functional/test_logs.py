@@ -8,34 +8,21 @@ import pytest
 
 from tests.support.command_line import Finished, Site, log_lines, omop_scorer, start
 
-STEPS = [
-    *("connect", "results schema", "CDM", "concept sets", "cohort", "attrition"),
-    "exposure",
+RECORDS = (
     *("measurement_record", "measurement_doubt", "measurement_value", "measurement_latest"),
-    *(
-        "drug_record",
-        "steroid_form",
-        "steroid_record",
-        "cdai",
-        "age",
-        "bmi",
-        "crp",
-        "prior_anti_tnf",
-        "male",
-    ),
-    *("steroid", "immunomodulator", "ileal", "patient_covariate", "covariate_input"),
-    *("treatment_line", "quality"),
-    *("score", "audits", "index_cohort", "index_measurement_record", "index_measurement_doubt"),
-    *(
-        "index_measurement_value",
-        "index_measurement_latest",
-        "index_drug_record",
-        "index_steroid_form",
-    ),
-    *("index_steroid_record", "index_cdai", "index_age", "index_bmi", "index_crp"),
-    *("index_prior_anti_tnf", "index_male", "index_steroid", "index_immunomodulator"),
-    *("index_ileal", "index_patient_covariate", "index_score", "index_treatment"),
-    *("write", "publish"),
+    *("drug_record", "steroid_form", "steroid_record"),
+)
+COVARIATES = (
+    *("cdai", "age", "bmi", "crp", "prior_anti_tnf", "male"),
+    *("steroid", "immunomodulator", "ileal", "patient_covariate"),
+)
+STEPS = [
+    *("connect", "results schema", "CDM", "concept sets", "cohort", "attrition", "exposure"),
+    *(*RECORDS, *COVARIATES, "covariate_input", "treatment_line", "quality", "score", "audits"),
+    # As of the first biologic, and as of the first anti-TNF of those who had another one before.
+    *(f"index_{each}" for each in ("cohort", *RECORDS, *COVARIATES, "score")),
+    *(f"anti_tnf_{each}" for each in ("cohort", *RECORDS, *COVARIATES, "score")),
+    *("index_treatment", "write", "publish"),
 ]
 
 

@@ -357,6 +357,8 @@ def test_no_person_is_in_the_files(tmp_path: Path, answered: Path) -> None:
             ("patient_covariate", "person_id"),
             ("counterfactual", "person_id"),
             ("treatment_line", "person_id"),
+            ("covariate_input", "person_id"),
+            ("index_treatment", "person_id"),
             ("run_cohort", "subject_id"),
         ):
             connection.execute(f"UPDATE {table} SET {column} = {column} + 770000000000")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import sqlglot
 
-from omop_scorer import __version__
+from omop_scorer import __version__, data_model
 from omop_scorer.cdm.tables import TABLES
 from omop_scorer.config import run_file as config
 from omop_scorer.engines import open_engine
@@ -165,7 +165,7 @@ def test_an_empty_cohort_ends_complete_with_a_warning_and_zero_rows(site: Site) 
     assert (n_cohort, n_scored) == (0, 0)
     assert "the cohort is empty" in message
     tables = site.tables(run_id)
-    for name in ("patient_covariate", "counterfactual", "patient_subgroup", "treatment_line"):
+    for name in data_model.person_level_tables():
         assert tables[name].num_rows == 0, name
     assert tables["attrition"].to_pandas()[["n_persons", "n_excluded"]].to_numpy().sum() == 0
     assert site.rows("FROM latest_score") == []

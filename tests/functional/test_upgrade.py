@@ -1,12 +1,16 @@
 """Results of an earlier release are migrated in place and stay what readers see."""
 
 import re
+from contextlib import closing
 from datetime import date, datetime
 
 import pytest
 
 from omop_scorer import sql
+from omop_scorer.config.run_file import RunConfig
+from omop_scorer.data_model import data_model
 from omop_scorer.results import schema as results_schema
+from omop_scorer.stores import open_store
 from tests.support.command_line import Site, in_files_and_on_a_server
 
 OLD_RUN, OLD_NIGHT, PERSON = 2025070100000000, date(2025, 7, 1), 77
@@ -43,7 +47,7 @@ ROWS = {
 }
 
 #: How many columns later versions added to a table.
-ADDED = {"scoring_run": 2, "scoring_run_status": 1, "patient_subgroup": 2}
+ADDED = {"scoring_run": 2, "scoring_run_status": 1, "patient_subgroup": 2, "patient_covariate": 4}
 
 VIEWS = (
     *("latest_run", "latest_attrition", "latest_patient_covariate", "latest_counterfactual"),
@@ -112,6 +116,42 @@ def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
             assert found == [(*row, *added) for row in rows]
     assert old.rows("FROM latest_prevalence") == []
     assert old.rows("FROM cohort") == []
+
+
+@pytest.mark.parametrize("version", range(1, len(results_schema.migrations())))
+def test_every_older_version_is_migrated_and_keeps_its_rows(site: Site, version: int) -> None:
+    older = site.fresh()
+    older.make_results_schema()
+    where = {"results": (None, older.results_schema)}
+    for name in results_schema.migrations()[:version]:
+        older.write(*sql.find(name).render("duckdb", where))
+    older.write(
+        "CREATE TABLE schema_version (version INTEGER, tool_version VARCHAR, applied_at TIMESTAMP)",
+        *(
+            f"INSERT INTO schema_version VALUES ({n}, '0', '2025-07-01')"
+            for n in range(1, version + 1)
+        ),
+    )
+    kept = {table: rows for table, rows in ROWS.items() if table != "schema_version"}
+    for table, rows in kept.items():
+        n_columns = len(older.rows(f"DESCRIBE {table}"))
+        for row in rows:
+            padded = (*row, *(None,) * (n_columns - len(row)))
+            older.write(f"INSERT INTO {table} VALUES ({', '.join(map(literal, padded))})")
+    config = {"cdm": {"url": "none"}, "results": {"url": str(older.results)}}
+    with closing(open_store(RunConfig.model_validate(config).connections)) as store:
+        results_schema.migrate(store)
+    for table, rows in kept.items():
+        added = (None,) * ADDED.get(table, 0)
+        assert older.rows(f"FROM {table}") == [(*row, *added) for row in rows]
+    for table, columns in data_model().items():
+        described = [(name, kind.lower()) for name, kind, *_ in older.rows(f"DESCRIBE {table}")]
+        assert described == [(each.column_name, each.data_type) for each in columns]
+    assert older.rows("SELECT person_id, subgroup FROM latest_score") == [
+        (PERSON, "(TNF = IL = INT)")
+    ]
+    for table in ("index_treatment", "covariate_input"):
+        assert older.rows(f"FROM latest_{table}") == []
 
 
 def test_runs_of_an_earlier_release_are_listed_before_the_migration(old: Site) -> None:

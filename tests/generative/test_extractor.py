@@ -74,7 +74,12 @@ def patient(**tables: list[Row]) -> Cdm:
 
 
 def covariate(name: str, cdm: Cdm, rules: Settings = SETTINGS) -> tuple[Any, ...]:
-    """Value, status and the six columns of the evidence of person 1."""
+    """Value, status and the first six columns of the evidence of person 1."""
+    return whole_covariate(name, cdm, rules)[:8]
+
+
+def whole_covariate(name: str, cdm: Cdm, rules: Settings = SETTINGS) -> tuple[Any, ...]:
+    """Value, status and the ten columns of the evidence of person 1."""
     [row] = [row for row in extract(cdm, rules).patient_covariate if row[:2] == (1, name)]
     return row[2:]
 
@@ -99,7 +104,8 @@ def age(birth: Row, as_of: str, rule: str = "date") -> int | None:
 
 def test_everybody_gets_one_row_per_covariate_in_the_order_of_the_card():
     rows = extract(patient(), SETTINGS).patient_covariate
-    assert rows == [
+    assert {row[10:] for row in rows} == {(None,) * 4}
+    assert [row[:10] for row in rows] == [
         (1, "cdai", 300.0, "imputed", *NOTHING),
         (1, "age", 45.0, "observed", "person", 1, None, None, 1980.0, None),
         (1, "bmi", 20.0, "imputed", *NOTHING),
@@ -293,6 +299,27 @@ def test_crp_unit(concept: int | None, text: str | None, value: float | None):
 
 
 @pytest.mark.parametrize(
+    ("concept", "text", "operator", "evidence"),
+    [
+        (8840, None, None, (8840, "concept", 10.0, False)),
+        (8840, "mg/L", 4171756, (8840, "concept", 10.0, True)),  # <
+        (8753, "mg/L", 4172703, (8753, "text", 1.0, False)),  # =
+        (None, "mg/dL", 4171755, (None, "text", 10.0, True)),  # >=
+    ],
+)
+def test_the_unit_of_a_crp(
+    concept: int | None, text: str | None, operator: int | None, evidence: tuple[Any, ...]
+):
+    row = crp(1, 0.36, unit_concept_id=concept, unit_source_value=text)
+    row["operator_concept_id"] = operator
+    value, _, *_, found_text, unit, source, factor, censored = whole_covariate(
+        "crp", patient(measurement=[row])
+    )
+    assert (unit, source, factor, censored) == evidence
+    assert (value, found_text) == (0.36 * factor, text)
+
+
+@pytest.mark.parametrize(
     ("concept", "text", "measure"),
     [
         (9531, None, None),
@@ -386,6 +413,30 @@ def test_a_bmi_is_computed_from_weight_and_adult_height():
     evidence = ("measurement", 1, 3025315, date(2024, 1, 2), 81.0, None)
     found = covariate("bmi", patient(measurement=[WEIGHT, HEIGHT]))
     assert found == (pytest.approx(25.0, rel=1e-12), "computed", *evidence)
+
+
+def test_a_computed_bmi_has_the_records_of_both():
+    height = record(2, 3036277, 71.0, "2000-01-01", unit_concept_id=9330, unit_source_value="in")
+    weight = WEIGHT | {"operator_concept_id": 4172704}  # >
+    cdm = patient(measurement=[weight, height, record(3, 3025315, 60.0, "2023-01-01")])
+    row = whole_covariate("bmi", cdm)
+    assert row[1:] == (
+        *("computed", "measurement", 1, 3025315, date(2024, 1, 2), 81.0, None),
+        *(9529, "concept", None, True),
+    )
+    assert extract(cdm, SETTINGS).rows("covariate_input") == [
+        (
+            *(1, "body_height", "bmi", 71.0 * 2.54, "measurement", 2, 3036277, date(2000, 1, 1)),
+            *(71.0, "in", 9330, "concept", 2.54, False),
+        ),
+        (
+            *(1, "body_weight", "bmi", 81.0, "measurement", 1, 3025315, date(2024, 1, 2)),
+            *(81.0, None, 9529, "concept", 1.0, True),
+        ),
+    ]
+    assert row[0] == 81.0 / (71.0 * 2.54 / 100) ** 2
+    recorded = patient(measurement=[weight, height, record(4, 3038553, 22.0, "2024-06-01")])
+    assert extract(recorded, SETTINGS).covariate_input == []
 
 
 @pytest.mark.parametrize(
@@ -644,6 +695,7 @@ def test_what_holds_for_every_cdm(scenario: tuple[Settings, Cdm]):
         "cohort",
         "attrition",
         "patient_covariate",
+        "covariate_input",
         "treatment_line",
         "covariate_quality",
     ):

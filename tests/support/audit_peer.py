@@ -146,17 +146,14 @@ class Patient:
 
 @dataclass
 class Indexed:
-    """An index line: of whom, in which populations, what came next and after how many days.
-
-    `preferred` is None if the first biologic of the person began on another day.
-    """
+    """An index line: of whom, in which populations, what came next, what the models preferred."""
 
     patient: Patient
     populations: list[str]
     line: Line
     next_class: str
     after: Line | None
-    preferred: str | None = None
+    preferred: str = ""
 
     @property
     def days(self) -> int | None:
@@ -167,9 +164,12 @@ def audit(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> dict[str
     """The rows of each audit's table, the columns as in `COLUMNS`, in order."""
     patients = find_patients(cdm, settings, found, say)
     indexed = {rule: index(cdm, settings, patients, rule) for rule in INDEX_RULES}
+    preferred: dict[tuple[int, date], str] = {}
     for one in (each for found in indexed.values() for each in found):
-        if one.line.start == one.patient.first_biologic():
-            one.preferred = preferred_on(cdm, settings, one.patient, one.line.start, say)
+        key = (one.patient.person_id, one.line.start)
+        if key not in preferred:
+            preferred[key] = preferred_on(cdm, settings, one.patient, one.line.start, say)
+        one.preferred = preferred[key]
     scored = [patient for patient in patients if patient.label is not None]
     tables = {
         "prevalence": prevalence(settings, patients),

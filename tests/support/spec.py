@@ -122,11 +122,16 @@ class Run:
 
     def covariate(self, name: str) -> dict[str, Answer | None]:
         """Value (to 9 decimals), status and evidence of a covariate, by case; None: not scored."""
-        query = f"SELECT * EXCLUDE run_id FROM patient_covariate WHERE covariate = '{name}'"
-        rows = self.by_case(query)
+        rows = self.by_case(
+            "SELECT person_id, covariate_value, status, source_table, source_id, "
+            "source_concept_id, source_date, source_value, source_unit, factor "
+            f"FROM patient_covariate WHERE covariate = '{name}'"
+        )
         assert all(len(found) <= 1 for found in rows.values())
+        for *answer, factor in (each for found in rows.values() for each in found):
+            assert_followed(*answer, factor)
         return {
-            case: (_rounded(found[0][1]), *found[0][2:]) if found else None
+            case: (_rounded(found[0][0]), *found[0][1:-1]) if found else None
             for case, found in rows.items()
         }
 
@@ -151,6 +156,14 @@ class Run:
     def rows(self, query: str) -> list[Answer]:
         """The rows of a query on the results schema."""
         return self.outcome.rows(query.replace("FROM ", "FROM omop_scorer."))
+
+
+def assert_followed(value: float, status: str, table: str | None, *evidence: Any) -> None:
+    """Hold a value to the number of its record times the factor, to the last digit."""
+    *_, number, _, factor = evidence
+    is_measured = table in ("measurement", "observation")
+    assert (factor is not None) == (status == "observed" and is_measured)
+    assert factor is None or value == number * factor
 
 
 def _rounded(value: float | None) -> float | None:

@@ -39,7 +39,7 @@ CREATE TABLE results.index_treatment (
   drug_class VARCHAR NOT NULL,
   index_date DATE NOT NULL,
   population VARCHAR,
-  preferred VARCHAR,
+  preferred VARCHAR NOT NULL,
   next_drug VARCHAR,
   next_class VARCHAR NOT NULL,
   next_date DATE,

@@ -488,6 +488,7 @@ def test_tables_of_persons_are_not_read() -> None:
     names = aggregate_tables()
     assert {"attrition", "prevalence", "histogram", "run_cohort_definition"} <= set(names)
     assert not {"patient_covariate", "counterfactual", "treatment_line", "run_cohort"} & set(names)
+    assert not {"covariate_input", "index_treatment"} & set(names)
 
 
 def test_rows_are_in_the_order_of_readers() -> None:

@@ -90,6 +90,12 @@ def serve(
             "omop-scorer export writes after each run",
             err=True,
         )
+    if getattr(identity, "others_may_read", False):
+        typer.echo(
+            f"warning: the rights of {token_file} let other users of this machine read the tokens, "
+            "unless its folder keeps them out; mode 600 does not",
+            err=True,
+        )
     with _listening(host, port) as opened:
         typer.echo(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}/", err=True)
         server.run(sockets=[opened])

@@ -1,7 +1,5 @@
 """The frame of the pages on patients: templates, styles and the policy of what a page may load."""
 
-import base64
-import hashlib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -11,8 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from omop_scorer import __version__
-from omop_scorer.report.charts.bars import CLASS_COLOURS
 from omop_scorer.texts.characters import one_line
+from omop_scorer.web.policy import class_colours, content_policy
 
 _FOLDER = Path(__file__).parent
 
@@ -43,11 +41,7 @@ def render_page(
 
 def policy_of(scripts: Iterable[str]) -> str:
     """Return the Content-Security-Policy of a page with these scripts, given as texts."""
-    hashes = " ".join(map(_hash, scripts)) or "'none'"
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src {_hash(_style())}; img-src data:; "
-        "base-uri 'none'; form-action 'self'"
-    )
+    return content_policy(_style(), scripts, form_action="'self'")
 
 
 def own_file(name: str) -> str:
@@ -73,11 +67,4 @@ def _environment() -> Environment:
 
 @cache
 def _style() -> str:
-    names = (f"--class-{i}: {colour};" for i, colour in enumerate(CLASS_COLOURS))
-    own = own_file("calculator/page.css") + own_file("templates/app.css")
-    return f":root {{ {' '.join(names)} }}\n{own}"
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+    return class_colours() + own_file("calculator/page.css") + own_file("templates/app.css")

@@ -22,7 +22,7 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _SHORTEST_TOKEN = 32
 _LONGEST_FILE = 1_000_000
-_OTHERS = 0o077
+_OTHERS_READ, _OTHERS_WRITE = 0o044, 0o022
 
 #: Failed tokens of one address within the span after which it has to wait.
 FAILURES, SPAN_SECONDS = 10, 60.0
@@ -89,10 +89,12 @@ class Tokens(Identity):
         Raises
         ------
         ConfigurationError
-            The file cannot be read, others may read it, or a line is not valid.
+            The file cannot be read, others may write to it, or a line is not valid.
         """
         self._failures = Failures()
         self._names: Mapping[bytes, str] = _read_tokens(path)
+        self.others_may_read = bool(path.stat().st_mode & _OTHERS_READ)
+        """True if the rights of the file let others read it, as those of a container's secret."""
 
     def user_of(self, headers: Headers, client: str) -> str | Refusal:
         """Return the user of a bearer token or, as browsers ask for it, of a password of Basic."""
@@ -163,9 +165,9 @@ def _read_tokens(path: Path) -> dict[bytes, str]:
         text = content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{where}: cannot be read ({type(error).__name__})") from None
-    if not stat.S_ISREG(mode) or stat.S_IMODE(mode) & _OTHERS:
+    if not stat.S_ISREG(mode) or stat.S_IMODE(mode) & _OTHERS_WRITE:
         raise ConfigurationError(
-            f"{where}: must be a plain file that only this user can read (mode 600)"
+            f"{where}: must be a plain file that only this user can write (mode 600)"
         )
     if len(content) > _LONGEST_FILE:
         raise ConfigurationError(f"{where}: too long")

@@ -340,8 +340,8 @@ def test_a_server_that_anybody_could_ask_does_not_start(
 @pytest.mark.parametrize(
     ("text", "mode", "said"),
     [
-        (None, 0o640, "only this user can read"),
-        (None, 0o604, "only this user can read"),
+        (None, 0o620, "only this user can write"),
+        (None, 0o602, "only this user can write"),
         ("", 0o600, "no token"),
         ("# none\n\n", 0o600, "no token"),
         (f"{TOKEN}\n", 0o600, "line 1"),
@@ -357,6 +357,13 @@ def test_a_token_file_is_private_and_complete(
     done = site.run("--token-file", path, "--access-log", tmp_path / "log", command="serve")
     assert_refused(done, 10, said)
     assert TOKEN not in done.stdout + done.stderr
+
+
+def test_tokens_that_others_can_read_are_a_warning(of_module: Site, tmp_path: Path) -> None:
+    for mode, is_said in ((0o600, False), (0o444, True)):
+        with served(of_module, "--token-file", token_file(tmp_path, mode=mode)) as server:
+            _, said = server.stop()
+        assert ("let other users of this machine read the tokens" in said) == is_said
 
 
 # The access log -----------------------------------------------------------------------------------

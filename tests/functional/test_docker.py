@@ -255,6 +255,7 @@ def assert_patients_are_served(places: dict[str, str]) -> None:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.1)
+        assert process.poll() is None, process.communicate()
         (row,) = postgresql.session().execute(
             "SELECT MIN(person_id) FROM omop_scorer.latest_score"
         ).fetchall()

@@ -256,9 +256,11 @@ def assert_patients_are_served(places: dict[str, str]) -> None:
                 break
             time.sleep(0.1)
         assert process.poll() is None, process.communicate()
-        (row,) = postgresql.session().execute(
-            "SELECT MIN(person_id) FROM omop_scorer.latest_score"
-        ).fetchall()
+        (row,) = (
+            postgresql.session()
+            .execute("SELECT MIN(person_id) FROM omop_scorer.latest_score")
+            .fetchall()
+        )
         page = Request(f"http://127.0.0.1:{port}/patients/{row[0]}")
         with pytest.raises(HTTPError, match="401"):
             urlopen(page)

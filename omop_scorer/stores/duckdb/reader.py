@@ -113,11 +113,23 @@ class DuckDBResultsReader(ResultsReader):
         for name in names:
             if name.lower() == wanted.lower():
                 return name
+        # A copy that `export` makes has the tables of one run in main, and no other schema.
+        if set(names) <= {"main"} and self._is_copy():
+            return "main"
         known = ", ".join(repr(name) for name in names if name != "main") or "none"
         raise ResultsError(
             f"{self.where}: no results.schema {wanted!r} in it; schemas: {known}; "
             f"choose one of them, or {_RUN_FIRST}"
         )
+
+    def _is_copy(self) -> bool:
+        with errors_as(ResultsError, self.where):
+            rows = self._connection.execute(
+                "SELECT 1 FROM duckdb_tables() WHERE database_name = $alias "
+                "AND schema_name = 'main' AND table_name = 'scoring_run'",
+                {"alias": _ALIAS},
+            ).fetchall()
+        return bool(rows)
 
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
         """Return all rows."""

@@ -1,7 +1,5 @@
 """The calculator page of a model card, as one text that loads nothing."""
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from omop_scorer.documents import read_json
 from omop_scorer.model.calculator import Calculator, ClassTexts, CovariateTexts
 from omop_scorer.model.card import Covariate
 from omop_scorer.model.load import Model
-from omop_scorer.report.charts.bars import CLASS_COLOURS
+from omop_scorer.web.policy import class_colours, content_policy
 
 _FOLDER = Path(__file__).parent
 
@@ -35,7 +33,7 @@ def render(model: Model) -> str:
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     texts = model.card.calculator or Calculator()
     scripts = [_own_file(name) for name in SCRIPTS]
-    style = _class_colours() + _own_file("page.css")
+    style = class_colours() + _own_file("page.css")
     return environment.get_template("page.html.j2").render(
         card=model.card,
         texts=texts,
@@ -44,7 +42,7 @@ def render(model: Model) -> str:
         lacking=list(_lacking(model, texts)),
         document=document(model),
         version=__version__,
-        policy=_policy(style, scripts),
+        policy=content_policy(style, scripts),
         # Files of the package, which no text of a card can change.
         style=Markup(style),  # noqa: S704
         scripts=[Markup(each) for each in scripts],  # noqa: S704
@@ -117,22 +115,3 @@ def _lacking(model: Model, texts: Calculator) -> Iterator[str]:
 
 def _own_file(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def _class_colours() -> str:
-    names = (f"--class-{i}: {colour};" for i, colour in enumerate(CLASS_COLOURS))
-    return f":root {{ {' '.join(names)} }}\n"
-
-
-def _policy(style: str, scripts: list[str]) -> str:
-    """Return the Content-Security-Policy: the page's own style and scripts, and nothing else."""
-    script_hashes = " ".join(map(_hash, scripts))
-    return (
-        f"default-src 'none'; script-src {script_hashes}; style-src {_hash(style)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

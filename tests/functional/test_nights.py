@@ -26,7 +26,7 @@ from tests.support.server_site import ServerSite
 
 PERSON_TABLES = {
     *("patient_covariate", "counterfactual", "patient_subgroup", "treatment_line", "run_cohort"),
-    *("covariate_input", "index_treatment"),
+    *("covariate_input", "index_treatment", "patient_attribute"),
 }
 
 

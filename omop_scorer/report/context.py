@@ -23,7 +23,8 @@ DEFINITIONS = {
     ),
     "hidden": (
         "“Not shown” replaces each count from 1 to {highest_hidden}, and each figure from which "
-        "such a count could be calculated. It never replaces a zero: zeros are printed."
+        "such a count could be calculated. It replaces no zero, except among the numbers at risk "
+        "of section 5."
     ),
     "imputed": (
         "Imputed: no usable record was found in the time window of the covariate, so a fixed value "

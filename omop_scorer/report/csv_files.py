@@ -181,10 +181,10 @@ Figures of run {run["run_id"]}, as of {run["as_of_date"]}, omop-scorer {run["too
 {source}Minimum cell count: {minimum}
 
 {rule}{_coarser(data)}
-A suppressed value is empty. A zero is never suppressed. A value that does not exist, such as a
-share of zero persons, is empty too. Means and quartiles of fewer than {data.minimum_of_means}
-recorded values are suppressed, and so is a mean from which they could be calculated. In
-histogram.csv, neighbouring bins are joined until each bin holds at least {minimum} \
+A suppressed value is empty. A zero is suppressed in persistence.csv only. A value that does not
+exist, such as a share of zero persons, is empty too. Means and quartiles of fewer than
+{data.minimum_of_means} recorded values are suppressed, and so is a mean from which they could be
+calculated. In histogram.csv, neighbouring bins are joined until each bin holds at least {minimum} \
 person{"" if minimum == 1 else "s"}.
 persistence.csv has the days between which nobody, or enough persons, stopped; counts of a day are
 empty, zeros too, where few were censored since the day before. Its shares are rounded to steps of

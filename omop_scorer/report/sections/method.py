@@ -106,7 +106,8 @@ def _suppression(data: ReportData) -> list[str]:
         f"Counts from 1 to {minimum - 1} are not shown. Other counts, totals, shares and intervals "
         "are not shown either if such a count could be calculated from them within this report. "
         f"Means and quartiles of fewer than {data.minimum_of_means} recorded values are not shown. "
-        "Zeros are shown. Instead of a hidden figure, its bounds are printed where a reader can "
+        "Zeros are shown, except among the numbers at risk of section 5. Instead of a hidden "
+        "figure, its bounds are printed where a reader can "
         f"work them out anyway.{_merged(data)}{_rounded(data)}",
         _TWO_NIGHTS,
     ]

@@ -59,7 +59,7 @@ def serve(
             min=0,
             max=876_000,
             metavar="HOURS",
-            help="/health reports a last complete run that is older.",
+            help="Maximum age of the last complete run for /health, in hours.",
         ),
     ] = 26,
 ) -> None:

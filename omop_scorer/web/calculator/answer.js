@@ -34,7 +34,8 @@ function table(caption, head, rows) {
 
 const minus = (text) => text.replace("-", "−");
 const points = (value) => minus(String(Math.round(value) || 0));
-const between = (low, high) => `${points(low)} to ${points(high)}`;
+const between = (low, high) =>
+  (points(low) === points(high) ? points(low) : `${points(low)} to ${points(high)}`);
 const upper = (text) => text[0].toUpperCase() + text.slice(1);
 
 function ofHundred(probability) {
@@ -148,17 +149,19 @@ const byRank = (found) => [...found.order, ...found.classes.filter((each) => !ea
 function resultParts(found, excluded) {
   const rows = byRank(found);
   const threshold = `${model.response_threshold} ${UNIT} or more`;
+  const dots = element("ul", { class: "hundreds" },
+    rows.map((each) => element("li", { class: each.key in excluded ? "out" : "" },
+      hundred(each.probability, colour(each), each.title),
+      element("span", {}, element("b", {}, ofHundred(each.probability)), " ",
+        each.key in excluded ? element("s", {}, each.title) : each.title))),
+    element("li", {}, hundred(found.placeboProbability, "placebo", "placebo alone"),
+      element("span", {}, element("b", {}, ofHundred(found.placeboProbability)), " placebo alone")));
+  const note = (text) => element("p", { class: "note" }, text);
   return [
-    element("p", { class: "note" }, `Effect of the drug beyond placebo, ${UNIT}, with its ${INTERVAL}:`),
-    strip(found.order),
-    element("p", { class: "note" }, `Of 100 such patients, how many respond (fall of ${threshold}):`),
-    element("ul", { class: "hundreds" },
-      rows.map((each) => element("li", { class: each.key in excluded ? "out" : "" },
-        hundred(each.probability, colour(each), each.title),
-        element("span", {}, element("b", {}, ofHundred(each.probability)), " ",
-          each.key in excluded ? element("s", {}, each.title) : each.title))),
-      element("li", {}, hundred(found.placeboProbability, "placebo", "placebo alone"),
-        element("span", {}, element("b", {}, ofHundred(found.placeboProbability)), " placebo alone"))),
+    element("div", { class: "pictures" },
+      element("div", {}, note(`Effect of the drug beyond placebo, ${UNIT}, with its ${INTERVAL}:`),
+        strip(found.order)),
+      element("div", {}, note(`Of 100 such patients, how many respond (fall of ${threshold}):`), dots)),
     table(`${model.outcome.title}, ${UNIT}`,
       ["Class", "Expected", "Placebo", `Drug (${INTERVAL})`, "Of 100 respond"],
       [...rows.map((each) => [element("span", {}, named(each, excluded)), points(each.total),
@@ -273,8 +276,11 @@ function extrapolation(covariate, value) {
   const texts = [];
   if (scorer.isOutsideTrials(covariate, value)) {
     const [low, high] = covariate.within_trial_range ?? [];
-    const range = low == null ? `up to ${high}` : high == null ? `from ${low}` : `${low} to ${high}`;
-    texts.push(`${name}: extrapolation. 98 of 100 trial participants had ${range} ${unit(covariate)}.`);
+    // The ends are the 1st and the 99th percentile.
+    const range = low == null ? `99 of 100 trial participants had up to ${high}`
+      : high == null ? `99 of 100 trial participants had ${low} or more`
+        : `98 of 100 trial participants had ${low} to ${high}`;
+    texts.push(`${name}: extrapolation. ${range} ${unit(covariate)}.`);
   }
   if (enrolled && (value < enrolled[0] || value > enrolled[1])) {
     texts.push(`${name}: the trials enrolled ${enrolled[0]} to ${enrolled[1]}.`);

@@ -6,6 +6,8 @@ here; a test fails until it is named on one of the two sides.
 
 from collections.abc import Mapping
 
+from omop_scorer.terms import INPUT_QUANTITIES
+
 _SHARE = ("share", "ci_low", "ci_high")
 _NEXT = ("population", "index_rule", "index_class")
 
@@ -77,7 +79,7 @@ _MEASURED = (
     *("concept_ids", "measurement_concept_sets", "observation_concept_sets", "lookback_days"),
     *("minimum", "maximum", "minimum_age", "imputed_value"),
 )
-_QUANTITIES = ("crp", "cdai", "bmi", "body_weight", "body_height")
+_QUANTITIES = ("crp", "cdai", "bmi", *INPUT_QUANTITIES)
 
 #: Keys of the run file that may leave: the rules by which persons and values were chosen.
 KEYS = frozenset(

@@ -59,7 +59,7 @@ def serve(
             min=0,
             max=876_000,
             metavar="HOURS",
-            help="/health reports a last complete run that is older.",
+            help="Maximum age of the last complete run for /health, in hours.",
         ),
     ] = 26,
 ) -> None:
@@ -71,10 +71,12 @@ def serve(
     try:
         from omop_scorer.web.server import hosts_of, identity_of, make_server  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn", "anyio", "h11"):
+        package = (error.name or "").partition(".")[0]
+        if package not in ("starlette", "uvicorn", "anyio", "h11"):
             raise
         raise ConfigurationError(
-            f"serve needs the package {error.name}: pip install 'omop-scorer[web]'"
+            f"serve needs the package {package}, which is not installed; install it with: "
+            "pip install 'omop-scorer[web]'"
         ) from None
     from omop_scorer.web.access_log import AccessLog  # noqa: PLC0415
 

@@ -295,10 +295,9 @@ def label_in_words(label: str, titles: Mapping[str, str]) -> str:
     ranks = [[titles.get(name, name) for name in rank] for rank in tied]
     if len(ranks) == 1:
         return "no preference"
-    (first, *_), second = ranks[0], ranks[1]
     if len(ranks) == 2 and len(ranks[0]) == 1:
-        others = {1: second[0], 2: "both others"}.get(len(second), "all others")
-        return f"{first} better than {others}"
+        others = {1: ranks[1][0], 2: "both others"}.get(len(ranks[1]), "all others")
+        return f"{ranks[0][0]} better than {others}"
     parts = [listed(rank) + (" alike" if len(rank) > 1 else "") for rank in ranks]
     return ", then ".join(parts)
 

@@ -118,7 +118,6 @@ class Lookup:
                     now,
                     {
                         "is_healthy": found.is_healthy,
-                        "n_problems": len(found.problems),
                         "as_of_date": str(seen.as_of_date) if seen else None,
                         "completed_at": seen and f"{seen.recorded_at:%Y-%m-%dT%H:%M:%SZ}",
                     },

@@ -22,6 +22,7 @@ from omop_scorer.stores import open_results
 from omop_scorer.web.patient_page import render_patient
 from omop_scorer.web.patient_words import Words, evidence_of, label_spans, treatments_of
 from tests.support.command_line import AS_OF, Site, assert_refused
+from tests.support.served import served
 
 EVIL = "<script>document.body.dataset.evil=1</script>'\"><img src=x onerror=alert(1)>{{7*7}}\u202e"
 
@@ -445,6 +446,57 @@ def test_a_treatment_has_the_label_of_its_start(three_runs: Site) -> None:
     assert [each.left for each in found] == [0, 198, 200]
     assert [each.width for each in found] == [200, 6, 800]
     assert treatments_of(replace(record, treatments=[]), words) == []
+
+
+# In a browser -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_can_be_read_by_everybody(three_runs: Site, browser: Browser, scheme: str) -> None:
+    """Axe finds no fault, the policy holds, and nothing is wider than a phone."""
+    axe = pytest.importorskip("axe_playwright_python.base", reason="axe is not installed")
+    script = axe.AXE_FILE_PATH.read_text(encoding="utf-8")
+    ((person,),) = three_runs.rows(
+        "SELECT MIN(person_id) FROM latest_treatment_line JOIN latest_score USING (person_id)"
+    )
+    failures: list[str] = []
+    with served(three_runs) as server:
+        for address in ("/", "/?changed=1", f"/patients/{person}", "/patients/0"):
+            page = browser.new_page(color_scheme=scheme, viewport={"width": 360, "height": 800})
+            page.on("console", lambda m: failures.append(m.text) if m.type == "error" else None)
+            page.goto(f"{server.url}{address}")
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width == 360, address
+            page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
+            if address == f"/patients/{person}":
+                assert page.evaluate(_SHOWN)["check"] == "equal"
+                page.locator("[data-override=crp]").fill("44")
+                page.locator("[data-override=bmi]").fill("x")
+                page.locator("[data-override=bmi]").fill("")
+            # The policy lets no script of another origin in, so axe comes by the protocol.
+            page.evaluate(script)
+            found = page.evaluate("axe.run()")["violations"]
+            assert [(each["id"], each["nodes"][0]["html"][:100]) for each in found] == [], address
+            page.close()
+    assert [each for each in failures if "404" not in each] == []
+
+
+def test_the_search_goes_to_the_patient(three_runs: Site, browser: Browser) -> None:
+    ((person,),) = three_runs.rows("SELECT MAX(person_id) FROM latest_score")
+    with served(three_runs) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        page.get_by_label("person_id").fill(f" {person} ")
+        page.get_by_role("button", name="Show").click()
+        page.wait_for_url(f"{server.url}/patients/{person}")
+        assert page.locator("h1").inner_text() == f"Patient {person}"
+        page.get_by_role("link", name="Patients").click()
+        page.get_by_label("nothing imputed").check()
+        page.get_by_role("button", name="Filter").click()
+        assert "known=1" in page.url
+        ((n,),) = three_runs.rows("SELECT COUNT(*) FROM latest_score WHERE n_imputed = 0")
+        assert f"{n} patient" in page.locator("main").inner_text()
+        page.close()
 
 
 # What a CDM may hold ------------------------------------------------------------------------------

@@ -5,11 +5,15 @@ import json
 import re
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from omop_scorer.cli.main import app
+from omop_scorer.errors import ConfigurationError
 from tests.support.command_line import Site, assert_refused
 from tests.support.served import Reply, Served, served
 
@@ -335,6 +339,18 @@ def test_a_server_that_anybody_could_ask_does_not_start(
     }
     given = [each.format_map(places) for each in arguments]
     assert_refused(site.run(*given, "--access-log", tmp_path / "log", command="serve"), 10, said)
+
+
+@pytest.mark.parametrize("package", ["starlette", "uvicorn"])
+def test_without_the_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    for name in list(sys.modules):
+        if name in ("omop_scorer.web.server", "omop_scorer.web.app") or name.startswith(package):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'omop-scorer\[web\]'"):
+        CliRunner().invoke(app, ["serve"], catch_exceptions=False)
 
 
 @pytest.mark.parametrize(

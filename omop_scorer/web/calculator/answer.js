@@ -176,7 +176,7 @@ function resultParts(found, excluded) {
 }
 
 // How sure: both uncertainties, the unknown inputs, and the distance from the trials.
-function certaintyParts(values, isKnown, exclude) {
+function certaintyParts(values, isKnown, exclude, ofResult = "bootstrap") {
   const both = Object.keys(UNCERTAINTIES).map((uncertainty) =>
     scorer.assess(values, { uncertainty, exclude }));
   const rows = both[0].order.map((each) => [upper(each.title), ...both.map((found) => {
@@ -187,12 +187,12 @@ function certaintyParts(values, isKnown, exclude) {
     table(`Drug part under both uncertainties, ${UNIT}`, ["Uncertainty", ...Object.values(UNCERTAINTIES)],
       [["Answer", ...both.map(headline)], ...rows]),
     element("p", { class: "note" }, "No interval includes the error of the placebo part."),
-    ...unknownParts(values, isKnown, exclude), ...nearnessParts(values, isKnown),
+    ...unknownParts(values, isKnown, exclude, ofResult), ...nearnessParts(values, isKnown),
   ];
 }
 
 // Every answer that the unknown inputs allow: quartiles of the trials, yes and no, reduced models.
-function unknownAnswers(values, isKnown, exclude) {
+function unknownAnswers(values, isKnown, exclude, uncertainty = "bootstrap") {
   const unknown = model.covariates.filter((each) => !isKnown[each.name]);
   const allowed = unknown.map((each) => {
     const known = model.training_population.percentiles[each.name] ?? {};
@@ -208,21 +208,23 @@ function unknownAnswers(values, isKnown, exclude) {
       : [...cases, ...added];
   });
   const answers = cases.map((one) => {
-    const found = scorer.assess({ ...values, ...one }, { exclude });
+    const found = scorer.assess({ ...values, ...one }, { uncertainty, exclude });
     return { given: one, found, text: headline(found) };
   });
   const left = unknown.map((each) => each.name);
   const models = left.length ? scorer.withoutCovariates(left) : null;
-  const reduced = models && scorer.assess(values, { exclude }, models);
+  const reduced = models && scorer.assess(values, { uncertainty, exclude }, models);
   const settles = !combined ? [] : unknown.filter((each) => allowed[unknown.indexOf(each)].every((value) =>
     new Set(answers.filter((a) => a.given[each.name] === value).map((a) => a.text)).size === 1));
   return { unknown, answers, reduced, settles };
 }
 
-function unknownParts(values, isKnown, exclude) {
-  const { unknown, answers, reduced, settles } = unknownAnswers(values, isKnown, exclude);
+function unknownParts(values, isKnown, exclude, uncertainty) {
+  const { unknown, answers, reduced, settles } = unknownAnswers(values, isKnown, exclude, uncertainty);
   if (!unknown.length) return [element("p", {}, "No input is unknown.")];
-  const texts = new Set(answers.map((each) => each.text));
+  const current = headline(scorer.assess(values, { uncertainty, exclude }));
+  // The values taken need not be among those tried.
+  const texts = new Set([current, ...answers.map((each) => each.text)]);
   if (reduced) texts.add(headline(reduced));
   const used = unknown.map((each) => `${covariateLabel(each)}: ${shown(each, values[each.name])}`);
   const assumed = `Unknown, so the result takes: ${used.join("; ")}.`;
@@ -240,7 +242,7 @@ function unknownParts(values, isKnown, exclude) {
   }
   // The most frequent ones first, and no more than can be read.
   const count = (text) => answers.filter((each) => each.text === text).length;
-  const others = [...texts].filter((text) => text !== headline(scorer.assess(values, { exclude })))
+  const others = [...texts].filter((text) => text !== current)
     .sort((a, b) => count(b) - count(a));
   const shownOnes = others.slice(0, MOST_ANSWERS), more = others.length - shownOnes.length;
   parts.push(element("p", { class: "finding" }, "The answer may also be:"),

@@ -126,7 +126,7 @@ const say = (text) => {
 };
 
 function certainty(inputs, known, without) {
-  if (!without.length) return scorer.certaintyParts(inputs, known, []);
+  if (!without.length) return scorer.certaintyParts(inputs, known, [], stored.uncertainty);
   const names = without.map((name) =>
     scorer.covariateLabel(model.covariates.find((each) => each.name === name)));
   const both = ["bootstrap", "analytic"].map((uncertainty) => assess(inputs, without, uncertainty));
@@ -167,13 +167,11 @@ function update() {
   const found = given.length ? assess(inputs, without) : base;
   say(`${scorer.headline(found)}${given.length ? " (with overridden inputs)" : ""}.`);
   $("overridden").textContent = given.length ? overriddenSentence(given) : "";
-  const parts = scorer.resultParts(found, {});
+  $("result").replaceChildren(...scorer.resultParts(found, {}));
   if (given.length) {
-    const own = parts.findIndex((each) => each.classList.contains("strip"));
-    parts.splice(own, 1, scorer.strip(found.order, base.order),
+    $("result").querySelector(".strip").replaceWith(scorer.strip(found.order, base.order),
       element("p", { class: "note" }, "Filled: with the override. Hollow: the score of the run."));
   }
-  $("result").replaceChildren(...parts);
   $("certainty").replaceChildren(...certainty(inputs, known, without));
   $("certainty-section").hidden = false;
 }

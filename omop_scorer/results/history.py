@@ -113,9 +113,9 @@ def find_run(reader: ResultsReader, which: str | int) -> Run:
 
 
 def _refuse_unreadable(reader: ResultsReader) -> None:
-    required = {"scoring_run", "scoring_run_status"}
     known = reader.tables()
-    if missing := sorted(required - known):
+    missing = sorted({"schema_version", "scoring_run", "scoring_run_status"} - known)
+    if missing and missing != ["schema_version"]:
         raise ResultsError(
             f"{reader.where}: the schema has no table {', '.join(missing)}, so it has no runs; "
             f"{_RUN_FIRST}"

@@ -63,9 +63,10 @@ class Pages:
         query = request.query_params
         wanted = query.get("page", "1")
         page = int(wanted) if _PAGE.fullmatch(wanted) else 1
-        latest = self._lookup.latest()
-        filters = filters_of(query, groups_of(self._lookup.model(latest)))
-        run, rows, n_found = self._lookup.work_list(filters, PAGE_ROWS * (page - 1))
+        run, filters, rows, n_found = self._lookup.work_list(
+            lambda run: filters_of(query, groups_of(self._lookup.model(run))),
+            PAGE_ROWS * (page - 1),
+        )
         model = self._lookup.model(run)
         text = render_start(run, model, filters, rows, n_found, page, _today())
         self._write(request, "list", [row["person_id"] for row in rows], "shown", run.run_id)

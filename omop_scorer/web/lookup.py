@@ -5,7 +5,7 @@ holds no DuckDB file open that a run waits for.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,11 +70,14 @@ class Lookup:
             run = run_of(runs, "latest")
             return run, read_record(reader, run, runs, person_id)
 
-    def work_list(self, filters: Filters, n_skipped: int) -> tuple[Run, list[dict[str, Any]], int]:
-        """Return the latest run, one page of its patients, and how many the list has."""
+    def work_list(
+        self, filters_of: Callable[[Run], Filters], n_skipped: int
+    ) -> tuple[Run, Filters, list[dict[str, Any]], int]:
+        """Return the latest run, its filters, one page of its patients, and their number."""
         with self._opened() as (reader, runs):
             run = run_of(runs, "latest")
-            return run, *read_work_list(reader, run, filters, n_skipped)
+            filters = filters_of(run)
+            return run, filters, *read_work_list(reader, run, filters, n_skipped)
 
     def model(self, run: Run) -> Model | None:
         """Return the model of a run; None if its card is not at hand."""

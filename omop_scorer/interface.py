@@ -164,9 +164,20 @@ def _checked(
         raise ConfigurationError(
             f"uncertainty: found {shown(uncertainty)}; allowed: {', '.join(UNCERTAINTIES)}"
         )
+    if not isinstance(model, (Model, str, Path)):
+        raise ConfigurationError(
+            f"model: found {shown(model)}; allowed: a name, a path, or a model of load_model"
+        )
     card = model if isinstance(model, Model) else load_model(model)
-    excluded = frozenset(exclude_classes)
     keys = [drug_class.key for drug_class in card.card.classes]
+    given = [exclude_classes] if isinstance(exclude_classes, str) else exclude_classes
+    try:
+        excluded = frozenset(map(str, given))
+    except TypeError:
+        raise ConfigurationError(
+            f"exclude_classes: found {shown(exclude_classes)}; it should be a list of "
+            f"{', '.join(keys)}"
+        ) from None
     if unknown := sorted(excluded - set(keys)):
         raise ConfigurationError(
             f"exclude_classes: no drug class {', '.join(unknown)} in this model; "

@@ -1,10 +1,12 @@
 """Commands that create a synthetic CDM: synth and demo."""
 
-from datetime import datetime
+import shlex
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 from rich.console import Console
 from rich.progress import Progress
 
@@ -12,6 +14,8 @@ from omop_scorer.cli.nightly import score_warehouse
 from omop_scorer.cli.options import LogOption, in_utf_8
 from omop_scorer.cli.results import write_report
 from omop_scorer.errors import ConfigurationError
+
+_FIRST_LINE = "# Run file of omop-scorer demo, for the folder in which that was started.\n"
 
 
 def demo(
@@ -30,31 +34,45 @@ def demo(
     log_format: LogOption = "auto",
 ) -> None:
     """Create a synthetic CDM, score it and write its report."""
-    from omop_scorer.config.run_file import load, shipped_run_file  # noqa: PLC0415
+    from omop_scorer.config.run_file import load  # noqa: PLC0415
+    from omop_scorer.connections.private_files import private_files  # noqa: PLC0415
     from omop_scorer.synthetic import write as synthetic  # noqa: PLC0415
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot be created: {error.strerror}") from None
-    cdm, results = folder / "cdm.duckdb", folder / "results.duckdb"
-    synthetic.write(cdm, persons, seed, overwrite=True)
-    config = load(
-        shipped_run_file(),
-        [
-            f"cdm.url={cdm}",
-            f"results.url={results}",
-            f"as_of_date={synthetic.AS_OF}",
-            f"covariates.cdai.concept_ids={list(synthetic.CDAI_CONCEPT_IDS)}",
-        ],
+    cdm, results, run_file = (
+        folder / name for name in ("cdm.duckdb", "results.duckdb", "nightly.yaml")
     )
+    settings = {
+        "cdm": {"url": str(cdm)},
+        "results": {"url": str(results)},
+        "as_of_date": synthetic.AS_OF,
+        "covariates": {"cdai": {"concept_ids": list(synthetic.CDAI_CONCEPT_IDS)}},
+    }
+    text = _FIRST_LINE + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    try:
+        if run_file.exists() and not run_file.read_bytes().startswith(_FIRST_LINE.encode()):
+            raise ConfigurationError(f"{run_file}: is not of the demo; choose another folder")
+        synthetic.write(cdm, persons, seed, overwrite=True)
+        with private_files(cdm):
+            run_file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{run_file}: cannot be written: {error.strerror}") from None
+    config = load(run_file)
     score_warehouse(config, log_format)
     (page,) = write_report(config, "latest", folder / "report.html")
     Console().print(
-        f"\nCDM: {cdm}\nResults: {results}\nReport: {page} (open it in a browser)\n"
+        f"\nCDM: {cdm}\nResults: {results}\nRun file: {run_file}\n"
+        f"Report: {page} (open it in a browser)\n"
         "To query the results, for example:\n"
-        f"  duckdb {results} 'FROM omop_scorer.latest_score LIMIT 5'",
+        f"  duckdb {results} 'FROM omop_scorer.latest_score LIMIT 5'\n"
+        "To run another night:\n"
+        f"  omop-scorer run --config {shlex.quote(str(run_file))} "
+        f"--as-of {synthetic.AS_OF + timedelta(days=1)}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
 

@@ -64,5 +64,9 @@ def refuse_misplaced(exports: Sequence[Export], cdm: Sequence[Path], results: Pa
 def _overlap(export: Export, path: Path) -> bool:
     inside = "" if export.is_folder else None
     # A folder that a run has yet to create is compared by its name.
-    is_below = path.resolve() in export.path.resolve().parents
-    return is_below or is_same(path, export.path) or is_nested(path, export.path, inside)
+    place = export.path.resolve()
+    is_below = path.resolve() in place.parents
+    # DuckDB keeps changes of a file in another one beside it.
+    is_beside = place == Path(f"{path.resolve()}.wal")
+    is_one = is_same(path, export.path) or is_nested(path, export.path, inside)
+    return is_below or is_beside or is_one

@@ -6,11 +6,15 @@ curve, and of the persons in no curve of its family. Where few are censored, a d
 no counts. Shares are rounded to steps of two persons or more, and means to days, so that neither
 gives back how many were censored.
 
+Curves by preference have no counts. Where a class was given to nobody, or to everybody, the labels
+tell how many of each preference have an index treatment, and how many of a class have none.
+
 All curves of a family have the same days, and these are days of the curve of everybody. So their
 differences are sums of such counts too.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +24,7 @@ from numpy.typing import NDArray
 from omop_scorer.disclosure.cells import Hidden
 from omop_scorer.disclosure.identities import cells_of
 from omop_scorer.disclosure.protected_run import QUARTERS
-from omop_scorer.terms import (
-    ALL,
-    FIRST_BIOLOGIC,
-    NO_PREFERENCE,
-    NOT_SCORED,
-    OTHERS_PREFERRED,
-    PREFERRED,
-)
+from omop_scorer.terms import ALL, FIRST_BIOLOGIC, OTHERS_PREFERRED, PREFERRED
 
 CURVES, MEANS = "persistence", "persistence_mean"
 
@@ -35,7 +32,12 @@ _CURVE = ["drug_class", "preference"]
 
 _COUNTS = ["n_at_risk", "n_stopped"]
 
-_SHARES = ["share", "ci_low", "ci_high"]
+#: How shares become multiples of a step: the ends of an interval outward.
+_ROUNDING: Mapping[str, Callable[[float], int]] = {
+    "share": round,
+    "ci_low": math.floor,
+    "ci_high": math.ceil,
+}
 
 #: Steps of rounded shares, in percent, and the persons that a step holds at least.
 _STEPS, _PERSONS = (1, 2, 5, 10), 2
@@ -54,8 +56,8 @@ class _Family:
     curves: Sequence[tuple[str, str]]
     n_at_risk: Counts
     n_stopped: Counts
-    n_indexed: Counts
-    """All with an index treatment: of each curve, or of the sum of the curves and of the rest."""
+    n_indexed: Counts | None
+    """All with an index treatment, of each curve; None of preferences, which have no counts."""
 
 
 def fewer_days(
@@ -75,12 +77,12 @@ def fewer_days(
     rows = _first_biologics(frames[CURVES])
     own = _curves(rows)
     days = list(range(len(own[ALL, ALL][0]))) if (ALL, ALL) in own else []
-    n_indexed, n_preferred = _indexed(frames)
+    n_indexed = _indexed(frames)
     kept = pd.Series(data=False, index=rows.index)
     counted = kept.copy()
     order = sorted({int(day) for day in rows["days"]})
     whole = (days, days)
-    for family in _families(own, n_indexed, n_preferred):
+    for family in _families(own, n_indexed):
         shown, with_counts = _days(family, own[ALL, ALL], whole, minima)
         if len(family.curves) == 1:
             whole = (shown, with_counts)
@@ -112,24 +114,17 @@ def _curves(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[Counts, Counts]]:
     }
 
 
-def _indexed(frames: Mapping[str, pd.DataFrame]) -> tuple[dict[str, int], int]:
-    """Return persons with a first biologic by class, and those with a preference as of it."""
-    treated, preferred = frames.get("next_treatment"), frames.get("preference_concordance")
-    by_class: dict[str, int] = {}
-    n_preferred = 0
-    if treated is not None:
-        treated = _first_biologics(treated)
-        by_class = dict(zip(treated["index_class"], map(int, treated["n_population"]), strict=True))
-    if preferred is not None:
-        is_known = ~preferred["preferred"].isin((NO_PREFERENCE, NOT_SCORED))
-        n_preferred = int(preferred["n_persons"][is_known & (preferred["population"] == ALL)].sum())
-    return by_class, n_preferred
+def _indexed(frames: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+    """Return persons with a first biologic by class."""
+    treated = frames.get("next_treatment")
+    if treated is None:
+        return {}
+    treated = _first_biologics(treated)
+    return dict(zip(treated["index_class"], map(int, treated["n_population"]), strict=True))
 
 
 def _families(
-    own: Mapping[tuple[str, str], tuple[Counts, Counts]],
-    n_indexed: Mapping[str, int],
-    n_preferred: int,
+    own: Mapping[tuple[str, str], tuple[Counts, Counts]], n_indexed: Mapping[str, int]
 ) -> list[_Family]:
     """Return everybody, the classes, and the preferences."""
     classes = [(given, ALL) for given, preference in own if preference == ALL and given != ALL]
@@ -137,9 +132,9 @@ def _families(
     for curves in ([(ALL, ALL)], classes, [(ALL, PREFERRED), (ALL, OTHERS_PREFERRED)]):
         if curves and all(curve in own for curve in curves):
             at_risk, stopped = (np.array([own[curve][i] for curve in curves]) for i in (0, 1))
-            indexed = [n_indexed.get(given, 0) for given, preference in curves if preference == ALL]
-            indexed = indexed or [n_preferred, n_indexed.get(ALL, 0) - n_preferred]
-            families.append(_Family(curves, at_risk, stopped, np.array(indexed)))
+            is_by_class = all(preference == ALL for _, preference in curves)
+            indexed = np.array([n_indexed.get(given, 0) for given, _ in curves])
+            families.append(_Family(curves, at_risk, stopped, indexed if is_by_class else None))
     return families
 
 
@@ -154,11 +149,12 @@ def _days(
         np.vstack([own, n - own.sum(axis=0)])
         for own, n in zip((family.n_at_risk, family.n_stopped), everybody, strict=True)
     )
-    first, rest = at_risk[:-1, 0], at_risk[-1, 0]
-    is_by_preference = family.curves[0][1] != ALL
-    followed = np.array([first.sum(), rest]) if is_by_preference else first
-    too_recent = family.n_indexed - followed
     shown, counted = whole
+    if family.n_indexed is None:
+        counted = []
+        too_recent = np.zeros(0, np.int64)
+    else:
+        too_recent = family.n_indexed - at_risk[:-1, 0]
     for minimum in minima:
         shown = _safe(shown, [stopped], minimum, at_risk)
         counted = [i for i in counted if i in shown]
@@ -237,8 +233,8 @@ def without_revealing(
         steps = [_step(int(whole[curve][0][0]), minimum, rounding) for curve in curves]
         if name == CURVES:
             frame[_COUNTS] = frame[_COUNTS].where(is_left)
-            for column in _SHARES:
-                frame[column] = _rounded(frame[column].where(is_left), steps)
+            for column, to_step in _ROUNDING.items():
+                frame[column] = _rounded(frame[column].where(is_left), steps, to_step)
         else:
             frame["n_persons"] = frame["n_persons"].where(is_left)
             _round_means(frame, is_left & _bools(frame, [step is not None for step in steps]))
@@ -261,9 +257,11 @@ def _step(n_persons: int, minimum: int, rounding: int) -> int | None:
     )
 
 
-def _rounded(values: "pd.Series[float]", steps: Sequence[int | None]) -> "pd.Series[float]":
+def _rounded(
+    values: "pd.Series[float]", steps: Sequence[int | None], to_step: Callable[[float], int]
+) -> "pd.Series[float]":
     found = [
-        None if step is None or pd.isna(value) else round(100 * float(value) / step) * step / 100
+        None if step is None or pd.isna(value) else to_step(100 * float(value) / step) * step / 100
         for value, step in zip(values, steps, strict=True)
     ]
     return pd.Series(found, values.index, dtype="Float64")

@@ -1,7 +1,7 @@
 """Links of the curves of persistence: between days, curves of a family, and index treatments.
 
 The columns of `persistence` are no plain sums: between two days, persons at risk become fewer by
-those who stopped and those who were censored.
+those who stopped and those who were censored. Curves by preference have no counts to link.
 """
 
 from collections.abc import Sequence
@@ -10,41 +10,24 @@ from itertools import pairwise
 from omop_scorer.disclosure.cells import Cell
 from omop_scorer.disclosure.identities import Tables
 from omop_scorer.disclosure.persistence import CURVES
-from omop_scorer.terms import (
-    ALL,
-    FIRST_BIOLOGIC,
-    NO_PREFERENCE,
-    NOT_SCORED,
-    OTHERS_PREFERRED,
-    PREFERRED,
-)
+from omop_scorer.terms import ALL, FIRST_BIOLOGIC
 
 
 def link_persistence(tables: Tables) -> None:
-    """Link the curves of everybody, of the classes and of the preferences."""
+    """Link the curves of everybody and of the classes."""
     classes = [each for each in tables.values(CURVES, "drug_class", preference=ALL) if each != ALL]
-    preferences = [(ALL, PREFERRED), (ALL, OTHERS_PREFERRED)]
     days = tables.values(CURVES, "days")
-    for curve in ((ALL, ALL), *((each, ALL) for each in classes), *preferences):
+    for curve in ((ALL, ALL), *((each, ALL) for each in classes)):
         _link_days(tables, curve, days)
     for day in days:
         for column in ("n_at_risk", "n_stopped"):
             total = _cell(column, (ALL, ALL), day)
             parts = [_cell(column, (each, ALL), day) for each in classes]
             _link_parts(tables, (column, "class", day), total, parts)
-            parts = [_cell(column, each, day) for each in preferences]
-            _link_parts(tables, (column, "preference", day), total, parts)
     figures = tables.figures
     for given in (ALL, *classes):
         indexed = ("~indexed", ALL, FIRST_BIOLOGIC, given)
         figures.add_rest(("too recent", given), indexed, [_cell("n_at_risk", (given, ALL), "0")])
-    without = [("~preferred", ALL, each) for each in (NO_PREFERENCE, NOT_SCORED)]
-    known = ("with a preference",)
-    figures.add_rest(known, ("~indexed", ALL, FIRST_BIOLOGIC, ALL), without)
-    own = [_cell("n_at_risk", each, "0") for each in preferences]
-    recent = ("too recent, with a preference",)
-    figures.add_rest(recent, known, own)
-    figures.add_rest(("too recent, without one",), ("too recent", ALL), [recent])
 
 
 def _cell(column: str, curve: tuple[str, str], day: str) -> Cell:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omop_scorer.connections.duckdb import attach, connected, errors_as
 from omop_scorer.errors import ResultsError
-from omop_scorer.export.places import MARK, replaced_file
+from omop_scorer.export.places import MARK, refuse_changes_of_readers, replaced_file
 from omop_scorer.export.tables import ExportedRun
 from omop_scorer.results.descriptions import descriptions
 from omop_scorer.stores.base import Description
@@ -43,6 +43,7 @@ def write_duckdb(path: Path, exported: ExportedRun) -> None:
         connection.execute(comment_statements("main", _comments(exported.names, mark)))
         connection.execute("USE memory")
         connection.execute("DETACH exported")
+        refuse_changes_of_readers(path)
 
 
 def _comments(names: Sequence[str], mark: str) -> list[Description]:

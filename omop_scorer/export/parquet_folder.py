@@ -26,13 +26,13 @@ def write_parquet(folder: Path, exported: ExportedRun) -> None:
     ResultsError
     """
     ours = frozenset((*exported_parquet(folder), *(f"{name}.parquet" for name in exported.names)))
-    mark = {MARK: f"run {exported.run.run_id}, as of {exported.run.as_of_date}"}
+    of_run = f"run {exported.run.run_id}, as of {exported.run.as_of_date}"
     old = folder / _FIRST
     with replaced_folder(folder, ours, is_private=True) as beside:
         try:
             for table in exported.tables:
                 new = beside / f"{table.name}.parquet"
-                _write(new, table, mark)
+                _write(new, table, {MARK: f"{table.name}, {of_run}"})
                 new.chmod(0o600)
                 if old.exists():
                     keep_rights(old, new)

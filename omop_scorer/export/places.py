@@ -3,6 +3,7 @@
 import csv
 import mmap
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -33,6 +34,9 @@ PACKAGE = "omop-scorer"
 #: Files of an older export that was killed.
 _ABANDONED_SECONDS = 3600
 
+#: The mark in the bytes of a DuckDB file: the comment of its tables.
+_MARK_IN_FILE = re.compile(MARK.encode() + rb": \d{16}, as of \d{4}-\d\d-\d\d")
+
 #: Where DuckDB files have their magic bytes.
 _MAGIC = slice(8, 12)
 
@@ -49,7 +53,7 @@ def refuse_unfit(export: Export) -> None:
     with _errors_of(path):
         if export.is_folder:
             refuse_unfit_folder(path)
-            if export.format == "parquet" and path.is_dir() and not _may_replace_folder(path):
+            if path.is_dir() and not _may_replace_folder(path, export.format):
                 raise ResultsError(
                     f"{path}: holds files and is no earlier export, and an export replaces nothing "
                     "else; choose another folder"
@@ -57,6 +61,8 @@ def refuse_unfit(export: Export) -> None:
             return
         if not path.resolve().parent.is_dir():
             raise ResultsError(f"{path.parent}: no such folder; create it or choose another")
+        if export.format == "duckdb":
+            refuse_changes_of_readers(path)
         if path.exists() and not _may_replace_file(path, export.format):
             raise ResultsError(
                 f"{path}: exists and is no earlier export of format {export.format}, and an export "
@@ -65,36 +71,75 @@ def refuse_unfit(export: Export) -> None:
 
 
 def exported_parquet(folder: Path) -> list[str]:
-    """Return the names of the files in a folder that an earlier export has written."""
+    """Return the names of the files in a folder that an earlier export has written.
+
+    A program that makes a file out of one of ours keeps its metadata, but gives it another name.
+    """
     return sorted(path.name for path in folder.glob("*.parquet") if _is_marked(path))
 
 
-def _may_replace_folder(folder: Path) -> bool:
-    return not any(folder.iterdir()) or "latest_run.parquet" in exported_parquet(folder)
+def _may_replace_folder(folder: Path, kind: str) -> bool:
+    if not any(folder.iterdir()):
+        return True
+    if kind == "parquet":
+        return "latest_run.parquet" in exported_parquet(folder)
+    readme = folder / "README.txt"
+    with suppress(OSError, UnicodeDecodeError):
+        return readme.read_text(encoding="utf-8").startswith("Figures of run ")
+    return False
 
 
 def _is_marked(path: Path) -> bool:
     try:
-        return MARK.encode() in (pq.read_metadata(path).metadata or {})
+        metadata = pq.read_metadata(path).metadata or {}
     except (OSError, pa.ArrowException):
         return False
+    table, _, _ = metadata.get(MARK.encode(), b"").decode("utf-8", "replace").partition(",")
+    # `latest_x` may be the same file as `x`.
+    return bool(table) and table in (path.stem, path.stem.removeprefix("latest_"))
 
 
 def _may_replace_file(path: Path, kind: str) -> bool:
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        start = file.read(20_000)
-        if not start:
-            return True
-        if kind == "summarised_result":
-            rows = list(csv.reader(start.decode("utf-8", "replace").splitlines()))
-            return tuple(rows[0]) == RESULT_COLUMNS and any(
-                row[8:11] == ["package_name", "character", PACKAGE] for row in rows
-            )
-        # Not opened by DuckDB: an analyst may have the file open, and its lock would refuse us.
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return start[_MAGIC] == b"DUCK" and content.find(MARK.encode()) >= 0
+    if not path.stat().st_size:
+        return True
+    if kind == "summarised_result":
+        return _is_result_of_ours(path)
+    # Not opened by DuckDB: an analyst may have the file open, and its lock would refuse us.
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return content[_MAGIC] == b"DUCK" and _MARK_IN_FILE.search(content) is not None
+
+
+def _is_result_of_ours(path: Path) -> bool:
+    """Return whether every result of a summarised_result is one of this program."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        try:
+            header, *rows = csv.reader(file)
+        except (csv.Error, ValueError):
+            return False
+    ours = {row[0] for row in rows if row[8:11] == ["package_name", "character", PACKAGE]}
+    return tuple(header) == RESULT_COLUMNS and {row[0] for row in rows if row} == ours != set()
+
+
+def refuse_changes_of_readers(path: Path) -> None:
+    """Refuse a DuckDB file beside which another program keeps changes, or has left them.
+
+    DuckDB would apply them to whatever file has the name.
+
+    Raises
+    ------
+    ResultsError
+    """
+    changes = Path(f"{path.resolve()}.wal")
+    if changes.exists():
+        raise ResultsError(
+            f"{path}: another program has changed the file, and {changes.name} holds what it "
+            "changed; close the program, remove that file, and open exports read-only"
+        )
 
 
 @contextmanager

@@ -49,7 +49,6 @@ def with_last_day(night: Night) -> tuple[Night, date | None]:
     if night.config.cdm.maximum_age_days is None and not is_last_day:
         return night, None
     last = _last_day(night)
-    night = replace(night, last_day=last)
     if not is_last_day:
         return night, last
     if last is None:

@@ -65,6 +65,14 @@ DEFINITIONS = {
         "of the as-of date. Not in use: no next drug, the index drug was not in use within that "
         "time, and the patient is alive."
     ),
+    "persistence": (
+        "Still on the drug: up to the last day recorded before a gap of more than {gap} days, or "
+        "up to the first start of a drug of another class. Another drug of the same class does not "
+        "prolong it. An exposure counts for at least {exposure}. Patients whose data do not reach "
+        "{followed} days after the index treatment are left out. Ended means ended, or no longer "
+        "recorded here, and drugs are recorded in different ways. Shares are rounded to steps of "
+        "at least two patients, and the ends of their intervals outward."
+    ),
     "preferred": (
         "Scored as of the day of the index treatment: measurements, drugs and conditions after "
         "that day were not used. The record that places the patient in the cohort may be from "
@@ -125,7 +133,11 @@ class Context:
             else f"{each['label']} is {each['title']}"
             for each in self.data.classes
         )
+        gap, exposure = audit.get("gap_days", 180), audit.get("exposure_days", 1)
         settings = {
+            "gap": gap,
+            "followed": gap + 1,
+            "exposure": f"{exposure} day{'' if exposure == 1 else 's'}",
             "highest_hidden": self.data.minimum_cell_count - 1,
             "labels": f"{titles}." if titles else "",
             "women_at_index": _AT_INDEX if audit.get("age_at") == "index" else "",

@@ -4,7 +4,7 @@
 import takes about a second.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ from omop_scorer.model.arrays import Floats
 from omop_scorer.model.intervals import Z
 
 Ints = NDArray[np.int64]
+
+#: A restricted mean needs so many persons, and so many at risk at the horizon. With fewer, the end
+#: of the curve hangs on one or two persons, and its 95% interval holds the truth in 80% of samples.
+FEWEST_PERSONS, FEWEST_AT_RISK = 20, 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +38,8 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class RestrictedMean:
-    """Mean of days up to a horizon; NaN if it is not known."""
+class Estimate:
+    """Mean days up to a horizon, or a difference of such means; NaN if it is not known."""
 
     days: float
     standard_error: float
@@ -45,6 +49,16 @@ class RestrictedMean:
         """Ends of the 95% interval; NaN without a variance."""
         distance = Z * self.standard_error if self.standard_error > 0 else np.nan
         return self.days - distance, self.days + distance
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p-value that the days are zero; NaN without a variance."""
+        if not self.standard_error > 0:
+            return np.nan
+        return float(2 * special.ndtr(-abs(self.days) / self.standard_error))
+
+
+_UNKNOWN = Estimate(np.nan, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +107,7 @@ def kaplan_meier(days: Ints, has_event: Ints, at: Sequence[int]) -> Curve:
     return Curve(n_at_risk, n_events, share, low, high)
 
 
-def restricted_mean(days: Ints, has_event: Ints, horizon: int) -> RestrictedMean:
+def restricted_mean(days: Ints, has_event: Ints, horizon: int) -> Estimate:
     """Return the mean of days up to a horizon: the area under the Kaplan-Meier curve.
 
     Parameters
@@ -106,13 +120,16 @@ def restricted_mean(days: Ints, has_event: Ints, horizon: int) -> RestrictedMean
     Notes
     -----
     The variance is Greenwood's: the sum of (area after the day)^2 d / (n (n - d)) over the days
-    with events (Klein and Moeschberger, Survival Analysis, 2003, section 4.5). The mean is not
-    known if nobody is followed until the horizon, unless everybody left has had the event.
+    with events, times D / (D - 1) for D events in all (Klein and Moeschberger, Survival Analysis,
+    2003, section 4.5). It is not known if D is 1. The mean is not known of fewer than
+    `FEWEST_PERSONS`, or with fewer than `FEWEST_AT_RISK` at the horizon, unless everybody had the
+    event before it. That the last person left had it is not enough, because others were censored.
     """
+    is_followed = np.sum(days >= horizon) >= FEWEST_AT_RISK
+    is_complete = bool(np.all((days < horizon) & (has_event == 1)))
+    if len(days) < FEWEST_PERSONS or not (is_followed or is_complete):
+        return _UNKNOWN
     found = _steps(days, has_event)
-    is_complete = bool(len(found.share)) and found.share[-1] == 0
-    if not len(days) or (days.max() < horizon and not is_complete):
-        return RestrictedMean(np.nan, np.nan)
     is_within = found.days < horizon
     n, d = found.n_at_risk[is_within], found.n_events[is_within]
     edges = np.concatenate(([0.0], found.days[is_within], [float(horizon)]))
@@ -120,16 +137,30 @@ def restricted_mean(days: Ints, has_event: Ints, horizon: int) -> RestrictedMean
     after = np.cumsum(areas[::-1])[::-1][1:]
     left = n - d
     terms = np.divide(after**2 * d, n * left, out=np.zeros_like(after), where=left > 0)
-    return RestrictedMean(float(areas.sum()), float(np.sqrt(terms.sum())))
+    n_events = float(d.sum())
+    factor = np.nan if n_events == 1 else n_events / (n_events - 1)
+    return Estimate(float(areas.sum()), float(np.sqrt(terms.sum() * factor)))
 
 
-def difference(one: RestrictedMean, other: RestrictedMean) -> tuple[RestrictedMean, float]:
-    """Return one mean minus another of other persons, and the p-value that they are equal."""
+def difference(one: Estimate, other: Estimate) -> Estimate:
+    """Return one mean minus another of other persons; NaN unless both have a variance."""
+    if not (one.standard_error > 0 and other.standard_error > 0):
+        return _UNKNOWN
     error = float(np.hypot(one.standard_error, other.standard_error))
-    found = RestrictedMean(one.days - other.days, error)
-    if not error > 0:
-        return found, np.nan
-    return found, float(2 * special.ndtr(-abs(found.days) / error))
+    return Estimate(one.days - other.days, error)
+
+
+def combined(estimates: Iterable[Estimate]) -> Estimate:
+    """Return the mean of estimates of different persons, weighted by their inverse variances.
+
+    Estimates without a variance do not count; NaN if there is no other.
+    """
+    known = [each for each in estimates if each.standard_error > 0]
+    if not known:
+        return _UNKNOWN
+    weights = np.array([each.standard_error**-2 for each in known])
+    days = np.array([each.days for each in known])
+    return Estimate(float(weights @ days / weights.sum()), float(weights.sum() ** -0.5))
 
 
 def _steps(days: Ints, has_event: Ints) -> _Steps:

@@ -41,8 +41,6 @@ class Night:
     as_of: date
     journal: Journal
     prefix: str = ""
-    last_day: date | None = None
-    """Last day of the CDM; None if it is not known, and the as-of date counts instead."""
 
     @property
     def config(self) -> RunConfig:
@@ -140,7 +138,6 @@ class Night:
             "continuing_days": audit.continuing_days,
             "gap_days": audit.gap_days,
             "exposure_days": audit.exposure_days,
-            "last_date": self.last_day or self.as_of,
             "active_cdai": audit.active_cdai,
             "active_crp": audit.active_crp,
             "age_at_index": int(audit.age_at == "index"),

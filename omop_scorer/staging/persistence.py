@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from omop_scorer import data_model, terms
 from omop_scorer.scoring.survival import (
+    Estimate,
     Ints,
-    RestrictedMean,
+    combined,
     difference,
     kaplan_meier,
     restricted_mean,
@@ -105,7 +106,7 @@ def _curve(group: Group, days: Ints, is_stopped: Ints) -> Iterator[dict[str, obj
         }
 
 
-def _mean(group: Group, n_persons: int, means: Mapping[Group, RestrictedMean]) -> dict[str, object]:
+def _mean(group: Group, n_persons: int, means: Mapping[Group, Estimate]) -> dict[str, object]:
     found = means[group]
     low, high = np.clip(found.interval, 0, _LONGEST)
     row: dict[str, object] = {
@@ -116,12 +117,25 @@ def _mean(group: Group, n_persons: int, means: Mapping[Group, RestrictedMean]) -
         "ci_high": _known(high),
     }
     if group[-1] == PREFERRED:
-        further, p_value = difference(found, means[*group[:-1], OTHERS_PREFERRED])
-        low, high = further.interval
+        further = difference_within_classes(group, means)
         names = ("difference_days", "difference_ci_low", "difference_ci_high", "p_value")
-        values = (further.days, low, high, p_value)
+        values = (further.days, *further.interval, further.p_value)
         row |= {name: _known(value) for name, value in zip(names, values, strict=True)}
     return row
+
+
+def difference_within_classes(group: Group, means: Mapping[Group, Estimate]) -> Estimate:
+    """Return preferred minus others, of one class or of all classes by inverse variance.
+
+    Over all persons it would be a difference of classes, because some are preferred more often.
+    """
+    population, rule, given, _ = group
+    classes = {key for _, _, key, _ in means} - {ALL} if given == ALL else {given}
+    pairs = (
+        [means.get((population, rule, key, each)) for each in (PREFERRED, OTHERS_PREFERRED)]
+        for key in sorted(classes)
+    )
+    return combined(difference(one, other) for one, other in pairs if one and other)
 
 
 def _known(value: float) -> float | None:

@@ -6,6 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
+from omop_scorer.scoring.survival import Estimate
+from omop_scorer.staging.persistence import difference_within_classes
 from tests.support.answers import A_RUN, ANSWERERS, answer
 from tests.support.spec import read_cdm
 
@@ -165,35 +167,81 @@ def test_a_setting(settings, case, expected, answerer, tmp_path):
     rows.tables["drug_exposure"] = [row for row in drugs if row["person_id"] in numbers]
     found = answer(answerer, tmp_path, rows, {"audit": settings})
     assert curve(found, *CURVE) == counted([] if expected is None else [expected])
-    mean = expected[0] if expected is not None and expected[1] else None
-    assert found.row("persistence_mean", *CURVE)[1:4] == (mean, None, None)
+    assert found.row("persistence_mean", *CURVE)[1:4] == (None, None, None)
+
+
+@pytest.mark.parametrize("answerer", ANSWERERS)
+@pytest.mark.parametrize("n_persons", [20, 19])
+def test_the_mean_of_twenty_who_stopped(n_persons, answerer, tmp_path):
+    # Ten leave on day 10, the others on day 30. The area after day 10 is 20 / 2, so Greenwood's sum
+    # is 10^2 * 10 / (20 * 10), and its correction for 20 stops is 20 / 19.
+    lines = ["case | id | concept | start | end", "last | 99 | prednisone | 2024-03-01 |"]
+    for i in range(n_persons):
+        end = "2020-01-11" if i < 10 else "2020-01-31"
+        lines.append(f"{i} | {i} | infliximab | 2020-01-01 | {end}")
+    found = answer(answerer, tmp_path, read_cdm(drug_exposure="\n".join(lines)))
+    mean = found.row("persistence_mean", *CURVE)[1:4]
+    if n_persons < 20:
+        assert mean == (None, None, None)
+    else:
+        distance = 1.959963984540054 * math.sqrt(5 * 20 / 19)
+        assert mean == pytest.approx((20, 20 - distance, 20 + distance))
+
+
+def test_a_difference_of_classes_is_none_of_preferences():
+    # Anti-TNF is always preferred and kept longer, so both groups differ, and no class has both.
+    key = ("all", "first_biologic")
+    means = {
+        (*key, "all", "preferred"): Estimate(400, 10),
+        (*key, "all", "others_preferred"): Estimate(300, 10),
+        (*key, "anti_tnf", "preferred"): Estimate(400, 10),
+        (*key, "anti_tnf", "others_preferred"): Estimate(math.nan, math.nan),
+        (*key, "anti_integrin", "preferred"): Estimate(math.nan, math.nan),
+        (*key, "anti_integrin", "others_preferred"): Estimate(300, 10),
+    }
+    whole = (*key, "all", "preferred")
+    assert math.isnan(difference_within_classes(whole, means).days)
+    # Variances of 100 + 800 and 200 + 25: the weights are 1 to 4.
+    means[*key, "anti_tnf", "others_preferred"] = Estimate(390, 800**0.5)
+    means[*key, "anti_integrin", "preferred"] = Estimate(320, 5)
+    means[*key, "anti_integrin", "others_preferred"] = Estimate(300, 200**0.5)
+    found = difference_within_classes(whole, means)
+    assert (found.days, found.standard_error) == pytest.approx((18, 180**0.5))
+    of_one = difference_within_classes((*key, "anti_tnf", "preferred"), means)
+    assert (of_one.days, of_one.standard_error) == pytest.approx((10, 30))
 
 
 @pytest.mark.parametrize("answerer", ANSWERERS)
 @pytest.mark.parametrize(("newest", "is_stopped"), [("2023-12-15", False), ("2023-12-16", True)])
-def test_the_data_end_with_the_newest_record_of_anybody(newest, is_stopped, answerer, tmp_path):
-    # 181 days before 2023-12-16 is 2023-06-18, day 168 of 2023.
+def test_the_data_end_with_the_newest_exposure_of_anybody(newest, is_stopped, answerer, tmp_path):
+    # 181 days before 2023-12-16 is 2023-06-18, day 168 of 2023. A newer measurement and the end of
+    # an exposure do not say that drugs are still loaded.
     exposures = f"""
     case   | id | concept    |      start |        end
     on it  |  1 | infliximab | 2023-01-01 | 2023-06-18
     newest |  2 | prednisone | {newest} | 2024-02-01
     """
-    found = answer(answerer, tmp_path, read_cdm(drug_exposure=exposures))
+    measurements = """
+    case   | id | concept |       date | value | unit
+    newest |  1 | crp     | 2024-02-28 |     7 | mg/L
+    """
+    cdm = read_cdm(drug_exposure=exposures, measurement=measurements)
+    found = answer(answerer, tmp_path, cdm)
     assert curve(found, *CURVE) == counted([(168, True) if is_stopped else (167, False)])
 
 
 def test_a_planted_class_that_is_kept_twice_as_long_is_found(tmp_path):
     # One exposure each, started over five years: who started late is followed for a short time, and
     # whoever is on the drug in the last gap is not known to have stopped.
-    lot, lines = random.Random(3), ["case | id | concept | start | end"]
-    for i in range(500):
-        drug, mean = (("infliximab", 150), ("vedolizumab", 300))[i % 2]
+    lot, lines = random.Random(1), ["case | id | concept | start | end"]
+    for i in range(1000):
+        drug, mean = (("infliximab", 250), ("vedolizumab", 500))[i % 2]
         start = date(2019, 3, 1) + timedelta(days=lot.randrange(1826))
         end = start + timedelta(days=int(lot.expovariate(1 / mean)))
         lines.append(f"{i} | {i} | {drug} | {start} | {end}")
     found = answer(A_RUN, tmp_path, read_cdm(drug_exposure="\n".join(lines)))
     ends = {}
-    for drug_class, mean in (("anti_tnf", 150), ("anti_integrin", 300)):
+    for drug_class, mean in (("anti_tnf", 250), ("anti_integrin", 500)):
         row = found.row("persistence_mean", "all", "first_biologic", drug_class, "all")
         ends[drug_class] = row[2:4]
         assert row[2] < sum(math.exp(-day / mean) for day in range(1, 721)) < row[3]

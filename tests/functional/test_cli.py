@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -388,18 +389,33 @@ class TestDemo:
             assert finished.returncode == 0, finished.stderr
         assert {path.name for path in folder.iterdir()} == {
             *("cdm.duckdb", "cdm.truth.parquet", "cdm.truth_lines.parquet"),
-            *("results.duckdb", "report.html"),
+            *("results.duckdb", "report.html", "nightly.yaml"),
         }
+        cdm, run_file = folder / "cdm.duckdb", folder / "nightly.yaml"
+        assert run_file.stat().st_mode == cdm.stat().st_mode
+        *_, last = finished.stdout.splitlines()
+        program, *words = shlex.split(last)
+        assert (program, words[-2:]) == ("omop-scorer", ["--as-of", "2026-01-02"])
+        another_night = omop_scorer(*words)
+        assert another_night.returncode == 0, another_night.stderr
         with duckdb.connect(str(folder / "results.duckdb"), read_only=True) as connection:
             runs = connection.execute(
                 "SELECT COUNT(*) FROM omop_scorer.scoring_run_status WHERE status = 'COMPLETE'"
             ).fetchone()
-            imputed = connection.execute(
-                "SELECT COUNT(*) FROM omop_scorer.latest_patient_covariate "
-                "WHERE covariate = 'cdai' AND status = 'observed'"
+            observed = connection.execute(
+                "SELECT COUNT(*) FROM omop_scorer.latest_patient "
+                "WHERE as_of_date = '2026-01-02' AND cdai_status = 'observed'"
             ).fetchone()
-        assert runs == (2,)
-        assert imputed != (0,)
+        assert runs == (3,)
+        assert observed
+        assert observed[0] > 0
+
+    def test_a_run_file_of_somebody_else(self, tmp_path: Path) -> None:
+        run_file = tmp_path / "nightly.yaml"
+        run_file.write_text("cdm: {url: cdm.duckdb}\n", encoding="utf-8")
+        finished = omop_scorer("demo", "--folder", tmp_path, "--persons", 1)
+        assert_refused(finished, 10, run_file, "another folder")
+        assert list(tmp_path.iterdir()) == [run_file]
 
     def test_a_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
         in_the_way = tmp_path / "demo"

@@ -5,6 +5,8 @@ import random
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import closing, suppress
@@ -283,6 +285,54 @@ def test_nothing_else_is_replaced(site: Site) -> None:
     after.pop(site.folder / "nightly.yaml")
     before.pop(site.folder / "nightly.yaml")
     assert after == before
+
+
+def test_what_looks_like_an_export_is_not_replaced(site: Site) -> None:
+    file, folder, bound = (site.folder / name for name in ("own.duckdb", "own", "bound.csv"))
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE TABLE notes AS SELECT 'see omop-scorer export of one run' AS t")
+    folder.mkdir()
+    (folder / "README.txt").write_text("my notes\n")
+    assert export(site, bound, "summarised_result").returncode == 0
+    rows = bound.read_text().splitlines()
+    bound.write_text("\n".join([*rows, rows[1].replace("1,", "99,", 1)]) + "\n")
+    for kind, path in (("duckdb", file), ("csv", folder), ("summarised_result", bound)):
+        before = (folder / "README.txt").read_bytes() if path == folder else path.read_bytes()
+        assert_refused(export(site, path, kind), 15, path, "no earlier export", "choose another")
+        after = (folder / "README.txt").read_bytes() if path == folder else path.read_bytes()
+        assert after == before
+
+
+def test_files_that_were_made_from_an_export_stay(site: Site) -> None:
+    to = place(site.folder, "parquet")
+    assert export(site, to, "parquet").returncode == 0
+    some = pq.read_table(to / "latest_patient.parquet").slice(0, 5)
+    pq.write_table(some, to / "my_selection.parquet")
+    shutil.copy(to / "latest_patient.parquet", to / "patients_of_2025.parquet")
+    assert export(site, to, "parquet").returncode == 0
+    assert pq.read_table(to / "my_selection.parquet").equals(some)
+    assert (to / "patients_of_2025.parquet").exists()
+
+
+def test_changes_that_another_program_keeps_beside_a_file_are_not_applied_to_the_next(
+    site: Site,
+) -> None:
+    to = place(site.folder, "duckdb")
+    assert export(site, to, "duckdb").returncode == 0
+    change = f"import duckdb, os; c = duckdb.connect({str(to)!r}); "
+    killed = "c.execute('DELETE FROM latest_patient'); os._exit(0)"
+    subprocess.run([sys.executable, "-c", change + killed], check=True)
+    changes = to.with_name(f"{to.name}.wal")
+    assert changes.exists()
+    assert_refused(export(site, to, "duckdb"), 15, to, changes.name, "read-only")
+    changes.unlink()
+    assert export(site, to, "duckdb").returncode == 0
+    assert (
+        exported(to)["latest_patient"].num_rows
+        == site.rows("SELECT COUNT(*) FROM latest_patient")[0][0]
+    )
+    beside = site.results.with_name(f"{site.results.name}.wal")
+    assert_refused(export(site, beside, "duckdb"), 10, "lies in the results")
 
 
 def test_an_export_of_another_format_is_not_replaced(site: Site) -> None:

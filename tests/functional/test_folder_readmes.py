@@ -172,9 +172,27 @@ def test_the_questions_for_the_results_have_an_answer(
         assert connection.execute(query).fetchall()
 
 
-def test_there_are_ten_questions() -> None:
-    questions = section("sql", "Ten questions for the results")
-    assert [int(n) for n in re.findall(r"^-- (\d+)\.", questions, re.MULTILINE)] == [*range(1, 11)]
+def test_there_are_twelve_questions() -> None:
+    questions = section("sql", "Twelve questions for the results")
+    assert [int(n) for n in re.findall(r"^-- (\d+)\.", questions, re.MULTILINE)] == [*range(1, 13)]
+
+
+def test_question_7_counts_the_preferred_classes(answered: Path) -> None:
+    (query,) = (each for each in own_blocks("sql") if each.startswith("-- 7."))
+    expected: dict[str, tuple[int, int]] = {}
+    with duckdb.connect(str(answered), read_only=True) as connection:
+        for preferred, given, n_persons in connection.execute(
+            "SELECT preferred, next_class, n_persons "
+            "FROM omop_scorer.latest_preference_concordance WHERE population = 'all'"
+        ).fetchall():
+            classes = preferred.split(" = ")
+            if classes[0].startswith("anti_") and given.startswith("anti_"):
+                n_preferred, n_all = expected.get(preferred, (0, 0))
+                n_preferred += n_persons if given in classes else 0
+                expected[preferred] = (n_preferred, n_all + n_persons)
+        found = {row[0]: row[1:] for row in connection.execute(query).fetchall()}
+    assert found == {key: counts for key, counts in expected.items() if counts[1]}
+    assert any(0 < n_preferred < n_all for n_preferred, n_all in found.values())
 
 
 def test_the_results_are_read_as_shown(answered: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from omop_scorer.data_model import data_model
 from omop_scorer.errors import CdmError, ConfigurationError, LockHeldError, ResultsError
 from tests.support import postgresql, spark
 from tests.support.command_line import AS_OF, RUN_TABLES, Site, problems
+from tests.support.command_line import omop_scorer as command
 
 ROOT = Path(__file__).parents[2]
 #: Columns that differ between two runs with one answer.
@@ -177,7 +178,7 @@ def test_the_readme_runs_and_prints_what_it_shows(made_up, tmp_path: Path) -> No
     text = (ROOT / "omop_scorer" / "README.md").read_text(encoding="utf-8")
     section = text.partition("\n## From Python\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```(\w+)\n(.*?)```", section, flags=re.DOTALL)
-    assert [language for language, _ in blocks].count("python") == 3
+    assert [language for language, _ in blocks].count("python") == 4
     shutil.copy(made_up(), tmp_path / "cdm.duckdb")
     run_file = "cdm: {url: cdm.duckdb}\nresults: {url: results.duckdb}\n"
     (tmp_path / "nightly.yaml").write_text(run_file, encoding="utf-8")
@@ -195,6 +196,21 @@ def test_the_readme_runs_and_prints_what_it_shows(made_up, tmp_path: Path) -> No
         )
         assert (done.returncode, done.stderr) == (0, "")
         printed = done.stdout
+
+
+def test_an_export_is_read_or_called_an_export(site: Site) -> None:
+    site.run_file()
+    for form, place in (("duckdb", "answer.duckdb"), ("parquet", "answer")):
+        done = command("export", "--format", form, "--to", site.folder / place, cwd=site.folder)
+        assert done.returncode == 0, done.stderr
+    scores = omop_scorer.results(site.results).table("latest_score")
+    exported = omop_scorer.results(site.folder / "answer.duckdb").table("latest_score")
+    keys = ["person_id"]
+    pd.testing.assert_frame_equal(
+        exported.sort_values(keys, ignore_index=True), scores.sort_values(keys, ignore_index=True)
+    )
+    with pytest.raises(ResultsError, match="is an export of omop-scorer; read it with DuckDB or"):
+        omop_scorer.results(site.folder / "answer").table("latest_score")
 
 
 def test_a_file_that_a_run_writes_is_refused(site: Site) -> None:

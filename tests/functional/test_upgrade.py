@@ -117,7 +117,7 @@ def test_a_run_migrates_the_schema_and_keeps_what_was_there(old: Site) -> None:
             found = old.rows(f"FROM {table} WHERE run_id = {OLD_RUN}")
             assert found == [(*row, *added) for row in rows]
     assert old.rows("FROM latest_prevalence") == []
-    wide = old.rows("SELECT person_id, crp, effect_anti_tnf, race, is_exposed FROM latest_patient")
+    wide = old.rows("SELECT person_id, crp, anti_tnf_effect, race, is_exposed FROM latest_patient")
     assert wide == [(PERSON, 4.0, 30.0, None, None)]
     assert old.rows("FROM subgroup_change") == []
     assert_described(old)

@@ -6,7 +6,7 @@ S of n persons bounds them: of n, at most n (1 - S) stopped and at most n S are 
 """
 
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -88,6 +88,53 @@ def _families(attack: "Attack", curves: Mapping[Curve, Mapping[int, Any]]) -> No
         attack.derived.append(rest)
         attack.is_sum(total, [*(_of("n_at_risk", each, 0) for each in preferences), rest])
         attack.derive(("?", "too recent", "no preference"), ("?", "too recent", "all", "all"), rest)
+        _compare_labels(attack, curves, known)
+
+
+def _compare_labels(
+    attack: "Attack", curves: Mapping[Curve, Mapping[int, Any]], known: list["Name"]
+) -> None:
+    """Compare labels with the classes given, where both say who was given a preferred class."""
+    by_class = {
+        each: ("next_treatment", "n_population", "all", "first_biologic", each)
+        for each in attack.values("next_treatment", "index_class")
+        if each != "all"
+    }
+    given = {each for each, name in by_class.items() if attack.printed.get(name) != 0}
+    found = [name for name in known if attack.printed.get(name) != 0]
+    labels = {name[3]: set(name[3].split(" = ")) for name in found}
+    if not labels or not all(label <= by_class.keys() for label in labels.values()):
+        return
+    # A label that has all classes given, or none of them.
+    alike = {
+        "preferred": [name for name in found if given <= labels[name[3]]],
+        "others_preferred": [name for name in found if not given & labels[name[3]]],
+    }
+    if sum(map(len, alike.values())) == len(found):
+        for preference, names in alike.items():
+            curve, total = ("all", preference), ("=", "indexed", preference)
+            if names and curve in curves:
+                recent = ("?", "too recent", preference)
+                attack.add_up(total, names)
+                attack.derived.append(recent)
+                attack.is_sum(total, [_of("n_at_risk", curve, 0), recent])
+    # A class that is in all labels, or in none of them.
+    divided = {
+        "preferred": [each for each in given if all(each in label for label in labels.values())],
+        "others_preferred": [each for each in given if not any(each in x for x in labels.values())],
+    }
+    if sum(map(len, divided.values())) == len(given):
+        for preference, classes in divided.items():
+            own = [curves.get((each, "all"), {}) for each in sorted(classes)]
+            curve = ("all", preference)
+            for column, day in product(COLUMNS, curves.get(curve, {})):
+                if own and all(day in each for each in own):
+                    total, rest = (
+                        (kind, f"classes that are {preference}", column, str(day)) for kind in "=?"
+                    )
+                    attack.add_up(total, [_of(column, (each, "all"), day) for each in classes])
+                    attack.derived.append(rest)
+                    attack.is_sum(total, [_of(column, curve, day), rest])
 
 
 def _learn_shares(attack: "Attack", curve: Curve, rows: Mapping[int, Mapping[str, str]]) -> None:

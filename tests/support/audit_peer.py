@@ -23,6 +23,7 @@ from tests.support.extractor import (
     counting,
     days_covered,
     descendants,
+    drugs_read,
     empty_quality,
     exposures,
     happened_by,
@@ -193,7 +194,7 @@ def audit(cdm: Cdm, settings: Settings, found: Extraction, say: Say) -> dict[str
         "treated_otherwise": treated_otherwise(scored),
         "prevalence_by_year": prevalence_by_year(cdm, settings, patients),
         "patient_attribute": [attributes(patient) for patient in scored],
-        **persistence(persons_on_drugs(cdm, settings, indexed)),
+        **persistence(persons_on_drugs(cdm, settings, patients, indexed)),
     }
     return {name: sorted(rows) for name, rows in tables.items()}
 
@@ -438,13 +439,14 @@ def concordance(indexed: list[Indexed]) -> list[Counts]:
 
 
 def persons_on_drugs(
-    cdm: Cdm, settings: Settings, indexed: dict[str, list[Indexed]]
+    cdm: Cdm, settings: Settings, patients: list[Patient], indexed: dict[str, list[Indexed]]
 ) -> list[OnDrug]:
     """Those followed on their index drug, by index rule."""
+    last = last_day(cdm, settings, patients)
     found = []
     for rule, people in indexed.items():
         for one in people:
-            days = days_on_drug(cdm, settings, one)
+            days = days_on_drug(cdm, settings, one, last)
             if days is not None:
                 given = one.line.drug_class
                 preferred = one.preferred
@@ -455,12 +457,11 @@ def persons_on_drugs(
     return found
 
 
-def days_on_drug(cdm: Cdm, settings: Settings, one: Indexed) -> tuple[int, bool] | None:
+def days_on_drug(cdm: Cdm, settings: Settings, one: Indexed, last: date) -> tuple[int, bool] | None:
     """Days to the end of the index drug, or followed without one; whether it is known to end.
 
     None where an end on the index date itself could not be known yet.
     """
-    last = last_day(cdm, settings)
     deaths = [
         row["death_date"]
         for row in cdm.get("death", [])
@@ -486,16 +487,17 @@ def days_on_drug(cdm: Cdm, settings: Settings, one: Indexed) -> tuple[int, bool]
     return min(end, followed), end <= followed
 
 
-def last_day(cdm: Cdm, settings: Settings) -> date:
-    """The newest day of anybody's conditions, drugs and measurements up to the as-of date."""
-    columns = {
-        "condition_occurrence": "condition_start_date",
-        "drug_exposure": "drug_exposure_start_date",
-        "measurement": "measurement_date",
-    }
-    days = [row[column] for table, column in columns.items() for row in cdm.get(table, [])]
+def last_day(cdm: Cdm, settings: Settings, patients: list[Patient]) -> date:
+    """The newest start, up to the as-of date, of a drug of the cohort that the rules ask for."""
+    cohort = {patient.person_id for patient in patients}
     return max(
-        (day for day in days if happened_by(day, settings.as_of_date)), default=settings.as_of_date
+        (
+            row["drug_exposure_start_date"]
+            for row in counting(cdm, settings, "drug_exposure", drugs_read(cdm, settings))
+            if row["person_id"] in cohort
+            and happened_by(row["drug_exposure_start_date"], settings.as_of_date)
+        ),
+        default=settings.as_of_date,
     )
 
 

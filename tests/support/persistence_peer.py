@@ -1,7 +1,7 @@
 """Kaplan-Meier curves of the index drug and restricted means, as textbooks print them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -63,16 +63,30 @@ def persistence(people: Sequence[OnDrug]) -> dict[str, list[tuple[Any, ...]]]:
         means[group] = (len(times), *mean(times, shares))
     rows = []
     for group, (n, days, error) in means.items():
-        other = means.get((*group[:3], "others_preferred"), (0, None, None))
-        is_compared = group[3] == "preferred" and None not in (days, other[1])
-        further = (None, None, None, None)
-        if is_compared:
-            both = math.hypot(error, other[2])
-            apart = days - other[1]
-            p_value = math.erfc(abs(apart) / both / math.sqrt(2)) if both else None
-            further = (apart, *around(apart, both, -math.inf, math.inf), p_value)
+        further: tuple[float | None, ...] = (None, None, None, None)
+        if group[3] == "preferred":
+            further = within_classes(means, group[:2], CLASSES if group[2] == "all" else group[2:3])
         rows.append((*group, n, days, *around(days, error, 0.0, HORIZON), *further))
     return {"persistence": curves, "persistence_mean": rows}
+
+
+def within_classes(
+    means: Mapping[tuple[str, ...], tuple[Any, ...]], of: tuple[str, ...], classes: Sequence[str]
+) -> tuple[float | None, ...]:
+    """Preferred minus others within each class, weighted by one over the variance."""
+    total = weights = 0.0
+    for given in classes:
+        _, one, error = means[*of, given, "preferred"]
+        _, two, other = means[*of, given, "others_preferred"]
+        if one is not None and two is not None and error and other:
+            weight = 1 / (error**2 + other**2)
+            total += weight * (one - two)
+            weights += weight
+    if not weights:
+        return None, None, None, None
+    apart, error = total / weights, 1 / math.sqrt(weights)
+    p_value = math.erfc(abs(apart) / error / math.sqrt(2))
+    return apart, *around(apart, error, -math.inf, math.inf), p_value
 
 
 def estimate(times: Sequence[tuple[int, bool]]) -> tuple[list[float], list[float]]:
@@ -97,16 +111,24 @@ def interval(share: float | None, greenwood: float) -> tuple[float | None, float
 def mean(
     times: Sequence[tuple[int, bool]], shares: Sequence[float]
 ) -> tuple[float | None, float | None]:
-    """Restricted mean and its standard error: the sum of the shares of day 1 to the horizon."""
-    if not times or (max(days for days, _ in times) < HORIZON and shares[HORIZON] > 0):
+    """Restricted mean and its standard error: the sum of the shares of day 1 to the horizon.
+
+    Of 20 persons or more, if 10 are at risk at the horizon or all have stopped before it.
+    """
+    have_all_stopped = all(is_stopped and days < HORIZON for days, is_stopped in times)
+    n_left = sum(days >= HORIZON for days, _ in times)
+    if len(times) < 20 or (n_left < 10 and not have_all_stopped):
         return None, None
     variance = 0.0
-    for day in {days for days, is_stopped in times if is_stopped and days < HORIZON}:
+    stops = [days for days, is_stopped in times if is_stopped and days < HORIZON]
+    for day in set(stops):
         n = sum(days >= day for days, _ in times)
-        d = sum(is_stopped and days == day for days, is_stopped in times)
+        d = stops.count(day)
         if n > d:
             variance += sum(shares[day + 1 :]) ** 2 * d / n / (n - d)
-    return math.fsum(shares[1:]), math.sqrt(variance)
+    if len(stops) < 2:
+        return math.fsum(shares[1:]), None
+    return math.fsum(shares[1:]), math.sqrt(variance * len(stops) / (len(stops) - 1))
 
 
 def around(

@@ -115,8 +115,10 @@ class SparkSite:
 
     @staticmethod
     def answer_of(document: Mapping[str, Any]) -> Answer:
-        """Return the rows of the views for another run file."""
+        """Return the rows of the views for another run file, but not what tells of other runs."""
         tables = tables_of(document)
+        for row in tables["latest_patient"]:
+            del row["previous_subgroup"], row["is_changed"]
         return {n: rows for n, rows in tables.items() if n.startswith(("latest_", "cohort"))}
 
     def runs(self) -> dict[int, tuple[str, bool]]:

@@ -142,6 +142,9 @@ def test_an_excluded_class_is_in_no_place_of_the_ranking() -> None:
     [
         ({"uncertainty": "fit"}, "uncertainty: found 'fit'; allowed: bootstrap, analytic"),
         ({"model": "none"}, "model: found 'none'; allowed: a path, or one of crohns_srs_2025"),
+        ({"exclude_classes": None}, "exclude_classes: found None; it should be a list of"),
+        ({"exclude_classes": "jak"}, "exclude_classes: no drug class jak in this model; allowed"),
+        ({"model": 5}, "model: found 5; allowed: a name, a path, or a model of load_model"),
         (
             {"exclude_classes": ["jak"]},
             "exclude_classes: no drug class jak in this model; "

@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from omop_scorer.report.blocks import Beside, Block, Image, Prose, Table
 from omop_scorer.report.charts.canvas import ACCENT
 from omop_scorer.report.charts.curves import Curve, over_time
 from omop_scorer.report.context import Context, missing, shown_count
 from omop_scorer.report.figures import Row, Rows, only_row, pick
 from omop_scorer.report.words import (
-    HIDDEN,
     about,
     decimal,
     listed,
     number,
     sentence,
     whole,
+    with_article,
     within,
 )
 from omop_scorer.terms import ALL, FIRST_BIOLOGIC, OTHERS_PREFERRED, PREFERRED
@@ -30,14 +32,24 @@ _QUARTER = 90
 #: Named values of the axis, in days.
 _NAMES = tuple((float(days), f"{days:,}") for days in range(0, 721, 180))
 
+#: A difference with a smaller p-value is told in a title.
+_LEVEL = 0.05
+
 _PREFERENCES = {
     PREFERRED: ("Given a preferred class", ACCENT),
     OTHERS_PREFERRED: ("Given another class", "#878f9b"),
 }
 
+_LEFT_OUT = "Days and numbers at risk are left out where few stopped or were censored."
+
+_NO_COUNTS = (
+    "Days are left out where few stopped or were censored. Numbers at risk are not shown, because "
+    "together with other numbers they could tell of few patients."
+)
+
 _NO_PROOF = (
-    "This is no proof of an effect: who was given which class was not decided by chance, and the "
-    "patients may differ in other ways."
+    "This is no proof of an effect: who was given which class was not decided by chance, the "
+    "patients may differ in other ways, and drugs are recorded in different ways."
 )
 
 
@@ -53,7 +65,8 @@ def persistence_blocks(context: Context) -> list[Block]:
         (sentence(context.names.drug_class(key)), context.colour(key), _of(frame, key, ALL))
         for key in classes or [ALL]
     ]
-    images = [_image(by_class, "by its class" if classes else "of any class")]
+    mark = context.notes.mark("persistence")
+    images = [_image(by_class, "by its class" if classes else "of any class", mark)]
     pairs = [
         (title, colour, _of(frame, ALL, key))
         for key, (title, colour) in _PREFERENCES.items()
@@ -61,7 +74,8 @@ def persistence_blocks(context: Context) -> list[Block]:
     ]
     if pairs:
         title = _title_of_means(context)
-        images.append(_image(pairs, "by whether the models preferred its class", title))
+        of_what = "by whether the models preferred its class"
+        images.append(_image(pairs, of_what, mark, title))
     parts = ("" if classes else "class", "" if pairs else "preference")
     left_out = [f"by {part}" for part in parts if part]
     said = [*_means(context, classes), _NO_PROOF]
@@ -80,11 +94,12 @@ def _of(frame: Rows, drug_class: str, preference: str) -> Rows:
 
 
 def _image(
-    groups: Sequence[tuple[str, str, Rows]], of_what: str, title: str | None = None
+    groups: Sequence[tuple[str, str, Rows]], of_what: str, mark: Markup, title: str | None = None
 ) -> Image:
     lines = [_curve(*group) for group in groups]
     day = next((day for day in _TOLD if any(_share(each, day) for each in lines)), _TOLD[0])
     told = "; ".join(f"{each.title} {about(_share(each, day))} after {day} days" for each in lines)
+    has_counts = any(whole(row["n_at_risk"]) is not None for _, _, rows in groups for row in rows)
     table = [
         (
             f"{name}, {row['days']:,} days",
@@ -100,9 +115,10 @@ def _image(
         over_time(lines, "days since the index treatment", _NAMES, 130),
         f"Share of patients still on the index drug: {told}.",
         title or _title(lines, day),
-        f"Kaplan-Meier estimate of the share still on the drug of the index treatment, {of_what}; "
-        "the tint is the 95% interval. Days and numbers at risk are left out where few stopped or "
-        "were censored.",
+        Markup(
+            "Kaplan-Meier estimate of the share still on the drug{} of the index treatment, {}; "
+            "the tint is the 95% interval. {}"
+        ).format(mark, of_what, _LEFT_OUT if has_counts else _NO_COUNTS),
         Table(
             f"Patients still on the index drug, {of_what}",
             ("Patients and days", "At risk", "Stopped before", "Share (95% interval)"),
@@ -135,12 +151,20 @@ def _with_interval(row: Row) -> str:
 
 
 def _title(lines: Sequence[Curve], day: int) -> str:
-    known = [(share, each.title) for each in lines if (share := _share(each, day)) is not None]
+    """Return the finding on a day; a class is named if its interval is above all others."""
+    known = {each.title: share for each in lines if (share := _share(each, day)) is not None}
     if not known:
         return sentence(_SUBJECT)
-    share, name = max(known)
-    on = "it" if name == "All" else within(name)
-    return f"After {day} days, {about(share)} are still on {on}"
+    ends = {each.title: (low, high) for each in lines for at, low, high in each.band if at == day}
+    most, least = max(known, key=lambda name: known[name]), min(known.values())
+    others = [ends[name][1] for name in known if name != most and name in ends]
+    start = f"After {day} days, "
+    if len(known) > 1 and len(ends) == len(known) and ends[most][0] > max(others):
+        drug = with_article(within(most))
+        return f"{start}{about(known[most])} still have their first drug, {drug}"
+    if known[most] == least:
+        return f"{start}{about(least)} still have their first drug"
+    return f"{start}{about(least)} to {about(known[most])} still have their first drug"
 
 
 def _mean_of(context: Context, drug_class: str, preference: str) -> Row | None:
@@ -151,42 +175,50 @@ def _mean_of(context: Context, drug_class: str, preference: str) -> Row | None:
 
 def _title_of_means(context: Context) -> str | None:
     """Return the finding on both preferences, in at most twelve words."""
-    given, other = (_mean_of(context, ALL, key) for key in _PREFERENCES)
-    if given is None or other is None:
+    given = _mean_of(context, ALL, PREFERRED)
+    if given is None or not _days(given):
         return None
-    low, high = (number(given[f"difference_ci_{end}"]) for end in ("low", "high"))
-    days = [decimal(each["mean_days"], 0) for each in (given, other)]
-    if low is None or high is None or HIDDEN in days:
-        return None
-    if low <= 0 <= high:
-        return f"No clear difference: {days[0]} days on preferred classes, {days[1]} on others"
-    return f"{days[0]} days on preferred classes, {days[1]} on others"
+    difference, p_value = (number(given[name]) for name in ("difference_days", "p_value"))
+    if difference is None or p_value is None:
+        return "Preference cannot be told from the class given here"
+    if p_value >= _LEVEL:
+        return "No clear difference between preferred and other classes"
+    more = "longer" if difference > 0 else "shorter"
+    return f"{decimal(abs(difference), 0)} days {more} on a drug whose class was preferred"
 
 
 def _means(context: Context, classes: Sequence[str]) -> list[str]:
     """Return the mean days within two years, and the difference between preferences, in words."""
     found = [
-        f"{_days(row)} on {context.names.drug_class(key)}"
+        f"{_days(row)} if it is {with_article(within(context.names.drug_class(key)))}"
         for key in classes
         if (row := _mean_of(context, key, ALL)) is not None and _days(row)
     ]
     parts = []
     if found:
-        parts.append(f"Within two years, patients stay on the index drug for {listed(found)}.")
+        parts.append(
+            f"Of the first 720 days, patients spend on their first drug on average {listed(found)}."
+        )
     given, other = (_mean_of(context, ALL, key) for key in _PREFERENCES)
     if given is not None and other is not None and _days(given) and _days(other):
         low, high = (number(given[f"difference_ci_{end}"]) for end in ("low", "high"))
         parts.append(
-            "Patients given a class that the models preferred at that time stay for "
-            f"{_days(given)}, patients given another class for {_days(other)}."
+            "Patients given a class that the models preferred at that time spend "
+            f"{_days(given)} on it, patients given another class {_days(other)}."
         )
         if low is not None and high is not None:
             difference = number(given["difference_days"]) or 0.0
             p_value = number(given["p_value"]) or 0.0
             chance = "below 0.001" if p_value < 0.001 else decimal(p_value, 3)
             parts.append(
-                f"That is a difference of {decimal(difference, 0)} days (95% interval "
+                "Within the class given, the difference is "
+                f"{decimal(difference, 0)} days (95% interval "
                 f"{decimal(low, 0)} to {decimal(high, 0)}; p {chance})."
+            )
+        else:
+            parts.append(
+                "Preference cannot be told from class here: no class was given often enough both "
+                "where the models preferred it and where they preferred another one."
             )
     return parts
 

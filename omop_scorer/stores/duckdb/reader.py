@@ -113,8 +113,8 @@ class DuckDBResultsReader(ResultsReader):
         for name in names:
             if name.lower() == wanted.lower():
                 return name
-        # A copy that `export` makes has the tables of one run in main, and no other schema.
-        if set(names) <= {"main"} and self._is_copy():
+        # An export has the tables of one run in main, and no other schema.
+        if set(names) <= {"main"} and self._is_export():
             return "main"
         known = ", ".join(repr(name) for name in names if name != "main") or "none"
         raise ResultsError(
@@ -122,14 +122,15 @@ class DuckDBResultsReader(ResultsReader):
             f"choose one of them, or {_RUN_FIRST}"
         )
 
-    def _is_copy(self) -> bool:
+    def _is_export(self) -> bool:
+        """Tell a file in which a view of the results is a table, outside a schema."""
         with errors_as(ResultsError, self.where):
-            rows = self._connection.execute(
+            found = self._connection.execute(
                 "SELECT 1 FROM duckdb_tables() WHERE database_name = $alias "
-                "AND schema_name = 'main' AND table_name = 'scoring_run'",
+                "AND schema_name = 'main' AND table_name = 'latest_run'",
                 {"alias": _ALIAS},
-            ).fetchall()
-        return bool(rows)
+            ).fetchone()
+        return found is not None
 
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
         """Return all rows."""

@@ -85,11 +85,18 @@ def persistence_blocks(context: Context) -> list[Block]:
 
 
 def _of(frame: Rows, drug_class: str, preference: str) -> Rows:
-    """Return the rows of a curve, up to the first day on which nobody is left."""
+    """Return the rows of a curve, up to the first day on which nobody is left.
+
+    A share that was rounded to zero has an interval, and a true zero has none.
+    """
     rows = sorted(
         pick(frame, drug_class=drug_class, preference=preference), key=lambda row: int(row["days"])
     )
-    ends = [i for i, row in enumerate(rows) if number(row["share"]) == 0]
+    ends = [
+        i
+        for i, row in enumerate(rows)
+        if number(row["share"]) == 0 and number(row["ci_high"]) is None
+    ]
     return rows[: ends[0] + 1] if ends else rows
 
 
@@ -173,12 +180,10 @@ def _mean_of(context: Context, drug_class: str, preference: str) -> Row | None:
     return only_row(pick(rows, **keys, drug_class=drug_class, preference=preference))
 
 
-def _title_of_means(context: Context) -> str | None:
+def _title_of_means(context: Context) -> str:
     """Return the finding on both preferences, in at most twelve words."""
-    given = _mean_of(context, ALL, PREFERRED)
-    if given is None or not _days(given):
-        return None
-    difference, p_value = (number(given[name]) for name in ("difference_days", "p_value"))
+    given = _mean_of(context, ALL, PREFERRED) or {}
+    difference, p_value = (number(given.get(name)) for name in ("difference_days", "p_value"))
     if difference is None or p_value is None:
         return "Preference cannot be told from the class given here"
     if p_value >= _LEVEL:
@@ -200,26 +205,27 @@ def _means(context: Context, classes: Sequence[str]) -> list[str]:
             f"Of the first 720 days, patients spend on their first drug on average {listed(found)}."
         )
     given, other = (_mean_of(context, ALL, key) for key in _PREFERENCES)
-    if given is not None and other is not None and _days(given) and _days(other):
-        low, high = (number(given[f"difference_ci_{end}"]) for end in ("low", "high"))
+    if given is None or other is None:
+        return parts
+    if _days(given) and _days(other):
         parts.append(
             "Patients given a class that the models preferred at that time spend "
             f"{_days(given)} on it, patients given another class {_days(other)}."
         )
-        if low is not None and high is not None:
-            difference = number(given["difference_days"]) or 0.0
-            p_value = number(given["p_value"]) or 0.0
-            chance = "below 0.001" if p_value < 0.001 else decimal(p_value, 3)
-            parts.append(
-                "Within the class given, the difference is "
-                f"{decimal(difference, 0)} days (95% interval "
-                f"{decimal(low, 0)} to {decimal(high, 0)}; p {chance})."
-            )
-        else:
-            parts.append(
-                "Preference cannot be told from class here: no class was given often enough both "
-                "where the models preferred it and where they preferred another one."
-            )
+    names = ("difference_days", "difference_ci_low", "difference_ci_high", "p_value")
+    difference, low, high, p_value = (number(given[name]) for name in names)
+    if difference is None or low is None or high is None or p_value is None:
+        parts.append(
+            "Preference cannot be told from class here: no class was given often enough, and "
+            "followed for long enough, both where the models preferred it and where they "
+            "preferred another one."
+        )
+    else:
+        chance = "below 0.001" if p_value < 0.001 else decimal(p_value, 3)
+        parts.append(
+            f"Within the class given, preferred minus other is {decimal(difference, 0)} days (95% "
+            f"interval {decimal(low, 0)} to {decimal(high, 0)}; p {chance})."
+        )
     return parts
 
 

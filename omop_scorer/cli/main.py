@@ -13,14 +13,17 @@ from rich.text import Text
 
 from omop_scorer import __version__
 from omop_scorer.cli import signals
+from omop_scorer.cli.calculator import calculator
 from omop_scorer.cli.definitions import covariates, import_concept_set, render
 from omop_scorer.cli.explain import explain
 from omop_scorer.cli.export import export
 from omop_scorer.cli.init import init
 from omop_scorer.cli.load_cdm import load_cdm
 from omop_scorer.cli.nightly import check, run
+from omop_scorer.cli.patient_page import patient
 from omop_scorer.cli.results import diff, report, runs, status
 from omop_scorer.cli.score import score, with_yes_no_words
+from omop_scorer.cli.serve import serve
 from omop_scorer.cli.streams import lost_output, tolerate_lost_output
 from omop_scorer.cli.synthetic import demo, synth
 from omop_scorer.cli.trials import app as trials
@@ -51,6 +54,9 @@ app.command()(diff)
 app.command()(status)
 app.command()(withdraw)
 app.command()(score)
+app.command()(calculator)
+app.command()(patient)
+app.command()(serve)
 app.add_typer(trials, name="trials")
 trials.command()(validate)
 trials.command()(forest)

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
 
 from omop_scorer.documents import Frozen, whole_number_only
+from omop_scorer.model.calculator import Calculator
 from omop_scorer.model.subgroups import MAXIMUM_CLASSES
 
 _YES_NO = {"yes": 1.0, "true": 1.0, "1": 1.0, "no": 0.0, "false": 0.0, "0": 0.0}
@@ -232,6 +233,7 @@ class CardTemplate(Frozen):
     limits: Limits
     covariates: tuple[Covariate, ...] = Field(min_length=1)
     activity_covariate: Name | None = None
+    calculator: Calculator | None = None
 
 
 class Template(CardTemplate):

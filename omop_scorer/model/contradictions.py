@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from omop_scorer.documents import shown
+from omop_scorer.model.calculator import calculator_contradictions
 
 INTERCEPT = "intercept"
 
@@ -50,6 +51,7 @@ def card_contradictions(document: object) -> Iterator[str]:
     activity = document.get("activity_covariate") if isinstance(document, dict) else None
     if activity is not None and activity not in names:
         yield f"activity_covariate: found {shown(activity)}; allowed: one of {listed}"
+    yield from calculator_contradictions(document)
     for where, population in _mappings(document, "training_population").items():
         mean, rows = population.get("mean"), population.get("covariance")
         if isinstance(mean, dict) and sorted(_texts(mean)) != sorted(names):

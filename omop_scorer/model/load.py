@@ -41,7 +41,10 @@ class Model:
     card: ModelCard
     arrays: ModelArrays
     sha256: str
-    """SHA-256 of the card file followed by its variants file, as hexadecimal text."""
+    """SHA-256 of the card file followed by its variants file, as hexadecimal text.
+
+    The section `calculator`, if it is the card's last one, does not count.
+    """
     path: Path
     reduced: Mapping[frozenset[str], ModelArrays] = field(default_factory=dict)
     """The models without some covariates, by the set of covariates left out."""
@@ -71,7 +74,7 @@ def load_model(reference: str | Path) -> Model:
     document = read_yaml(path, ExponentLoader)
     problems: list[str] = []
     card = _validate(path, document, ModelCard, card_contradictions(document), problems)
-    content, variants = path.read_bytes(), None
+    content, variants = _without_texts(path.read_bytes(), document), None
     variants_path = _variants_path(path, document)
     if variants_path is not None:
         try:
@@ -95,6 +98,16 @@ def load_model(reference: str | Path) -> Model:
         for variant in (variants.variants if variants else ())
     }
     return Model(card, model_arrays(card), hashlib.sha256(content).hexdigest(), path, reduced)
+
+
+def _without_texts(content: bytes, document: object) -> bytes:
+    """Return the bytes of a card without `calculator`, if that is its last key.
+
+    No score depends on these texts, so runs before and after a change of them have the same models.
+    """
+    head, key, _ = content.partition(b"\ncalculator:")
+    is_last = isinstance(document, dict) and list(document)[-1:] == ["calculator"]
+    return head.rstrip() + b"\n" if key and is_last else content
 
 
 def load_template(reference: str | Path) -> tuple[Template, bool]:

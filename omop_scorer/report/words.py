@@ -5,6 +5,7 @@ word is missing.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -288,6 +289,19 @@ def covariate_name(name: str, known: Covariate | None) -> str:
     return title[0].lower() + title[1:] if title[1:2].islower() else title
 
 
+def label_in_words(label: str, titles: Mapping[str, str]) -> str:
+    """Return a label in words, from the titles of the classes by their labels."""
+    tied = [each.strip("()").split(terms.EQUALLY) for each in label.split(BETTER)]
+    ranks = [[titles.get(name, name) for name in rank] for rank in tied]
+    if len(ranks) == 1:
+        return "no preference"
+    if len(ranks) == 2 and len(ranks[0]) == 1:
+        others = {1: ranks[1][0], 2: "both others"}.get(len(ranks[1]), "all others")
+        return f"{ranks[0][0]} better than {others}"
+    parts = [listed(rank) + (" alike" if len(rank) > 1 else "") for rank in ranks]
+    return ", then ".join(parts)
+
+
 class Names:
     """Names of the drug classes, covariates and populations of a run."""
 
@@ -314,17 +328,8 @@ class Names:
 
     def in_words(self, label: str) -> str:
         """Return a label in words: anti-TNF better than both others."""
-        by_label = {str(each["label"]): str(each["title"]) for each in self._classes.values()}
-        tied = [each.strip("()").split(terms.EQUALLY) for each in label.split(BETTER)]
-        ranks = [[by_label.get(name, name) for name in rank] for rank in tied]
-        if len(ranks) == 1:
-            return "no preference"
-        (first, *_), second = ranks[0], ranks[1]
-        if len(ranks) == 2 and len(ranks[0]) == 1:
-            others = {1: second[0], 2: "both others"}.get(len(second), "all others")
-            return f"{first} better than {others}"
-        parts = [listed(rank) + (" alike" if len(rank) > 1 else "") for rank in ranks]
-        return ", then ".join(parts)
+        titles = {str(each["label"]): str(each["title"]) for each in self._classes.values()}
+        return label_in_words(label, titles)
 
     def covariate(self, name: str) -> str:
         """Return the name of a covariate within a sentence, or of several joined by ` + `."""

@@ -113,12 +113,16 @@ def find_run(reader: ResultsReader, which: str | int) -> Run:
 
 
 def _refuse_unreadable(reader: ResultsReader) -> None:
-    required = {"schema_version", "scoring_run", "scoring_run_status"}
-    if missing := sorted(required - reader.tables()):
+    known = reader.tables()
+    missing = sorted({"schema_version", "scoring_run", "scoring_run_status"} - known)
+    if missing and missing != ["schema_version"]:
         raise ResultsError(
             f"{reader.where}: the schema has no table {', '.join(missing)}, so it has no runs; "
             f"{_RUN_FIRST}"
         )
+    # A copy made by `export` has the tables of one run, and none of versions.
+    if "schema_version" not in known:
+        return
     query = sql.parse("SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version")
     refuse_newer(int(reader.read(query, {})["version"][0].as_py()))
 

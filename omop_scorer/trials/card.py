@@ -133,6 +133,7 @@ def _subject(data: TrialData, card_id: str) -> dict[str, Any]:
             ),
             "limits": _LIMITS,
         }
+        _forget_trials(document.get("calculator") or {})
     else:
         document["sources"] = [own, *document["sources"]]
     ranges = _within_trial_ranges(data.participants, template.covariates)
@@ -141,6 +142,14 @@ def _subject(data: TrialData, card_id: str) -> dict[str, Any]:
         if covariate["name"] in ranges:
             covariate["within_trial_range"] = ranges[covariate["name"]]
     return document | {"id": card_id}
+
+
+def _forget_trials(texts: dict[str, Any]) -> None:
+    """Remove what texts of the calculator say of the template's own trials and models."""
+    for key in ("limits", "not_in_model"):
+        texts.pop(key, None)
+    for covariate in texts.get("covariates", {}).values():
+        covariate.pop("enrolled", None)
 
 
 def _within_trial_ranges(

@@ -1,10 +1,13 @@
 """Made-up CDMs and answers that several tests start from; each is made once."""
 
+import os
 import shutil
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from omop_scorer.synthetic import write as synthetic
 from tests.support import postgresql
@@ -71,3 +74,25 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, made_up) -> Site:
     shutil.copy(made_up(), cdm)
     shutil.copy(request.getfixturevalue("answered"), results)
     return Site(tmp_path, cdm, results)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return a Chromium that asks the network for nothing of its own."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        reason = "chromium is not installed: nobody has looked at the pages"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=program,
+            args=[
+                *("--no-sandbox", "--disable-gpu", "--no-first-run"),
+                *("--disable-background-networking", "--disable-component-update"),
+                "--disable-sync",
+            ],
+        )
+        yield chromium
+        chromium.close()

@@ -27,7 +27,7 @@ from tests.support.command_line import Site, assert_refused, omop_scorer
 COMMANDS = (
     *("run", "check", "demo", "report", "export", "runs", "diff", "score"),
     *("render", "covariates", "synth", "import-concept-set", "load-cdm", "status", "withdraw"),
-    *("init", "explain", "trials"),
+    *("init", "explain", "trials", "calculator", "patient", "serve"),
 )
 OF_TRIALS = tuple(f"trials {name}" for name in ("fit", "validate", "forest", "power"))
 SCORE_COLUMNS = [

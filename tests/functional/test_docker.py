@@ -12,14 +12,19 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -39,6 +44,7 @@ COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
 STEPS = ("synth", "load", "grants", "nightly", "report")
 PASSWORD = "s3ntinel"
+TOKEN = "t0ken" * 8
 Instruction = tuple[str, str]
 
 
@@ -92,7 +98,7 @@ def test_the_image_pins_every_package_and_runs_without_root() -> None:
     lines = (DOCKER / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for text in project["dependencies"]:
+    for text in (*project["dependencies"], *project["optional-dependencies"]["web"]):
         requirement = Requirement(text)
         assert pinned[requirement.name] in requirement.specifier, text
     build, final = dockerfile()
@@ -138,14 +144,17 @@ def places(tmp_path: Path) -> Iterator[dict[str, str]]:
     role = f"docker_{os.getpid()}"
     admin, session = conninfo_to_dict(database).get("password"), postgresql.session()
     rest = database.partition("://")[2].rpartition("@")[2]
-    for folder in ("data", "report", "secrets"):
+    for folder in ("data", "log", "report", "secrets"):
         (tmp_path / folder).mkdir()
     secrets = tmp_path / "secrets"
     (secrets / "admin_password").write_text(f"{admin or 'none needed'}\n")
     (secrets / "scorer_password").write_text(PASSWORD + "\n")
+    (secrets / "reader_password").write_text(PASSWORD + "\n")
+    (secrets / "patients_tokens").write_text(f"me {TOKEN}\n")
     yield {
         "/data": str(tmp_path / "data"),
         "/report": str(tmp_path / "report"),
+        "/log": str(tmp_path / "log"),
         "/run/secrets": str(secrets),
         "/docker/grants.sql": str(DOCKER / "grants.sql"),
         "/etc/omop-scorer/nightly.yaml": str(tmp_path / "nightly.yaml"),
@@ -153,7 +162,9 @@ def places(tmp_path: Path) -> Iterator[dict[str, str]]:
         "omop_scorer@database:5432/omop": f"{role}@{rest}",
         "role=omop_scorer": f"role={role}",
         "password omop_scorer": f"password {role}",
-        "readers=omop_reader": f"readers={role}_reader",
+        "omop_reader": f"{role}_reader",
+        "omop_reader@database:5432/omop": f"{role}_reader@{rest}",
+        "0.0.0.0": "127.0.0.1",
         "loader=postgres": f"loader={session.info.user}",
         "10000": "300",
     }
@@ -199,7 +210,7 @@ def start(service: dict[str, Any], places: dict[str, str]) -> subprocess.Complet
 
 def test_every_command_of_the_compose_file_runs_in_its_order(places: dict[str, str]) -> None:
     order = list(SERVICES)
-    assert [name for name in order if "command" in SERVICES[name]] == list(STEPS)
+    assert [name for name in order if "command" in SERVICES[name]] == [*STEPS, "patients"]
     for name, service in SERVICES.items():
         assert all(
             order.index(other) < order.index(name) for other in service.get("depends_on", {})
@@ -227,7 +238,40 @@ def test_every_command_of_the_compose_file_runs_in_its_order(places: dict[str, s
         "SELECT COUNT(*) FROM omop_scorer.latest_patient_covariate "
         "WHERE covariate = 'cdai' AND status = 'observed'"
     ).fetchall()
+    assert_patients_are_served(places)
     assert n_known > 0  # the night and the concepts of the run file are those of the made-up CDM
+
+
+def assert_patients_are_served(places: dict[str, str]) -> None:
+    """Start the service `patients`, and look at a patient with its token and without."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = [put(word, places) for word in SERVICES["patients"]["command"]]
+    process = subprocess.Popen([PROGRAM, *words, "--port", str(port)], stderr=subprocess.PIPE)
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end and process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        assert process.poll() is None, process.communicate()
+        (row,) = (
+            postgresql.session()
+            .execute("SELECT MIN(person_id) FROM omop_scorer.latest_score")
+            .fetchall()
+        )
+        page = Request(f"http://127.0.0.1:{port}/patients/{row[0]}")
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(page)
+        page.add_header("Authorization", f"Bearer {TOKEN}")
+        with urlopen(page) as reply:
+            assert f"Patient {row[0]}" in reply.read().decode()
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    (line,) = Path(places["/log"], "access.log").read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["user"] == "me"
 
 
 def is_verified(verifier: str, password: str) -> bool:
@@ -325,6 +369,7 @@ def test_secrets_of_the_compose_file_are_those_that_the_readme_creates() -> None
         r"^for name in (.+); do .* docker/secrets/\$\{name\}_password", README, re.M
     )
     files = {f"./secrets/{name}_password" for name in names.split()}
+    files |= {f"./secrets/{name}" for name in re.findall(r"> docker/secrets/(\w+)$", README, re.M)}
     assert files == {secret["file"] for secret in COMPOSE["secrets"].values()}
 
 

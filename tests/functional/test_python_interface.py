@@ -198,14 +198,19 @@ def test_the_readme_runs_and_prints_what_it_shows(made_up, tmp_path: Path) -> No
         printed = done.stdout
 
 
-@pytest.mark.parametrize(("form", "place"), [("duckdb", "answer.duckdb"), ("parquet", "answer")])
-def test_an_export_is_called_an_export(site: Site, form: str, place: str) -> None:
-    path = site.folder / place
+def test_an_export_is_read_or_called_an_export(site: Site) -> None:
     site.run_file()
-    done = command("export", "--format", form, "--to", path, cwd=site.folder)
-    assert done.returncode == 0, done.stderr
+    for form, place in (("duckdb", "answer.duckdb"), ("parquet", "answer")):
+        done = command("export", "--format", form, "--to", site.folder / place, cwd=site.folder)
+        assert done.returncode == 0, done.stderr
+    scores = omop_scorer.results(site.results).table("latest_score")
+    exported = omop_scorer.results(site.folder / "answer.duckdb").table("latest_score")
+    keys = ["person_id"]
+    pd.testing.assert_frame_equal(
+        exported.sort_values(keys, ignore_index=True), scores.sort_values(keys, ignore_index=True)
+    )
     with pytest.raises(ResultsError, match="is an export of omop-scorer; read it with DuckDB or"):
-        omop_scorer.results(path).table("latest_score")
+        omop_scorer.results(site.folder / "answer").table("latest_score")
 
 
 def test_a_file_that_a_run_writes_is_refused(site: Site) -> None:

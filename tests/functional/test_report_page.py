@@ -1,9 +1,7 @@
 """The page as people meet it: at a desk, on a phone, on paper, by ear, and with little in it."""
 
 import dataclasses
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from html.parser import HTMLParser
@@ -13,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from omop_scorer.disclosure.protected_run import ReportData
 from omop_scorer.report.csv_files import csv_files
@@ -81,28 +79,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         files[name] = folder / f"{name.replace(' ', '_')}.html"
         files[name].write_text(render(make()), encoding="utf-8")
     return files
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Return a Chromium that asks the network for nothing of its own."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        reason = "chromium is not installed: nobody has looked at the report"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=program,
-            args=[
-                *("--no-sandbox", "--disable-gpu", "--no-first-run"),
-                *("--disable-background-networking", "--disable-component-update"),
-                "--disable-sync",
-            ],
-        )
-        yield chromium
-        chromium.close()
 
 
 @dataclasses.dataclass

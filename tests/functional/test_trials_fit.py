@@ -71,6 +71,12 @@ def test_the_card_says_how_it_was_made(fitted: Path) -> None:
     assert set(card.fit.likelihood_ratio) == {"placebo", *PLANTED.classes}
     texts = (card.title, card.credit, card.limits.line, card.limits.text, card.sources[0].gives)
     assert not any("Rudrapatna" in text or "2025 from trials" in text for text in texts)
+    # Texts of the calculator go with the template, but not what they say of its own trials.
+    assert card.calculator is not None
+    assert card.calculator.covariates["cdai"].label == "CDAI"
+    assert card.calculator.covariates["cdai"].enrolled is None
+    assert card.calculator.limits is None
+    assert card.calculator.not_in_model == ()
     assert "n_per_trial" not in (fitted / "my_card.yaml").read_text(encoding="utf-8")
 
 

@@ -21,7 +21,7 @@ from omop_scorer.connections.duckdb import (
     lock_holder,
 )
 from omop_scorer.errors import ConnectionFailedError, LockHeldError, ResultsError, SqlError
-from omop_scorer.stores.base import IS_EXPORT, Parameters, ResultsReader
+from omop_scorer.stores.base import Parameters, ResultsReader
 from omop_scorer.stores.duckdb.code_in_file import refuse_stand_ins
 
 _ALIAS = "results_to_read"
@@ -113,8 +113,9 @@ class DuckDBResultsReader(ResultsReader):
         for name in names:
             if name.lower() == wanted.lower():
                 return name
-        if self._is_export():
-            raise ResultsError(f"{self.where}: {IS_EXPORT}")
+        # An export has the tables of one run in main, and no other schema.
+        if set(names) <= {"main"} and self._is_export():
+            return "main"
         known = ", ".join(repr(name) for name in names if name != "main") or "none"
         raise ResultsError(
             f"{self.where}: no results.schema {wanted!r} in it; schemas: {known}; "

@@ -1,0 +1,65 @@
+"""Command that writes the page of one patient of a run."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from omop_scorer.cli.results import ConfigOption, SetOption, results_config
+
+
+def patient(
+    person_id: Annotated[
+        int,
+        typer.Argument(
+            metavar="PERSON_ID", min=-(2**63), max=2**63 - 1, help="person_id in the CDM."
+        ),
+    ],
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    run: Annotated[str, typer.Option(metavar="RUN", help="Run id, latest or previous.")] = "latest",
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="HTML file to write; only this user can read it.",
+        ),
+    ] = Path("patient.html"),
+) -> None:
+    """Write the page of one patient of a run, from the results alone.
+
+    The page holds a patient's data: keep it inside the hospital.
+    """
+    from omop_scorer.connections.private_files import private_files  # noqa: PLC0415
+    from omop_scorer.errors import ResultsError  # noqa: PLC0415
+    from omop_scorer.report.html_file import refuse_unfit, write_html  # noqa: PLC0415
+    from omop_scorer.results.history import list_runs, run_of  # noqa: PLC0415
+    from omop_scorer.results.patient_record import (  # noqa: PLC0415
+        read_record,
+        refuse_old_schema,
+    )
+    from omop_scorer.stores import open_results  # noqa: PLC0415
+    from omop_scorer.web.model_of_run import model_of_run  # noqa: PLC0415
+    from omop_scorer.web.patient_page import render_patient  # noqa: PLC0415
+
+    refuse_unfit(output)
+    read = results_config(config, settings)
+    with open_results(read.connections) as reader:
+        refuse_old_schema(reader)
+        runs = list_runs(reader)
+        found = run_of(runs, run)
+        record = read_record(reader, found, runs, person_id)
+        if record is None:
+            raise ResultsError(
+                f"{reader.where}: run {found.run_id} has no scores of this person: not in the "
+                "cohort, not scored, or the rows of persons have been removed; omop-scorer explain "
+                "says why the next run would leave the person out"
+            )
+    model = model_of_run(found, read.model)
+    page = render_patient(record, model, datetime.now(UTC).date())
+    with private_files(output):
+        write_html(output, page)
+    typer.echo(output)

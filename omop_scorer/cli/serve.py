@@ -1,0 +1,114 @@
+"""Command that serves the patients of the latest run in a hospital's network."""
+
+import socket
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from omop_scorer.cli.results import ConfigOption, SetOption, results_config
+from omop_scorer.errors import ConfigurationError, ConnectionFailedError
+
+
+def serve(
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on. Any other than this machine's own needs --trusted-header "
+            "or --token-file.",
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8765,
+    trusted_header: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Header in which the reverse proxy writes the name of the user. Only the proxy "
+            "may reach the port.",
+            show_default=False,
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File with a line NAME TOKEN per user, which only this user can read.",
+            show_default=False,
+        ),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name by which browsers call the server; may be repeated. Others are refused.",
+            show_default=False,
+        ),
+    ] = None,
+    access_log: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="File for who looked at which patient, and when."),
+    ] = Path("access.log"),
+    max_age_hours: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=876_000,
+            metavar="HOURS",
+            help="Maximum age of the last complete run for /health, in hours.",
+        ),
+    ] = 26,
+) -> None:
+    """Serve the patients of the latest run as pages, read-only, from the results alone.
+
+    Needs omop-scorer[web]. A work list, one page per patient, the report, /health, and the answers
+    of /openapi.json. Every look at a patient is written to the access log.
+    """
+    try:
+        from omop_scorer.web.server import hosts_of, identity_of, make_server  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in ("starlette", "uvicorn", "anyio", "h11"):
+            raise
+        raise ConfigurationError(
+            f"serve needs the package {package}, which is not installed; install it with: "
+            "pip install 'omop-scorer[web]'"
+        ) from None
+    from omop_scorer.web.access_log import AccessLog  # noqa: PLC0415
+
+    read = results_config(config, settings)
+    identity = identity_of(host, trusted_header, token_file)
+    hosts = hosts_of(host, allowed_host or [])
+    log = AccessLog(access_log)
+    maximum_age = timedelta(hours=max_age_hours)
+    server = make_server(read, host, port, identity, hosts, log, maximum_age)
+    if read.connections.store == "duckdb":
+        typer.echo(
+            "warning: a run waits while a page reads its DuckDB file; serve a copy, which "
+            "omop-scorer export writes after each run",
+            err=True,
+        )
+    if getattr(identity, "others_may_read", False):
+        typer.echo(
+            f"warning: the rights of {token_file} let other users of this machine read the tokens, "
+            "unless its folder keeps them out; mode 600 does not",
+            err=True,
+        )
+    with _listening(host, port) as opened:
+        typer.echo(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}/", err=True)
+        server.run(sockets=[opened])
+    sys.stdout.flush()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise ConnectionFailedError(
+            f"--host {host} --port {port}: cannot listen there: {error.strerror}; choose another"
+        ) from None

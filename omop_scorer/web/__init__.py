@@ -1,0 +1,1 @@
+"""Pages about one patient. The calculator is one file that computes in the browser."""

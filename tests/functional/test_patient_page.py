@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
@@ -565,16 +564,11 @@ def same_run() -> dict[str, Any]:
 
 
 def as_export(results: Path, folder: Path, cdm: Path) -> Site:
-    """Return a site whose results are a copy as `export` writes it: tables of one run, in main."""
+    """Return a site whose results are an export, with the tables of one run in main."""
     path = folder / "copy.duckdb"
-    with duckdb.connect(str(path)) as connection:
-        connection.execute(f"ATTACH '{results}' AS given (READ_ONLY)")
-        names = connection.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'given' "
-            "AND table_name <> 'schema_version'"
-        ).fetchall()
-        for (name,) in names:
-            connection.execute(f"CREATE TABLE main.{name} AS FROM given.omop_scorer.{name}")
+    site = Site(folder, cdm, results)
+    done = site.run("--to", path, "--format", "duckdb", command="export")
+    assert done.returncode == 0, done.stderr
     return Site(folder, cdm, path, {"results": {"url": str(path), "schema": "main"}})
 
 

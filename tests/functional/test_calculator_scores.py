@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from playwright.sync_api import Browser, Error, Page
 
 from omop_scorer.model.contradictions import ends
@@ -19,11 +21,12 @@ from omop_scorer.model.subgroups import first_group
 from omop_scorer.scoring.csv_file import score_csv
 from omop_scorer.web.calculator.page import render
 from tests.support import tiny_card
+from tests.support.thoroughness import examples
 
 GOLDEN = Path(__file__).parents[1] / "reference" / "calculator_golden.csv"
 CARDS = ("shipped", "two classes", "five classes", "few participants")
 UNCERTAINTIES = ("bootstrap", "analytic")
-N_PATIENTS = 2_000
+N_PATIENTS = 500
 P_VALUES = ("p_first_second", "p_second_third", "p_first_third")
 TEXTS = ("subgroup", "first_class", "second_class", "third_class")
 _SCORE = """text => {
@@ -131,6 +134,19 @@ def patients(model: Model, n: int, seed: int) -> list[dict[str, float | None]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
+def any_patient(model: Model) -> st.SearchStrategy[dict[str, float | None]]:
+    """Return patients of any values that the model's card allows."""
+    columns: dict[str, st.SearchStrategy[float | None]] = {}
+    for each in model.card.covariates:
+        known: st.SearchStrategy[float | None]
+        if each.kind == "yes_no":
+            known = st.sampled_from([0.0, 1.0])
+        else:
+            known = st.floats(*ends(each.plausible_range, (-50.0, 50.0)))
+        columns[each.csv_column] = known if each.imputed_value is None else st.none() | known
+    return st.fixed_dictionaries(columns)
+
+
 def compare(found: list[dict[str, Any]], rows: list[dict[str, str]], model: Model) -> None:
     """Compare the page's answers with rows of the `score` command."""
     keys = [each.key for each in model.card.classes]
@@ -209,14 +225,38 @@ def test_made_up_patients(
     uncertainty: str,
 ) -> None:
     model = models[card]
-    n = N_PATIENTS if card == "shipped" else N_PATIENTS // 4
-    rows = patients(model, n, seed=17)
+    rows = patients(model, N_PATIENTS, seed=17)
     found = scored(open_model(model), rows, uncertainty=uncertainty)
     compare(found, expected(rows, model, tmp_path, uncertainty), model)
     # What is compared is not all alike.
     assert len({each["subgroup"] for each in found}) > 2
     assert {each["within_trial_range"] for each in found} == {True, False, None}
     assert len({each["n_imputed"] for each in found}) > 2
+
+
+@pytest.mark.parametrize("uncertainty", UNCERTAINTIES)
+def test_any_patient(
+    open_model: Callable[[Model], Page], models: dict[str, Model], tmp_path: Path, uncertainty: str
+) -> None:
+    model = models["shipped"]
+    page = open_model(model)
+
+    @settings(
+        max_examples=examples(50),
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(any_patient(model), min_size=40, max_size=40))
+    def agrees(rows: list[dict[str, float | None]]) -> None:
+        compare(
+            scored(page, rows, uncertainty=uncertainty),
+            expected(rows, model, tmp_path, uncertainty),
+            model,
+        )
+
+    agrees()
 
 
 @pytest.mark.parametrize("card", CARDS)

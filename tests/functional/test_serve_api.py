@@ -5,8 +5,9 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from omop_scorer.model.load import load_model
 from omop_scorer.scoring.patient import score_patient
 from tests.support.command_line import AS_OF, Site
+from tests.support.forked import Forked
 from tests.support.served import Served, served
 
 _JSON = {"Content-Type": "application/json"}
@@ -121,23 +123,58 @@ def test_a_score_has_the_numbers_and_names_of_the_command(server: Served) -> Non
     assert not any("score" in line["page"] for line in server.log())
 
 
-def test_twenty_clients_are_served_while_a_night_runs(tmp_path: Path, server_answered: Any) -> None:
+@dataclass(frozen=True)
+class Beside:
+    """A night that works beside a server, on results that exist."""
+
+    start: Callable[[], Forked]
+    served: Site
+    """The results as the server reads them, in a folder of its own."""
+
+
+@pytest.fixture
+def beside(request: pytest.FixtureRequest, answered: Path, made_up: Any, tmp_path: Path) -> Beside:
+    """Return a night that writes one kind of results, or an export of them."""
+    night, pages = tmp_path / "night", tmp_path / "pages"
+    night.mkdir()
+    pages.mkdir()
+    if request.param == "postgresql":
+        site = request.getfixturevalue("server_answered")
+        return Beside(site.start, type(site)(pages, site.cdm, site.results))
+    cdm = made_up()
+    if request.param == "folder":
+        (tmp_path / "results").mkdir()
+        site = Site(night, cdm, tmp_path / "results")
+        assert site.run().returncode == 0
+        return Beside(site.start, Site(pages, cdm, site.results))
+    shutil.copy(answered, night / "results.duckdb")
+    site, copy = Site(night, cdm, night / "results.duckdb"), tmp_path / "answer.duckdb"
+    done = site.run("--to", copy, "--format", "duckdb", command="export")
+    assert done.returncode == 0, done.stderr
+    export = [{"to": str(copy), "format": "duckdb"}]
+    return Beside(
+        lambda: site.start(export=export), Site(pages, cdm, copy, {"results": {"schema": "main"}})
+    )
+
+
+@pytest.mark.parametrize("beside", ["postgresql", "export", "folder"], indirect=True)
+def test_twenty_clients_are_served_while_a_night_runs(beside: Beside) -> None:
     """The pages stay whole, the log complete and the memory the same; the night ends COMPLETE."""
-    site = server_answered
-    persons = [row[0] for row in site.rows("SELECT person_id FROM latest_score")][:20]
-    others = type(site)(tmp_path, site.cdm, site.results)
-    with served(others) as server:
+    with served(beside.served) as server:
+        server.ask("/")
+        listed = server.log()[-1]
+        persons = listed["person_ids"][:20]
         process = psutil.Process(server.process.pid)
         for person in persons:
             assert server.ask(f"/patients/{person}").status == 200
         before = process.memory_info().rss
         shown: list[tuple[int, str]] = []
         lock = threading.Lock()
-        night = site.start()
-        end = time.monotonic() + 12
+        night = beside.start()
+        end = time.monotonic() + 10
 
         def client(person: int) -> None:
-            while time.monotonic() < end:
+            while time.monotonic() < end or night.is_at_work:
                 page = server.ask(f"/patients/{person}")
                 lists = server.ask("/?known=1")
                 with lock:
@@ -153,9 +190,8 @@ def test_twenty_clients_are_served_while_a_night_runs(tmp_path: Path, server_ans
         looks = [line for line in server.log() if line["page"] == "patient"]
         assert len(looks) == len(persons) + len(shown) // 2
         assert process.memory_info().rss < before + 100_000_000
-        newest = site.rows("SELECT run_id FROM latest_run")
         server.ask(f"/patients/{persons[0]}")
-        assert server.log()[-1]["run_id"] == newest[0][0]
+        assert server.log()[-1]["run_id"] > listed["run_id"]
 
 
 def test_results_that_a_run_is_writing_are_asked_for_again_later(site: Site) -> None:

@@ -36,7 +36,7 @@ def patient(
     from omop_scorer.connections.private_files import private_files  # noqa: PLC0415
     from omop_scorer.errors import ResultsError  # noqa: PLC0415
     from omop_scorer.report.html_file import refuse_unfit, write_html  # noqa: PLC0415
-    from omop_scorer.results.history import list_runs, run_of  # noqa: PLC0415
+    from omop_scorer.results.history import find_run  # noqa: PLC0415
     from omop_scorer.results.patient_record import (  # noqa: PLC0415
         read_record,
         refuse_old_schema,
@@ -49,9 +49,8 @@ def patient(
     read = results_config(config, settings)
     with open_results(read.connections) as reader:
         refuse_old_schema(reader)
-        runs = list_runs(reader)
-        found = run_of(runs, run)
-        record = read_record(reader, found, runs, person_id)
+        found = find_run(reader, run)
+        record = read_record(reader, found, person_id)
         if record is None:
             raise ResultsError(
                 f"{reader.where}: run {found.run_id} has no scores of this person: not in the "

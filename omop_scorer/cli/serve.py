@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,8 @@ from typing import Annotated
 import typer
 
 from omop_scorer.cli.results import ConfigOption, SetOption, results_config
-from omop_scorer.errors import ConfigurationError, ConnectionFailedError
+from omop_scorer.config.run_file import RunConfig
+from omop_scorer.errors import ConfigurationError, ConnectionFailedError, OmopScorerError
 
 
 def serve(
@@ -86,7 +88,7 @@ def serve(
     log = AccessLog(access_log)
     maximum_age = timedelta(hours=max_age_hours)
     server = make_server(read, host, port, identity, hosts, log, maximum_age)
-    if read.connections.store == "duckdb":
+    if read.connections.store == "duckdb" and not _is_export(read):
         typer.echo(
             "warning: a run waits while a page reads its DuckDB file; serve a copy, which "
             "omop-scorer export writes after each run",
@@ -102,6 +104,15 @@ def serve(
         typer.echo(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}/", err=True)
         server.run(sockets=[opened])
     sys.stdout.flush()
+
+
+def _is_export(config: RunConfig) -> bool:
+    """Tell results that no run writes; False for results that cannot be read now."""
+    from omop_scorer.stores import open_results  # noqa: PLC0415
+
+    with suppress(OmopScorerError), open_results(config.connections) as reader:
+        return reader.is_export
+    return False
 
 
 def _listening(host: str, port: int) -> socket.socket:

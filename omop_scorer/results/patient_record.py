@@ -3,8 +3,9 @@
 Nothing here opens a CDM. What is read are rows of persons, so it stays in the warehouse.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from omop_scorer import sql
@@ -29,17 +30,20 @@ class Change:
 
 
 @dataclass(frozen=True)
-class PastLabel:
-    """The label of a patient in a run, and what changed since the run before that scored them."""
+class LabelPeriod:
+    """Consecutive runs that gave a patient the same label, and what changed before them."""
 
-    run: Run
     subgroup: str
-    is_changed: bool = False
-    """True if the label differs from the one before."""
-    has_other_model: bool = False
-    """True if it differs, and so do model or uncertainty."""
-    changes: Sequence[Change] = ()
-    """Covariates with another value than before, if the label differs."""
+    first_as_of_date: date
+    last_as_of_date: date
+    n_runs: int | None
+    """Number of these runs; None if later ones than the run of the record may be among them."""
+    is_first: bool
+    """True if no run that is kept scored the patient before."""
+    has_other_model: bool
+    """True if the first of these runs has another model or uncertainty than the run before."""
+    changes: Sequence[Change]
+    """Covariates that have another value than in the run before."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,8 @@ class PatientRecord:
     """The rows of `treatment_line`, the earliest first."""
     index_treatments: Sequence[Row]
     """The rows of `index_treatment`."""
-    labels: Sequence[PastLabel]
-    """The labels over the runs, in the order of their as-of dates, up to this run."""
+    labels: Sequence[LabelPeriod]
+    """The labels over the runs up to this one, the earliest first."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,7 @@ def refuse_old_schema(reader: ResultsReader) -> None:
         )
 
 
-def read_record(
-    reader: ResultsReader, run: Run, runs: Iterable[Run], person_id: int
-) -> PatientRecord | None:
+def read_record(reader: ResultsReader, run: Run, person_id: int) -> PatientRecord | None:
     """Return a patient as scored in a COMPLETE run; None if the run did not score the person.
 
     Raises
@@ -134,53 +136,42 @@ def read_record(
         inputs=inputs,
         treatments=sorted(rows("treatment_line"), key=lambda row: int(row["line_number"])),
         index_treatments=sorted(rows("index_treatment"), key=lambda row: str(row["index_rule"])),
-        labels=_labels(reader, run, runs, person_id),
+        labels=_labels(reader, run, person_id),
     )
 
 
-def _labels(
-    reader: ResultsReader, run: Run, runs: Iterable[Run], person_id: int
-) -> list[PastLabel]:
-    rows = read_file(reader, "person_label", {"person_id": person_id})
-    subgroups = {row["run_id"]: str(row["subgroup"]) for row in rows}
-    order = (run.as_of_date, run.run_id)
-    past = [
-        each
-        for each in sorted(runs, key=lambda each: (each.as_of_date, each.run_id))
-        if each.is_complete and each.run_id in subgroups and (each.as_of_date, each.run_id) <= order
+def _labels(reader: ResultsReader, run: Run, person_id: int) -> list[LabelPeriod]:
+    def rows(view: str) -> list[dict[str, Any]]:
+        query = sql.parse(f"SELECT * FROM results.{view} WHERE person_id = :person_id")  # noqa: S608
+        return list(reader.read(query, {"person_id": person_id}).to_pylist())
+
+    changes: dict[int, list[Change]] = {}
+    for row in sorted(rows("label_change"), key=lambda row: str(row["covariate"])):
+        values = [(row[f"{when}_value"], row[f"{when}_status"]) for when in ("earlier", "later")]
+        before, after = (None if status is None else (value, status) for value, status in values)
+        change = Change(row["covariate"], before, after)
+        changes.setdefault(row["label_number"], []).append(change)
+    history = sorted(rows("label_history"), key=lambda row: int(row["label_number"]))
+    known = [
+        LabelPeriod(
+            subgroup=row["subgroup"],
+            first_as_of_date=row["first_as_of_date"],
+            last_as_of_date=min(row["last_as_of_date"], run.as_of_date),
+            n_runs=row["n_runs"],
+            is_first=row["earlier_run_id"] is None,
+            has_other_model=row["has_other_model"],
+            changes=changes.get(row["label_number"], ()),
+        )
+        for row in history
+        if (row["first_as_of_date"], row["first_run_id"]) <= (run.as_of_date, run.run_id)
     ]
-    labels: list[PastLabel] = []
-    for before, after in zip([None, *past], past, strict=False):
-        subgroup = subgroups[after.run_id]
-        if before is None or subgroup == subgroups[before.run_id]:
-            labels.append(PastLabel(after, subgroup))
-            continue
-        old, new = (_values(reader, each.run_id, person_id) for each in (before, after))
-        changes = [
-            Change(name, old.get(name), new.get(name))
-            for name in {**old, **new}
-            if old.get(name, (None, ""))[0] != new.get(name, (None, ""))[0]
-        ]
-        models = [(each.model_sha256, each.uncertainty) for each in (before, after)]
-        labels.append(PastLabel(after, subgroup, True, models[0] != models[1], changes))
-    return labels
-
-
-def _values(
-    reader: ResultsReader, run_id: int, person_id: int
-) -> dict[str, tuple[float | None, str]]:
-    query = sql.parse(
-        "SELECT covariate, covariate_value, status FROM results.patient_covariate "
-        "WHERE run_id = :run_id AND person_id = :person_id ORDER BY covariate"
-    )
-    rows = reader.read(query, {"run_id": run_id, "person_id": person_id}).to_pylist()
-    return {row["covariate"]: (row["covariate_value"], row["status"]) for row in rows}
+    return known if run.is_latest else [*known[:-1], replace(known[-1], n_runs=None)]
 
 
 def read_work_list(
     reader: ResultsReader, run: Run, filters: Filters, n_skipped: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return up to PAGE_ROWS patients of a run, and how many the whole list has.
+    """Return up to PAGE_ROWS patients of the latest run, and how many the whole list has.
 
     Behind the end of the list, the number is 0. Patients are in the order of `person_id`.
 
@@ -188,13 +179,11 @@ def read_work_list(
     ------
     SqlError
     """
-    earlier = -1 if run.previous_run_id is None else run.previous_run_id
     rows = read_file(
         reader,
         "work_list",
         {
             "run_id": run.run_id,
-            "earlier_run_id": earlier,
             "preference_group": filters.preference_group,
             "only_treated_otherwise": filters.treated_otherwise,
             "only_changed": filters.changed,

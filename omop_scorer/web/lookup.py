@@ -68,7 +68,7 @@ class Lookup:
         """Return the latest run, and the patient in it; None if it did not score the person."""
         with self._opened() as (reader, runs):
             run = run_of(runs, "latest")
-            return run, read_record(reader, run, runs, person_id)
+            return run, read_record(reader, run, person_id)
 
     def work_list(
         self, filters_of: Callable[[Run], Filters], n_skipped: int

@@ -11,7 +11,7 @@ from omop_scorer.model.calculator import Calculator
 from omop_scorer.model.card import Covariate, ModelCard
 from omop_scorer.report.words import NEXT, day, label_in_words, listed, plain
 from omop_scorer.results.history import Run
-from omop_scorer.results.patient_record import Change, PastLabel, PatientRecord, Row
+from omop_scorer.results.patient_record import Change, LabelPeriod, PatientRecord, Row
 
 #: State of a value, as in `patient_covariate.status`.
 STATES = {
@@ -296,36 +296,31 @@ def _label_at(record: PatientRecord, row: Row, words: Words) -> str:
         is_start = index["index_date"] == start and index["drug"] == row["drug"]
         if is_start and index["preferred"] is not None:
             return f"{words.preferred(str(index['preferred']))}, scored as of this start"
-    before = [each for each in record.labels if each.run.as_of_date <= start]
+    before = [each for each in record.labels if each.first_as_of_date <= start]
     if before:
         label = words.label(before[-1].subgroup)
-        return f"{label}, by the run as of {day(before[-1].run.as_of_date)}"
+        return f"{label}, since the run as of {day(before[-1].first_as_of_date)}"
     return "not known: no run before this start"
 
 
 def label_spans(record: PatientRecord, words: Words) -> list[LabelSpan]:
     """Return the labels of a patient over the runs, the newest first."""
-    spans: list[list[PastLabel]] = []
-    for each in record.labels:
-        if each.is_changed or not spans:
-            spans.append([each])
-        else:
-            spans[-1].append(each)
     found = []
-    for span in reversed(spans):
-        first, last = span[0].run.as_of_date, span[-1].run.as_of_date
+    for each in reversed(record.labels):
+        first, last = each.first_as_of_date, each.last_as_of_date
         when = day(first) if first == last else f"{day(first)} to {day(last)}"
-        n = f" ({len(span)} runs)" if len(span) > 1 else ""
-        subgroup = span[0].subgroup
-        found.append(LabelSpan(when + n, words.label(subgroup), subgroup, _cause(span[0], words)))
+        n = f" ({each.n_runs} runs)" if each.n_runs and each.n_runs > 1 else ""
+        found.append(
+            LabelSpan(when + n, words.label(each.subgroup), each.subgroup, _cause(each, words))
+        )
     return found
 
 
-def _cause(label: PastLabel, words: Words) -> str:
-    if not label.is_changed:
+def _cause(period: LabelPeriod, words: Words) -> str:
+    if period.is_first:
         return "first run that is kept"
-    parts = [_change(each, words) for each in label.changes]
-    if label.has_other_model:
+    parts = [_change(each, words) for each in period.changes]
+    if period.has_other_model:
         parts.append("another model or uncertainty")
     return "; ".join(parts) or "no covariate, and neither the model nor the uncertainty"
 

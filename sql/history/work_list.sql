@@ -1,12 +1,12 @@
--- Title: Patients scored in a run, by what a clinic may want to look at: 50 of them at a time
+-- Title: Patients scored in the latest run, by what a clinic may want to look at: 50 of them at a time
 -- Returns: person_id, age, is_male, the label with its group and its worst class, n_imputed, within_trial_range;
---          drug and drug_class in use; earlier_subgroup; place in the list from 1; n_found (patients in the whole list)
--- Tables: results.patient_subgroup, results.treatment_line
+--          drug and drug_class in use; earlier_subgroup; has_earlier (the run before has rows of persons);
+--          place in the list from 1; n_found (patients in the whole list)
+-- Tables: results.patient_subgroup, results.treatment_line, results.previous_patient_subgroup
 -- Window: none
 -- Missing: drug is NULL without a drug in use; earlier_subgroup is NULL if the run before did not score the person.
 --          NULL for preference_group means every group, and FALSE for another filter that it does not apply
--- Parameters: run_id, earlier_run_id, preference_group, only_treated_otherwise, only_changed, only_known, only_within,
---             n_skipped
+-- Parameters: run_id, preference_group, only_treated_otherwise, only_changed, only_known, only_within, n_skipped
 WITH in_use AS (
   SELECT
     person_id, drug, drug_class,
@@ -18,21 +18,16 @@ WITH in_use AS (
   WHERE run_id = :run_id AND is_current
 ),
 
-earlier AS (
-  SELECT person_id, subgroup
-  FROM results.patient_subgroup
-  WHERE run_id = :earlier_run_id
-),
-
 listed AS (
   SELECT
     s.person_id, s.age, s.is_male, s.subgroup, s.preference_group, s.ruled_out_class, s.n_imputed,
     s.within_trial_range, t.drug, t.drug_class, e.subgroup AS earlier_subgroup,
+    (SELECT COUNT(*) FROM results.previous_patient_subgroup) > 0 AS has_earlier,
     ROW_NUMBER() OVER (ORDER BY s.person_id ASC NULLS LAST) AS place,
     COUNT(*) OVER () AS n_found
   FROM results.patient_subgroup AS s
   LEFT JOIN in_use AS t ON t.person_id = s.person_id AND t.recency = 1
-  LEFT JOIN earlier AS e ON e.person_id = s.person_id
+  LEFT JOIN results.previous_patient_subgroup AS e ON e.person_id = s.person_id
   WHERE
     s.run_id = :run_id
     AND s.preference_group = COALESCE(CAST(:preference_group AS VARCHAR), s.preference_group)

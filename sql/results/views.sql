@@ -227,6 +227,9 @@ INNER JOIN (
 ORDER BY r.as_of_date DESC, r.run_id DESC
 LIMIT 1 OFFSET 1;
 
+CREATE OR REPLACE VIEW results.previous_patient_subgroup AS
+SELECT t.* FROM results.patient_subgroup AS t INNER JOIN results.previous_run AS r ON r.run_id = t.run_id;
+
 CREATE OR REPLACE VIEW results.latest_patient AS
 SELECT
   s.run_id, r.as_of_date, s.person_id, s.age, CASE WHEN s.is_male THEN 'male' ELSE 'female' END AS sex, a.race,
@@ -272,11 +275,7 @@ LEFT JOIN (
   GROUP BY person_id
 ) AS v ON v.person_id = s.person_id
 LEFT JOIN results.latest_patient_attribute AS a ON a.person_id = s.person_id
-LEFT JOIN (
-  SELECT t.person_id, t.subgroup
-  FROM results.patient_subgroup AS t
-  INNER JOIN results.previous_run AS p ON p.run_id = t.run_id
-) AS b ON b.person_id = s.person_id;
+LEFT JOIN results.previous_patient_subgroup AS b ON b.person_id = s.person_id;
 
 CREATE OR REPLACE VIEW results.subgroup_change AS
 WITH changed AS (
@@ -319,3 +318,69 @@ SELECT
   d.covariate, d.earlier_value, d.later_value, d.earlier_status, d.later_status
 FROM changed AS c
 LEFT JOIN differing AS d ON d.person_id = c.person_id;
+
+CREATE OR REPLACE VIEW results.label_history AS
+WITH labelled AS (
+  SELECT
+    s.person_id, s.run_id, r.as_of_date, s.subgroup, r.model_sha256, r.uncertainty,
+    LAG(s.run_id) OVER (PARTITION BY s.person_id ORDER BY r.as_of_date, s.run_id) AS earlier_run_id,
+    LAG(s.subgroup) OVER (PARTITION BY s.person_id ORDER BY r.as_of_date, s.run_id) AS earlier_subgroup,
+    LAG(r.model_sha256) OVER (PARTITION BY s.person_id ORDER BY r.as_of_date, s.run_id) AS earlier_model_sha256,
+    LAG(r.uncertainty) OVER (PARTITION BY s.person_id ORDER BY r.as_of_date, s.run_id) AS earlier_uncertainty
+  FROM results.patient_subgroup AS s
+  INNER JOIN results.scoring_run AS r ON r.run_id = s.run_id
+  INNER JOIN (
+    SELECT run_id
+    FROM results.scoring_run_status
+    GROUP BY run_id
+    HAVING
+      MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 1
+      AND MAX(CASE WHEN status = 'WITHDRAWN' THEN 1 ELSE 0 END) = 0
+  ) AS p ON p.run_id = r.run_id
+),
+
+numbered AS (
+  SELECT
+    *,
+    SUM(CASE WHEN earlier_subgroup = subgroup THEN 0 ELSE 1 END) OVER (
+      PARTITION BY person_id ORDER BY as_of_date, run_id
+    ) AS label_number,
+    ROW_NUMBER() OVER (PARTITION BY person_id ORDER BY as_of_date, run_id) AS run_number
+  FROM labelled
+),
+
+placed AS (
+  SELECT *, MIN(run_number) OVER (PARTITION BY person_id, label_number) AS first_number
+  FROM numbered
+)
+
+SELECT
+  person_id, CAST(label_number AS INT) AS label_number, MIN(subgroup) AS subgroup,
+  MAX(CASE WHEN run_number = first_number THEN run_id END) AS first_run_id,
+  MIN(as_of_date) AS first_as_of_date, MAX(as_of_date) AS last_as_of_date, CAST(COUNT(*) AS INT) AS n_runs,
+  MAX(CASE WHEN run_number = first_number THEN earlier_run_id END) AS earlier_run_id,
+  MAX(CASE WHEN run_number = first_number THEN earlier_subgroup END) AS earlier_subgroup,
+  MAX(CASE
+    WHEN run_number <> first_number OR earlier_run_id IS NULL THEN 0
+    WHEN model_sha256 = earlier_model_sha256 AND uncertainty = earlier_uncertainty THEN 0
+    ELSE 1
+  END) = 1 AS has_other_model
+FROM placed
+GROUP BY person_id, label_number;
+
+CREATE OR REPLACE VIEW results.label_change AS
+SELECT
+  h.person_id, h.label_number, v.covariate,
+  MAX(CASE WHEN v.run_id = h.earlier_run_id THEN v.covariate_value END) AS earlier_value,
+  MAX(CASE WHEN v.run_id = h.first_run_id THEN v.covariate_value END) AS later_value,
+  MAX(CASE WHEN v.run_id = h.earlier_run_id THEN v.status END) AS earlier_status,
+  MAX(CASE WHEN v.run_id = h.first_run_id THEN v.status END) AS later_status
+FROM results.label_history AS h
+INNER JOIN results.patient_covariate AS v
+  ON v.person_id = h.person_id AND v.run_id IN (h.earlier_run_id, h.first_run_id)
+WHERE h.earlier_run_id IS NOT NULL
+GROUP BY h.person_id, h.label_number, v.covariate
+HAVING
+  COUNT(*) = 1
+  OR MAX(CASE WHEN v.run_id = h.earlier_run_id THEN v.covariate_value END)
+  IS DISTINCT FROM MAX(CASE WHEN v.run_id = h.first_run_id THEN v.covariate_value END);

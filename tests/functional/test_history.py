@@ -809,6 +809,58 @@ def test_the_persons_with_another_label_and_the_covariates_that_differ(two_runs:
     assert changes(two_runs) == [(2, C, A, None, None, None)]
 
 
+#: Run, as-of date, last status, uncertainty, and the label of persons 1 to 5 in it.
+LABELLED = [
+    (FIRST, "2025-06-10", "COMPLETE", "bootstrap", {1: A, 2: B, 3: A}),
+    (FIRST + 1, "2025-06-11", "COMPLETE", "bootstrap", {1: A, 2: A}),
+    (FIRST + 2, "2025-06-12", "WITHDRAWN", "bootstrap", {1: C, 2: C, 4: A}),
+    (FIRST + 3, "2025-06-13", "FAILED", "bootstrap", {1: C, 5: A}),
+    (FIRST + 4, "2025-06-14", "COMPLETE", "analytic", {1: A, 2: A, 3: B, 4: A}),
+    # An earlier night that was run later, and the same night twice.
+    (FIRST + 5, "2025-06-09", "COMPLETE", "bootstrap", {1: A, 2: A}),
+    (FIRST + 6, "2025-06-14", "COMPLETE", "analytic", {4: B}),
+]
+
+#: Person, number, label, first run, first and last day, runs, run before, its label, other model.
+HISTORY = [
+    (1, 1, A, FIRST + 5, 9, 14, 4, None, None, False),
+    (2, 1, A, FIRST + 5, 9, 9, 1, None, None, False),
+    (2, 2, B, FIRST, 10, 10, 1, FIRST + 5, A, False),
+    (2, 3, A, FIRST + 1, 11, 14, 2, FIRST, B, False),
+    (3, 1, A, FIRST, 10, 10, 1, None, None, False),
+    (3, 2, B, FIRST + 4, 14, 14, 1, FIRST, A, True),
+    (4, 1, A, FIRST + 4, 14, 14, 1, None, None, False),
+    (4, 2, B, FIRST + 6, 14, 14, 1, FIRST + 4, A, False),
+]
+
+
+def test_the_labels_over_all_runs_and_what_changed_them(empty: Site) -> None:
+    values = {FIRST: {"crp": 5.0}, FIRST + 1: {"crp": None, "ileal": 1.0}}
+    for run_id, as_of, status, uncertainty, labels in LABELLED:
+        columns = {"uncertainty": uncertainty}
+        write_runs(empty, MadeUpRun(run_id, as_of, status, 9, len(labels), columns=columns))
+        known = {
+            person: (label, values.get(run_id, {"crp": 50.0})) for person, label in labels.items()
+        }
+        write_patients(empty, run_id, known)
+    rows = empty.rows(
+        f"SELECT person_id - {PERSON}, label_number, subgroup, first_run_id, "
+        "DAY(first_as_of_date), DAY(last_as_of_date), n_runs, earlier_run_id, earlier_subgroup, "
+        "has_other_model FROM label_history ORDER BY ALL"
+    )
+    assert rows == HISTORY
+    changes = empty.rows(
+        f"SELECT person_id - {PERSON}, label_number, covariate, earlier_value, later_value, "
+        "earlier_status, later_status FROM label_change ORDER BY ALL"
+    )
+    assert changes == [
+        (2, 2, "crp", 50, 5, "observed", "observed"),
+        (2, 3, "crp", 5, None, "observed", "left_out"),
+        (2, 3, "ileal", None, 1, None, "observed"),
+        (3, 2, "crp", 5, 50, "observed", "observed"),
+    ]
+
+
 class TestReport:
     def test_neither_a_file_nor_a_folder(self, empty: Site) -> None:
         finished = empty.run(command="report")

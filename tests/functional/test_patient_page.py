@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 from omop_scorer.config.run_file import load_for_readers
 from omop_scorer.model import kernel
 from omop_scorer.model.load import load_model
-from omop_scorer.results.history import list_runs, run_of
+from omop_scorer.results.history import find_run
 from omop_scorer.results.patient_record import PatientRecord, read_record
 from omop_scorer.stores import open_results
 from omop_scorer.web.patient_page import render_patient
@@ -42,11 +42,10 @@ def three_runs(tmp_path_factory: pytest.TempPathFactory, made_up) -> Site:
     return site
 
 
-def record_of(site: Site, person_id: int, which: str = "latest") -> PatientRecord:
+def record_of(site: Site, person_id: int, which: str | int = "latest") -> PatientRecord:
     config = load_for_readers(site.run_file())
     with open_results(config.connections) as reader:
-        runs = list_runs(reader)
-        record = read_record(reader, run_of(runs, which), runs, person_id)
+        record = read_record(reader, find_run(reader, which), person_id)
     assert record is not None
     return record
 
@@ -440,7 +439,9 @@ def test_a_treatment_has_the_label_of_its_start(three_runs: Site) -> None:
     found = treatments_of(changed, words)
     assert found[0].label == "anti-IL-12/23 and anti-integrin on top, scored as of this start"
     assert found[1].label == "not known: no run before this start"
-    assert found[2].label == f"{words.label(record.labels[0].subgroup)}, by the run as of {first}"
+    assert (
+        found[2].label == f"{words.label(record.labels[0].subgroup)}, since the run as of {first}"
+    )
     assert found[2].when == f"{first} to {AS_OF}, in use"
     assert [each.left for each in found] == [0, 198, 200]
     assert [each.width for each in found] == [200, 6, 800]
@@ -549,9 +550,28 @@ def test_every_store_gives_the_same_page(
     runs = [replace(each.run, **same_run()) for each in (expected, found)]
     pages = []
     for record, run in zip((expected, found), runs, strict=True):
-        labels = [replace(each, run=run) for each in record.labels]
-        pages.append(render_patient(replace(record, run=run, labels=labels), model, AS_OF))
+        pages.append(render_patient(replace(record, run=run), model, AS_OF))
     assert pages[0] == pages[1]
+
+
+def test_an_export_shows_the_labels_of_earlier_runs(three_runs: Site, tmp_path: Path) -> None:
+    ((person,),) = three_runs.rows("SELECT MIN(person_id) FROM label_change")
+    export = as_export(three_runs.results, tmp_path, three_runs.cdm)
+    expected, found = (record_of(site, person) for site in (three_runs, export))
+    assert len(expected.labels) > 1
+    assert found.labels == expected.labels
+
+
+def test_an_older_run_knows_no_later_labels(three_runs: Site) -> None:
+    ((person, second),) = three_runs.rows(
+        "SELECT person_id, first_run_id FROM label_history WHERE label_number = 2 LIMIT 1"
+    )
+    latest = record_of(three_runs, person).labels
+    older = record_of(three_runs, person, second).labels
+    assert older[0] == latest[0]
+    assert older[1:] == [
+        replace(latest[1], last_as_of_date=latest[1].first_as_of_date, n_runs=None)
+    ]
 
 
 def same_run() -> dict[str, Any]:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +204,15 @@ def test_results_that_a_run_is_writing_are_asked_for_again_later(site: Site) -> 
             assert str(site.results) not in reply.body
             assert server.ask("/health").status == 503
         assert server.ask(f"/patients/{person}").status == 200
+
+
+def test_a_file_that_runs_wait_for_is_a_warning_and_an_export_is_none(site: Site) -> None:
+    copy = site.folder / "answer.duckdb"
+    assert site.run("--to", copy, "--format", "duckdb", command="export").returncode == 0
+    with served(site) as server:
+        assert "a run waits while a page reads its DuckDB file" in server.stop()[1]
+    with served(replace(site, results=copy)) as server:
+        assert "warning" not in server.stop()[1]
 
 
 def test_health_is_that_of_the_runs(site: Site) -> None:

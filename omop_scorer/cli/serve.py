@@ -37,7 +37,7 @@ def serve(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File with a line NAME TOKEN per user, which only this user can read.",
+            help="File with a line NAME TOKEN per user. Let only the user of the server read it.",
             show_default=False,
         ),
     ] = None,
@@ -63,10 +63,11 @@ def serve(
         ),
     ] = 26,
 ) -> None:
-    """Serve the patients of the latest run as pages, read-only, from the results alone.
+    """Serve the patients of the latest run to browsers.
 
-    Needs omop-scorer[web]. A work list, one page per patient, the report, /health, and the answers
-    of /openapi.json. Every look at a patient is written to the access log.
+    Needs omop-scorer[web]. It serves a work list, a page per patient, the report, /health, and
+    answers in JSON (/openapi.json), read-only and from the results alone. Every look at a patient
+    is written to the access log.
     """
     try:
         from omop_scorer.web.server import hosts_of, identity_of, make_server  # noqa: PLC0415

@@ -84,5 +84,5 @@ def _given(config: "RunConfig", to: Path, form: str) -> "Export":
     except ValidationError as error:
         raise ConfigurationError(f"--to {to}: {error.errors()[0]['msg']}") from None
     except ValueError as error:
-        raise ConfigurationError(f"--to: {error}") from None
+        raise ConfigurationError(str(error).replace("export.to", "--to", 1)) from None
     return given

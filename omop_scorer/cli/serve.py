@@ -2,14 +2,18 @@
 
 import socket
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from omop_scorer.cli.results import ConfigOption, SetOption, results_config
-from omop_scorer.errors import ConfigurationError, ConnectionFailedError
+from omop_scorer.errors import ConfigurationError, ConnectionFailedError, OmopScorerError
+
+if TYPE_CHECKING:
+    from omop_scorer.config.run_file import RunConfig
 
 
 def serve(
@@ -87,10 +91,10 @@ def serve(
     log = AccessLog(access_log)
     maximum_age = timedelta(hours=max_age_hours)
     server = make_server(read, host, port, identity, hosts, log, maximum_age)
-    if read.connections.store == "duckdb":
+    if _may_make_a_run_wait(read):
         typer.echo(
-            "warning: a run waits while a page reads its DuckDB file; serve a copy, which "
-            "omop-scorer export writes after each run",
+            "warning: a run waits while a page reads its DuckDB file; serve a copy: name one under "
+            "export in the run file, and start serve with --set results.url=COPY",
             err=True,
         )
     if getattr(identity, "others_may_read", False):
@@ -103,6 +107,16 @@ def serve(
         typer.echo(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}/", err=True)
         server.run(sockets=[opened])
     sys.stdout.flush()
+
+
+def _may_make_a_run_wait(config: "RunConfig") -> bool:
+    if config.connections.store != "duckdb":
+        return False
+    from omop_scorer.stores import open_results  # noqa: PLC0415
+
+    with suppress(OmopScorerError), open_results(config.connections) as reader:
+        return not reader.is_export
+    return True
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -89,6 +89,9 @@ class ResultsReader(ABC):
     where: str
     """Location of the results as the run file gives it, for messages."""
 
+    is_export = False
+    """True for a file that `export` wrote, which no run writes to."""
+
     @abstractmethod
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:
         """Return all rows of a query as an Arrow table.

@@ -189,6 +189,21 @@ def test_the_report_is_that_of_the_command(site: Site, tmp_path: Path) -> None:
         assert server.ask("/report").body == path.read_text()
 
 
+def test_a_copy_is_served_with_the_run_file_that_writes_it(site: Site, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.duckdb"
+    export = [{"to": str(copy), "format": "duckdb"}]
+    assert site.run(command="export", export=export).returncode == 0
+    for read, is_warned in ((site.results, True), (copy, False)):
+        with served(site, "--set", f"results.url={read}", export=export) as server:
+            assert server.ask("/").status == 200
+            _, said = server.stop()
+        assert ("serve a copy" in said) == is_warned
+    for command in (["status", "--max-age-hours", 876_000], ["runs"]):
+        words = (*command[1:], "--set", f"results.url={copy}")
+        shown = site.run(*words, command=command[0], export=export)
+        assert shown.returncode == 0, shown.stderr
+
+
 # The work list ------------------------------------------------------------------------------------
 
 

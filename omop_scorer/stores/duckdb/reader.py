@@ -114,7 +114,8 @@ class DuckDBResultsReader(ResultsReader):
             if name.lower() == wanted.lower():
                 return name
         # An export has the tables of one run in main, and no other schema.
-        if set(names) <= {"main"} and self._is_export():
+        if set(names) <= {"main"} and self._has_export():
+            self.is_export = True
             return "main"
         known = ", ".join(repr(name) for name in names if name != "main") or "none"
         raise ResultsError(
@@ -122,7 +123,7 @@ class DuckDBResultsReader(ResultsReader):
             f"choose one of them, or {_RUN_FIRST}"
         )
 
-    def _is_export(self) -> bool:
+    def _has_export(self) -> bool:
         """Tell a file in which a view of the results is a table, outside a schema."""
         with errors_as(ResultsError, self.where):
             found = self._connection.execute(

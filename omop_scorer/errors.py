@@ -98,7 +98,8 @@ def as_the_program_says(
     """Make a function raise the errors of the package only, with the texts of the command line.
 
     Texts are without secrets. The error that was raised first is not kept as a cause or context,
-    because it may hold a secret or a patient's value.
+    because it may hold a secret or a patient's value. A call with arguments that the function does
+    not have is a TypeError, as for every function.
     """
 
     @wraps(function)
@@ -109,6 +110,9 @@ def as_the_program_says(
         except OmopScorerError as error:
             said = type(error)(*(one_line(hide(problem)) for problem in error.problems))
         except Exception as error:
+            is_of_the_call = error.__traceback__ is None or error.__traceback__.tb_next is None
+            if isinstance(error, TypeError) and is_of_the_call:
+                raise
             said = OmopScorerError(unexpected(error))
         raise said
 

@@ -23,9 +23,10 @@ def calculator(
         str, typer.Option(metavar="CARD", help="Name of a shipped model card, or path of a card.")
     ] = DEFAULT_MODEL,
 ) -> None:
-    """Write a page that scores one patient in a browser, without a network.
+    """Write a page that scores one patient in a browser.
 
-    The page is one HTML file with the model card inside. What is entered is neither sent nor kept.
+    The page is one HTML file with the model card inside. It needs no network, and what is entered
+    is neither sent nor kept.
     """
     from omop_scorer.model.load import load_model  # noqa: PLC0415
     from omop_scorer.report.html_file import refuse_unfit, write_html  # noqa: PLC0415

@@ -8,7 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from omop_scorer.cli.options import AsOfOption, ConfigOption, SetOption, read_config
+from omop_scorer.cli.options import (
+    AsOfOption,
+    ConfigOption,
+    PersonIdArgument,
+    SetOption,
+    read_config,
+)
 
 if TYPE_CHECKING:
     from omop_scorer.nightly.explanation import ExplainedCovariate, Explanation
@@ -18,12 +24,7 @@ _N_STEPS = 36
 
 
 def explain(
-    person_id: Annotated[
-        int,
-        typer.Argument(
-            metavar="PERSON_ID", min=-(2**63), max=2**63 - 1, help="person_id in the CDM."
-        ),
-    ],
+    person_id: PersonIdArgument,
     covariate: Annotated[
         str | None,
         typer.Argument(metavar="COVARIATE", help="One covariate, for example crp. Default: all."),
@@ -40,11 +41,11 @@ def explain(
         ),
     ] = False,
 ) -> None:
-    """Show every record that could give a covariate of one person.
+    """Show the records behind the covariates of one person.
 
-    Each record has the verdict of the rules: chosen, outside the window, wrong unit, out of range,
-    older than the chosen, and so on. The records come from the CDM; nothing is written. It takes
-    as long as check.
+    Every record that could give a covariate is shown, with the verdict of the rules: chosen,
+    outside the window, wrong unit, out of range, older than the chosen, and so on. The records
+    come from the CDM; nothing is written. It takes as long as check.
     """
     from omop_scorer.config.definitions import load_definitions  # noqa: PLC0415
     from omop_scorer.journal import open_journal  # noqa: PLC0415

@@ -39,11 +39,12 @@ def export(
     config: ConfigOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Write the results for R, pandas, BI tools or study networks.
+    """Write the results of a run for other programs.
 
-    The formats duckdb and parquet hold persons: they stay in the warehouse, and only you can read
-    them. In the other two, small counts are suppressed as in a report. Without --to and --format,
-    the exports of the run file are written.
+    These are R, pandas, BI tools and the programs of a study network. The formats duckdb and
+    parquet hold persons: they stay in the warehouse, and only you can read them. In the other two,
+    small counts are suppressed as in a report. Without --to and --format, the exports of the run
+    file are written.
     """
     if (to is None) != (form is None):
         raise typer.BadParameter("give --to and --format, or neither")
@@ -83,5 +84,5 @@ def _given(config: "RunConfig", to: Path, form: str) -> "Export":
     except ValidationError as error:
         raise ConfigurationError(f"--to {to}: {error.errors()[0]['msg']}") from None
     except ValueError as error:
-        raise ConfigurationError(f"--to: {error}") from None
+        raise ConfigurationError(str(error).replace("export.to", "--to", 1)) from None
     return given

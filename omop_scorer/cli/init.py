@@ -17,10 +17,11 @@ def init(
         typer.Option("--overwrite", help="Replace files that exist already.", show_default=False),
     ] = False,
 ) -> None:
-    """Write a run file, concept sets, units and treatment lines to start from.
+    """Write a run file and other files to start from.
 
-    A run with these files gives the same answer as one with the shipped files. Files that exist
-    are never overwritten unless --overwrite is given.
+    The others are concept sets, units and treatment lines. A run with these files gives the same
+    answer as one with the shipped files. Files that exist are never overwritten unless --overwrite
+    is given.
     """
     from omop_scorer.config.starting_files import write_starting_files  # noqa: PLC0415
 

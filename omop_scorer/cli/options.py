@@ -35,6 +35,23 @@ def in_utf_8(path: Path) -> Path:
     return path
 
 
+def in_64_bits(person_id: int) -> int:
+    """Return an id that a CDM can hold.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is wider than 64 bits.
+    """
+    if not -(2**63) <= person_id < 2**63:
+        raise typer.BadParameter("wider than the 64 bits of a person_id")
+    return person_id
+
+
+PersonIdArgument = Annotated[
+    int, typer.Argument(metavar="PERSON_ID", callback=in_64_bits, help="person_id in the CDM.")
+]
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(

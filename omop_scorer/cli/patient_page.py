@@ -6,16 +6,12 @@ from typing import Annotated
 
 import typer
 
+from omop_scorer.cli.options import PersonIdArgument
 from omop_scorer.cli.results import ConfigOption, SetOption, results_config
 
 
 def patient(
-    person_id: Annotated[
-        int,
-        typer.Argument(
-            metavar="PERSON_ID", min=-(2**63), max=2**63 - 1, help="person_id in the CDM."
-        ),
-    ],
+    person_id: PersonIdArgument,
     config: ConfigOption = None,
     settings: SetOption = None,
     run: Annotated[str, typer.Option(metavar="RUN", help="Run id, latest or previous.")] = "latest",
@@ -25,13 +21,13 @@ def patient(
             "--output",
             "-o",
             metavar="FILE",
-            help="HTML file to write; only this user can read it.",
+            help="HTML file to write; only you can read it.",
         ),
     ] = Path("patient.html"),
 ) -> None:
-    """Write the page of one patient of a run, from the results alone.
+    """Write the page of one patient of a run.
 
-    The page holds a patient's data: keep it inside the hospital.
+    It is written from the results alone. It holds a patient's data: keep it inside the hospital.
     """
     from omop_scorer.connections.private_files import private_files  # noqa: PLC0415
     from omop_scorer.errors import ResultsError  # noqa: PLC0415

@@ -203,7 +203,10 @@ def diff(
 
 
 def results_config(path: Path | None, overrides: list[str] | None) -> "RunConfig":
-    """Read the run file for its results; its settings of the CDM are ignored."""
+    """Read the run file for its results; its settings of the CDM are ignored.
+
+    Its exports are ignored too, because one of them may be what is read.
+    """
     from omop_scorer.config.run_file import load_for_readers  # noqa: PLC0415
 
-    return load_for_readers(find_run_file(path), overrides or [], os.environ)
+    return load_for_readers(find_run_file(path), [*(overrides or []), "export=[]"], os.environ)

@@ -5,13 +5,15 @@ import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from omop_scorer.cli.results import ConfigOption, SetOption, results_config
-from omop_scorer.config.run_file import RunConfig
 from omop_scorer.errors import ConfigurationError, ConnectionFailedError, OmopScorerError
+
+if TYPE_CHECKING:
+    from omop_scorer.config.run_file import RunConfig
 
 
 def serve(
@@ -39,7 +41,7 @@ def serve(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File with a line NAME TOKEN per user, which only this user can read.",
+            help="File with a line NAME TOKEN per user. Let only the user of the server read it.",
             show_default=False,
         ),
     ] = None,
@@ -65,10 +67,11 @@ def serve(
         ),
     ] = 26,
 ) -> None:
-    """Serve the patients of the latest run as pages, read-only, from the results alone.
+    """Serve the patients of the latest run to browsers.
 
-    Needs omop-scorer[web]. A work list, one page per patient, the report, /health, and the answers
-    of /openapi.json. Every look at a patient is written to the access log.
+    Needs omop-scorer[web]. It serves a work list, a page per patient, the report, /health, and
+    answers in JSON (/openapi.json), read-only and from the results alone. Every look at a patient
+    is written to the access log.
     """
     try:
         from omop_scorer.web.server import hosts_of, identity_of, make_server  # noqa: PLC0415
@@ -88,10 +91,10 @@ def serve(
     log = AccessLog(access_log)
     maximum_age = timedelta(hours=max_age_hours)
     server = make_server(read, host, port, identity, hosts, log, maximum_age)
-    if read.connections.store == "duckdb" and not _is_export(read):
+    if _may_make_a_run_wait(read):
         typer.echo(
-            "warning: a run waits while a page reads its DuckDB file; serve a copy, which "
-            "omop-scorer export writes after each run",
+            "warning: a run waits while a page reads its DuckDB file; serve a copy: name one under "
+            "export in the run file, and start serve with --set results.url=COPY",
             err=True,
         )
     if getattr(identity, "others_may_read", False):
@@ -106,13 +109,14 @@ def serve(
     sys.stdout.flush()
 
 
-def _is_export(config: RunConfig) -> bool:
-    """Tell results that no run writes; False for results that cannot be read now."""
+def _may_make_a_run_wait(config: "RunConfig") -> bool:
+    if config.connections.store != "duckdb":
+        return False
     from omop_scorer.stores import open_results  # noqa: PLC0415
 
     with suppress(OmopScorerError), open_results(config.connections) as reader:
-        return reader.is_export
-    return False
+        return not reader.is_export
+    return True
 
 
 def _listening(host: str, port: int) -> socket.socket:

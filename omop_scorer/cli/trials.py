@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from omop_scorer.trials.load import TrialData
 
 app = typer.Typer(
-    help="Fit models to trial data, and find out what they are worth.",
+    help="Fit models to trial data and see what they are worth.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

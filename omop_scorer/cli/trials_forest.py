@@ -82,9 +82,10 @@ def forest(
     seed: SeedOption = SEED,
     threads: ThreadsOption = None,
 ) -> None:
-    """Assign participants to subgroups by random forests, and compare them with the mixed models.
+    """Assign participants to subgroups by random forests.
 
-    Needs scikit-learn: pip install 'omop-scorer[trials]'.
+    The subgroups are compared with those of the mixed models. Needs scikit-learn:
+    pip install 'omop-scorer[trials]'.
     """
     from omop_scorer.cli.forest_tables import render_forest  # noqa: PLC0415
     from omop_scorer.trials.card_files import refuse_places, write_whole  # noqa: PLC0415

@@ -145,9 +145,10 @@ def power(
     ] = None,
     report: ReportOption = None,
 ) -> None:
-    """Calculate the power of a trial of one drug class against another, and the patients it needs.
+    """Calculate the power of a trial of two drug classes.
 
-    Both arms are drawn from a population: the patients of a CSV file, or those scored in a run.
+    It also gives the number of participants that such a trial needs. Both arms are drawn from a
+    population: the patients of a CSV file, or those scored in a run.
     """
     from omop_scorer.cli.power_files import (  # noqa: PLC0415
         power_csv,

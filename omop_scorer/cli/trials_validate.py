@@ -56,7 +56,7 @@ def validate(
     seed: SeedOption = SEED,
     threads: ThreadsOption = None,
 ) -> None:
-    """Validate models of trial data on participants and trials that they never saw.
+    """Validate models on participants and trials left out.
 
     Ten folds in two ways, and each trial left out in turn: subgroups, calibration, errors.
     """

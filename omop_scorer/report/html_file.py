@@ -55,8 +55,7 @@ def refuse_unfit(path: Path) -> None:
         raise ResultsError(f"{folder}: no such folder; create it or choose another")
     if not _may_be_replaced(path):
         raise ResultsError(
-            f"{path}: exists and is no HTML page, and a report replaces nothing else; choose "
-            "another file"
+            f"{path}: exists and is no HTML page, and nothing else is replaced; choose another file"
         )
 
 

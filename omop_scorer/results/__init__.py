@@ -1,6 +1,8 @@
 """The results schema: migration, runs, history and health.
 
-`omop_scorer.results(url)` returns its tables as data frames, so this package can be called.
+This package can be called: `omop_scorer.results(url, schema="omop_scorer", password_file=None)`
+returns the results at a URL, with the arguments of `omop_scorer.results.tables.open_tables`. Its
+methods are `names()`, the tables and views, and `table(name)`, the rows of one as a DataFrame.
 """
 
 import sys

@@ -89,7 +89,7 @@ class ResultsReader(ABC):
     where: str
     """Location of the results as the run file gives it, for messages."""
     is_export = False
-    """True for a copy of one run, for which no run waits."""
+    """True for a file that `export` wrote, which no run writes to."""
 
     @abstractmethod
     def read(self, query: exp.Expr, parameters: Parameters) -> pa.Table:

@@ -33,8 +33,8 @@ _CONSTANTS = {
 }
 
 _WITHIN = {
-    True: "like the trials’ participants",
-    False: "a recorded value outside the trials’ range",
+    True: "yes, as far as values are recorded",
+    False: "no, a recorded value is outside it",
     None: "not known: disease activity not recorded",
 }
 

@@ -49,13 +49,16 @@ person_id,age,sex,bmi,crp,cdai,prior_anti_tnf,steroid,immunomodulator,ileal
 """
 
 
+def listed_in_full(*group: str) -> list[str]:
+    """Return the commands that a help lists, of those whose purpose is not cut off."""
+    listed = omop_scorer(*group, "--help").stdout.split("Commands:")[1]
+    return re.findall(r"^  ([a-z-]+)  +\S.*[^.]\.$", listed, flags=re.MULTILINE)
+
+
 class TestHelp:
     def test_without_arguments_the_commands_are_listed(self) -> None:
-        listed = omop_scorer("--help").stdout
-        said = re.findall(
-            r"^  ([a-z-]+)  +\S.*\.$", listed.split("Commands:")[1], flags=re.MULTILINE
-        )
-        assert sorted(said) == sorted(COMMANDS)
+        assert sorted(listed_in_full()) == sorted(COMMANDS)
+        assert sorted(listed_in_full("trials")) == sorted(name.split()[1] for name in OF_TRIALS)
         bare = omop_scorer()
         assert bare.returncode in (0, 2)
         assert "Commands:" in bare.stdout + bare.stderr
@@ -75,6 +78,14 @@ class TestHelp:
             if not re.search(r"(  |\n) *[A-Za-z]", option)
         ]
         assert silent == []
+
+    @pytest.mark.parametrize("command", ["explain", "patient"])
+    @pytest.mark.parametrize("person_id", [2**63, -(2**63) - 1])
+    def test_an_id_that_no_cdm_holds_is_refused(self, command: str, person_id: int) -> None:
+        refused = omop_scorer(command, "--", person_id)
+        assert refused.returncode == 2
+        assert "'PERSON_ID': wider than the 64 bits" in refused.stderr
+        assert str(person_id) not in refused.stderr
 
     def test_version(self) -> None:
         finished = omop_scorer("--version")

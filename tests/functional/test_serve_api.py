@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -206,15 +206,6 @@ def test_results_that_a_run_is_writing_are_asked_for_again_later(site: Site) -> 
         assert server.ask(f"/patients/{person}").status == 200
 
 
-def test_a_file_that_runs_wait_for_is_a_warning_and_an_export_is_none(site: Site) -> None:
-    copy = site.folder / "answer.duckdb"
-    assert site.run("--to", copy, "--format", "duckdb", command="export").returncode == 0
-    with served(site) as server:
-        assert "a run waits while a page reads its DuckDB file" in server.stop()[1]
-    with served(replace(site, results=copy)) as server:
-        assert "warning" not in server.stop()[1]
-
-
 def test_health_is_that_of_the_runs(site: Site) -> None:
     with served(site) as server:
         found = server.ask("/health")
@@ -232,6 +223,21 @@ def test_the_report_is_that_of_the_command(site: Site, tmp_path: Path) -> None:
     assert site.run("--output", path, command="report").returncode == 0
     with served(site) as server:
         assert server.ask("/report").body == path.read_text()
+
+
+def test_a_copy_is_served_with_the_run_file_that_writes_it(site: Site, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.duckdb"
+    export = [{"to": str(copy), "format": "duckdb"}]
+    assert site.run(command="export", export=export).returncode == 0
+    for read, is_warned in ((site.results, True), (copy, False)):
+        with served(site, "--set", f"results.url={read}", export=export) as server:
+            assert server.ask("/").status == 200
+            _, said = server.stop()
+        assert ("serve a copy" in said) == is_warned
+    for command in (["status", "--max-age-hours", 876_000], ["runs"]):
+        words = (*command[1:], "--set", f"results.url={copy}")
+        shown = site.run(*words, command=command[0], export=export)
+        assert shown.returncode == 0, shown.stderr
 
 
 # The work list ------------------------------------------------------------------------------------

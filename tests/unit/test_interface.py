@@ -1,6 +1,7 @@
 """The functions for Python code: what they import, what they refuse, and what they never say."""
 
 import ast
+import inspect
 import subprocess
 import sys
 from datetime import date, datetime
@@ -18,6 +19,7 @@ from omop_scorer.errors import (
     ScoringError,
     as_the_program_says,
 )
+from omop_scorer.results.tables import open_tables
 from omop_scorer.texts import secret_values
 
 PATIENT = {"age": 45, "sex": "male", "bmi": 25.5, "crp": 20, "cdai": 320, "steroid": True}
@@ -255,3 +257,22 @@ def test_errors_hide_secrets_and_values() -> None:
         fail(ValueError("CRP of 7919"))
     assert str(caught.value).startswith("unexpected error (ValueError at test_interface.py:")
     assert caught.value.__context__ is None
+
+
+def test_a_call_with_arguments_that_there_are_not_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match=r"score_patient\(\) takes 0 positional arguments"):
+        omop_scorer.score_patient(55, "female")  # type: ignore[misc]
+    with pytest.raises(TypeError, match=r"score_frame\(\) got an unexpected keyword argument"):
+        omop_scorer.score_frame(pd.DataFrame([PATIENT]), age=55)  # type: ignore[call-arg]
+
+    @as_the_program_says
+    def fail() -> None:
+        int(None)  # type: ignore[call-overload]
+
+    with pytest.raises(OmopScorerError, match="TypeError at test_interface"):
+        fail()
+
+
+def test_the_help_of_results_names_its_arguments() -> None:
+    said = omop_scorer.results.__doc__ or ""
+    assert all(name in said for name in inspect.signature(open_tables).parameters)

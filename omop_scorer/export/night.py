@@ -26,7 +26,7 @@ def write_exports_of_night(config: RunConfig, journal: Journal) -> list[str]:
         except OmopScorerError as error:
             problems += [
                 f"the run is COMPLETE, but its export failed: {problem}; then write the exports "
-                "again, with: omop-scorer export"
+                "again, with the run file of this run: omop-scorer export --config FILE"
                 for problem in error.problems
             ]
     return problems

@@ -91,9 +91,7 @@ def refuse_unfit_folder(folder: Path) -> None:
     """
     place = folder.resolve()
     if place.exists() and not place.is_dir():
-        raise ResultsError(
-            f"{folder}: cannot create the folder: File exists; choose another folder"
-        )
+        raise ResultsError(f"{folder}: is a file, and a folder is written there; name a folder")
     if not place.is_dir():
         return
     if place.is_mount() or place.samefile(Path.cwd()):

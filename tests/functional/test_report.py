@@ -560,7 +560,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path, site: Site) -> None:
     assert_refused(asked, ResultsError.exit_code, "no such folder; create it or choose another")
     (tmp_path / "file").touch()
     asked = site.run("--csv", tmp_path / "file", command="report")
-    cannot = "cannot create the folder: File exists; choose another folder"
+    cannot = "is a file, and a folder is written there; name a folder"
     assert_refused(asked, ResultsError.exit_code, cannot)
     (tmp_path / "taken.html").mkdir()
     asked = site.run("-o", tmp_path / "taken.html", command="report")

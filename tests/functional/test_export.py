@@ -278,7 +278,7 @@ def test_nothing_else_is_replaced(site: Site) -> None:
     ):
         assert_refused(export(site, path, kind), 15, path, "no earlier export", "choose another")
     for kind in ("parquet", "csv"):
-        assert_refused(export(site, file, kind), 15, file, "File exists|Not a directory")
+        assert_refused(export(site, file, kind), 15, file, "File exists|Not a directory|is a file")
     assert_refused(export(site, site.folder / "no" / "a.duckdb", "duckdb"), 15, "no such folder")
     assert_refused(export(site, Path("/dev/null"), "duckdb"), 15, "no earlier export")
     after = {path: path.read_bytes() for path in site.folder.rglob("*") if path.is_file()}

@@ -1,5 +1,6 @@
 """The page of one patient, in a real browser and in its words, from every kind of results."""
 
+import json
 import math
 import stat
 from collections.abc import Iterator
@@ -228,6 +229,37 @@ def test_an_override_is_marked_and_nothing_is_written_back(
     assert not marked.is_visible()
     assert tab.url.endswith(".html")
     assert site.fingerprint() == before
+
+
+def test_without_a_model_for_the_inputs_that_are_left_there_is_no_result(
+    three_runs: Site, tab: Page, tmp_path: Path
+) -> None:
+    """A card need not have a model without each part of what a patient lacks."""
+    ((person,),) = three_runs.rows("SELECT MIN(person_id) FROM latest_score")
+    record, shipped = record_of(three_runs, person), load_model("crohns_srs_2025")
+    both = ["cdai", "crp"]
+    left_out = {name: row(covariate=name, status="left_out") for name in both}
+    record = replace(record, covariates={**record.covariates, **left_out})
+    (tmp_path / shipped.path.name).write_bytes(shipped.path.read_bytes())
+    variants = json.loads((shipped.path.parent / str(shipped.card.variants)).read_text())
+    kept = [each for each in variants["variants"] if sorted(each["left_out"]) == both]
+    (tmp_path / str(shipped.card.variants)).write_text(json.dumps({"variants": kept}))
+    path = tmp_path / "page.html"
+    path.write_text(render_patient(record, load_model(tmp_path / shipped.path.name), AS_OF))
+    tab.goto(path.as_uri())
+    before = tab.locator("#headline").inner_text()
+    assert "Scored by the model without" in tab.locator("#certainty").inner_text()
+    tab.locator("[data-covariate=cdai] summary").click()
+    tab.locator("[data-override=cdai]").fill("400")
+    label = "C-reactive protein"
+    assert tab.locator("#headline").inner_text() == f"No result: override {label} too."
+    assert tab.locator("#result").inner_text() == tab.locator("#certainty").inner_text() == ""
+    tab.locator("[data-covariate=crp] summary").click()
+    tab.locator("[data-override=crp]").fill("20")
+    assert "with overridden inputs" in tab.locator("#headline").inner_text()
+    tab.locator("[data-override=crp]").fill("")
+    tab.locator("[data-override=cdai]").fill("")
+    assert tab.locator("#headline").inner_text() == before
 
 
 # The words ----------------------------------------------------------------------------------------

@@ -218,6 +218,7 @@ def test_a_refused_patient_is_told_why_and_no_value(server: Served, body: str, s
     assert re.search(said, " ".join(reply.json["problems"]))
     for value in ("S3NTINEL", "person_name", "98765", "123456789", "123.456"):
         assert value not in reply.body
+        ('{"age": 40, "age": 50, "sex": "male"}', "a name twice"),
 
 
 def test_another_content_type_is_refused(server: Served) -> None:

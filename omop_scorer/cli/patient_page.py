@@ -25,7 +25,8 @@ def patient(
             "--output",
             "-o",
             metavar="FILE",
-            help="HTML file to write; only this user can read it.",
+            help="HTML file to write. Only this user can read a new one; an HTML page that exists "
+            "is replaced and keeps its rights.",
         ),
     ] = Path("patient.html"),
 ) -> None:

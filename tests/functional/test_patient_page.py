@@ -627,3 +627,8 @@ def test_a_person_without_scores_is_refused_without_the_id(site: Site, tmp_path:
 def test_results_of_an_earlier_release_name_the_way_out(site: Site) -> None:
     site.write("DELETE FROM schema_version WHERE version > 6")
     assert_refused(site.run(1, command="patient"), 15, "version 6", "the next run migrates it")
+    # A page that a site lets a group read is not opened to everybody.
+    for mode in (0o600, 0o640, 0o604):
+        path.chmod(mode)
+        page_of(site, person, tmp_path)
+        assert stat.S_IMODE(path.stat().st_mode) == mode

@@ -33,13 +33,19 @@ class PastLabel:
     """The label of a patient in a run, and what changed since the run before that scored them."""
 
     run: Run
-    subgroup: str
+    score: Row
+    """A row of `person_label`."""
     is_changed: bool = False
     """True if the label differs from the one before."""
     has_other_model: bool = False
     """True if it differs, and so do model or uncertainty."""
     changes: Sequence[Change] = ()
     """Covariates with another value than before, if the label differs."""
+
+    @property
+    def subgroup(self) -> str:
+        """The label."""
+        return str(self.score["subgroup"])
 
 
 @dataclass(frozen=True)
@@ -142,18 +148,18 @@ def _labels(
     reader: ResultsReader, run: Run, runs: Iterable[Run], person_id: int
 ) -> list[PastLabel]:
     rows = read_file(reader, "person_label", {"person_id": person_id})
-    subgroups = {row["run_id"]: str(row["subgroup"]) for row in rows}
+    scores = {row["run_id"]: row for row in rows}
     order = (run.as_of_date, run.run_id)
     past = [
         each
         for each in sorted(runs, key=lambda each: (each.as_of_date, each.run_id))
-        if each.is_complete and each.run_id in subgroups and (each.as_of_date, each.run_id) <= order
+        if each.is_complete and each.run_id in scores and (each.as_of_date, each.run_id) <= order
     ]
     labels: list[PastLabel] = []
     for before, after in zip([None, *past], past, strict=False):
-        subgroup = subgroups[after.run_id]
-        if before is None or subgroup == subgroups[before.run_id]:
-            labels.append(PastLabel(after, subgroup))
+        score = scores[after.run_id]
+        if before is None or score["subgroup"] == scores[before.run_id]["subgroup"]:
+            labels.append(PastLabel(after, score))
             continue
         old, new = (_values(reader, each.run_id, person_id) for each in (before, after))
         changes = [
@@ -162,7 +168,7 @@ def _labels(
             if old.get(name, (None, ""))[0] != new.get(name, (None, ""))[0]
         ]
         models = [(each.model_sha256, each.uncertainty) for each in (before, after)]
-        labels.append(PastLabel(after, subgroup, True, models[0] != models[1], changes))
+        labels.append(PastLabel(after, score, True, models[0] != models[1], changes))
     return labels
 
 

@@ -424,7 +424,7 @@ def test_labels_over_the_runs_name_what_changed_them(three_runs: Site) -> None:
         spans = label_spans(record, words)
         expected = [each for i, each in enumerate(labels) if i == 0 or labels[i - 1] != each]
         assert [span.notation for span in reversed(spans)] == expected
-        assert spans[-1].cause == "first run that is kept"
+        assert spans[-1].cause == "first run in these results"
         position = next(i for i in range(1, len(labels)) if labels[i] != labels[i - 1])
         values = [
             dict(
@@ -440,6 +440,57 @@ def test_labels_over_the_runs_name_what_changed_them(three_runs: Site) -> None:
         assert differing
         for each in card.covariates:
             assert (f"{words.covariate(each.name)}: " in cause) == (each.name in differing)
+
+
+@pytest.mark.parametrize(
+    ("label", "p_values", "said"),
+    [
+        ("TNF > (IL = INT)", (0.01, 0.5, 0.049), "anti-TNF better than both others"),
+        (
+            *("TNF > (IL = INT)", (0.01, 0.5, 0.05)),
+            "anti-TNF better than anti-IL-12/23, but not told apart from anti-integrin",
+        ),
+        (
+            *("TNF > IL > INT", (0.01, 0.01, 0.2)),
+            "anti-TNF better than anti-IL-12/23, but not told apart from anti-integrin",
+        ),
+        (
+            *("(TNF = IL) > INT", (0.5, 0.01, 0.06)),
+            "anti-TNF and anti-IL-12/23 not told apart; anti-IL-12/23 better than anti-integrin",
+        ),
+        ("(TNF = IL = INT)", (0.5, 0.5, 0.06), "no preference"),
+        ("TNF > IL", (0.01, None, None), "anti-TNF better than anti-IL-12/23"),
+    ],
+)
+@pytest.mark.parametrize("has_card", [True, False])
+def test_better_is_said_only_of_what_was_tested(
+    three_runs: Site,
+    label: str,
+    p_values: tuple[float | None, ...],
+    said: str,
+    has_card: bool,
+) -> None:
+    ((person,),) = three_runs.rows("SELECT MIN(person_id) FROM latest_score")
+    record = record_of(three_runs, person)
+    keys = ("anti_tnf", "anti_il12_23", "anti_integrin")
+    places = ("first_class", "second_class", "third_class")
+    tests = ("p_first_second", "p_second_third", "p_first_third")
+    score = {
+        "subgroup": label,
+        **dict(zip(places, keys, strict=True)),
+        **dict(zip(tests, p_values, strict=True)),
+    }
+    words = Words(record.run, load_model("crohns_srs_2025").card if has_card else None)
+    told = words.answer(score)
+    if has_card or "not told apart" in said:
+        assert told == said
+    (last,) = record.labels[-1:]
+    changed = replace(record, labels=[replace(last, score=score)])
+    assert [each.label for each in label_spans(changed, words)] == [told]
+    # Runs in a row with the same label say no more than the one that says least.
+    surer = {**score, "p_first_third": None}
+    changed = replace(record, labels=[replace(last, score=each) for each in (score, surer)])
+    assert [each.label for each in label_spans(changed, words)] == [told]
 
 
 def test_a_treatment_has_the_label_of_its_start(three_runs: Site) -> None:
@@ -472,7 +523,7 @@ def test_a_treatment_has_the_label_of_its_start(three_runs: Site) -> None:
     found = treatments_of(changed, words)
     assert found[0].label == "anti-IL-12/23 and anti-integrin on top, scored as of this start"
     assert found[1].label == "not known: no run before this start"
-    assert found[2].label == f"{words.label(record.labels[0].subgroup)}, by the run as of {first}"
+    assert found[2].label == f"{words.answer(record.labels[0].score)}, by the run as of {first}"
     assert found[2].when == f"{first} to {AS_OF}, in use"
     assert [each.left for each in found] == [0, 198, 200]
     assert [each.width for each in found] == [200, 6, 800]
@@ -610,6 +661,11 @@ def test_the_page_is_private_and_replaces_pages_alone(site: Site, tmp_path: Path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     first = path.read_bytes()
     assert page_of(site, person, tmp_path).read_bytes() == first
+    # A page that a site lets a group read is not opened to everybody.
+    for mode in (0o600, 0o640, 0o604):
+        path.chmod(mode)
+        page_of(site, person, tmp_path)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
     before = site.results.read_bytes()
     done = site.run(person, "--output", site.results, command="patient")
     assert_refused(done, 15, "no HTML page")
@@ -627,8 +683,3 @@ def test_a_person_without_scores_is_refused_without_the_id(site: Site, tmp_path:
 def test_results_of_an_earlier_release_name_the_way_out(site: Site) -> None:
     site.write("DELETE FROM schema_version WHERE version > 6")
     assert_refused(site.run(1, command="patient"), 15, "version 6", "the next run migrates it")
-    # A page that a site lets a group read is not opened to everybody.
-    for mode in (0o600, 0o640, 0o604):
-        path.chmod(mode)
-        page_of(site, person, tmp_path)
-        assert stat.S_IMODE(path.stat().st_mode) == mode

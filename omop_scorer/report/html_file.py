@@ -28,8 +28,8 @@ def write_html(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes a file that only its owner can read. A page that exists keeps its rights, and
-        # a new one gets the mode that open() gives.
+        # mkstemp makes a file that only its owner can read. A page that is replaced gives its
+        # rights to the new one; without such a page, that gets the mode that open() gives.
         if path.exists():
             keep_rights(path, Path(temporary))
         else:

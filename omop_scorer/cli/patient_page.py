@@ -21,7 +21,8 @@ def patient(
             "--output",
             "-o",
             metavar="FILE",
-            help="HTML file to write; only you can read it.",
+            help="HTML file to write. Only you can read a new one; an HTML page that exists "
+            "is replaced and keeps its rights.",
         ),
     ] = Path("patient.html"),
 ) -> None:

@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from omop_scorer.connections.private_files import keep_rights
 from omop_scorer.errors import ResultsError
 
 #: First bytes of a page, in lower case.
@@ -11,7 +12,7 @@ _FIRST_WORDS = b"<!doctype html"
 
 
 def write_html(path: Path, text: str) -> None:
-    """Write a page to a file, which it replaces atomically.
+    """Write a page to a file, which it replaces atomically and whose rights it keeps.
 
     Raises
     ------
@@ -27,10 +28,14 @@ def write_html(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes a file that only its owner can read; give it the mode that open() gives.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
+        # mkstemp makes a file that only its owner can read. A page that is replaced gives its
+        # rights to the new one; without such a page, that gets the mode that open() gives.
+        if path.exists():
+            keep_rights(path, Path(temporary))
+        else:
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(temporary).chmod(0o666 & ~umask)
         Path(temporary).replace(path)
     except OSError as error:
         raise ResultsError(

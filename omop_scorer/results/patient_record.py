@@ -19,6 +19,11 @@ PAGE_ROWS = 50
 
 Row = Mapping[str, Any]
 
+_ANSWER = (
+    *("subgroup", "first_class", "second_class", "third_class"),
+    *("p_first_second", "p_second_third", "p_first_third"),
+)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -33,7 +38,8 @@ class Change:
 class LabelPeriod:
     """Consecutive runs that gave a patient the same label, and what changed before them."""
 
-    subgroup: str
+    score: Row
+    """Label, classes and p-values, as in `label_history`: those of the last of these runs."""
     first_as_of_date: date
     last_as_of_date: date
     n_runs: int | None
@@ -44,6 +50,11 @@ class LabelPeriod:
     """True if the first of these runs has another model or uncertainty than the run before."""
     changes: Sequence[Change]
     """Covariates that have another value than in the run before."""
+
+    @property
+    def subgroup(self) -> str:
+        """The label."""
+        return str(self.score["subgroup"])
 
 
 @dataclass(frozen=True)
@@ -136,14 +147,14 @@ def read_record(reader: ResultsReader, run: Run, person_id: int) -> PatientRecor
         inputs=inputs,
         treatments=sorted(rows("treatment_line"), key=lambda row: int(row["line_number"])),
         index_treatments=sorted(rows("index_treatment"), key=lambda row: str(row["index_rule"])),
-        labels=_labels(reader, run, person_id),
+        labels=_labels(reader, run, scores[0]),
     )
 
 
-def _labels(reader: ResultsReader, run: Run, person_id: int) -> list[LabelPeriod]:
+def _labels(reader: ResultsReader, run: Run, score: Row) -> list[LabelPeriod]:
     def rows(view: str) -> list[dict[str, Any]]:
         query = sql.parse(f"SELECT * FROM results.{view} WHERE person_id = :person_id")  # noqa: S608
-        return list(reader.read(query, {"person_id": person_id}).to_pylist())
+        return list(reader.read(query, {"person_id": score["person_id"]}).to_pylist())
 
     changes: dict[int, list[Change]] = {}
     for row in sorted(rows("label_change"), key=lambda row: str(row["covariate"])):
@@ -154,7 +165,7 @@ def _labels(reader: ResultsReader, run: Run, person_id: int) -> list[LabelPeriod
     history = sorted(rows("label_history"), key=lambda row: int(row["label_number"]))
     known = [
         LabelPeriod(
-            subgroup=row["subgroup"],
+            score={name: row[name] for name in _ANSWER},
             first_as_of_date=row["first_as_of_date"],
             last_as_of_date=min(row["last_as_of_date"], run.as_of_date),
             n_runs=row["n_runs"],
@@ -165,7 +176,10 @@ def _labels(reader: ResultsReader, run: Run, person_id: int) -> list[LabelPeriod
         for row in history
         if (row["first_as_of_date"], row["first_run_id"]) <= (run.as_of_date, run.run_id)
     ]
-    return known if run.is_latest else [*known[:-1], replace(known[-1], n_runs=None)]
+    if run.is_latest:
+        return known
+    answer = {name: score[name] for name in _ANSWER}
+    return [*known[:-1], replace(known[-1], score=answer, n_runs=None)]
 
 
 def read_work_list(

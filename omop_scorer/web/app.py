@@ -105,9 +105,13 @@ class Pages:
         if kind != "application/json":
             return _problems(415, "the content type is not application/json")
         try:
-            content = json.loads(await request.body(), parse_constant=_refuse_constant)
+            content = json.loads(
+                await request.body(),
+                parse_constant=_refuse_constant,
+                object_pairs_hook=_unique,
+            )
         except (ValueError, RecursionError):
-            return _problems(422, "the body is not JSON")
+            return _problems(422, "the body is not JSON, or has a name twice")
         try:
             return JSONResponse(score_document(content))
         except ScoringError as error:
@@ -220,6 +224,13 @@ def _person_id(text: str) -> int:
     if not _PERSON_ID.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
         raise NotFoundError
     return int(text)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name appears more than once")
+    return found
 
 
 def _refuse_constant(_: str) -> None:

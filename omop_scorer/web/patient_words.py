@@ -9,7 +9,7 @@ from typing import Any
 from omop_scorer import terms
 from omop_scorer.model.calculator import Calculator
 from omop_scorer.model.card import Covariate, ModelCard
-from omop_scorer.report.words import NEXT, day, label_in_words, listed, plain
+from omop_scorer.report.words import BETTER, NEXT, day, label_in_words, listed, plain
 from omop_scorer.results.history import Run
 from omop_scorer.results.patient_record import Change, LabelPeriod, PatientRecord, Row
 
@@ -21,6 +21,12 @@ STATES = {
     "imputed": "not known: no usable record",
     "left_out": "not known: no usable record",
 }
+
+#: Tests of neighbours in the ranking that a run stores.
+_STORED_TESTS = 2
+
+#: Significance level of the shipped model, for runs whose card is not at hand.
+_ALPHA = 0.05
 
 _QUANTITIES = {"body_weight": "weight", "body_height": "height"}
 
@@ -91,6 +97,7 @@ class Words:
         self._labels = {each.label: each.title for each in card.classes} if card else {}
         found = json.loads(run.config_json)
         self._config: dict[str, Any] = found if isinstance(found, dict) else {}
+        self._alpha = card.alpha if card else _ALPHA
 
     def drug_class(self, key: str) -> str:
         """Return the title of a drug class."""
@@ -104,6 +111,26 @@ class Words:
     def label(self, label: str) -> str:
         """Return a preference label in words."""
         return label_in_words(label, self._labels)
+
+    def answer(self, score: Row) -> str:
+        """Return the label of a row of scores in words: `better` only where that was tested.
+
+        A label compares neighbours in the ranking. The first class may differ from the second, and
+        not from the third, whose interval is wider.
+        """
+        label, p = str(score["subgroup"]), score["p_first_third"]
+        if BETTER in label and label.count(BETTER) + label.count(terms.EQUALLY) > _STORED_TESTS:
+            return f"{label}, each tested against the next alone"
+        if BETTER not in label or p is None or p < self._alpha:
+            return self.label(label)
+        first, second, third = (
+            self.drug_class(str(score[f"{place}_class"])) for place in ("first", "second", "third")
+        )
+        if score["p_first_second"] < self._alpha:
+            return f"{first} better than {second}, but not told apart from {third}"
+        if score["p_second_third"] < self._alpha:
+            return f"{first} and {second} not told apart; {second} better than {third}"
+        return self.label(label)
 
     def group(self, group: str) -> str:
         """Return a preference group in words."""
@@ -298,7 +325,7 @@ def _label_at(record: PatientRecord, row: Row, words: Words) -> str:
             return f"{words.preferred(str(index['preferred']))}, scored as of this start"
     before = [each for each in record.labels if each.first_as_of_date <= start]
     if before:
-        label = words.label(before[-1].subgroup)
+        label = words.answer(before[-1].score)
         return f"{label}, since the run as of {day(before[-1].first_as_of_date)}"
     return "not known: no run before this start"
 
@@ -311,14 +338,14 @@ def label_spans(record: PatientRecord, words: Words) -> list[LabelSpan]:
         when = day(first) if first == last else f"{day(first)} to {day(last)}"
         n = f" ({each.n_runs} runs)" if each.n_runs and each.n_runs > 1 else ""
         found.append(
-            LabelSpan(when + n, words.label(each.subgroup), each.subgroup, _cause(each, words))
+            LabelSpan(when + n, words.answer(each.score), each.subgroup, _cause(each, words))
         )
     return found
 
 
 def _cause(period: LabelPeriod, words: Words) -> str:
     if period.is_first:
-        return "first run that is kept"
+        return "first run in these results"
     parts = [_change(each, words) for each in period.changes]
     if period.has_other_model:
         parts.append("another model or uncertainty")

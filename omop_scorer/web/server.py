@@ -12,6 +12,7 @@ from omop_scorer.config.run_file import RunConfig
 from omop_scorer.errors import ConfigurationError
 from omop_scorer.web.access_log import AccessLog
 from omop_scorer.web.app import application
+from omop_scorer.web.connection import Connection
 from omop_scorer.web.guard import Guard, host_name
 from omop_scorer.web.identity import Identity, Local, Tokens, TrustedHeader
 from omop_scorer.web.lookup import Lookup
@@ -106,7 +107,7 @@ def make_server(
             app,
             host=host,
             port=port,
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,

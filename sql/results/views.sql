@@ -322,7 +322,8 @@ LEFT JOIN differing AS d ON d.person_id = c.person_id;
 CREATE OR REPLACE VIEW results.label_history AS
 WITH labelled AS (
   SELECT
-    s.person_id, s.run_id, r.as_of_date, s.subgroup, r.model_sha256, r.uncertainty,
+    s.person_id, s.run_id, r.as_of_date, s.subgroup, s.first_class, s.second_class, s.third_class, s.p_first_second,
+    s.p_second_third, s.p_first_third, r.model_sha256, r.uncertainty,
     LAG(s.run_id) OVER (PARTITION BY s.person_id ORDER BY r.as_of_date, s.run_id) AS earlier_run_id,
     LAG(s.subgroup) OVER (PARTITION BY s.person_id ORDER BY r.as_of_date, s.run_id) AS earlier_subgroup,
     LAG(r.model_sha256) OVER (PARTITION BY s.person_id ORDER BY r.as_of_date, s.run_id) AS earlier_model_sha256,
@@ -350,7 +351,10 @@ numbered AS (
 ),
 
 placed AS (
-  SELECT *, MIN(run_number) OVER (PARTITION BY person_id, label_number) AS first_number
+  SELECT
+    *,
+    MIN(run_number) OVER (PARTITION BY person_id, label_number) AS first_number,
+    MAX(run_number) OVER (PARTITION BY person_id, label_number) AS last_number
   FROM numbered
 )
 
@@ -364,7 +368,13 @@ SELECT
     WHEN run_number <> first_number OR earlier_run_id IS NULL THEN 0
     WHEN model_sha256 = earlier_model_sha256 AND uncertainty = earlier_uncertainty THEN 0
     ELSE 1
-  END) = 1 AS has_other_model
+  END) = 1 AS has_other_model,
+  MAX(CASE WHEN run_number = last_number THEN first_class END) AS first_class,
+  MAX(CASE WHEN run_number = last_number THEN second_class END) AS second_class,
+  MAX(CASE WHEN run_number = last_number THEN third_class END) AS third_class,
+  MAX(CASE WHEN run_number = last_number THEN p_first_second END) AS p_first_second,
+  MAX(CASE WHEN run_number = last_number THEN p_second_third END) AS p_second_third,
+  MAX(CASE WHEN run_number = last_number THEN p_first_third END) AS p_first_third
 FROM placed
 GROUP BY person_id, label_number;
 

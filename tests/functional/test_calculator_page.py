@@ -510,6 +510,29 @@ class TestAnswer:
         text = calculator.text("#what-if")
         assert "Systemic corticosteroid is locked. It describes the patient." in text
 
+    def test_a_number_too_large_to_be_scored_leaves_no_result(self, open_page: OpenIt) -> None:
+        """Covariates of this card have no range, so its numbers can be of any size."""
+        calculator = open_page("three classes").fill(tiny(3, 9, 0, 0))
+        page = calculator.page
+        page.select_option("#w-covariate", "x1")
+        page.fill("#w-input", "9")
+        entered = calculator.text("#result")
+        for digits in (200, 400):
+            page.fill("#w-input", "9" * digits)
+            assert calculator.text("#w-message") == "A number is too large to be scored."
+            assert page.locator("#w-result *").count() == 0
+            assert calculator.text("#result") == entered
+            page.fill("#w-input", "9")
+            calculator.give("x0", "9" * digits)
+            assert calculator.headline == "No result yet. A number is too large to be scored."
+            assert not calculator.has_result
+            assert page.locator("#print").is_disabled()
+            assert page.locator("#copy").is_disabled()
+            calculator.give("x0", "9")
+            assert calculator.headline == "First is better than both others."
+            page.fill("#w-input", "9")
+            assert calculator.text("#w-message").startswith("With X 9 points: ")
+
     @pytest.mark.parametrize("seed", range(2))
     def test_no_result_is_ever_stale(self, open_page: OpenIt, seed: int) -> None:
         """After each of many edits the page shows the answer of its inputs, or none."""

@@ -1,5 +1,6 @@
 """The page of one patient, in a real browser and in its words, from every kind of results."""
 
+import json
 import math
 import stat
 from collections.abc import Iterator
@@ -229,6 +230,37 @@ def test_an_override_is_marked_and_nothing_is_written_back(
     assert site.fingerprint() == before
 
 
+def test_without_a_model_for_the_inputs_that_are_left_there_is_no_result(
+    three_runs: Site, tab: Page, tmp_path: Path
+) -> None:
+    """A card need not have a model without each part of what a patient lacks."""
+    ((person,),) = three_runs.rows("SELECT MIN(person_id) FROM latest_score")
+    record, shipped = record_of(three_runs, person), load_model("crohns_srs_2025")
+    both = ["cdai", "crp"]
+    left_out = {name: row(covariate=name, status="left_out") for name in both}
+    record = replace(record, covariates={**record.covariates, **left_out})
+    (tmp_path / shipped.path.name).write_bytes(shipped.path.read_bytes())
+    variants = json.loads((shipped.path.parent / str(shipped.card.variants)).read_text())
+    kept = [each for each in variants["variants"] if sorted(each["left_out"]) == both]
+    (tmp_path / str(shipped.card.variants)).write_text(json.dumps({"variants": kept}))
+    path = tmp_path / "page.html"
+    path.write_text(render_patient(record, load_model(tmp_path / shipped.path.name), AS_OF))
+    tab.goto(path.as_uri())
+    before = tab.locator("#headline").inner_text()
+    assert "Scored by the model without" in tab.locator("#certainty").inner_text()
+    tab.locator("[data-covariate=cdai] summary").click()
+    tab.locator("[data-override=cdai]").fill("400")
+    label = "C-reactive protein"
+    assert tab.locator("#headline").inner_text() == f"No result: override {label} too."
+    assert tab.locator("#result").inner_text() == tab.locator("#certainty").inner_text() == ""
+    tab.locator("[data-covariate=crp] summary").click()
+    tab.locator("[data-override=crp]").fill("20")
+    assert "with overridden inputs" in tab.locator("#headline").inner_text()
+    tab.locator("[data-override=crp]").fill("")
+    tab.locator("[data-override=cdai]").fill("")
+    assert tab.locator("#headline").inner_text() == before
+
+
 # The words ----------------------------------------------------------------------------------------
 
 
@@ -391,7 +423,7 @@ def test_labels_over_the_runs_name_what_changed_them(three_runs: Site) -> None:
         spans = label_spans(record, words)
         expected = [each for i, each in enumerate(labels) if i == 0 or labels[i - 1] != each]
         assert [span.notation for span in reversed(spans)] == expected
-        assert spans[-1].cause == "first run that is kept"
+        assert spans[-1].cause == "first run in these results"
         position = next(i for i in range(1, len(labels)) if labels[i] != labels[i - 1])
         values = [
             dict(
@@ -407,6 +439,51 @@ def test_labels_over_the_runs_name_what_changed_them(three_runs: Site) -> None:
         assert differing
         for each in card.covariates:
             assert (f"{words.covariate(each.name)}: " in cause) == (each.name in differing)
+
+
+@pytest.mark.parametrize(
+    ("label", "p_values", "said"),
+    [
+        ("TNF > (IL = INT)", (0.01, 0.5, 0.049), "anti-TNF better than both others"),
+        (
+            *("TNF > (IL = INT)", (0.01, 0.5, 0.05)),
+            "anti-TNF better than anti-IL-12/23, but not told apart from anti-integrin",
+        ),
+        (
+            *("TNF > IL > INT", (0.01, 0.01, 0.2)),
+            "anti-TNF better than anti-IL-12/23, but not told apart from anti-integrin",
+        ),
+        (
+            *("(TNF = IL) > INT", (0.5, 0.01, 0.06)),
+            "anti-TNF and anti-IL-12/23 not told apart; anti-IL-12/23 better than anti-integrin",
+        ),
+        ("(TNF = IL = INT)", (0.5, 0.5, 0.06), "no preference"),
+        ("TNF > IL", (0.01, None, None), "anti-TNF better than anti-IL-12/23"),
+        (
+            *("TNF > (IL = INT = JAK)", (0.01, 0.5, 0.01)),
+            "TNF > (IL = INT = JAK), each tested against the next alone",
+        ),
+    ],
+)
+def test_better_is_said_only_of_what_was_tested(
+    three_runs: Site, label: str, p_values: tuple[float | None, ...], said: str
+) -> None:
+    ((person,),) = three_runs.rows("SELECT MIN(person_id) FROM latest_score")
+    record = record_of(three_runs, person)
+    keys = ("anti_tnf", "anti_il12_23", "anti_integrin")
+    places = ("first_class", "second_class", "third_class")
+    tests = ("p_first_second", "p_second_third", "p_first_third")
+    score = {
+        "subgroup": label,
+        **dict(zip(places, keys, strict=True)),
+        **dict(zip(tests, p_values, strict=True)),
+    }
+    words = Words(record.run, load_model("crohns_srs_2025").card)
+    assert words.answer(score) == said
+    without_card = Words(record.run, None).answer(score)
+    assert ("not told apart" in without_card) == ("not told apart" in said)
+    found = label_spans(replace(record, labels=[replace(record.labels[0], score=score)]), words)
+    assert [each.label for each in found] == [said]
 
 
 def test_a_treatment_has_the_label_of_its_start(three_runs: Site) -> None:
@@ -439,9 +516,8 @@ def test_a_treatment_has_the_label_of_its_start(three_runs: Site) -> None:
     found = treatments_of(changed, words)
     assert found[0].label == "anti-IL-12/23 and anti-integrin on top, scored as of this start"
     assert found[1].label == "not known: no run before this start"
-    assert (
-        found[2].label == f"{words.label(record.labels[0].subgroup)}, since the run as of {first}"
-    )
+    label = words.answer(record.labels[0].score)
+    assert found[2].label == f"{label}, since the run as of {first}"
     assert found[2].when == f"{first} to {AS_OF}, in use"
     assert [each.left for each in found] == [0, 198, 200]
     assert [each.width for each in found] == [200, 6, 800]
@@ -598,6 +674,11 @@ def test_the_page_is_private_and_replaces_pages_alone(site: Site, tmp_path: Path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     first = path.read_bytes()
     assert page_of(site, person, tmp_path).read_bytes() == first
+    # A page that a site lets a group read is not opened to everybody.
+    for mode in (0o600, 0o640, 0o604):
+        path.chmod(mode)
+        page_of(site, person, tmp_path)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
     before = site.results.read_bytes()
     done = site.run(person, "--output", site.results, command="patient")
     assert_refused(done, 15, "no HTML page")

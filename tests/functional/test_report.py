@@ -553,6 +553,9 @@ def test_files_are_replaced_as_a_whole_by_the_same_ones(
     mode = stat.S_IMODE((tmp_path / "report.html").stat().st_mode)
     (tmp_path / "plain").touch()
     assert mode == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+    (tmp_path / "report.html").chmod(0o640)
+    report(answered, tmp_path)
+    assert stat.S_IMODE((tmp_path / "report.html").stat().st_mode) == 0o640
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path, site: Site) -> None:

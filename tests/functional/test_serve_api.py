@@ -276,6 +276,18 @@ def test_a_work_list_has_the_patients_of_its_filters(two_runs: Served, query: st
     assert listed(two_runs, query) == expected_list(two_runs, query)
 
 
+def test_an_empty_work_list_says_why(server: Served) -> None:
+    """A copy made by export holds one run, so it knows of no change."""
+    for query, said in (
+        ("changed=1", "These results hold no earlier run, so no change is known."),
+        ("page=7777", "The list ends before page 7777"),
+        ("group=no_preference&within=1&page=8888", "The list ends before page 8888"),
+    ):
+        body = server.ask(f"/?{query}").body
+        assert said in body
+        assert "No patient of this run matches" not in body
+
+
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory: pytest.TempPathFactory, answered: Path, made_up) -> Iterator[Served]:
     """Serve two runs, the earlier of which gave every third patient another label."""

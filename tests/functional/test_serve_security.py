@@ -4,9 +4,11 @@ import base64
 import json
 import re
 import shutil
+import socket
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,25 @@ def test_a_body_as_long_as_allowed_is_read(server: Served) -> None:
     assert server.ask("/api/score", "POST", kind, f"{body} ").status == 413
 
 
+def test_a_connection_without_a_request_is_closed(server: Served) -> None:
+    """Otherwise clients without a token could hold every connection that the server allows."""
+    begins = [b"", b"GET / HT", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+    with ExitStack() as stack:
+        found = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            for _ in begins
+        ]
+        for each, begin in zip(found, begins, strict=True):
+            each.sendall(begin)
+        assert found[2].recv(65_536).startswith(b"HTTP/1.1")
+        # Neither a reply nor a byte of the next request gives more time.
+        found[2].sendall(b"G")
+        for each in found:
+            while each.recv(65_536):
+                pass
+    assert server.ask("/openapi.json").status == 200
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -197,6 +218,7 @@ def test_what_is_no_request_harms_nothing(server: Served, content: bytes) -> Non
         ("{", "not JSON"),
         ("[" * 5_000, "not JSON|one object"),
         ('{"age": NaN, "sex": "male"}', "not JSON"),
+        ('{"age": 40, "age": 50, "sex": "male"}', "a name twice"),
         ('{"age": 1e999, "sex": "male"}', "age: not a number"),
         ('{"age": 123456789012345678901234567890, "sex": "male"}', "age: out of range"),
         ('{"age": "40", "sex": "male"}', "age: allowed: a number"),

@@ -30,6 +30,16 @@ function table(caption, head, rows) {
         (i ? element("td", {}, cell) : element("th", { scope: "row" }, cell))))))));
 }
 
+// Return what `compute` returns, or null if a score of it is not finite.
+function ifFinite(compute) {
+  try {
+    return compute();
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}
+
 // Numbers in words -------------------------------------------------------------------------------
 
 const minus = (text) => text.replace("-", "−");
@@ -310,6 +320,6 @@ const shown = (covariate, value) => (covariate.kind === "yes_no"
 return {
   element, table, strip, headline, resultParts, certaintyParts, extrapolation, extrapolations,
   unknownAnswers, byRank, covariateLabel, textsOf, shown, upper, points, between, ofHundred, pValue,
-  INTERVAL,
+  INTERVAL, ifFinite,
 };
 })());

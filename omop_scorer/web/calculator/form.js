@@ -5,6 +5,7 @@
 (() => {
 const scorer = window.omopScorer, { model, element } = scorer;
 const $ = (id) => document.getElementById(id);
+const NOT_FINITE = "A number is too large to be scored";
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)$/;
 const ranges = (covariate) => {
   const [low, high] = covariate.accepted_range ?? covariate.plausible_range ?? [];
@@ -170,6 +171,12 @@ function unmet() {
     .map((each) => model.calculator.eligibility[Number(each.dataset.tick)].otherwise);
 }
 
+function answerTo({ values, isKnown, exclude }) {
+  const found = scorer.assess(values, { exclude });
+  const certainty = found.order.length ? scorer.certaintyParts(values, isKnown, exclude) : [];
+  return { found, certainty };
+}
+
 // Show the answer to the inputs as they are now; without a complete set of inputs, no answer.
 function update() {
   const state = readAll();
@@ -179,18 +186,20 @@ function update() {
   }
   last = null;
   for (const id of ["result", "certainty"]) $(id).replaceChildren();
+  // Everything is computed before anything is shown, so that no part is of other inputs.
   const isOpen = state.open.length > 0;
-  for (const id of ["certainty-section", "what-if"]) $(id).hidden = isOpen;
-  $("print").disabled = $("copy").disabled = isOpen;
+  const answer = isOpen ? null : scorer.ifFinite(() => answerTo(state));
+  for (const id of ["certainty-section", "what-if"]) $(id).hidden = !answer;
+  $("print").disabled = $("copy").disabled = !answer;
   $("copied").textContent = "";
-  document.querySelector(".answer").classList.toggle("empty", isOpen);
-  if (isOpen) {
+  document.querySelector(".answer").classList.toggle("empty", !answer);
+  if (!answer) {
     const names = state.open.map((each) => scorer.covariateLabel(each.covariate));
-    say(`No result yet. To answer: ${names.join("; ")}.`);
+    say(`No result yet. ${isOpen ? `To answer: ${names.join("; ")}` : NOT_FINITE}.`);
     whatIf();
     return;
   }
-  const found = scorer.assess(state.values, { exclude: state.exclude });
+  const { found, certainty } = answer;
   last = { ...state, found, unmet: unmet() };
   const greyed = last.unmet.length > 0;
   document.querySelector(".answer").classList.toggle("greyed", greyed);
@@ -198,8 +207,7 @@ function update() {
   $("result").replaceChildren(
     ...(greyed ? [element("ul", { class: "unmet" }, last.unmet.map((text) => element("li", {}, text)))] : []),
     ...scorer.resultParts(found, state.excluded), ...inputsUsed(last));
-  $("certainty").replaceChildren(...(found.order.length
-    ? scorer.certaintyParts(state.values, state.isKnown, state.exclude) : []));
+  $("certainty").replaceChildren(...certainty);
   whatIf();
 }
 
@@ -243,7 +251,12 @@ function whatIf() {
     $("w-message").textContent = read.fault ?? "Check the unit: the value is unusual.";
     return;
   }
-  const found = scorer.assess({ ...last.values, [covariate.name]: read.value }, { exclude: last.exclude });
+  const values = { ...last.values, [covariate.name]: read.value };
+  const found = scorer.ifFinite(() => scorer.assess(values, { exclude: last.exclude }));
+  if (!found) {
+    $("w-message").textContent = `${NOT_FINITE}.`;
+    return;
+  }
   $("w-message").textContent = `With ${scorer.covariateLabel(covariate)} ${scorer.shown(covariate, read.value)}: ` +
     `${scorer.headline(found)}. ${scorer.extrapolation(covariate, read.value)}`;
   $("w-result").replaceChildren(

@@ -199,7 +199,7 @@ function makeScorer(model) {
       };
     });
     if (![placebo, ...classes.flatMap((c) => [c.total, c.error, c.probability])].every(isFinite)) {
-      throw new Error("the score is not finite");
+      throw new RangeError("the score is not finite");
     }
 
     // A tie goes to the class that the card names first: sort() keeps the order of equals.

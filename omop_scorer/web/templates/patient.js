@@ -20,10 +20,11 @@ for (const each of model.covariates) {
   isKnown[each.name] = !UNKNOWN.includes(statusOf(each));
 }
 
+const hasModel = (without) => !without.length || scorer.withoutCovariates(without) !== null;
+
 // Score with the model that the run used for these inputs: the whole one, or one without some.
 function assess(inputs, without, uncertainty = stored.uncertainty) {
   const models = without.length ? scorer.withoutCovariates(without) : undefined;
-  if (models === null) throw new Error("the card has no model without these inputs");
   return scorer.assess(inputs, { uncertainty }, models);
 }
 
@@ -142,7 +143,16 @@ function certainty(inputs, known, without) {
   ];
 }
 
+if (!hasModel(leftOut)) throw new Error("the card has no model without these inputs");
 const base = assess(values, leftOut);
+
+// Show no result, so that none of other inputs stands beside these.
+function showNone(headline, reason) {
+  say(headline);
+  $("overridden").textContent = reason;
+  for (const id of ["result", "certainty"]) $(id).replaceChildren();
+  $("certainty-section").hidden = true;
+}
 
 function update() {
   const given = overrides(), faults = given.filter((each) => each.fault);
@@ -157,14 +167,27 @@ function update() {
   $("overridden").hidden = given.length === 0;
   // That the run's own score was computed again says nothing of this one.
   $("check").hidden = given.length > 0 && document.body.dataset.check === "equal";
-  // A value that cannot be read gives no result, so that none stands beside it.
   if (faults.length) {
-    say(`No result: check ${faults.map((each) => scorer.covariateLabel(each.covariate)).join("; ")}.`);
-    $("overridden").textContent = "An override cannot be read.";
-    for (const id of ["result", "certainty"]) $(id).replaceChildren();
+    const names = faults.map((each) => scorer.covariateLabel(each.covariate));
+    showNone(`No result: check ${names.join("; ")}.`, "An override cannot be read.");
     return;
   }
-  const found = given.length ? assess(inputs, without) : base;
+  if (!hasModel(without)) {
+    const names = without.map((name) =>
+      scorer.covariateLabel(model.covariates.find((each) => each.name === name)));
+    showNone(`No result: override ${names.join("; ")} too.`,
+      "The card has no model without the inputs that are still not known.");
+    return;
+  }
+  const answer = scorer.ifFinite(() => {
+    const found = given.length ? assess(inputs, without) : base;
+    return { found, parts: certainty(inputs, known, without) };
+  });
+  if (!answer) {
+    showNone("No result: a number is too large to be scored.", "The override cannot be scored.");
+    return;
+  }
+  const { found, parts } = answer;
   say(`${scorer.headline(found)}${given.length ? " (with overridden inputs)" : ""}.`);
   $("overridden").textContent = given.length ? overriddenSentence(given) : "";
   $("result").replaceChildren(...scorer.resultParts(found, {}));
@@ -172,7 +195,7 @@ function update() {
     $("result").querySelector(".strip").replaceWith(scorer.strip(found.order, base.order),
       element("p", { class: "note" }, "Filled: with the override. Hollow: the score of the run."));
   }
-  $("certainty").replaceChildren(...certainty(inputs, known, without));
+  $("certainty").replaceChildren(...parts);
   $("certainty-section").hidden = false;
 }
 

@@ -233,21 +233,12 @@ SELECT
   a.care_site_id, a.care_site_name, a.first_record_date, v.cdai, v.cdai_status, v.age_status, v.bmi, v.bmi_status,
   v.crp, v.crp_status, v.prior_anti_tnf, v.prior_anti_tnf_status, v.male, v.male_status, v.steroid, v.steroid_status,
   v.immunomodulator, v.immunomodulator_status, v.ileal, v.ileal_status, s.n_imputed,
-  c.anti_tnf_effect, c.anti_il12_23_effect, c.anti_integrin_effect,
+  s.anti_tnf_effect, s.anti_il12_23_effect, s.anti_integrin_effect,
   s.subgroup, s.subgroup_analytic, s.preference_group, s.ruled_out_class, a.current_drug, a.current_class,
   a.is_exposed, s.within_trial_range, b.subgroup AS previous_subgroup,
   CASE WHEN b.subgroup <> s.subgroup THEN TRUE WHEN b.subgroup = s.subgroup THEN FALSE END AS is_changed
-FROM results.patient_subgroup AS s
+FROM results.latest_score AS s
 INNER JOIN results.latest_run AS r ON r.run_id = s.run_id
-INNER JOIN (
-  SELECT
-    person_id,
-    MAX(CASE WHEN drug_class = 'anti_tnf' THEN attributable_effect END) AS anti_tnf_effect,
-    MAX(CASE WHEN drug_class = 'anti_il12_23' THEN attributable_effect END) AS anti_il12_23_effect,
-    MAX(CASE WHEN drug_class = 'anti_integrin' THEN attributable_effect END) AS anti_integrin_effect
-  FROM results.latest_counterfactual
-  GROUP BY person_id
-) AS c ON c.person_id = s.person_id
 LEFT JOIN (
   SELECT
     person_id,

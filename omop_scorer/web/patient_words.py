@@ -12,6 +12,7 @@ from omop_scorer.model.card import Covariate, ModelCard
 from omop_scorer.report.words import NEXT, day, label_in_words, listed, plain
 from omop_scorer.results.history import Run
 from omop_scorer.results.patient_record import Change, PastLabel, PatientRecord, Row
+from omop_scorer.web.questions import choices_of, limits_of, unit_of
 
 #: State of a value, as in `patient_covariate.status`.
 STATES = {
@@ -131,8 +132,7 @@ class Words:
 
     def unit(self, name: str) -> str:
         """Return the unit of a covariate; empty for a yes/no covariate."""
-        known = self._covariates.get(name)
-        return "" if known is None or known.kind == "yes_no" else known.unit.replace("m2", "m²")
+        return unit_of(self._covariates.get(name))
 
     def value(self, name: str, value: float | None) -> str:
         """Return a value with its unit, or the word of a yes/no value."""
@@ -158,16 +158,6 @@ class Words:
         return _CONSTANTS.get(str(self._config.get("impute")), "the constant of the run file")
 
 
-def choices_of(covariate: Covariate) -> list[tuple[str, int]]:
-    """Return the words of a yes/no covariate with their values; empty for a number."""
-    if covariate.kind != "yes_no":
-        return []
-    if not covariate.coding:
-        return [("Yes", 1), ("No", 0)]
-    by_value = {value: word for word, value in reversed(covariate.coding.items())}
-    return [(by_value[value].capitalize(), int(value)) for value in sorted(by_value)]
-
-
 def evidence_of(record: PatientRecord, words: Words) -> list[Evidence]:
     """Return the covariates of a patient, in the order of the card."""
     names = [each.name for each in words.card.covariates] if words.card else []
@@ -190,19 +180,10 @@ def evidence_of(record: PatientRecord, words: Words) -> list[Evidence]:
                 is_known=status not in ("imputed", "left_out"),
                 details=list(_details(record, row, words)),
                 choices=choices_of(known) if known else [],
-                allowed=_allowed(known) if known else "",
+                allowed=limits_of(known) if known else "",
             )
         )
     return found
-
-
-def _allowed(covariate: Covariate) -> str:
-    low, high = covariate.accepted_range or covariate.plausible_range or (None, None)
-    if covariate.kind == "yes_no" or (low is None and high is None):
-        return ""
-    if low is None:
-        return f"up to {high:g}"
-    return f"from {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
 def _details(record: PatientRecord, row: Row, words: Words) -> Iterator[str]:

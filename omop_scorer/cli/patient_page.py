@@ -37,10 +37,8 @@ def patient(
     from omop_scorer.errors import ResultsError  # noqa: PLC0415
     from omop_scorer.report.html_file import refuse_unfit, write_html  # noqa: PLC0415
     from omop_scorer.results.history import list_runs, run_of  # noqa: PLC0415
-    from omop_scorer.results.patient_record import (  # noqa: PLC0415
-        read_record,
-        refuse_old_schema,
-    )
+    from omop_scorer.results.patient_record import read_record  # noqa: PLC0415
+    from omop_scorer.results.schema import refuse_older  # noqa: PLC0415
     from omop_scorer.stores import open_results  # noqa: PLC0415
     from omop_scorer.web.model_of_run import model_of_run  # noqa: PLC0415
     from omop_scorer.web.patient_page import render_patient  # noqa: PLC0415
@@ -48,7 +46,7 @@ def patient(
     refuse_unfit(output)
     read = results_config(config, settings)
     with open_results(read.connections) as reader:
-        refuse_old_schema(reader)
+        refuse_older(reader)
         runs = list_runs(reader)
         found = run_of(runs, run)
         record = read_record(reader, found, runs, person_id)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from omop_scorer.config.run_file import RunConfig
-from omop_scorer.errors import ResultsError
 from omop_scorer.model.load import Model
 from omop_scorer.results.health import look
 from omop_scorer.results.history import Run, list_runs, run_of
@@ -20,9 +19,9 @@ from omop_scorer.results.patient_record import (
     PatientRecord,
     read_record,
     read_work_list,
-    refuse_old_schema,
 )
-from omop_scorer.results.row_counts import lost_rows
+from omop_scorer.results.row_counts import refuse_changed_rows
+from omop_scorer.results.schema import refuse_older
 from omop_scorer.stores import open_results
 from omop_scorer.stores.base import ResultsReader
 from omop_scorer.web.model_of_run import model_of_run
@@ -50,22 +49,17 @@ class Lookup:
     @contextmanager
     def _opened(self) -> Iterator[tuple[ResultsReader, list[Run]]]:
         with self._turns, open_results(self._config.connections) as reader:
-            refuse_old_schema(reader)
+            refuse_older(reader)
             yield reader, list_runs(reader)
 
-    def latest(self) -> Run:
-        """Return the run that readers see.
+    def record(self, person_id: int) -> tuple[Run, PatientRecord | None]:
+        """Return the latest run, and the patient in it; None if it did not score the person.
 
         Raises
         ------
         OmopScorerError
             The results cannot be read, or have no COMPLETE run; so for the other methods.
         """
-        with self._opened() as (_, runs):
-            return run_of(runs, "latest")
-
-    def record(self, person_id: int) -> tuple[Run, PatientRecord | None]:
-        """Return the latest run, and the patient in it; None if it did not score the person."""
         with self._opened() as (reader, runs):
             run = run_of(runs, "latest")
             return run, read_record(reader, run, runs, person_id)
@@ -95,19 +89,15 @@ class Lookup:
         from omop_scorer.report.page import render  # noqa: PLC0415
 
         with self._report_lock:
-            run = self.latest()
-            if self._report is None or self._report[0] != run.run_id:
-                with self._opened() as (reader, runs):
-                    run = run_of(runs, "latest")
-                    if lost_rows(reader, run, runs):
-                        raise ResultsError(
-                            f"{reader.where}: run {run.run_id} has changed since it was published; "
-                            "omop-scorer status says where"
-                        )
-                    data = read_run(reader, run, runs)
-                page = render(protect_run(data, self._config.minimum_cell_count))
-                self._report = (run.run_id, page)
-            return self._report[1]
+            with self._opened() as (reader, runs):
+                run = run_of(runs, "latest")
+                if self._report is not None and self._report[0] == run.run_id:
+                    return self._report[1]
+                refuse_changed_rows(reader, run, runs)
+                data = read_run(reader, run, runs)
+            page = render(protect_run(data, self._config.minimum_cell_count))
+            self._report = (run.run_id, page)
+            return page
 
     def health(self) -> dict[str, Any]:
         """Return whether the nightly runs succeed, as `status` does; read at most every 10 s."""

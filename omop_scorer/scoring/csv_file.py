@@ -29,6 +29,7 @@ from omop_scorer.scoring.score_columns import (
     BadRows,
     CovariateColumn,
     find_columns,
+    no_patients,
     read_columns,
     refusals_of,
     score_columns,
@@ -69,12 +70,8 @@ def score_csv(
     target
         Output file, in UTF-8 with LF line ends, or an open text stream. Only this user can read the
         file; an existing file is replaced and keeps its mode.
-    model
-        The model card.
-    uncertainty
-        `bootstrap` or `analytic`.
-    excluded
-        Keys of the drug classes to exclude from the ranking.
+    model, uncertainty, excluded
+        As for `score_patient`.
     form
         `csv`: the records of the input, unchanged, with its delimiter; `json`: an array of objects.
     strict
@@ -171,8 +168,7 @@ def read_csv(source: Path, covariates: Sequence[Covariate]) -> tuple[Floats, Rec
     ScoringError
         As for `score_csv`.
     """
-    no_values = np.empty((0, len(covariates)))
-    blocks = [(no_values, no_values.astype(np.bool_))]
+    blocks = [no_patients(covariates)]
     try:
         with _opened(source) as lines:
             first_line = lines.readline()
@@ -207,8 +203,7 @@ def _score_rows(
     first_line = lines.readline()
     delimiter = delimiter_of(first_line)
     reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
-    no_values = np.empty((0, len(covariates)))
-    new_columns = list(scored(no_values, no_values.astype(np.bool_)))
+    new_columns = list(scored(*no_patients(covariates)))
     names, columns = _header(reader, source, covariates, new_columns, form)
     positions = {column.position: column.covariate for column in columns}
     text: RowText = CsvRows(delimiter) if form == "csv" else JsonRows(positions)

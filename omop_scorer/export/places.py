@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from omop_scorer.config.export import Export
-from omop_scorer.connections.private_files import keep_rights
+from omop_scorer.connections.private_files import keep_rights, usual_rights
 from omop_scorer.errors import ResultsError
 from omop_scorer.report.whole_folder import refuse_unfit_folder
 
@@ -167,10 +167,10 @@ def replaced_file(path: Path, *, is_private: bool) -> Iterator[Path]:
             yield new
             if place.exists():
                 keep_rights(place, new)
+            elif is_private:
+                new.chmod(0o600)
             else:
-                umask = os.umask(0)
-                os.umask(umask)
-                new.chmod(0o600 if is_private else 0o666 & ~umask)
+                usual_rights(new)
             to_disk(new)
             new.replace(place)
     finally:

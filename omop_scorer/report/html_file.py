@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from omop_scorer.connections.private_files import usual_rights
 from omop_scorer.errors import ResultsError
 
 #: First bytes of a page, in lower case.
@@ -27,10 +28,7 @@ def write_html(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes a file that only its owner can read; give it the mode that open() gives.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
+        usual_rights(Path(temporary))
         Path(temporary).replace(path)
     except OSError as error:
         raise ResultsError(

@@ -61,7 +61,10 @@ def fetch_persistence(night: Night) -> dict[str, pa.Table]:
         "persistence": [row for group, each in groups.items() for row in _curve(group, *each)],
         "persistence_mean": [_mean(group, len(days), means) for group, (days, _) in groups.items()],
     }
-    return {table: _table(table, each) for table, each in rows.items()}
+    return {
+        table: pa.Table.from_pylist(each, data_model.rows_schema(table))
+        for table, each in rows.items()
+    }
 
 
 def _groups(classes: Sequence[str]) -> Iterator[Group]:
@@ -140,8 +143,3 @@ def difference_within_classes(group: Group, means: Mapping[Group, Estimate]) -> 
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _table(table: str, rows: list[dict[str, object]]) -> pa.Table:
-    fields = [field for field in data_model.arrow_schema(table) if field.name != "run_id"]
-    return pa.Table.from_pylist(rows, pa.schema(fields))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from omop_scorer.cli.results import ConfigOption, SetOption, results_config
+from omop_scorer.cli.results import ConfigOption, RunOption, SetOption, results_config
 
 
 def patient(
@@ -18,7 +18,7 @@ def patient(
     ],
     config: ConfigOption = None,
     settings: SetOption = None,
-    run: Annotated[str, typer.Option(metavar="RUN", help="Run id, latest or previous.")] = "latest",
+    run: RunOption = "latest",
     output: Annotated[
         Path,
         typer.Option(

@@ -1,14 +1,13 @@
 """Command that serves the patients of the latest run in a hospital's network."""
 
 import socket
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from omop_scorer.cli.results import ConfigOption, SetOption, results_config
+from omop_scorer.cli.results import ConfigOption, MaximumAgeOption, SetOption, results_config
 from omop_scorer.errors import ConfigurationError, ConnectionFailedError
 
 
@@ -53,15 +52,7 @@ def serve(
         Path,
         typer.Option(metavar="FILE", help="File for who looked at which patient, and when."),
     ] = Path("access.log"),
-    max_age_hours: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=876_000,
-            metavar="HOURS",
-            help="Maximum age of the last complete run for /health, in hours.",
-        ),
-    ] = 26,
+    max_age_hours: MaximumAgeOption = 26,
 ) -> None:
     """Serve the patients of the latest run as pages, read-only, from the results alone.
 
@@ -101,7 +92,6 @@ def serve(
     with _listening(host, port) as opened:
         typer.echo(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}/", err=True)
         server.run(sockets=[opened])
-    sys.stdout.flush()
 
 
 def _listening(host: str, port: int) -> socket.socket:

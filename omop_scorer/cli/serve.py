@@ -83,7 +83,7 @@ def serve(
             "omop-scorer export writes after each run",
             err=True,
         )
-    if getattr(identity, "others_may_read", False):
+    if identity.others_may_read:
         typer.echo(
             f"warning: the rights of {token_file} let other users of this machine read the tokens, "
             "unless its folder keeps them out; mode 600 does not",

@@ -33,6 +33,9 @@ _CONSTANTS = {
     "cohort_median": "the median of this cohort",
 }
 
+#: Units of the whole time line of treatments, and of the shortest mark on it.
+_LONG, _SHORT = 1000, 6
+
 _WITHIN = {
     True: "like the trials’ participants",
     False: "a recorded value outside the trials’ range",
@@ -59,7 +62,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Treatment:
-    """A treatment line in words, and its place on a time line of 1,000 units."""
+    """A treatment line in words, and its place on a time line of `_LONG` units."""
 
     drug: str
     drug_class: str
@@ -251,8 +254,8 @@ def treatments_of(record: PatientRecord, words: Words) -> list[Treatment]:
     for row in record.treatments:
         start = row["start_date"]
         last = row.get("last_exposure_date") or start
-        left = round(1000 * (start - first).days / span)
-        width = max(round(1000 * (last - start).days / span), 6)
+        left = min(round(_LONG * (start - first).days / span), _LONG - _SHORT)
+        width = max(round(_LONG * (last - start).days / span), _SHORT)
         is_current = bool(row.get("is_current"))
         until = f"to {day(last)}" + (", in use" if is_current else "")
         found.append(
@@ -262,8 +265,8 @@ def treatments_of(record: PatientRecord, words: Words) -> list[Treatment]:
                 colour=words.colour(str(row["drug_class"])),
                 when=f"{day(start)} {until}",
                 label=_label_at(record, row, words),
-                left=min(left, 1000 - 6),
-                width=min(width, 1000 - min(left, 994)),
+                left=left,
+                width=min(width, _LONG - left),
                 is_current=is_current,
             )
         )

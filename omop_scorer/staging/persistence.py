@@ -80,13 +80,12 @@ def _groups(classes: Sequence[str]) -> Iterator[Group]:
 def _persons(night: Night) -> dict[Group, Persons]:
     """Return the persons of each group; days above the longest are one day more than it."""
     counts: dict[Group, list[tuple[int, int, int]]] = {}
-    for population, rule, given, preference, *numbers in night.fetch(
-        "audit/persistence_days", longest_days=_LONGEST
-    ):
-        found = tuple(int(str(number)) for number in numbers)
-        for each in (ALL, str(preference)):
-            key = (str(population), str(rule), str(given), each)
-            counts.setdefault(key, []).append((found[0], found[1], found[2]))
+    for row in night.fetch("audit/persistence_days", longest_days=_LONGEST):
+        population, rule, given, preference = map(str, row[:4])
+        days, is_stopped, n_persons = (int(str(number)) for number in row[4:])
+        for each in (ALL, preference):
+            key = (population, rule, given, each)
+            counts.setdefault(key, []).append((days, is_stopped, n_persons))
     return {group: _repeated(rows) for group, rows in counts.items()}
 
 

@@ -22,6 +22,9 @@ from omop_scorer.report.whole_folder import refuse_unfit_folder
 #: Words that an export with persons holds: comments of a DuckDB file, metadata of Parquet files.
 MARK = "omop-scorer export of one run"
 
+#: A file of every export to a folder of Parquet files.
+ALWAYS_THERE = "latest_run.parquet"
+
 #: Columns of a summarised_result.
 RESULT_COLUMNS = (
     *("result_id", "cdm_name", "group_name", "group_level", "strata_name", "strata_level"),
@@ -82,7 +85,7 @@ def _may_replace_folder(folder: Path, kind: str) -> bool:
     if not any(folder.iterdir()):
         return True
     if kind == "parquet":
-        return "latest_run.parquet" in exported_parquet(folder)
+        return ALWAYS_THERE in exported_parquet(folder)
     readme = folder / "README.txt"
     with suppress(OSError, UnicodeDecodeError):
         return readme.read_text(encoding="utf-8").startswith("Figures of run ")

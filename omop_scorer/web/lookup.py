@@ -40,7 +40,7 @@ class Lookup:
         self._maximum_age = maximum_age
         self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._model_lock = threading.Lock()
-        self._models: dict[str, Model | None] = {}
+        self._model: tuple[str, Model | None] | None = None
         self._report_lock = threading.Lock()
         self._report: tuple[int, str] | None = None
         self._health_lock = threading.Lock()
@@ -76,11 +76,9 @@ class Lookup:
     def model(self, run: Run) -> Model | None:
         """Return the model of a run; None if its card is not at hand."""
         with self._model_lock:
-            if run.model_sha256 not in self._models:
-                if len(self._models) >= AT_ONCE:
-                    self._models.clear()
-                self._models[run.model_sha256] = model_of_run(run, self._config.model)
-            return self._models[run.model_sha256]
+            if self._model is None or self._model[0] != run.model_sha256:
+                self._model = (run.model_sha256, model_of_run(run, self._config.model))
+            return self._model[1]
 
     def report(self) -> str:
         """Return the report of the latest run, with small counts hidden; made once per run."""

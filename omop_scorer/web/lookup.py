@@ -27,7 +27,7 @@ from omop_scorer.stores.base import ResultsReader
 from omop_scorer.web.model_of_run import model_of_run
 
 #: Readings at the same time; others wait, so that many clients take no more memory than few.
-AT_ONCE = 4
+_AT_ONCE = 4
 
 _HEALTH_SECONDS = 10
 
@@ -38,7 +38,7 @@ class Lookup:
     def __init__(self, config: RunConfig, maximum_age: timedelta) -> None:
         self._config = config
         self._maximum_age = maximum_age
-        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._model_lock = threading.Lock()
         self._model: tuple[str, Model | None] | None = None
         self._report_lock = threading.Lock()

@@ -11,7 +11,7 @@ from omop_scorer import sql
 from omop_scorer.results.history import Run, read_file
 from omop_scorer.stores.base import ResultsReader
 
-#: Patients of one page of a work list; `sql/history/work_list.sql` has the same number.
+#: Patients of one page of a work list.
 PAGE_ROWS = 50
 
 Row = Mapping[str, Any]
@@ -180,6 +180,7 @@ def read_work_list(
             "only_known": filters.known,
             "only_within": filters.within,
             "n_skipped": n_skipped,
+            "n_rows": PAGE_ROWS,
         },
     )
     return rows, int(rows[0]["n_found"]) if rows else 0

@@ -1,4 +1,4 @@
--- Title: Patients scored in a run, by what a clinic may want to look at: 50 of them at a time
+-- Title: Patients scored in a run, by what a clinic may want to look at: one page of them
 -- Returns: person_id, age, is_male, the label with its group and its worst class, n_imputed, within_trial_range;
 --          drug and drug_class in use; earlier_subgroup; place in the list from 1; n_found (patients in the whole list)
 -- Tables: results.patient_subgroup, results.treatment_line
@@ -6,7 +6,7 @@
 -- Missing: drug is NULL without a drug in use; earlier_subgroup is NULL if the run before did not score the person.
 --          NULL for preference_group means every group, and FALSE for another filter that it does not apply
 -- Parameters: run_id, earlier_run_id, preference_group, only_treated_otherwise, only_changed, only_known, only_within,
---             n_skipped
+--             n_skipped, n_rows (of a page)
 WITH in_use AS (
   SELECT
     person_id, drug, drug_class,
@@ -47,5 +47,5 @@ listed AS (
 
 SELECT l.*
 FROM listed AS l
-WHERE l.place > :n_skipped AND l.place <= :n_skipped + 50
+WHERE l.place > :n_skipped AND l.place <= :n_skipped + :n_rows
 ORDER BY l.place

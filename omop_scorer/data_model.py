@@ -72,6 +72,11 @@ def arrow_schema(table: str) -> pa.Schema:
     return pa.schema([(c.column_name, _ARROW[c.data_type]) for c in data_model()[table]])
 
 
+def rows_schema(table: str) -> pa.Schema:
+    """Return the Arrow schema of a results table without run_id."""
+    return pa.schema([field for field in arrow_schema(table) if field.name != "run_id"])
+
+
 def data_frame(table: pa.Table) -> "DataFrame":
     """Return a table as a pandas DataFrame whose types do not depend on missing values.
 

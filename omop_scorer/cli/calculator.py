@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from omop_scorer.cli.score import DEFAULT_MODEL
+from omop_scorer.cli.score import DEFAULT_MODEL, ModelOption
 
 
 def calculator(
@@ -19,9 +19,7 @@ def calculator(
             show_default=False,
         ),
     ],
-    model: Annotated[
-        str, typer.Option(metavar="CARD", help="Name of a shipped model card, or path of a card.")
-    ] = DEFAULT_MODEL,
+    model: ModelOption = DEFAULT_MODEL,
 ) -> None:
     """Write a page that scores one patient in a browser.
 

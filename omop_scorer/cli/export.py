@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from omop_scorer.cli.options import ConfigOption, find_run_file, in_utf_8
-from omop_scorer.cli.results import SetOption
+from omop_scorer.cli.results import RunOption, SetOption
 from omop_scorer.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def export(
             show_default=False,
         ),
     ] = None,
-    run: Annotated[str, typer.Option(metavar="RUN", help="Run id, latest or previous.")] = "latest",
+    run: RunOption = "latest",
     config: ConfigOption = None,
     settings: SetOption = None,
 ) -> None:

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from omop_scorer.cli.options import PersonIdArgument
-from omop_scorer.cli.results import ConfigOption, SetOption, results_config
+from omop_scorer.cli.results import ConfigOption, RunOption, SetOption, results_config
 
 
 def patient(
     person_id: PersonIdArgument,
     config: ConfigOption = None,
     settings: SetOption = None,
-    run: Annotated[str, typer.Option(metavar="RUN", help="Run id, latest or previous.")] = "latest",
+    run: RunOption = "latest",
     output: Annotated[
         Path,
         typer.Option(
@@ -34,10 +34,8 @@ def patient(
     from omop_scorer.errors import ResultsError  # noqa: PLC0415
     from omop_scorer.report.html_file import refuse_unfit, write_html  # noqa: PLC0415
     from omop_scorer.results.history import find_run  # noqa: PLC0415
-    from omop_scorer.results.patient_record import (  # noqa: PLC0415
-        read_record,
-        refuse_old_schema,
-    )
+    from omop_scorer.results.patient_record import read_record  # noqa: PLC0415
+    from omop_scorer.results.schema import refuse_older  # noqa: PLC0415
     from omop_scorer.stores import open_results  # noqa: PLC0415
     from omop_scorer.web.model_of_run import model_of_run  # noqa: PLC0415
     from omop_scorer.web.patient_page import render_patient  # noqa: PLC0415
@@ -45,7 +43,7 @@ def patient(
     refuse_unfit(output)
     read = results_config(config, settings)
     with open_results(read.connections) as reader:
-        refuse_old_schema(reader)
+        refuse_older(reader)
         found = find_run(reader, run)
         record = read_record(reader, found, person_id)
         if record is None:

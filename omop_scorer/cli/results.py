@@ -42,11 +42,24 @@ SetOption = Annotated[
     ),
 ]
 
+RunOption = Annotated[str, typer.Option(metavar="RUN", help="Run id, latest or previous.")]
+
+MaximumAgeOption = Annotated[
+    float,
+    typer.Option(
+        "--max-age-hours",
+        min=0,
+        max=876_000,
+        metavar="HOURS",
+        help="Maximum age of the last complete run that counts as healthy, in hours.",
+    ),
+]
+
 
 def report(
     config: ConfigOption = None,
     settings: SetOption = None,
-    run: Annotated[str, typer.Option(metavar="RUN", help="Run id, latest or previous.")] = "latest",
+    run: RunOption = "latest",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -145,15 +158,7 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
 def status(
     config: ConfigOption = None,
     settings: SetOption = None,
-    max_age_hours: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=876_000,
-            metavar="HOURS",
-            help="Maximum age of the last complete run, in hours.",
-        ),
-    ] = 26,
+    max_age_hours: MaximumAgeOption = 26,
     form: Annotated[
         Literal["text", "json"], typer.Option("--format", help="Output format.")
     ] = "text",

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "crohns_srs_2025"
 
+ModelOption = Annotated[
+    str, typer.Option(metavar="CARD", help="Name of a shipped model card, or path of a card.")
+]
+
 _YES_NO_OPTIONS = ("--prior-anti-tnf", "--steroid", "--immunomodulator", "--ileal")
 
 
@@ -90,9 +94,7 @@ def score(
             "--strict", help="Refuse a file with values out of range; else their rows are marked."
         ),
     ] = False,
-    model: Annotated[
-        str, typer.Option(metavar="CARD", help="Name of a shipped model card, or path of a card.")
-    ] = DEFAULT_MODEL,
+    model: ModelOption = DEFAULT_MODEL,
 ) -> None:
     """Score one patient, or a CSV file of patients.
 

@@ -1,7 +1,6 @@
 """Command that serves the patients of the latest run in a hospital's network."""
 
 import socket
-import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from omop_scorer.cli.results import ConfigOption, SetOption, results_config
+from omop_scorer.cli.results import ConfigOption, MaximumAgeOption, SetOption, results_config
 from omop_scorer.errors import ConfigurationError, ConnectionFailedError, OmopScorerError
 
 if TYPE_CHECKING:
@@ -57,15 +56,7 @@ def serve(
         Path,
         typer.Option(metavar="FILE", help="File for who looked at which patient, and when."),
     ] = Path("access.log"),
-    max_age_hours: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=876_000,
-            metavar="HOURS",
-            help="Maximum age of the last complete run for /health, in hours.",
-        ),
-    ] = 26,
+    max_age_hours: MaximumAgeOption = 26,
 ) -> None:
     """Serve the patients of the latest run to browsers.
 
@@ -97,7 +88,7 @@ def serve(
             "export in the run file, and start serve with --set results.url=COPY",
             err=True,
         )
-    if getattr(identity, "others_may_read", False):
+    if identity.others_may_read:
         typer.echo(
             f"warning: the rights of {token_file} let other users of this machine read the tokens, "
             "unless its folder keeps them out; mode 600 does not",
@@ -106,7 +97,6 @@ def serve(
     with _listening(host, port) as opened:
         typer.echo(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}/", err=True)
         server.run(sockets=[opened])
-    sys.stdout.flush()
 
 
 def _may_make_a_run_wait(config: "RunConfig") -> bool:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from omop_scorer.cli.options import ConfigOption, SetOption
 from omop_scorer.cli.results import results_config
-from omop_scorer.cli.score import DEFAULT_MODEL
+from omop_scorer.cli.score import DEFAULT_MODEL, ModelOption
 from omop_scorer.cli.trials import (
     SEED,
     JsonOption,
@@ -43,9 +43,7 @@ def power(
             help="CSV file of patients as for score. Without it, the patients of a run.",
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(metavar="CARD", help="Name of a shipped model card, or path of a card.")
-    ] = DEFAULT_MODEL,
+    model: ModelOption = DEFAULT_MODEL,
     results: Annotated[
         str | None,
         typer.Option(

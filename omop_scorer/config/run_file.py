@@ -51,6 +51,7 @@ _DATE: TypeAdapter[date] = TypeAdapter(Day)
 _LONGEST_NAME_BYTES = 63
 
 Days = Annotated[StrictInt, Field(ge=0, le=EVER_DAYS)]
+
 #: Largest whole number and largest limit of a value that a run file may give.
 _MOST = 1_000_000_000
 

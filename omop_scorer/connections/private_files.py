@@ -26,6 +26,13 @@ def private_files(path: Path) -> Iterator[None]:
         os.umask(before)
 
 
+def usual_rights(path: Path) -> None:
+    """Give a file or folder that was made for this user alone the mode of the umask."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+
+
 def keep_rights(old: Path, new: Path) -> None:
     """Give a new file or folder the mode and the group of the one that it replaces.
 

@@ -8,12 +8,9 @@ import pyarrow.parquet as pq
 
 from omop_scorer.connections.private_files import keep_rights
 from omop_scorer.errors import ResultsError
-from omop_scorer.export.places import MARK, exported_parquet, to_disk
+from omop_scorer.export.places import ALWAYS_THERE, MARK, exported_parquet, to_disk
 from omop_scorer.export.tables import ExportedRun, ExportedTable
 from omop_scorer.report.whole_folder import replaced_folder
-
-#: File whose mode the files of the next export get.
-_FIRST = "latest_run.parquet"
 
 
 def write_parquet(folder: Path, exported: ExportedRun) -> None:
@@ -27,7 +24,8 @@ def write_parquet(folder: Path, exported: ExportedRun) -> None:
     """
     ours = frozenset((*exported_parquet(folder), *(f"{name}.parquet" for name in exported.names)))
     of_run = f"run {exported.run.run_id}, as of {exported.run.as_of_date}"
-    old = folder / _FIRST
+    # The files of the next export get its mode.
+    old = folder / ALWAYS_THERE
     with replaced_folder(folder, ours, is_private=True) as beside:
         try:
             for table in exported.tables:

@@ -15,12 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from omop_scorer.config.export import Export
-from omop_scorer.connections.private_files import keep_rights
+from omop_scorer.connections.private_files import keep_rights, usual_rights
 from omop_scorer.errors import ResultsError
 from omop_scorer.report.whole_folder import refuse_unfit_folder
 
 #: Words that an export with persons holds: comments of a DuckDB file, metadata of Parquet files.
 MARK = "omop-scorer export of one run"
+
+#: A file of every export to a folder of Parquet files.
+ALWAYS_THERE = "latest_run.parquet"
 
 #: Columns of a summarised_result.
 RESULT_COLUMNS = (
@@ -82,7 +85,7 @@ def _may_replace_folder(folder: Path, kind: str) -> bool:
     if not any(folder.iterdir()):
         return True
     if kind == "parquet":
-        return "latest_run.parquet" in exported_parquet(folder)
+        return ALWAYS_THERE in exported_parquet(folder)
     readme = folder / "README.txt"
     with suppress(OSError, UnicodeDecodeError):
         return readme.read_text(encoding="utf-8").startswith("Figures of run ")
@@ -167,10 +170,10 @@ def replaced_file(path: Path, *, is_private: bool) -> Iterator[Path]:
             yield new
             if place.exists():
                 keep_rights(place, new)
+            elif is_private:
+                new.chmod(0o600)
             else:
-                umask = os.umask(0)
-                os.umask(umask)
-                new.chmod(0o600 if is_private else 0o666 & ~umask)
+                usual_rights(new)
             to_disk(new)
             new.replace(place)
     finally:

@@ -16,7 +16,7 @@ from omop_scorer.data_model import arrow_schema, data_model
 from omop_scorer.errors import ResultsError
 from omop_scorer.results.history import Run, list_runs, run_of
 from omop_scorer.results.row_counts import refuse_changed_rows
-from omop_scorer.results.schema import migrations
+from omop_scorer.results.schema import refuse_older
 from omop_scorer.stores.base import ResultsReader
 
 #: Runs and statuses as they were when a run was the latest.
@@ -66,13 +66,7 @@ def exported_run(reader: ResultsReader, which: str | int) -> ExportedRun:
     """
     runs = list_runs(reader)
     run = run_of(runs, which)
-    version = sql.parse("SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version")
-    found, known = int(reader.read(version, {})["version"][0].as_py()), len(migrations())
-    if found < known:
-        raise ResultsError(
-            f"{reader.where}: the results schema has version {found}, and exports need version "
-            f"{known}: the next run migrates it; start one, with: omop-scorer run"
-        )
+    refuse_older(reader)
     refuse_changed_rows(reader, run, runs)
     n_persons = sql.parse("SELECT COUNT(*) AS n FROM results.patient_subgroup WHERE run_id = :id")
     if run.n_scored and not reader.read(n_persons, {"id": run.run_id})["n"][0].as_py():

@@ -107,10 +107,9 @@ def audit_contradictions(audits: Audits, n_cohort: int, n_scored: int) -> list[s
         )
     curves = audits["persistence_mean"].to_pylist()
     for column, keys in (("preference", _ON_DRUG), ("drug_class", _ON_CLASS)):
-        whole = {tuple(row[key] for key in keys): row["n_persons"] for row in curves
-                 if row[column] == ALL}  # fmt: skip
+        whole = _sums([row for row in curves if row[column] == ALL], *keys)
         parts = _sums([row for row in curves if row[column] != ALL], *keys)
-        compare(f"persistence_mean by {column}", parts, {key: whole[key] for key in parts})
+        compare(f"persistence_mean by {column}", parts, whole)
     preferred = _sums(audits["preference_concordance"].to_pylist(), "population")
     compare("preference_concordance", preferred, n_indexed)
     return problems

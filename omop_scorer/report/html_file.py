@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from omop_scorer.connections.private_files import keep_rights
+from omop_scorer.connections.private_files import keep_rights, usual_rights
 from omop_scorer.errors import ResultsError
 
 #: First bytes of a page, in lower case.
@@ -28,14 +28,11 @@ def write_html(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes a file that only its owner can read. A page that is replaced gives its
-        # rights to the new one; without such a page, that gets the mode that open() gives.
+        # A page that is replaced gives its rights to the new one.
         if path.exists():
             keep_rights(path, Path(temporary))
         else:
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(temporary).chmod(0o666 & ~umask)
+            usual_rights(Path(temporary))
         Path(temporary).replace(path)
     except OSError as error:
         raise ResultsError(

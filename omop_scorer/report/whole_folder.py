@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from omop_scorer.connections.private_files import keep_rights
+from omop_scorer.connections.private_files import keep_rights, usual_rights
 from omop_scorer.errors import ResultsError
 
 #: Arguments of renameat2(2): paths of the current folder, and a swap of two names in one step.
@@ -131,9 +131,8 @@ def _write(path: Path, text: str) -> None:
 def _take_over(place: Path, beside: Path, ours: frozenset[str], *, is_private: bool) -> None:
     """Give the new folder the mode of the old one, and every file that is not of a set."""
     if not place.exists():
-        umask = os.umask(0)
-        os.umask(umask)
-        beside.chmod(0o700 if is_private else 0o777 & ~umask)
+        if not is_private:
+            usual_rights(beside)
         return
     keep_rights(place, beside)
     for path in place.iterdir():

@@ -10,7 +10,7 @@ from typing import Any
 
 from omop_scorer import sql
 from omop_scorer.errors import ConfigurationError, ResultsError
-from omop_scorer.results.schema import refuse_newer
+from omop_scorer.results.schema import read_version, refuse_newer
 from omop_scorer.stores.base import ResultsReader
 from omop_scorer.terms import COMPLETE, RUNNING, WITHDRAWN
 
@@ -120,11 +120,8 @@ def _refuse_unreadable(reader: ResultsReader) -> None:
             f"{reader.where}: the schema has no table {', '.join(missing)}, so it has no runs; "
             f"{_RUN_FIRST}"
         )
-    # A copy made by `export` has the tables of one run, and none of versions.
-    if "schema_version" not in known:
-        return
-    query = sql.parse("SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version")
-    refuse_newer(int(reader.read(query, {})["version"][0].as_py()))
+    if (version := read_version(reader)) is not None:
+        refuse_newer(version)
 
 
 def _in_order(runs: Iterable[Run]) -> list[Run]:

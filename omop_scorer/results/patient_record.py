@@ -9,12 +9,10 @@ from datetime import date
 from typing import Any
 
 from omop_scorer import sql
-from omop_scorer.errors import ResultsError
 from omop_scorer.results.history import Run, read_file
-from omop_scorer.results.schema import migrations
 from omop_scorer.stores.base import ResultsReader
 
-#: Patients of one page of a work list; `sql/history/work_list.sql` has the same number.
+#: Patients of one page of a work list.
 PAGE_ROWS = 50
 
 Row = Mapping[str, Any]
@@ -92,25 +90,6 @@ class Filters:
     """With nothing imputed."""
     within: bool = False
     """Like the trials' participants."""
-
-
-def refuse_old_schema(reader: ResultsReader) -> None:
-    """Refuse results of an earlier release, which lack columns of patients.
-
-    Raises
-    ------
-    ResultsError
-    """
-    # A copy made by `export` has the tables of its release, and no table of versions.
-    if "schema_version" not in reader.tables():
-        return
-    query = sql.parse("SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version")
-    found, known = int(reader.read(query, {})["version"][0].as_py()), len(migrations())
-    if found < known:
-        raise ResultsError(
-            f"{reader.where}: the results schema has version {found}, and version {known} is "
-            "needed: the next run migrates it; start one, with: omop-scorer run"
-        )
 
 
 def read_record(reader: ResultsReader, run: Run, person_id: int) -> PatientRecord | None:
@@ -204,6 +183,7 @@ def read_work_list(
             "only_known": filters.known,
             "only_within": filters.within,
             "n_skipped": n_skipped,
+            "n_rows": PAGE_ROWS,
         },
     )
     return rows, int(rows[0]["n_found"]) if rows else 0

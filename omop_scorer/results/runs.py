@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from omop_scorer import __version__, sql
 from omop_scorer.config.definitions import Definitions
-from omop_scorer.data_model import arrow_schema, person_level_tables, run_tables
+from omop_scorer.data_model import arrow_schema, person_level_tables, rows_schema, run_tables
 from omop_scorer.engines.base import Engine
 from omop_scorer.errors import OmopScorerError, ResultsError
 from omop_scorer.stores.base import Store, Writer
@@ -220,7 +220,7 @@ def record_status(
 
 def staged_rows(table: str) -> exp.Expr:
     """Return the query that gives `work.<table>` the run id of the parameter `run_id`."""
-    columns = [name for name in arrow_schema(table).names if name != "run_id"]
+    columns = rows_schema(table).names
     run_id = exp.alias_(exp.cast(exp.Placeholder(this="run_id"), "BIGINT"), "run_id")
     return exp.select(run_id, *columns).from_(exp.table_(table, db="work"))
 

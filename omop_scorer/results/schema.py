@@ -6,11 +6,13 @@ from omop_scorer import __version__, sql
 from omop_scorer.errors import ResultsError
 from omop_scorer.results.descriptions import descriptions
 from omop_scorer.results.runs import utc_now
-from omop_scorer.stores.base import Store
+from omop_scorer.stores.base import ResultsReader, Store
 
 _VERSION = pa.schema(
     [("version", pa.int32()), ("tool_version", pa.string()), ("applied_at", pa.timestamp("us"))]
 )
+
+_NEWEST = "SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version"
 
 
 def migrate(store: Store) -> None:
@@ -32,10 +34,8 @@ def migrate(store: Store) -> None:
                 "applied_at TIMESTAMP NOT NULL)"
             )
         )
-        rows = store.fetch(
-            sql.parse("SELECT COALESCE(MAX(version), 0) AS version FROM results.schema_version"), {}
-        )
-        version = int(str(rows[0][0]))
+        ((newest,),) = store.fetch(sql.parse(_NEWEST), {})
+        version = int(str(newest))
         refuse_newer(version)
         for number, name in enumerate(names[version:], start=version + 1):
             for statement in sql.find(name).statements():
@@ -63,6 +63,29 @@ def refuse_newer(version: int) -> None:
             f"the results schema has version {version}, but this omop-scorer knows only "
             f"versions up to {known}: a newer release wrote it; install that release"
         )
+
+
+def refuse_older(reader: ResultsReader) -> None:
+    """Fail if the version of the results schema is older than this release.
+
+    Raises
+    ------
+    ResultsError
+        An earlier release wrote the schema, and no run of this one has migrated it.
+    """
+    version, known = read_version(reader), len(migrations())
+    if version is not None and version < known:
+        raise ResultsError(
+            f"{reader.where}: the results schema has version {version}, and version {known} is "
+            "needed: the next run migrates it; start one, with: omop-scorer run"
+        )
+
+
+def read_version(reader: ResultsReader) -> int | None:
+    """Return the version of the results schema; None for a copy made by `export`, without any."""
+    if "schema_version" not in reader.tables():
+        return None
+    return int(reader.read(sql.parse(_NEWEST), {})["version"][0].as_py())
 
 
 def migrations() -> list[str]:

@@ -6,13 +6,13 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,7 @@ from omop_scorer.scoring.score_columns import (
     BadRows,
     CovariateColumn,
     find_columns,
+    no_patients,
     read_columns,
     refusals_of,
     score_columns,
@@ -42,6 +43,18 @@ class Counts:
 
     n_scored: int
     n_out_of_range: int
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A CSV file of patients whose header has been read."""
+
+    source: Path
+    delimiter: str
+    names: Sequence[str]
+    columns: Sequence[CovariateColumn]
+    """The columns of the covariates, in the card's order."""
+    blocks: Iterator[Block]
 
 
 def score_csv(
@@ -69,12 +82,8 @@ def score_csv(
     target
         Output file, in UTF-8 with LF line ends, or an open text stream. Only this user can read the
         file; an existing file is replaced and keeps its mode.
-    model
-        The model card.
-    uncertainty
-        `bootstrap` or `analytic`.
-    excluded
-        Keys of the drug classes to exclude from the ranking.
+    model, uncertainty, excluded
+        As for `score_patient`.
     form
         `csv`: the records of the input, unchanged, with its delimiter; `json`: an array of objects.
     strict
@@ -171,19 +180,11 @@ def read_csv(source: Path, covariates: Sequence[Covariate]) -> tuple[Floats, Rec
     ScoringError
         As for `score_csv`.
     """
-    no_values = np.empty((0, len(covariates)))
-    blocks = [(no_values, no_values.astype(np.bool_))]
+    blocks = [no_patients(covariates)]
     try:
         with _opened(source) as lines:
-            first_line = lines.readline()
-            delimiter = delimiter_of(first_line)
-            reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
-            names, columns = _header(reader, source, covariates, [], "csv")
-            given = read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter)
-            blocks += [
-                patients
-                for _, patients in _valid(given, source, delimiter, len(names), columns, True)
-            ]
+            table = _read_header(lines, source, covariates)
+            blocks += [patients for _, patients in _valid(table, strict=True)]
     except OSError as error:
         raise ScoringError(f"{error.filename or source}: {error.strerror}") from None
     values, recorded = zip(*blocks, strict=True)
@@ -204,18 +205,14 @@ def _score_rows(
     lines: TextIO,
     output: TextIO,
 ) -> Counts:
-    first_line = lines.readline()
-    delimiter = delimiter_of(first_line)
-    reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
-    no_values = np.empty((0, len(covariates)))
-    new_columns = list(scored(no_values, no_values.astype(np.bool_)))
-    names, columns = _header(reader, source, covariates, new_columns, form)
-    positions = {column.position: column.covariate for column in columns}
-    text: RowText = CsvRows(delimiter) if form == "csv" else JsonRows(positions)
-    output.write(text.start(names, new_columns))
-    blocks = read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter)
+    new_columns = list(scored(*no_patients(covariates)))
+    # A JSON object has each name once; in a CSV file other columns may have one name.
+    table = _read_header(lines, source, covariates, new_columns, unique=form == "json")
+    positions = {column.position: column.covariate for column in table.columns}
+    text: RowText = CsvRows(table.delimiter) if form == "csv" else JsonRows(positions)
+    output.write(text.start(table.names, new_columns))
     n_scored = n_out_of_range = 0
-    for block, (values, recorded) in _valid(blocks, source, delimiter, len(names), columns, strict):
+    for block, (values, recorded) in _valid(table, strict=strict):
         output.write(text.rows(block, scored(values, recorded)))
         n_out = int(np.isinf(values).any(axis=1).sum())
         n_scored, n_out_of_range = n_scored + len(values) - n_out, n_out_of_range + n_out
@@ -223,44 +220,42 @@ def _score_rows(
     return Counts(n_scored, n_out_of_range)
 
 
-def _valid(
-    blocks: Iterable[Block],
-    source: Path,
-    delimiter: str,
-    n_fields: int,
-    columns: Sequence[CovariateColumn],
-    strict: bool,
-) -> Iterator[tuple[Block, tuple[Floats, Recorded]]]:
+def _valid(table: _Table, *, strict: bool) -> Iterator[tuple[Block, tuple[Floats, Recorded]]]:
     """Yield each block with its patients; raise ScoringError at the end if any row is invalid."""
     bad_rows = BadRows()
-    for block in blocks:
-        patients = _read_patients(block, columns, strict)
+    for block in table.blocks:
+        patients = _read_patients(block, table.columns, strict)
         if patients is None:
-            _add_bad_rows(bad_rows, block, n_fields, columns, strict)
+            _add_bad_rows(bad_rows, block, table, strict)
         # After an invalid row nothing is yielded; the rest is read only to report every such row.
         elif not bad_rows.n:
             yield block, patients
-    bad_rows.refuse(source, f"nothing was written{delimiter_note(delimiter)}")
+    bad_rows.refuse(table.source, f"nothing was written{delimiter_note(table.delimiter)}")
 
 
-def _header(
-    reader: Any,
+def _read_header(
+    lines: TextIO,
     source: Path,
     covariates: Sequence[Covariate],
-    new_columns: Sequence[str],
-    form: RowFormat,
-) -> tuple[list[str], list[CovariateColumn]]:
-    """Return the names of the columns, and the columns of the covariates in the card's order."""
+    new_columns: Sequence[str] = (),
+    *,
+    unique: bool = False,
+) -> _Table:
+    """Read the header of a file; parameters and errors are those of `find_columns`."""
+    first_line = lines.readline()
+    delimiter = delimiter_of(first_line)
+    reader = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
     try:
-        names: list[str] = next(reader, [])
+        names = next(reader, [])
     except csv.Error as error:
         raise ScoringError(f"{source}: line 1: not CSV: {error}") from None
     if NOT_UTF8.search("".join(names)):
         is_utf16 = names[0].startswith(("\udcff\udcfe", "\udcfe\udcff"))
         encoding = "UTF-16" if is_utf16 else "perhaps Latin-1 or Windows-1252"
         raise ScoringError(f"{source}: line 1: not UTF-8 text ({encoding}); convert the file")
-    # A JSON object has each name once; in a CSV file other columns may have one name.
-    return names, find_columns(source, names, covariates, new_columns, unique=form == "json")
+    columns = find_columns(source, names, covariates, new_columns, unique=unique)
+    blocks = read_blocks(lines, reader.line_num + 1, len(names), BATCH_ROWS, delimiter)
+    return _Table(source, delimiter, names, columns, blocks)
 
 
 def _read_patients(
@@ -273,13 +268,8 @@ def _read_patients(
     return read_columns(columns, cells, strict=strict)
 
 
-def _add_bad_rows(
-    bad_rows: BadRows,
-    block: Block,
-    n_fields: int,
-    columns: Sequence[CovariateColumn],
-    strict: bool,
-) -> None:
+def _add_bad_rows(bad_rows: BadRows, block: Block, table: _Table, strict: bool) -> None:
+    n_fields = len(table.names)
     for line, record in block.records:
         if isinstance(record, csv.Error):
             bad_rows.add(f"line {line}", f"not CSV: {record}")
@@ -288,6 +278,6 @@ def _add_bad_rows(
         elif NOT_UTF8.search("".join(record)):
             bad_rows.add(f"line {line}", "not UTF-8 text")
         else:
-            cells = [record[column.position] for column in columns]
-            if refusals := refusals_of(columns, cells, strict=strict):
+            cells = [record[column.position] for column in table.columns]
+            if refusals := refusals_of(table.columns, cells, strict=strict):
                 bad_rows.add(f"line {line}", *refusals)

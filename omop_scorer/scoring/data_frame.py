@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence, Set
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -14,6 +13,7 @@ from omop_scorer.scoring.score_columns import (
     BadRows,
     CovariateColumn,
     find_columns,
+    no_patients,
     read_columns,
     refusals_of,
     score_columns,
@@ -39,12 +39,8 @@ def score_frame(
     frame
         One row per patient, with the columns of the card in any order and letter case. It is not
         changed.
-    model
-        The model card.
-    uncertainty
-        `bootstrap` or `analytic`.
-    excluded
-        Keys of the drug classes to exclude from the ranking.
+    model, uncertainty, excluded
+        As for `score_patient`.
     strict
         A value outside its limits makes its row invalid; otherwise `out_of_range` names its column,
         and the patient has no scores.
@@ -64,8 +60,7 @@ def score_frame(
     if not isinstance(frame, pd.DataFrame):
         raise ScoringError(f"{_SOURCE}: found {type(frame).__name__}; allowed: a pandas DataFrame")
     covariates = model.card.covariates
-    no_values = np.empty((0, len(covariates)))
-    scores = [score_columns(model, uncertainty, excluded, no_values, no_values.astype(np.bool_))]
+    scores = [score_columns(model, uncertainty, excluded, *no_patients(covariates))]
     columns = find_columns(_SOURCE, frame.columns, covariates, scores[0])
     bad_rows = BadRows()
     for start in range(0, len(frame), BATCH_ROWS):

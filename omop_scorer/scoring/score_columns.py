@@ -108,6 +108,12 @@ def read_columns(
     return None if strict and np.isinf(values).any() else (values, recorded)
 
 
+def no_patients(covariates: Sequence[Covariate]) -> tuple[Floats, Recorded]:
+    """Return the values and recorded flags of no patient, each (0, k)."""
+    shape = (0, len(covariates))
+    return np.empty(shape), np.empty(shape, np.bool_)
+
+
 def refusals_of(
     columns: Sequence[CovariateColumn], texts: Sequence[str], *, strict: bool
 ) -> list[str]:
@@ -157,12 +163,8 @@ def score_columns(
 
     Parameters
     ----------
-    model
-        The model card.
-    uncertainty
-        `bootstrap` or `analytic`.
-    excluded
-        Keys of the drug classes to exclude from the ranking.
+    model, uncertainty, excluded
+        As for `score_patient`.
     values
         (n, k) in the card's order and natural units; imputed where not recorded; infinite where the
         value is out of range.

@@ -96,7 +96,7 @@ def _counted(night: Night, table: str) -> pa.Table:
     columns: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
     if total is not None:
         columns |= _shares(np.array(columns["n_persons"], float), np.array(columns[total], float))
-    return pa.table(columns, _schema(table))
+    return pa.table(columns, data_model.rows_schema(table))
 
 
 def _shares(count: Floats, n: Floats) -> dict[str, pa.Array]:
@@ -127,12 +127,7 @@ def _quartiles(night: Night, next_treatment: pa.Table) -> pa.Table:
             row["n_persons"] = len(values)
             row |= {name: float(np.quantile(values, q)) for name, q in _QUARTILES.items()}
         rows.append(row)
-    return pa.Table.from_pylist(rows, _schema("next_treatment_time"))
-
-
-def _schema(table: str) -> pa.Schema:
-    """Return the schema of a results table without run_id."""
-    return pa.schema([field for field in data_model.arrow_schema(table) if field.name != "run_id"])
+    return pa.Table.from_pylist(rows, data_model.rows_schema("next_treatment_time"))
 
 
 def arrow_tables(audits: Audits, run_id: int) -> Iterator[tuple[str, pa.Table]]:

@@ -61,7 +61,10 @@ def fetch_persistence(night: Night) -> dict[str, pa.Table]:
         "persistence": [row for group, each in groups.items() for row in _curve(group, *each)],
         "persistence_mean": [_mean(group, len(days), means) for group, (days, _) in groups.items()],
     }
-    return {table: _table(table, each) for table, each in rows.items()}
+    return {
+        table: pa.Table.from_pylist(each, data_model.rows_schema(table))
+        for table, each in rows.items()
+    }
 
 
 def _groups(classes: Sequence[str]) -> Iterator[Group]:
@@ -77,13 +80,12 @@ def _groups(classes: Sequence[str]) -> Iterator[Group]:
 def _persons(night: Night) -> dict[Group, Persons]:
     """Return the persons of each group; days above the longest are one day more than it."""
     counts: dict[Group, list[tuple[int, int, int]]] = {}
-    for population, rule, given, preference, *numbers in night.fetch(
-        "audit/persistence_days", longest_days=_LONGEST
-    ):
-        found = tuple(int(str(number)) for number in numbers)
-        for each in (ALL, str(preference)):
-            key = (str(population), str(rule), str(given), each)
-            counts.setdefault(key, []).append((found[0], found[1], found[2]))
+    for row in night.fetch("audit/persistence_days", longest_days=_LONGEST):
+        population, rule, given, preference = map(str, row[:4])
+        days, is_stopped, n_persons = (int(str(number)) for number in row[4:])
+        for each in (ALL, preference):
+            key = (population, rule, given, each)
+            counts.setdefault(key, []).append((days, is_stopped, n_persons))
     return {group: _repeated(rows) for group, rows in counts.items()}
 
 
@@ -140,8 +142,3 @@ def difference_within_classes(group: Group, means: Mapping[Group, Estimate]) -> 
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _table(table: str, rows: list[dict[str, object]]) -> pa.Table:
-    fields = [field for field in data_model.arrow_schema(table) if field.name != "run_id"]
-    return pa.Table.from_pylist(rows, pa.schema(fields))

@@ -12,9 +12,6 @@ from sqlglot import exp
 
 Parameters = Mapping[str, object]
 
-#: Said where results are expected and an export is found.
-IS_EXPORT = "is an export of omop-scorer; read it with DuckDB or pandas, or name the results"
-
 
 @dataclass(frozen=True)
 class Description:

@@ -1,6 +1,6 @@
 """The frame of the pages on patients: templates, styles and the policy of what a page may load."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,20 +49,27 @@ def own_file(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER / "templates"),
+def environment(folder: Path, finalize: Callable[[Any], Any] | None = None) -> Environment:
+    """Return the environment of the templates of a folder."""
+    found = Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # A text of a site may hold marks that turn the direction of what follows.
-        finalize=lambda value: one_line(value) if type(value) is str else value,
+        finalize=finalize,
     )
     # The order of the words of a coding says which of them the page shows.
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    return environment
+    found.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    return found
+
+
+@cache
+def _environment() -> Environment:
+    # A text of a site may hold marks that turn the direction of what follows.
+    return environment(
+        _FOLDER / "templates", lambda value: one_line(value) if type(value) is str else value
+    )
 
 
 @cache

@@ -4,9 +4,9 @@ import asyncio
 import ipaddress
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
+from omop_scorer.errors import unexpected
 from omop_scorer.web.identity import Identity, Refusal
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -117,14 +117,9 @@ async def reply(
     await send({"type": "http.response.body", "body": body})
 
 
-def report(error: BaseException) -> None:
+def report(error: Exception) -> None:
     """Say on standard error what failed and where, without the text of the error."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    file = Path(trace.tb_frame.f_code.co_filename).name if trace else "unknown"
-    line = trace.tb_lineno if trace else 0
-    sys.stderr.write(f"error: unexpected error ({type(error).__name__} at {file}:{line})\n")
+    sys.stderr.write(f"error: {unexpected(error)}\n")
 
 
 def host_name(header: str) -> str | None:

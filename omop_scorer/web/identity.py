@@ -41,6 +41,8 @@ class Identity(ABC):
     """How a request gets its user."""
 
     asks_for_token = False
+    others_may_read = False
+    """True if the rights of the token file let others read it, as those of a container's secret."""
 
     @abstractmethod
     def user_of(self, headers: Headers, client: str) -> str | Refusal:
@@ -94,7 +96,6 @@ class Tokens(Identity):
         self._failures = Failures()
         self._names: Mapping[bytes, str] = _read_tokens(path)
         self.others_may_read = bool(path.stat().st_mode & _OTHERS_READ)
-        """True if the rights of the file let others read it, as those of a container's secret."""
 
     def user_of(self, headers: Headers, client: str) -> str | Refusal:
         """Return the user of a bearer token or, as browsers ask for it, of a password of Basic."""

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from omop_scorer.config.run_file import RunConfig
-from omop_scorer.errors import ResultsError
 from omop_scorer.model.load import Model
 from omop_scorer.results.health import look
 from omop_scorer.results.history import Run, list_runs, run_of
@@ -20,15 +19,15 @@ from omop_scorer.results.patient_record import (
     PatientRecord,
     read_record,
     read_work_list,
-    refuse_old_schema,
 )
-from omop_scorer.results.row_counts import lost_rows
+from omop_scorer.results.row_counts import refuse_changed_rows
+from omop_scorer.results.schema import refuse_older
 from omop_scorer.stores import open_results
 from omop_scorer.stores.base import ResultsReader
 from omop_scorer.web.model_of_run import model_of_run
 
 #: Readings at the same time; others wait, so that many clients take no more memory than few.
-AT_ONCE = 4
+_AT_ONCE = 4
 
 _HEALTH_SECONDS = 10
 
@@ -39,9 +38,9 @@ class Lookup:
     def __init__(self, config: RunConfig, maximum_age: timedelta) -> None:
         self._config = config
         self._maximum_age = maximum_age
-        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._model_lock = threading.Lock()
-        self._models: dict[str, Model | None] = {}
+        self._model: tuple[str, Model | None] | None = None
         self._report_lock = threading.Lock()
         self._report: tuple[int, str] | None = None
         self._health_lock = threading.Lock()
@@ -50,22 +49,17 @@ class Lookup:
     @contextmanager
     def _opened(self) -> Iterator[tuple[ResultsReader, list[Run]]]:
         with self._turns, open_results(self._config.connections) as reader:
-            refuse_old_schema(reader)
+            refuse_older(reader)
             yield reader, list_runs(reader)
 
-    def latest(self) -> Run:
-        """Return the run that readers see.
+    def record(self, person_id: int) -> tuple[Run, PatientRecord | None]:
+        """Return the latest run, and the patient in it; None if it did not score the person.
 
         Raises
         ------
         OmopScorerError
             The results cannot be read, or have no COMPLETE run; so for the other methods.
         """
-        with self._opened() as (_, runs):
-            return run_of(runs, "latest")
-
-    def record(self, person_id: int) -> tuple[Run, PatientRecord | None]:
-        """Return the latest run, and the patient in it; None if it did not score the person."""
         with self._opened() as (reader, runs):
             run = run_of(runs, "latest")
             return run, read_record(reader, run, person_id)
@@ -82,11 +76,9 @@ class Lookup:
     def model(self, run: Run) -> Model | None:
         """Return the model of a run; None if its card is not at hand."""
         with self._model_lock:
-            if run.model_sha256 not in self._models:
-                if len(self._models) >= AT_ONCE:
-                    self._models.clear()
-                self._models[run.model_sha256] = model_of_run(run, self._config.model)
-            return self._models[run.model_sha256]
+            if self._model is None or self._model[0] != run.model_sha256:
+                self._model = (run.model_sha256, model_of_run(run, self._config.model))
+            return self._model[1]
 
     def report(self) -> str:
         """Return the report of the latest run, with small counts hidden; made once per run."""
@@ -95,19 +87,15 @@ class Lookup:
         from omop_scorer.report.page import render  # noqa: PLC0415
 
         with self._report_lock:
-            run = self.latest()
-            if self._report is None or self._report[0] != run.run_id:
-                with self._opened() as (reader, runs):
-                    run = run_of(runs, "latest")
-                    if lost_rows(reader, run, runs):
-                        raise ResultsError(
-                            f"{reader.where}: run {run.run_id} has changed since it was published; "
-                            "omop-scorer status says where"
-                        )
-                    data = read_run(reader, run, runs)
-                page = render(protect_run(data, self._config.minimum_cell_count))
-                self._report = (run.run_id, page)
-            return self._report[1]
+            with self._opened() as (reader, runs):
+                run = run_of(runs, "latest")
+                if self._report is not None and self._report[0] == run.run_id:
+                    return self._report[1]
+                refuse_changed_rows(reader, run, runs)
+                data = read_run(reader, run, runs)
+            page = render(protect_run(data, self._config.minimum_cell_count))
+            self._report = (run.run_id, page)
+            return page
 
     def health(self) -> dict[str, Any]:
         """Return whether the nightly runs succeed, as `status` does; read at most every 10 s."""

@@ -12,6 +12,7 @@ from omop_scorer.model.card import Covariate, ModelCard
 from omop_scorer.report.words import BETTER, NEXT, day, label_in_words, listed, plain
 from omop_scorer.results.history import Run
 from omop_scorer.results.patient_record import Change, LabelPeriod, PatientRecord, Row
+from omop_scorer.web.questions import choices_of, limits_of, unit_of
 
 #: State of a value, as in `patient_covariate.status`.
 STATES = {
@@ -37,6 +38,9 @@ _CONSTANTS = {
     "training_mean": "the mean of the trials’ participants",
     "cohort_median": "the median of this cohort",
 }
+
+#: Units of the whole time line of treatments, and of the shortest mark on it.
+_LONG, _SHORT = 1000, 6
 
 _WITHIN = {
     True: "yes, as far as values are recorded",
@@ -64,7 +68,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Treatment:
-    """A treatment line in words, and its place on a time line of 1,000 units."""
+    """A treatment line in words, and its place on a time line of `_LONG` units."""
 
     drug: str
     drug_class: str
@@ -158,8 +162,7 @@ class Words:
 
     def unit(self, name: str) -> str:
         """Return the unit of a covariate; empty for a yes/no covariate."""
-        known = self._covariates.get(name)
-        return "" if known is None or known.kind == "yes_no" else known.unit.replace("m2", "m²")
+        return unit_of(self._covariates.get(name))
 
     def value(self, name: str, value: float | None) -> str:
         """Return a value with its unit, or the word of a yes/no value."""
@@ -185,16 +188,6 @@ class Words:
         return _CONSTANTS.get(str(self._config.get("impute")), "the constant of the run file")
 
 
-def choices_of(covariate: Covariate) -> list[tuple[str, int]]:
-    """Return the words of a yes/no covariate with their values; empty for a number."""
-    if covariate.kind != "yes_no":
-        return []
-    if not covariate.coding:
-        return [("Yes", 1), ("No", 0)]
-    by_value = {value: word for word, value in reversed(covariate.coding.items())}
-    return [(by_value[value].capitalize(), int(value)) for value in sorted(by_value)]
-
-
 def evidence_of(record: PatientRecord, words: Words) -> list[Evidence]:
     """Return the covariates of a patient, in the order of the card."""
     names = [each.name for each in words.card.covariates] if words.card else []
@@ -217,19 +210,10 @@ def evidence_of(record: PatientRecord, words: Words) -> list[Evidence]:
                 is_known=status not in ("imputed", "left_out"),
                 details=list(_details(record, row, words)),
                 choices=choices_of(known) if known else [],
-                allowed=_allowed(known) if known else "",
+                allowed=limits_of(known) if known else "",
             )
         )
     return found
-
-
-def _allowed(covariate: Covariate) -> str:
-    low, high = covariate.accepted_range or covariate.plausible_range or (None, None)
-    if covariate.kind == "yes_no" or (low is None and high is None):
-        return ""
-    if low is None:
-        return f"up to {high:g}"
-    return f"from {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
 def _details(record: PatientRecord, row: Row, words: Words) -> Iterator[str]:
@@ -297,8 +281,8 @@ def treatments_of(record: PatientRecord, words: Words) -> list[Treatment]:
     for row in record.treatments:
         start = row["start_date"]
         last = row.get("last_exposure_date") or start
-        left = round(1000 * (start - first).days / span)
-        width = max(round(1000 * (last - start).days / span), 6)
+        left = min(round(_LONG * (start - first).days / span), _LONG - _SHORT)
+        width = max(round(_LONG * (last - start).days / span), _SHORT)
         is_current = bool(row.get("is_current"))
         until = f"to {day(last)}" + (", in use" if is_current else "")
         found.append(
@@ -308,8 +292,8 @@ def treatments_of(record: PatientRecord, words: Words) -> list[Treatment]:
                 colour=words.colour(str(row["drug_class"])),
                 when=f"{day(start)} {until}",
                 label=_label_at(record, row, words),
-                left=min(left, 1000 - 6),
-                width=min(width, 1000 - min(left, 994)),
+                left=left,
+                width=min(width, _LONG - left),
                 is_current=is_current,
             )
         )

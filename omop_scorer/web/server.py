@@ -58,18 +58,18 @@ def hosts_of(host: str, allowed: Sequence[str]) -> list[str]:
         A name is not valid; or there is none, for an address that is no name of a server.
     """
     found = []
-    for each in allowed:
+    for each in allowed if _is_any(host) else [*allowed, host]:
         name = host_name(each if ":" not in each or each.startswith("[") else f"[{each}]")
         if name is None:
-            raise ConfigurationError("--allowed-host: not the name or the address of a host")
+            raise ConfigurationError(
+                "--host or --allowed-host: not the name or the address of a host"
+            )
         found.append(name)
-    if is_local(host):
-        return [*found, *_LOCAL_NAMES]
-    if not found and _is_any(host):
+    if not found:
         raise ConfigurationError(
             f"--host {host} is no name of a server: say how browsers name it, with --allowed-host"
         )
-    return found if _is_any(host) else [*found, host.lower()]
+    return [*found, *_LOCAL_NAMES] if is_local(host) else found
 
 
 def is_local(host: str) -> bool:

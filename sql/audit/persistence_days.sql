@@ -9,7 +9,7 @@ WITH outcome AS (
   SELECT
     t.person_id, t.index_rule, COALESCE(c.preference, 'not_scored') AS preference,
     LEAST(t.n_days, :longest_days + 1) AS n_days,
-    CASE WHEN t.n_days <= :longest_days AND t.outcome IN ('drug_ended', 'another_class') THEN 1 ELSE 0 END AS is_stopped
+    CASE WHEN t.n_days <= :longest_days THEN t.is_stopped ELSE 0 END AS is_stopped
   FROM work.persistence_time AS t
   INNER JOIN work.index_treatment AS i ON i.person_id = t.person_id AND i.index_rule = t.index_rule
   LEFT JOIN work.class_preference AS c ON c.drug_class = t.drug_class AND c.preferred = i.preferred

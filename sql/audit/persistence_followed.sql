@@ -1,7 +1,6 @@
 -- Title: Drug of the index treatment, and how long a person is followed on it
 -- Returns: one row per person and index rule: drug, drug_class, index_date; last_day (the last one, in days from the
---          index date, on which an end would be known), next_day (start of another class; NULL without one),
---          censored (died or end_of_data: what the knowledge ends with)
+--          index date, on which an end would be known), next_day (start of another class; NULL without one)
 -- Tables: work.index_line, work.treatment_line, work.cohort_member, work.drug_record
 -- Window: an end is known once the gap has passed, so last_day is gap_days + 1 before death or before the newest start
 --         of a drug of the cohort: drugs may be loaded later than other records
@@ -14,7 +13,7 @@ WITH known AS (
 
 dated AS (
   SELECT
-    i.person_id, i.index_rule, i.drug, i.drug_class, i.index_date, m.death_date, k.last_date,
+    i.person_id, i.index_rule, i.drug, i.drug_class, i.index_date,
     CAST(LEAST(k.last_date, COALESCE(m.death_date, k.last_date)) AS DATE) AS end_date,
     MIN(DATE_DIFF('day', i.index_date, n.start_date)) AS next_day
   FROM work.index_line AS i
@@ -27,7 +26,6 @@ dated AS (
 
 SELECT
   person_id, index_rule, drug, drug_class, index_date, next_day,
-  DATE_DIFF('day', index_date, end_date) - :gap_days - 1 AS last_day,
-  CASE WHEN death_date <= last_date THEN 'died' ELSE 'end_of_data' END AS censored
+  DATE_DIFF('day', index_date, end_date) - :gap_days - 1 AS last_day
 FROM dated
 WHERE DATE_DIFF('day', index_date, end_date) > :gap_days

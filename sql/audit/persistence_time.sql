@@ -1,7 +1,7 @@
--- Title: Days on the drug of the index treatment, and what ended them or the knowledge of them
+-- Title: Days on the drug of the index treatment, and whether it is known to have ended
 -- Returns: one row per person and index rule: drug_class, n_days (from the index date to the last day that the drug
 --          covers without a gap of more than gap_days, to the start of another class, or to the last day followed),
---          outcome (drug_ended, another_class; died, end_of_data: not known to have ended)
+--          is_stopped (1: the drug ended, or another class started; 0: neither is known)
 -- Tables: work.persistence_followed, work.line_drug, work.drug_record
 -- Window: exposures from the index date on; an exposure covers at least exposure_days
 -- Missing: as in persistence_followed
@@ -37,10 +37,6 @@ ended AS (
 SELECT
   f.person_id, f.index_rule, f.drug_class,
   CAST(LEAST(e.end_day, COALESCE(f.next_day, e.end_day), f.last_day) AS BIGINT) AS n_days,
-  CASE
-    WHEN LEAST(e.end_day, COALESCE(f.next_day, e.end_day)) > f.last_day THEN f.censored
-    WHEN f.next_day <= e.end_day THEN 'another_class'
-    ELSE 'drug_ended'
-  END AS outcome
+  CASE WHEN LEAST(e.end_day, COALESCE(f.next_day, e.end_day)) > f.last_day THEN 0 ELSE 1 END AS is_stopped
 FROM work.persistence_followed AS f
 INNER JOIN ended AS e ON e.person_id = f.person_id AND e.index_rule = f.index_rule

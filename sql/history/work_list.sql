@@ -1,4 +1,4 @@
--- Title: Patients scored in the latest run, by what a clinic may want to look at: 50 of them at a time
+-- Title: Patients scored in the latest run, by what a clinic may want to look at: one page of them
 -- Returns: person_id, age, is_male, the label with its group, its worst class, and the classes and p-values of its
 --          first three ranks; n_imputed, within_trial_range;
 --          drug and drug_class in use; earlier_subgroup; has_earlier (the run before has rows of persons);
@@ -7,7 +7,8 @@
 -- Window: none
 -- Missing: drug is NULL without a drug in use; earlier_subgroup is NULL if the run before did not score the person.
 --          NULL for preference_group means every group, and FALSE for another filter that it does not apply
--- Parameters: run_id, preference_group, only_treated_otherwise, only_changed, only_known, only_within, n_skipped
+-- Parameters: run_id, preference_group, only_treated_otherwise, only_changed, only_known, only_within, n_skipped,
+--             n_rows (of a page)
 WITH in_use AS (
   SELECT
     person_id, drug, drug_class,
@@ -44,5 +45,5 @@ listed AS (
 
 SELECT l.*
 FROM listed AS l
-WHERE l.place > :n_skipped AND l.place <= :n_skipped + 50
+WHERE l.place > :n_skipped AND l.place <= :n_skipped + :n_rows
 ORDER BY l.place

@@ -1,5 +1,5 @@
 -- Title: Views for readers: the COMPLETE run of the latest as-of date, then of the latest run_id; no withdrawn run
--- Returns: latest_run, one latest_ view for each table of a run, and run_trend, of every such run
+-- Returns: latest_run; one latest_ view for each table of a run; and views of every such run, such as run_trend
 -- Tables: the results tables
 -- Window: none
 -- Missing: before the first COMPLETE run the views are empty
@@ -178,6 +178,18 @@ INNER JOIN (
 ) AS c ON c.person_id = s.person_id
 INNER JOIN results.latest_run AS r ON r.run_id = s.run_id;
 
+CREATE OR REPLACE VIEW results.complete_run AS
+SELECT r.run_id, r.as_of_date, r.started_at
+FROM results.scoring_run AS r
+INNER JOIN (
+  SELECT run_id
+  FROM results.scoring_run_status
+  GROUP BY run_id
+  HAVING
+    MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 1
+    AND MAX(CASE WHEN status = 'WITHDRAWN' THEN 1 ELSE 0 END) = 0
+) AS s ON s.run_id = r.run_id;
+
 CREATE OR REPLACE VIEW results.run_trend AS
 SELECT
   r.run_id, r.as_of_date, r.model_id, r.model_sha256, r.uncertainty, t.measure, t.item, t.n_persons, t.n_population
@@ -204,27 +216,12 @@ INNER JOIN (
   INNER JOIN results.scoring_run_status AS s ON s.run_id = q.run_id AND s.status = 'COMPLETE'
   WHERE q.measure = 'n_imputed'
 ) AS t ON t.run_id = r.run_id
-INNER JOIN (
-  SELECT run_id
-  FROM results.scoring_run_status
-  GROUP BY run_id
-  HAVING
-    MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 1
-    AND MAX(CASE WHEN status = 'WITHDRAWN' THEN 1 ELSE 0 END) = 0
-) AS p ON p.run_id = r.run_id;
+INNER JOIN results.complete_run AS p ON p.run_id = r.run_id;
 
 CREATE OR REPLACE VIEW results.previous_run AS
-SELECT r.run_id, r.as_of_date, r.started_at
-FROM results.scoring_run AS r
-INNER JOIN (
-  SELECT run_id
-  FROM results.scoring_run_status
-  GROUP BY run_id
-  HAVING
-    MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 1
-    AND MAX(CASE WHEN status = 'WITHDRAWN' THEN 1 ELSE 0 END) = 0
-) AS p ON p.run_id = r.run_id
-ORDER BY r.as_of_date DESC, r.run_id DESC
+SELECT *
+FROM results.complete_run
+ORDER BY as_of_date DESC, run_id DESC
 LIMIT 1 OFFSET 1;
 
 CREATE OR REPLACE VIEW results.previous_patient_subgroup AS
@@ -236,21 +233,12 @@ SELECT
   a.care_site_id, a.care_site_name, a.first_record_date, v.cdai, v.cdai_status, v.age_status, v.bmi, v.bmi_status,
   v.crp, v.crp_status, v.prior_anti_tnf, v.prior_anti_tnf_status, v.male, v.male_status, v.steroid, v.steroid_status,
   v.immunomodulator, v.immunomodulator_status, v.ileal, v.ileal_status, s.n_imputed,
-  c.anti_tnf_effect, c.anti_il12_23_effect, c.anti_integrin_effect,
+  s.anti_tnf_effect, s.anti_il12_23_effect, s.anti_integrin_effect,
   s.subgroup, s.subgroup_analytic, s.preference_group, s.ruled_out_class, a.current_drug, a.current_class,
   a.is_exposed, s.within_trial_range, b.subgroup AS previous_subgroup,
   CASE WHEN b.subgroup <> s.subgroup THEN TRUE WHEN b.subgroup = s.subgroup THEN FALSE END AS is_changed
-FROM results.patient_subgroup AS s
+FROM results.latest_score AS s
 INNER JOIN results.latest_run AS r ON r.run_id = s.run_id
-INNER JOIN (
-  SELECT
-    person_id,
-    MAX(CASE WHEN drug_class = 'anti_tnf' THEN attributable_effect END) AS anti_tnf_effect,
-    MAX(CASE WHEN drug_class = 'anti_il12_23' THEN attributable_effect END) AS anti_il12_23_effect,
-    MAX(CASE WHEN drug_class = 'anti_integrin' THEN attributable_effect END) AS anti_integrin_effect
-  FROM results.latest_counterfactual
-  GROUP BY person_id
-) AS c ON c.person_id = s.person_id
 LEFT JOIN (
   SELECT
     person_id,
@@ -330,14 +318,7 @@ WITH labelled AS (
     LAG(r.uncertainty) OVER (PARTITION BY s.person_id ORDER BY r.as_of_date, s.run_id) AS earlier_uncertainty
   FROM results.patient_subgroup AS s
   INNER JOIN results.scoring_run AS r ON r.run_id = s.run_id
-  INNER JOIN (
-    SELECT run_id
-    FROM results.scoring_run_status
-    GROUP BY run_id
-    HAVING
-      MAX(CASE WHEN status = 'COMPLETE' THEN 1 ELSE 0 END) = 1
-      AND MAX(CASE WHEN status = 'WITHDRAWN' THEN 1 ELSE 0 END) = 0
-  ) AS p ON p.run_id = r.run_id
+  INNER JOIN results.complete_run AS p ON p.run_id = r.run_id
 ),
 
 numbered AS (

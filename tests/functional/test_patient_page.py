@@ -156,7 +156,10 @@ def test_without_the_card_of_the_run_nothing_is_computed(site: Site, tab: Page, 
     ((person, label),) = site.rows("SELECT person_id, subgroup FROM latest_score LIMIT 1")
     site.write("UPDATE scoring_run SET model_sha256 = repeat('0', 64)")
     path = page_of(site, person, tmp_path)
-    assert "<script" not in path.read_text()
+    text = path.read_text()
+    assert "<script" not in text
+    # Nothing is known of the models either.
+    assert "models of 2025" not in text
     tab.goto(path.as_uri())
     assert "is not at hand" in tab.locator("#check").inner_text()
     assert label in tab.locator("#stored").inner_text()

@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 
 from omop_scorer.cli.main import app
 from omop_scorer.errors import ConfigurationError
+from omop_scorer.web.guard import host_name
+from omop_scorer.web.server import hosts_of
 from tests.support.command_line import Site, assert_refused
 from tests.support.served import Reply, Served, served
 
@@ -123,6 +125,14 @@ def test_another_name_is_refused_before_anything_is_read(
     assert reply.status == 400
     assert str(persons[0]) not in reply.body
     assert len(server.log()) == before
+
+
+@pytest.mark.parametrize(
+    ("host", "header"),
+    [("127.0.0.2", "127.0.0.2:8765"), ("2001:DB8:0::1", "[2001:db8::1]:8765"), ("A.example",) * 2],
+)
+def test_the_address_that_it_listens_on_is_served(host: str, header: str) -> None:
+    assert host_name(header) in hosts_of(host, [])
 
 
 def test_two_names_or_none_are_refused(server: Served, persons: list[int]) -> None:

@@ -56,7 +56,7 @@ def test_a_name_loads_only_what_it_needs(code: str, not_loaded: set[str]) -> Non
 def test_the_types_name_what_there_is() -> None:
     stub = ast.parse(Path(omop_scorer.__file__).with_suffix(".pyi").read_text("utf-8"))
     named = {
-        alias.asname: f"{node.module}.{alias.name}"
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
         for node in stub.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names

@@ -12,7 +12,6 @@ PARTS_OF_WORDS = {
     terms.alone_on_top(""),
     # Care sites, and the values of race_sex_age.
     *(" (", ")", ", ", "50 and over", "under 50"),
-    *("drug_ended", "another_class", "died", "end_of_data"),
 }
 
 

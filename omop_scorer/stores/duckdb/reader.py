@@ -124,7 +124,7 @@ class DuckDBResultsReader(ResultsReader):
         )
 
     def _has_tables_of_an_export(self) -> bool:
-        """Tell a file in which a view of the results is a table, outside a schema."""
+        """Return True if a view of the results is a table of the schema main."""
         with errors_as(ResultsError, self.where):
             found = self._connection.execute(
                 "SELECT 1 FROM duckdb_tables() WHERE database_name = $alias "

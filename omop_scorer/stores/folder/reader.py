@@ -12,7 +12,7 @@ from omop_scorer.config.connections import Connections
 from omop_scorer.connections.duckdb import confine, connected, errors_as
 from omop_scorer.errors import ConnectionFailedError, ResultsError
 from omop_scorer.stores.append_only import STATUS
-from omop_scorer.stores.base import IS_EXPORT, Parameters, ResultsReader
+from omop_scorer.stores.base import Parameters, ResultsReader
 from omop_scorer.stores.duckdb.reader import read_arrow, stream_arrow
 from omop_scorer.stores.folder.files import ResultsFolder
 
@@ -36,7 +36,10 @@ class FolderResultsReader(ResultsReader):
         tables = folder.tables()
         if not tables:
             if (folder.home.parent / "latest_run.parquet").is_file():
-                raise ResultsError(f"{self.where}: {IS_EXPORT}")
+                raise ResultsError(
+                    f"{self.where}: is an export of omop-scorer; read it with DuckDB or pandas, or "
+                    "name the results"
+                )
             known = [path.parent.name for path in folder.home.parent.glob("*/_tables.json")]
             raise ResultsError(
                 f"{self.where}: no results.schema {settings.results.schema_!r} in it; schemas: "

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from omop_scorer import __version__
@@ -12,7 +11,9 @@ from omop_scorer.documents import read_json
 from omop_scorer.model.calculator import Calculator, ClassTexts, CovariateTexts
 from omop_scorer.model.card import Covariate
 from omop_scorer.model.load import Model
+from omop_scorer.web.frame import environment, own_file
 from omop_scorer.web.policy import class_colours, content_policy
+from omop_scorer.web.questions import choices_of, limits_of, unit_of
 
 _FOLDER = Path(__file__).parent
 
@@ -22,30 +23,27 @@ SCRIPTS = ("score.js", "answer.js", "form.js")
 
 def render(model: Model) -> str:
     """Return the page as HTML. The same model and program give the same text, byte for byte."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # The order of the words of a coding says which of them the page shows.
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     texts = model.card.calculator or Calculator()
-    scripts = [_own_file(name) for name in SCRIPTS]
-    style = class_colours() + _own_file("page.css")
-    return environment.get_template("page.html.j2").render(
-        card=model.card,
-        texts=texts,
-        covariates=[_question(each, texts) for each in model.card.covariates],
-        classes=[(each, texts.classes.get(each.key, ClassTexts())) for each in model.card.classes],
-        lacking=list(_lacking(model, texts)),
-        document=document(model),
-        version=__version__,
-        policy=content_policy(style, scripts),
-        # Files of the package, which no text of a card can change.
-        style=Markup(style),  # noqa: S704
-        scripts=[Markup(each) for each in scripts],  # noqa: S704
+    scripts = [own_file(f"calculator/{name}") for name in SCRIPTS]
+    style = class_colours() + own_file("calculator/page.css")
+    return (
+        environment(_FOLDER)
+        .get_template("page.html.j2")
+        .render(
+            card=model.card,
+            texts=texts,
+            covariates=[_question(each, texts) for each in model.card.covariates],
+            classes=[
+                (each, texts.classes.get(each.key, ClassTexts())) for each in model.card.classes
+            ],
+            lacking=list(_lacking(model, texts)),
+            document=document(model),
+            version=__version__,
+            policy=content_policy(style, scripts),
+            # Files of the package, which no text of a card can change.
+            style=Markup(style),  # noqa: S704
+            scripts=[Markup(each) for each in scripts],  # noqa: S704
+        )
     )
 
 
@@ -69,30 +67,18 @@ def document(model: Model) -> dict[str, Any]:
 def _question(covariate: Covariate, texts: Calculator) -> dict[str, Any]:
     """Return how the form asks for a covariate."""
     own = texts.covariates.get(covariate.name, CovariateTexts())
-    low, high = covariate.accepted_range or covariate.plausible_range or (None, None)
-    choices = [("Yes", 1), ("No", 0)]
-    if covariate.coding:
-        by_value = {value: word for word, value in reversed(covariate.coding.items())}
-        choices = [(by_value[value].capitalize(), value) for value in sorted(by_value)]
-    unit = covariate.unit.replace("m2", "m²")
-    is_limited = covariate.kind == "continuous" and (low is not None or high is not None)
-    parts = [own.hint, f"{_limits(low, high)} {unit}" if is_limited else None, own.recent]
+    limits, unit = limits_of(covariate), unit_of(covariate)
+    parts = [own.hint, f"{limits} {unit}" if limits else None, own.recent]
     return {
         "name": covariate.name,
         "label": own.label or covariate.title,
         "kind": covariate.kind,
         "unit": unit,
-        "choices": choices,
+        "choices": choices_of(covariate),
         "hint": ". ".join(part[0].upper() + part[1:] for part in parts if part),
         "can_be_unknown": covariate.imputed_value is not None,
         "texts": own,
     }
-
-
-def _limits(low: float | None, high: float | None) -> str:
-    if low is None:
-        return f"up to {high:g}"
-    return f"from {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
 def _lacking(model: Model, texts: Calculator) -> Iterator[str]:
@@ -111,7 +97,3 @@ def _lacking(model: Model, texts: Calculator) -> Iterator[str]:
         yield f"when {', '.join(silent)} must not be given"
     if not texts.not_in_model:
         yield "what the models leave out"
-
-
-def _own_file(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")

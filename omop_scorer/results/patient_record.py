@@ -92,6 +92,19 @@ class Filters:
     """Like the trials' participants."""
 
 
+@dataclass(frozen=True)
+class WorkList:
+    """One page of the patients of the latest run that filters let through."""
+
+    run: Run
+    filters: Filters
+    rows: Sequence[Row]
+    n_found: int
+    """Number of patients in the whole list; 0 behind its end."""
+    has_earlier: bool
+    """True if the labels of the run before are known."""
+
+
 def read_record(reader: ResultsReader, run: Run, person_id: int) -> PatientRecord | None:
     """Return a patient as scored in a COMPLETE run; None if the run did not score the person.
 
@@ -161,12 +174,8 @@ def _labels(reader: ResultsReader, run: Run, score: Row) -> list[LabelPeriod]:
     return [*known[:-1], replace(known[-1], score=answer, n_runs=None)]
 
 
-def read_work_list(
-    reader: ResultsReader, run: Run, filters: Filters, n_skipped: int
-) -> tuple[list[dict[str, Any]], int]:
-    """Return up to PAGE_ROWS patients of the latest run, and how many the whole list has.
-
-    Behind the end of the list, the number is 0. Patients are in the order of `person_id`.
+def read_work_list(reader: ResultsReader, run: Run, filters: Filters, n_skipped: int) -> WorkList:
+    """Return up to PAGE_ROWS patients of the latest run, in the order of `person_id`.
 
     Raises
     ------
@@ -186,4 +195,8 @@ def read_work_list(
             "n_rows": PAGE_ROWS,
         },
     )
-    return rows, int(rows[0]["n_found"]) if rows else 0
+    earlier = reader.read(
+        sql.parse("SELECT run_id FROM results.previous_patient_subgroup LIMIT 1"), {}
+    )
+    n_found = int(rows[0]["n_found"]) if rows else 0
+    return WorkList(run, filters, rows, n_found, has_earlier=earlier.num_rows > 0)

@@ -63,13 +63,13 @@ class Pages:
         query = request.query_params
         wanted = query.get("page", "1")
         page = int(wanted) if _PAGE.fullmatch(wanted) else 1
-        run, filters, rows, n_found = self._lookup.work_list(
+        found = self._lookup.work_list(
             lambda run: filters_of(query, groups_of(self._lookup.model(run))),
             PAGE_ROWS * (page - 1),
         )
-        model = self._lookup.model(run)
-        text = render_start(run, model, filters, rows, n_found, page, _today())
-        self._write(request, "list", [row["person_id"] for row in rows], "shown", run.run_id)
+        text = render_start(found, self._lookup.model(found.run), page, _today())
+        persons = [row["person_id"] for row in found.rows]
+        self._write(request, "list", persons, "shown", found.run.run_id)
         return _html(text)
 
     def search(self, request: Request) -> Response:

@@ -17,6 +17,7 @@ from omop_scorer.results.history import Run, list_runs, run_of
 from omop_scorer.results.patient_record import (
     Filters,
     PatientRecord,
+    WorkList,
     read_record,
     read_work_list,
 )
@@ -64,14 +65,11 @@ class Lookup:
             run = run_of(runs, "latest")
             return run, read_record(reader, run, person_id)
 
-    def work_list(
-        self, filters_of: Callable[[Run], Filters], n_skipped: int
-    ) -> tuple[Run, Filters, list[dict[str, Any]], int]:
-        """Return the latest run, its filters, one page of its patients, and their number."""
+    def work_list(self, filters_of: Callable[[Run], Filters], n_skipped: int) -> WorkList:
+        """Return one page of the patients of the latest run."""
         with self._opened() as (reader, runs):
             run = run_of(runs, "latest")
-            filters = filters_of(run)
-            return run, filters, *read_work_list(reader, run, filters, n_skipped)
+            return read_work_list(reader, run, filters_of(run), n_skipped)
 
     def model(self, run: Run) -> Model | None:
         """Return the model of a run; None if its card is not at hand."""

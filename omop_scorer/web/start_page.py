@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
 from urllib.parse import urlencode
 
 from omop_scorer import terms
 from omop_scorer.model.load import Model
 from omop_scorer.report.words import day
-from omop_scorer.results.history import Run
-from omop_scorer.results.patient_record import PAGE_ROWS, Filters
+from omop_scorer.results.patient_record import PAGE_ROWS, Filters, WorkList
 from omop_scorer.web.frame import render_page
 from omop_scorer.web.patient_words import Words, within_words
 
@@ -35,17 +33,9 @@ def groups_of(model: Model | None) -> tuple[str, ...]:
     return terms.preference_groups([each.key for each in model.card.classes]) if model else ()
 
 
-def render_start(
-    run: Run,
-    model: Model | None,
-    filters: Filters,
-    rows: Sequence[Mapping[str, Any]],
-    n_found: int,
-    page: int,
-    today: date,
-) -> str:
+def render_start(found: WorkList, model: Model | None, page: int, today: date) -> str:
     """Return the start page as HTML. `page` counts from 1."""
-    words = Words(run, model.card if model else None)
+    filters = found.filters
     chosen = {name: "1" for name in CHOICES if getattr(filters, name)}
     if filters.preference_group is not None:
         chosen["group"] = filters.preference_group
@@ -56,20 +46,19 @@ def render_start(
     return render_page(
         "start.html.j2",
         is_served=True,
-        run=run,
-        words=words,
+        found=found,
+        run=found.run,
+        words=Words(found.run, model.card if model else None),
         day=day,
         groups=groups_of(model),
         choices=CHOICES,
         filters=filters,
-        rows=rows,
-        n_found=n_found,
         page=page,
-        n_pages=max(1, -(-n_found // PAGE_ROWS)),
+        n_pages=max(1, -(-found.n_found // PAGE_ROWS)),
         page_rows=PAGE_ROWS,
         address=address,
         within=within_words,
-        age_of_data=(today - run.as_of_date).days,
+        age_of_data=(today - found.run.as_of_date).days,
     )
 
 

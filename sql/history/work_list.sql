@@ -1,8 +1,7 @@
 -- Title: Patients scored in the latest run, by what a clinic may want to look at: one page of them
 -- Returns: person_id, age, is_male, the label with its group, its worst class, and the classes and p-values of its
 --          first three ranks; n_imputed, within_trial_range;
---          drug and drug_class in use; earlier_subgroup; has_earlier (the run before has rows of persons);
---          place in the list from 1; n_found (patients in the whole list)
+--          drug and drug_class in use; earlier_subgroup; place in the list from 1; n_found (patients in the whole list)
 -- Tables: results.patient_subgroup, results.treatment_line, results.previous_patient_subgroup
 -- Window: none
 -- Missing: drug is NULL without a drug in use; earlier_subgroup is NULL if the run before did not score the person.
@@ -25,7 +24,6 @@ listed AS (
     s.person_id, s.age, s.is_male, s.subgroup, s.preference_group, s.ruled_out_class, s.first_class,
     s.second_class, s.third_class, s.p_first_second, s.p_second_third, s.p_first_third, s.n_imputed,
     s.within_trial_range, t.drug, t.drug_class, e.subgroup AS earlier_subgroup,
-    (SELECT COUNT(*) FROM results.previous_patient_subgroup) > 0 AS has_earlier,
     ROW_NUMBER() OVER (ORDER BY s.person_id ASC NULLS LAST) AS place,
     COUNT(*) OVER () AS n_found
   FROM results.patient_subgroup AS s

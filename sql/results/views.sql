@@ -219,9 +219,9 @@ INNER JOIN (
 INNER JOIN results.complete_run AS p ON p.run_id = r.run_id;
 
 CREATE OR REPLACE VIEW results.previous_run AS
-SELECT *
-FROM results.complete_run
-ORDER BY as_of_date DESC, run_id DESC
+SELECT r.run_id, r.as_of_date, r.started_at
+FROM results.complete_run AS r
+ORDER BY r.as_of_date DESC, r.run_id DESC
 LIMIT 1 OFFSET 1;
 
 CREATE OR REPLACE VIEW results.previous_patient_subgroup AS

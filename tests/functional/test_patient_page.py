@@ -648,9 +648,13 @@ def test_an_older_run_knows_no_later_labels(three_runs: Site) -> None:
     latest = record_of(three_runs, person).labels
     older = record_of(three_runs, person, second).labels
     assert older[0] == latest[0]
-    assert older[1:] == [
-        replace(latest[1], last_as_of_date=latest[1].first_as_of_date, n_runs=None)
-    ]
+    day = latest[1].first_as_of_date
+    score = {**latest[1].score, **older[1].score}
+    assert older[1:] == [replace(latest[1], score=score, last_as_of_date=day, n_runs=None)]
+    names = ", ".join(older[1].score)
+    assert three_runs.rows(
+        f"SELECT {names} FROM patient_subgroup WHERE person_id = {person} AND run_id = {second}"
+    ) == [tuple(older[1].score.values())]
 
 
 def same_run() -> dict[str, Any]:

@@ -277,9 +277,8 @@ def test_a_work_list_has_the_patients_of_its_filters(two_runs: Served, query: st
 
 
 def test_an_empty_work_list_says_why(server: Served) -> None:
-    """A copy made by export holds one run, so it knows of no change."""
     for query, said in (
-        ("changed=1", "These results hold no earlier run, so no change is known."),
+        ("changed=1", "These results hold no earlier labels, so no change is known."),
         ("page=7777", "The list ends before page 7777"),
         ("group=no_preference&within=1&page=8888", "The list ends before page 8888"),
     ):

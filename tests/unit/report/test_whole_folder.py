@@ -106,7 +106,7 @@ def test_the_current_folder_is_not_replaced(folder: Path, monkeypatch: pytest.Mo
 
 def test_a_file_is_no_folder(folder: Path) -> None:
     folder.touch()
-    with pytest.raises(ResultsError, match="cannot create the folder: File exists"):
+    with pytest.raises(ResultsError, match="is a file, and a folder is written there"):
         write(folder, NEW)
 
 

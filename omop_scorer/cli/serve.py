@@ -1,7 +1,7 @@
 """Command that serves the patients of the latest run in a hospital's network."""
 
 import socket
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from omop_scorer.cli.results import ConfigOption, MaximumAgeOption, SetOption, results_config
-from omop_scorer.errors import ConfigurationError, ConnectionFailedError, OmopScorerError
+from omop_scorer.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    LockHeldError,
+    OmopScorerError,
+)
 
 if TYPE_CHECKING:
     from omop_scorer.config.run_file import RunConfig
@@ -82,12 +87,8 @@ def serve(
     log = AccessLog(access_log)
     maximum_age = timedelta(hours=max_age_hours)
     server = make_server(read, host, port, identity, hosts, log, maximum_age)
-    if _may_make_a_run_wait(read):
-        typer.echo(
-            "warning: a run waits while a page reads its DuckDB file; serve a copy: name one under "
-            "export in the run file, and start serve with --set results.url=COPY",
-            err=True,
-        )
+    for warning in _warnings(read):
+        typer.echo(f"warning: {warning}", err=True)
     if identity.others_may_read:
         typer.echo(
             f"warning: the rights of {token_file} let other users of this machine read the tokens, "
@@ -99,14 +100,25 @@ def serve(
         server.run(sockets=[opened])
 
 
-def _may_make_a_run_wait(config: "RunConfig") -> bool:
-    if config.connections.store != "duckdb":
-        return False
+def _warnings(config: "RunConfig") -> Sequence[str]:
+    """Return what is wrong with the results now; the server starts before the first night too."""
     from omop_scorer.stores import open_results  # noqa: PLC0415
 
-    with suppress(OmopScorerError), open_results(config.connections) as reader:
-        return not reader.is_export
-    return True
+    is_export = False
+    problems: list[str] = []
+    try:
+        with open_results(config.connections) as reader:
+            is_export = reader.is_export
+    except LockHeldError:
+        pass
+    except OmopScorerError as error:
+        problems += [f"no page can be shown yet: {problem}" for problem in error.problems]
+    if config.connections.store == "duckdb" and not is_export:
+        problems.append(
+            "a run waits while a page reads its DuckDB file; serve a copy: name one under export "
+            "in the run file, and start serve with --set results.url=COPY"
+        )
+    return problems
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -66,10 +66,15 @@ def environment(folder: Path, finalize: Callable[[Any], Any] | None = None) -> E
 
 @cache
 def _environment() -> Environment:
-    # A text of a site may hold marks that turn the direction of what follows.
     return environment(
-        _FOLDER / "templates", lambda value: one_line(value) if type(value) is str else value
+        _FOLDER / "templates", lambda value: _plain(value) if type(value) is str else value
     )
+
+
+def _plain(text: str) -> str:
+    # A text of a site may hold marks that turn the direction of what follows. One of a card may
+    # have several lines, which HTML shows as one.
+    return one_line(text.replace("\n", " "))
 
 
 @cache

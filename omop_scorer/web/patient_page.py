@@ -12,6 +12,7 @@ from omop_scorer.web.patient_words import (
     Words,
     evidence_of,
     label_spans,
+    of_hundred,
     treatments_of,
     within_words,
 )
@@ -46,6 +47,7 @@ def render_patient(
         age_of_records=run.cdm_last_date and (run.as_of_date - run.cdm_last_date).days,
         within=within_words(record.score["within_trial_range"]),
         classes=ranked,
+        of_hundred=of_hundred,
         evidence=evidence_of(record, words),
         treatments=treatments_of(record, words),
         labels=label_spans(record, words),

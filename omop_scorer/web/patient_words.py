@@ -300,6 +300,13 @@ def treatments_of(record: PatientRecord, words: Words) -> list[Treatment]:
     return found
 
 
+def of_hundred(probability: float) -> str:
+    """Return how many of 100 respond, in the words of the calculator."""
+    if probability < 0.005:
+        return "fewer than 1"
+    return "more than 99" if probability > 0.995 else str(int(100 * probability + 0.5))
+
+
 def _label_at(record: PatientRecord, row: Row, words: Words) -> str:
     """Return the label at the start of a treatment: scored as of it, or by an earlier run."""
     start = row["start_date"]

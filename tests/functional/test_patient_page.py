@@ -20,7 +20,7 @@ from omop_scorer.results.history import find_run
 from omop_scorer.results.patient_record import PatientRecord, read_record
 from omop_scorer.stores import open_results
 from omop_scorer.web.patient_page import render_patient
-from omop_scorer.web.patient_words import Words, evidence_of, label_spans, treatments_of
+from omop_scorer.web.patient_words import Words, evidence_of, label_spans, of_hundred, treatments_of
 from tests.support.command_line import AS_OF, Site, assert_refused
 from tests.support.served import served
 
@@ -442,6 +442,21 @@ def test_labels_over_the_runs_name_what_changed_them(three_runs: Site) -> None:
         assert differing
         for each in card.covariates:
             assert (f"{words.covariate(each.name)}: " in cause) == (each.name in differing)
+
+
+def test_nobody_and_everybody_are_no_answers() -> None:
+    said = [of_hundred(p) for p in (0.0, 0.0049, 0.005, 0.45, 0.995, 0.9951, 1.0)]
+    few, most = "fewer than 1", "more than 99"
+    assert said == [few, few, "1", "45", "100", most, most]
+
+
+def test_a_text_of_several_lines_is_read_as_one(three_runs: Site) -> None:
+    ((person,),) = three_runs.rows("SELECT MIN(person_id) FROM latest_score")
+    model = load_model("crohns_srs_2025")
+    limits = model.card.limits.model_copy(update={"line": "First line.\nSecond line."})
+    card = model.card.model_copy(update={"limits": limits})
+    page = render_patient(record_of(three_runs, person), replace(model, card=card), AS_OF)
+    assert "First line. Second line." in page
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,16 @@ def test_a_copy_is_served_with_the_run_file_that_writes_it(site: Site, tmp_path:
         assert shown.returncode == 0, shown.stderr
 
 
+def test_results_that_cannot_be_shown_are_a_warning_at_the_start(site: Site) -> None:
+    folder = site.folder / "answer"
+    assert site.run("--to", folder, "--format", "parquet", command="export").returncode == 0
+    for read, reason in ((folder, "is an export"), (site.folder / "none.duckdb", "no such file")):
+        with served(site, "--set", f"results.url={read}") as server:
+            assert server.ask("/").status == 503
+            _, said = server.stop()
+        assert f"warning: no page can be shown yet: results.url {read}: {reason}" in said
+
+
 # The work list ------------------------------------------------------------------------------------
 
 

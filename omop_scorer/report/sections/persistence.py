@@ -216,9 +216,9 @@ def _means(context: Context, classes: Sequence[str]) -> list[str]:
     difference, low, high, p_value = (number(given[name]) for name in names)
     if difference is None or low is None or high is None or p_value is None:
         parts.append(
-            "Preference cannot be told from class here: no class was given often enough, and "
-            "followed for long enough, both where the models preferred it and where they "
-            "preferred another one."
+            "Preference cannot be told from class here: no class has a mean time on the drug both "
+            "where the models preferred it and where they preferred another one. Such a mean needs "
+            "enough patients on the drug for 720 days, unless all are known to have stopped before."
         )
     else:
         chance = "below 0.001" if p_value < 0.001 else decimal(p_value, 3)

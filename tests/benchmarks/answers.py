@@ -16,8 +16,8 @@ from tests.benchmarks.measuring import clock, tell
 CONFIG = Path("configs/nightly.yaml")
 _TOLERANCE = 1e-9
 #: Between two runs these differ on any engine.
-_OF_A_RUN = {"run_id", "message"}
-_RUNS = {"scoring_run", "scoring_run_status", "latest_run", "schema_version"}
+_OF_A_RUN = {"run_id", "first_run_id", "message"}
+_RUNS = {"scoring_run", "scoring_run_status", "latest_run", "complete_run", "schema_version"}
 
 
 def keep(folder: Path, settings: Sequence[str]) -> None:

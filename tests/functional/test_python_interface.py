@@ -22,7 +22,7 @@ from tests.support.command_line import omop_scorer as command
 ROOT = Path(__file__).parents[2]
 #: Columns that differ between two runs with one answer.
 OF_THE_RUN = (
-    *("run_id", "started_at", "completed_at", "recorded_at", "applied_at"),
+    *("run_id", "first_run_id", "started_at", "completed_at", "recorded_at", "applied_at"),
     *("config_json", "config_sha256", "engine", "message"),
 )
 TYPES = {

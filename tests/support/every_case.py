@@ -117,15 +117,19 @@ def every_case(folder: Path) -> Rows:
     return merged
 
 
+#: Between two runs these differ on any engine.
+_OF_A_RUN = ("run_id", "first_run_id", "message")
+_RUNS = ("latest_run", "complete_run", "schema_version")
+
+
 def tables_of(document: Mapping[str, Any]) -> dict[str, dict[str, list[Any]]]:
     """The columns of every table and view of the results, rows in a fixed order."""
     found = {}
     with open_results(config.RunConfig.model_validate(document).connections) as reader:
         for name in sorted(reader.tables()):
             table = reader.read(exp.select("*").from_(exp.table_(name, "results")), {})
-            # Between two runs these differ on any engine.
-            columns = [c for c in sorted(table.column_names) if c not in ("run_id", "message")]
-            if not name.startswith("scoring_run") and name not in ("latest_run", "schema_version"):
+            columns = [c for c in sorted(table.column_names) if c not in _OF_A_RUN]
+            if not name.startswith("scoring_run") and name not in _RUNS:
                 rows = table.select(columns).to_pylist()
                 found[name] = sorted(rows, key=lambda row: [_place(row[c]) for c in row])
     return found

@@ -90,7 +90,7 @@ def assert_begun_again(night: ServerSite, finished: Finished, said: str, step: s
     said += finished.stderr
     assert finished.returncode == 0, said
     (again,) = [line["message"] for line in log_lines(said) if "attempt 1 of 4" in str(line)][:1]
-    assert f"failed at step {step}: " in again
+    assert re.search(f"failed at step ({step}): ", again), again
     assert "conflict with recovery" in again
     assert "40001" in again
     assert sorted(night.states().values()) == ["COMPLETE", "FAILED"]
@@ -138,7 +138,8 @@ def test_a_conflict_within_a_statement_begins_the_night_again(
             assert time.monotonic() < deadline
             time.sleep(0.02)
     conflict(primary, standby)
-    assert_begun_again(night, run.finish(), "", "pull counts")
+    # Both steps read the slow view, and the conflict may come in either.
+    assert_begun_again(night, run.finish(), "", "CDM|pull counts")
 
 
 def test_results_are_not_written_to_a_standby(night: ServerSite, standby: PrivateServer) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -107,10 +108,9 @@ def _warnings(config: "RunConfig") -> Sequence[str]:
     is_export = False
     problems: list[str] = []
     try:
-        with open_results(config.connections) as reader:
+        # A run that is writing is no fault.
+        with suppress(LockHeldError), open_results(config.connections) as reader:
             is_export = reader.is_export
-    except LockHeldError:
-        pass
     except OmopScorerError as error:
         problems += [f"no page can be shown yet: {problem}" for problem in error.problems]
     if config.connections.store == "duckdb" and not is_export:

@@ -73,12 +73,12 @@ class Item(Frozen):
 
 
 class CovariateTexts(Frozen):
-    """How the page asks for one covariate."""
+    """Texts of the question for one covariate."""
 
     label: Text | None = None
     hint: Text | None = None
     recent: Text | None = None
-    """How old the value may be."""
+    """The greatest age of the value, in words."""
     enrolled: Range | None = None
     """The range in which the trials enrolled, in the covariate's unit."""
     other_unit: OtherUnit | None = None

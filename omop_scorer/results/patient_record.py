@@ -1,6 +1,6 @@
 """One scored patient, and lists of scored patients, as the results tables hold them.
 
-Nothing here opens a CDM. What is read are rows of persons, so it stays in the warehouse.
+Nothing here opens a CDM. The rows are those of persons, so they stay in the warehouse.
 """
 
 from collections.abc import Mapping, Sequence

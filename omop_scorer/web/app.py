@@ -48,7 +48,7 @@ _Page: TypeAlias = Callable[[Request], Response]
 
 
 class NotFoundError(Exception):
-    """What was asked for does not exist, or is not for this user."""
+    """The page does not exist, or is not for this user."""
 
 
 class Pages:

@@ -1,4 +1,4 @@
-"""What every request passes before a page sees it, and every reply on its way out."""
+"""Checks of every request before a page sees it, and the headers of every reply."""
 
 import asyncio
 import ipaddress

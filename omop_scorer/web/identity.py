@@ -1,4 +1,4 @@
-"""Who asks: the user of this machine, a name that the reverse proxy sets, or a token of a file."""
+"""Users of requests: of this machine, by a header of the reverse proxy, or by a token of a file."""
 
 import base64
 import binascii
@@ -38,7 +38,7 @@ class Refusal:
 
 
 class Identity(ABC):
-    """How a request gets its user."""
+    """A way to tell the user of a request."""
 
     asks_for_token = False
     others_may_read = False

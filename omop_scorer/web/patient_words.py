@@ -1,4 +1,4 @@
-"""What the results hold of a patient, in the words of a page."""
+"""The words of a page for the rows that the results hold of a patient."""
 
 import json
 from collections.abc import Iterator, Sequence

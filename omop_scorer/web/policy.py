@@ -1,4 +1,4 @@
-"""What a page may load: its own style and scripts, known by their hashes."""
+"""The Content-Security-Policy of a page: its own style and scripts, known by their hashes."""
 
 import base64
 import hashlib

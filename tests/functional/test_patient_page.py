@@ -567,7 +567,7 @@ def test_pages_can_be_read_by_everybody(three_runs: Site, browser: Browser, sche
                 page.locator("[data-override=crp]").fill("44")
                 page.locator("[data-override=bmi]").fill("x")
                 page.locator("[data-override=bmi]").fill("")
-            # The policy lets no script of another origin in, so axe comes by the protocol.
+            # The policy forbids added scripts, so axe runs through the protocol of the browser.
             page.evaluate(script)
             found = page.evaluate("axe.run()")["violations"]
             assert [(each["id"], each["nodes"][0]["html"][:100]) for each in found] == [], address

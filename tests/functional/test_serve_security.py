@@ -1,4 +1,4 @@
-"""Who may ask the server, how it refuses, and what it writes down."""
+"""The rules of the server: its users, its refusals, and its access log."""
 
 import base64
 import json

@@ -18,7 +18,7 @@ from tests.support.forked import Forked
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server sent: status, headers in lower case, and the body."""
+    """A reply of the server: status, headers in lower case, and the body."""
 
     status: int
     headers: Mapping[str, str]

@@ -25,9 +25,11 @@ from schemathesis.specs.openapi.checks import (
 
 from omop_scorer.model.load import load_model
 from omop_scorer.scoring.patient import score_patient
+from tests.support import postgresql
 from tests.support.command_line import AS_OF, Site
 from tests.support.forked import Forked
 from tests.support.served import Served, served
+from tests.support.server_site import ServerSite
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -139,8 +141,10 @@ def beside(request: pytest.FixtureRequest, answered: Path, made_up: Any, tmp_pat
     night.mkdir()
     pages.mkdir()
     if request.param == "postgresql":
-        site = request.getfixturevalue("server_answered")
-        return Beside(site.start, type(site)(pages, site.cdm, site.results))
+        shared = request.getfixturevalue("server_answered")
+        schema = postgresql.new_schema("beside")
+        site = ServerSite(night, shared.cdm, schema).with_answer_of(shared)
+        return Beside(site.start, ServerSite(pages, site.cdm, schema))
     cdm = made_up()
     if request.param == "folder":
         (tmp_path / "results").mkdir()
